@@ -1,0 +1,28 @@
+# The commands of the README. Each makes its own environment first, once: .venv
+PYTHON ?= python3
+.DEFAULT_GOAL := help
+COURSE := math/convolutions_and_pooling
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: .venv/demo  ## run the seven course mains on real images and show their pictures
+	@cd $(COURSE) && $(CURDIR)/.venv/bin/python demo.py $(CURDIR)/demo
+
+test: .venv/test  ## check style and types, and run every test
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/python -m pytest
+
+clean:  ## remove the environments, the data and the pictures
+	rm -rf .venv .venv39 demo $(COURSE)/*.npz
+
+# An extra of pyproject.toml, installed; again only when that file has changed.
+.venv/%: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "convlens needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+.PHONY: help demo test clean

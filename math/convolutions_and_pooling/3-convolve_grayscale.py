@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Strided convolution: the window moves sh rows or sw columns at a time.
+
+With a stride of 2 every other window is left out, and the result has half
+the rows and half the columns. What one tap meets is then every second row
+and column of the image, which is how NumPy writes it too: start::2.
+"""
+import numpy as np
+
+
+def convolve_grayscale(images, kernel, padding='same', stride=(1, 1)):
+    """Perform a strided convolution on grayscale images.
+
+    images: numpy.ndarray (m, h, w), m images of h x w pixels
+    kernel: numpy.ndarray (kh, kw)
+    padding: 'same' (the output is h x w at every stride), 'valid' (none)
+        or a tuple (ph, pw), zeros added on each side of height and width
+    stride: tuple (sh, sw), the steps of the window down and across
+    Returns: numpy.ndarray (m, oh, ow), float64
+    """
+    images, kernel = np.asarray(images), np.asarray(kernel)
+    if images.ndim != 3 or kernel.ndim != 2:
+        raise ValueError(f'expected images (m, h, w) and a kernel (kh, kw), '
+                         f'got {images.shape} and {kernel.shape}')
+    m, h, w = images.shape
+    kh, kw = kernel.shape
+    sh, sw = stride
+    if sh < 1 or sw < 1:
+        raise ValueError(f'stride must be at least (1, 1), got {stride}')
+
+    # Rows and columns of zeros in all, both sides together.
+    if padding == 'same':
+        # For h windows: h - 1 steps of sh rows, then the last one's kh.
+        rows, cols = (h - 1) * sh + kh - h, (w - 1) * sw + kw - w
+    elif padding == 'valid':
+        rows, cols = 0, 0
+    elif isinstance(padding, str):
+        raise ValueError(f"padding must be 'same', 'valid' or (ph, pw), "
+                         f"got '{padding}'")
+    else:
+        ph, pw = padding
+        if ph < 0 or pw < 0:
+            raise ValueError(f'padding cannot be negative, got {padding}')
+        rows, cols = 2 * ph, 2 * pw
+    if not (1 <= kh <= h + rows and 1 <= kw <= w + cols):
+        raise ValueError(f'a {kh} x {kw} kernel does not fit in {h} x {w} '
+                         f'images with padding {padding}')
+
+    # The first window, and one more for every step that still fits.
+    oh, ow = (h + rows - kh) // sh + 1, (w + cols - kw) // sw + 1
+    output = np.zeros((m, oh, ow))
+
+    # A window that meets nothing but padding gives 0: leave out y windows
+    # at the top and bottom, x left and right, and the zeros under them.
+    y, x = max(0, (rows // 2 - kh) // sh), max(0, (cols // 2 - kw) // sw)
+    inner = output[:, y:oh - y, x:ow - x]
+    oh, ow = oh - 2 * y, ow - 2 * x
+    rows, cols = rows - 2 * y * sh, cols - 2 * x * sw
+    # Of an odd number of rows or columns one more goes above or left.
+    pad = ((0, 0), (rows - rows // 2, rows // 2),
+           (cols - cols // 2, cols // 2))
+
+    # A few images at a time: small enough for the processor's cache.
+    few = 1 + 2 ** 16 // ((h + rows) * (w + cols))
+    for n in range(0, m, few):
+        # In float64 the sums of small integer types cannot wrap around.
+        part = np.pad(images[n:n + few], pad).astype(float, copy=False)
+        for i, j in np.ndindex(kh, kw):
+            under_tap = part[:, i:i + sh * oh:sh, j:j + sw * ow:sw]
+            inner[n:n + few] += under_tap * kernel[i, j]
+    return output
