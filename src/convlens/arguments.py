@@ -1,0 +1,454 @@
+"""Everything a caller may pass, normalised or refused here, once, in words.
+
+A message says what was expected, what came and, where that is not plain, what to do. Nothing is
+computed before every argument has passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from convlens.call import Array, Call, Layout, Spec
+from convlens.geometry import Axis, resolve_padding
+
+PADDING_WORDS = ("valid", "same", "full")
+PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
+POOL_MODES = ("max", "min", "avg", "sum")
+METHODS = ("auto", "numpy")
+
+CONVOLVE_LAYOUTS = {  # by the ranks of images and kernels
+    (3, 2): Layout("mhw", "yx", "mhw"),
+    (4, 3): Layout("mhwc", "yxc", "mhw"),
+    (4, 4): Layout("mhwc", "yxcn", "mhwn"),
+    (4, 2): Layout("mhwc", "yx", "mhwn"),  # the same kernel on each channel
+    (2, 2): Layout("hw", "yx", "hw"),
+    (3, 3): Layout("hwc", "yxc", "hw"),
+    (3, 4): Layout("hwc", "yxcn", "hwn"),
+}
+POOL_LAYOUTS = {  # by the rank of the images
+    4: Layout("mhwc", "", "mhwn"),
+    3: Layout("mhw", "", "mhw"),
+    2: Layout("hw", "", "hw"),
+}
+
+
+@contextmanager
+def refusing(operation: str) -> Iterator[None]:
+    """Begin the messages of what is refused inside with the name of the operation."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{operation}: {error}") from None
+
+
+# ------------------------------------------------------------------------- whole calls
+
+
+def convolve_call(
+    images: Spec,
+    kernels: Spec,
+    padding: object,
+    stride: object,
+    dilation: object,
+    groups: object,
+    pad_mode: object,
+    dtype: object,
+) -> Call:
+    """The arguments of a convolution, normalised."""
+    layout = CONVOLVE_LAYOUTS.get((len(images.shape), len(kernels.shape)))
+    if layout is None:
+        raise ValueError(
+            "images must be (m, h, w), (m, h, w, c), (h, w) or (h, w, c), with kernels (kh, kw), "
+            f"(kh, kw, c) or (kh, kw, c // groups, nc) to match; {_shapes(images, kernels)}"
+        )
+    if 0 in kernels.shape:
+        raise ValueError(f"kernels must not be empty; {_shapes(images, kernels)}")
+    channels = images.shape[-1] if "c" in layout.images else 1
+    groups, output_channels = _groups(images, kernels, layout, channels, groups)
+    rows, columns, word = _axes(
+        images, layout, kernels.shape[:2], "kernel", padding, stride, dilation
+    )
+    border = _word("pad_mode", pad_mode, PAD_MODES)
+    if border != "constant" and 0 in (rows.size, columns.size):
+        raise ValueError(
+            f"pad_mode={border!r} has no pixels to repeat; images.shape={images.shape}"
+        )
+    sum_dtype, output_dtype = _convolve_dtypes(images.dtype, kernels.dtype, dtype)
+    return Call(
+        operation="convolve",
+        mode="sum",
+        images=images,
+        kernels=kernels,
+        layout=layout,
+        rows=rows,
+        columns=columns,
+        groups=groups,
+        channels=channels,
+        output_channels=output_channels,
+        padding_word=word,
+        pad_mode=border,
+        count_padding=True,
+        sum_dtype=sum_dtype,
+        output_dtype=output_dtype,
+    )
+
+
+def pool_call(
+    images: Spec,
+    kernel_shape: object,
+    stride: object,
+    mode: object,
+    padding: object,
+    dilation: object,
+    count_padding: object,
+    partial: object,
+) -> Call:
+    """The arguments of a pooling, normalised."""
+    layout = POOL_LAYOUTS.get(len(images.shape))
+    if layout is None:
+        raise ValueError(
+            f"images must be (m, h, w, c), (m, h, w) or (h, w); images.shape={images.shape}"
+        )
+    window = pair("kernel_shape", kernel_shape)
+    mode = _word("mode", mode, POOL_MODES)
+    count_padding = _flag("count_padding", count_padding)
+    rows, columns, word = _axes(
+        images,
+        layout,
+        window,
+        "window",
+        padding,
+        window if stride is None else stride,
+        dilation,
+        partial=_flag("partial", partial),
+    )
+    # Where nothing under a window counts there is no largest value and no average.
+    if mode in ("max", "min") or (mode == "avg" and not count_padding):
+        for axis, name in ((rows, "row"), (columns, "column")):
+            counts = axis.counts()
+            if 0 in counts:
+                raise ValueError(
+                    f"the windows of output {name} {counts.index(0)} cover no pixel, padding alone "
+                    f"(window {axis.window}, padding {axis.before} before and {axis.after} after "
+                    f"{axis.size} pixels), and mode={mode!r} has nothing to go by; use less padding"
+                )
+    channels = images.shape[-1] if "c" in layout.images else 1
+    sum_dtype, output_dtype = _pool_dtypes(images.dtype, mode)
+    return Call(
+        operation="pool",
+        mode=mode,
+        images=images,
+        kernels=None,
+        layout=layout,
+        rows=rows,
+        columns=columns,
+        groups=channels,
+        channels=channels,
+        output_channels=channels,
+        padding_word=word,
+        pad_mode="constant",
+        count_padding=count_padding,
+        sum_dtype=sum_dtype,
+        output_dtype=output_dtype,
+    )
+
+
+# ----------------------------------------------------------------------------- arrays
+
+
+def array(name: str, value: object) -> Array:
+    """An array of numbers: an array itself (not copied), or nested lists of numbers."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array; fill it first, as in {name}.filled(0)")
+    try:
+        result = np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"{name} must be an array of numbers; got lists of unequal lengths"
+        ) from None
+    if result.dtype.kind not in "biufc":
+        got = f"dtype {result.dtype}" if result.ndim else repr(value)
+        raise TypeError(f"{name} must be an array of numbers; got {got}")
+    return result
+
+
+def is_shape(value: object) -> bool:
+    """Whether a plan's argument is a bare shape: a tuple of integers."""
+    return isinstance(value, tuple) and all(isinstance(n, (int, np.integer)) for n in value)
+
+
+def spec(name: str, value: Any) -> Spec:
+    """The shape and type of an array, or of a bare shape, which stands for float64 numbers."""
+    if is_shape(value):
+        if min(value, default=0) < 0:
+            raise ValueError(f"{name}: a shape has no negative sizes; got {value}")
+        return Spec(tuple(index(n) for n in value), np.dtype(np.float64))
+    values = array(name, value)
+    return Spec(values.shape, values.dtype)
+
+
+def planned(name: str, value: object, plan: Spec) -> Array:
+    """The array that a plan is run on, which must be as planned."""
+    values = array(name, value)
+    if values.shape != plan.shape or values.dtype != plan.dtype:
+        raise ValueError(
+            f"the plan is for {name} {plan.shape} of {plan.dtype}; got {values.shape} of "
+            f"{values.dtype}: make a plan from these arrays"
+        )
+    return values
+
+
+def output(
+    out: object, shape: tuple[int, ...], dtype: np.dtype[Any], *inputs: Array | None
+) -> Array:
+    """The array to write the result into: `out` if it will do, else a new one."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array; got {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"out must have shape {shape}; got {out.shape}")
+    if out.dtype != dtype:
+        raise TypeError(f"out must have dtype {dtype}; got {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+    for values in inputs:
+        if values is not None and np.shares_memory(out, values):
+            raise ValueError("out shares memory with an input, which would change while it is read")
+    return out
+
+
+# ------------------------------------------------------------------ numbers and words
+
+
+def _int(name: str, value: object) -> int:
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer; got {value}")
+    try:
+        return index(value)  # type: ignore[arg-type]  # refusing what is no integer is its job
+    except TypeError:
+        raise TypeError(f"{name} must be an integer; got {value!r}") from None
+
+
+def pair(name: str, value: object, at_least: int = 1) -> tuple[int, int]:
+    """An integer for both axes, or a pair (vertical, horizontal)."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (tuple, list)):
+        if len(value) != 2:
+            raise ValueError(
+                f"{name} must be an integer or a pair (vertical, horizontal); got {value!r}"
+            )
+        pair = (_int(name, value[0]), _int(name, value[1]))
+    else:
+        if isinstance(value, str) or not hasattr(value, "__index__"):
+            raise TypeError(
+                f"{name} must be an integer or a pair (vertical, horizontal); got {value!r}"
+            )
+        pair = (_int(name, value),) * 2
+    if min(pair) < at_least:
+        raise ValueError(f"{name} must be at least {at_least}; got {value!r}")
+    return pair
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {value!r}")
+    return bool(value)
+
+
+def _word(name: str, value: object, words: tuple[str, ...]) -> str:
+    expected = f"{name} must be one of {', '.join(map(repr, words))}"
+    if not isinstance(value, str):
+        raise TypeError(f"{expected}; got {value!r}")
+    if value not in words:
+        raise ValueError(f"{expected}; got {value!r}{_did_you_mean(value, words)}")
+    return value
+
+
+def method(value: object) -> str:
+    """The method's name."""
+    return _word("method", value, METHODS)
+
+
+def _did_you_mean(value: str, words: tuple[str, ...]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  # slow to import, seldom needed
+
+    known = {"mean": "avg", "average": "avg", "zeros": "constant", "zero": "constant"}
+    known |= {"replicate": "edge", "nearest": "edge", "circular": "wrap", "periodic": "wrap"}
+    word = value.lower()
+    close = get_close_matches(known.get(word, word), words, n=1, cutoff=0.5)
+    return f": did you mean {close[0]!r}?" if close else ""
+
+
+# ---------------------------------------------------------------------- shapes, windows
+
+
+def _shapes(images: Spec, kernels: Spec) -> str:
+    return f"images.shape={images.shape}, kernels.shape={kernels.shape}"
+
+
+def _groups(
+    images: Spec, kernels: Spec, layout: Layout, channels: int, value: object
+) -> tuple[int, int]:
+    """The number of groups and of output channels, where kernels, channels and groups agree."""
+    groups = _int("groups", value)
+    if groups < 1:
+        raise ValueError(f"groups must be at least 1; got {groups}")
+    if "n" not in layout.kernels and groups != 1:
+        raise ValueError(
+            f"groups={groups} needs kernels (kh, kw, c // groups, nc); {_shapes(images, kernels)}"
+        )
+    if "c" not in layout.kernels:
+        return channels, channels  # every channel by itself; a gray image has one
+    if channels % groups:
+        raise ValueError(
+            f"groups={groups} does not divide the images' {channels} channels; "
+            f"{_shapes(images, kernels)}"
+        )
+    expected, received = channels // groups, kernels.shape[2]
+    if expected != received:
+        of = "" if groups == 1 else f" // {groups} groups = {expected}"
+        raise ValueError(
+            f"kernels expect {received} channels, images have {channels}{of}; "
+            f"{_shapes(images, kernels)}"
+        )
+    output_channels = kernels.shape[3] if "n" in layout.kernels else 1
+    if output_channels % groups:
+        raise ValueError(
+            f"groups={groups} does not divide the {output_channels} kernels; "
+            f"{_shapes(images, kernels)}"
+        )
+    return groups, output_channels
+
+
+_MANY = (tuple, list, np.ndarray)
+
+
+def _padding(value: object) -> tuple[str, tuple[Any, Any]]:
+    """The padding word, or "given", and for both axes what `resolve_padding` takes."""
+    if isinstance(value, str):
+        word = _word("padding", value, PADDING_WORDS)
+        return word, (word, word)
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (tuple, list)) and any(isinstance(side, _MANY) for side in value):
+        if len(value) != 2:
+            raise ValueError(f"padding must be ((top, bottom), (left, right)); got {value!r}")
+        return "given", tuple(_sides(value, side) for side in value)  # type: ignore[return-value]
+    vertical, horizontal = pair("padding", value, at_least=0)
+    return "given", ((vertical, vertical), (horizontal, horizontal))
+
+
+def _sides(padding: object, sides: object) -> tuple[int, int]:
+    if not isinstance(sides, _MANY) or len(sides) != 2:
+        raise ValueError(f"padding must be ((top, bottom), (left, right)); got {padding!r}")
+    return pair("padding", sides, at_least=0)
+
+
+def _axes(
+    images: Spec,
+    layout: Layout,
+    window: tuple[int, ...],
+    window_name: str,
+    padding: object,
+    stride: object,
+    dilation: object,
+    *,
+    partial: bool = False,
+) -> tuple[Axis, Axis, str]:
+    """Both axes of the window's way, and the padding word."""
+    strides, dilations = pair("stride", stride), pair("dilation", dilation)
+    word, paddings = _padding(padding)
+    sizes = images.shape[layout.images.index("h") :]
+    axes = []
+    for number, name in enumerate(("height", "width")):
+        size, taps, step, gap = sizes[number], window[number], strides[number], dilations[number]
+        before, after = resolve_padding(paddings[number], size, taps, step, gap)
+        axis = Axis(size, taps, step, gap, before, after, partial)
+        # An axis of no pixels has no outputs with "same": empty in, empty out.
+        if axis.outputs < 1 and not (word == "same" and size == 0):
+            spread = f" (reaching over {axis.reach} pixels, dilation {gap})" if gap > 1 else ""
+            raise ValueError(
+                f"the {window_name} is larger than the padded images along the {name}: "
+                f"{taps}{spread} against {before} + {size} + {after} = {axis.padded}, "
+                f"{axis.reach - axis.padded} too many; images.shape={images.shape}, "
+                f"{window_name} {window[0]} x {window[1]}"
+            )
+        axes.append(axis)
+    return axes[0], axes[1], word
+
+
+# ------------------------------------------------------------------------------- types
+
+_INT64 = np.dtype(np.int64)
+_FLOAT64 = np.dtype(np.float64)
+_KINDS = {"b": 0, "i": 0, "u": 0, "f": 1, "c": 2}  # integers fit into floats, floats into complex
+
+
+def _sums_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type that sums of this one are kept in: exact, or no coarser than float32."""
+    return _INT64 if dtype.kind in "biu" else np.result_type(dtype, np.float32)
+
+
+def _convolve_dtypes(
+    images: np.dtype[Any], kernels: np.dtype[Any], dtype: object
+) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """The types of a convolution's sums and of its result."""
+    integers = images.kind in "biu" and kernels.kind in "biu"
+    natural = _INT64 if integers else np.result_type(images, kernels).newbyteorder("=")
+    if dtype is None:
+        return _sums_of(natural), natural
+    try:
+        result = np.dtype(dtype).newbyteorder("=")  # type: ignore[call-overload]
+    except TypeError:
+        raise TypeError(f"dtype must be a NumPy dtype; got {dtype!r}") from None
+    if result.kind not in "iufc":
+        raise TypeError(f"dtype must be an integer, floating or complex type; got {result}")
+    if _KINDS[result.kind] < _KINDS[natural.kind]:
+        raise ValueError(f"dtype={result} cannot hold the {natural} result of {images} * {kernels}")
+    return _INT64 if integers else np.result_type(_sums_of(natural), result), result
+
+
+def check_sums_fit(call: Call, kernels: Array) -> None:
+    """Refuse integer kernels whose largest possible sums the result's type cannot hold exactly.
+
+    Sums of 64-bit images are kept in int64 as `numpy.sum` keeps them, and are not checked.
+    """
+    images, result = call.images.dtype, call.output_dtype
+    if call.sum_dtype != _INT64 or (images.itemsize == 8 and result == _INT64):
+        return
+    low, high = (0, 1) if images.kind == "b" else (np.iinfo(images).min, np.iinfo(images).max)
+    taps = call.full_kernels(kernels).astype(np.float64)  # (kh, kw, c // groups, nc)
+    above = np.maximum(taps, 0).sum((0, 1, 2))
+    below = np.minimum(taps, 0).sum((0, 1, 2))
+    least = float((above * low + below * high).min())
+    largest = float((above * high + below * low).max())
+    if result.kind in "iu":
+        smallest_held, largest_held = np.iinfo(result).min, np.iinfo(result).max
+    else:  # every integer up to 2 ** (bits of the mantissa) is a number of its own
+        largest_held = 2 ** (np.finfo(result).nmant + 1)
+        smallest_held = -largest_held
+    # These bounds are exact below 2**53; above, a little more than float64 can be off.
+    margin = 1 + 1e-12 if max(-least, largest) > 2**53 else 1
+    if least * margin < smallest_held or largest * margin > largest_held:
+        raise ValueError(
+            f"dtype={result} cannot hold every result exactly: {images} images and these kernels "
+            f"can give {least:.6g} to {largest:.6g}; use a wider dtype, or floating-point kernels"
+        )
+
+
+def _pool_dtypes(images: np.dtype[Any], mode: str) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """The types of a pooling's sums, or of its choice so far, and of its result."""
+    images = images.newbyteorder("=")
+    if mode in ("max", "min"):
+        return images, images
+    sums = _sums_of(images)
+    if sums != _INT64:
+        return sums, images
+    return sums, sums if mode == "sum" else _FLOAT64

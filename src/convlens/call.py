@@ -1,0 +1,119 @@
+"""What a call asks for, once its arguments are normalised: the data that plan and engines read.
+
+Every array has a full form: images (m, h, w, c), kernels (kh, kw, c // groups, nc), output
+(m, oh, ow, nc). In the forms a caller may choose, some of these axes are missing; `Layout` names
+the axes that are there, so that one piece of code serves them all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from convlens.geometry import Axis
+
+Array = npt.NDArray[Any]
+
+
+class Spec(NamedTuple):
+    """The shape and the type of an array."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array's numbers."""
+        return prod(self.shape) * self.dtype.itemsize
+
+
+class Layout(NamedTuple):
+    """The axes that images, kernels and output have, of "mhwc", "yxcn" and "mhwn"."""
+
+    images: str
+    kernels: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One convolution or pooling, everything about it settled but the way to compute it.
+
+    Attributes
+    ----------
+    operation : {"convolve", "pool"}
+    mode : {"max", "min", "avg", "sum"}
+        What becomes of the numbers under a window; a convolution is a "sum", of products.
+    images : Spec
+    kernels : Spec or None
+        None for pooling.
+    layout : Layout
+    rows, columns : Axis
+        The window's way down and across.
+    groups : int
+        Groups of channels, each with kernels of its own.
+    channels, output_channels : int
+        c and nc.
+    padding_word : str
+        "valid", "same", "full" or "given".
+    pad_mode : str
+        What the padding holds, in `numpy.pad`'s words; pooling ignores its padding.
+    count_padding : bool
+        Whether an average counts padded cells.
+    sum_dtype, output_dtype : numpy.dtype
+        The type that sums are kept in, and the type of the result.
+    """
+
+    operation: str
+    mode: str
+    images: Spec
+    kernels: Spec | None
+    layout: Layout
+    rows: Axis
+    columns: Axis
+    groups: int
+    channels: int
+    output_channels: int
+    padding_word: str
+    pad_mode: str
+    count_padding: bool
+    sum_dtype: np.dtype[Any]
+    output_dtype: np.dtype[Any]
+
+    @property
+    def batch(self) -> int:
+        """How many images: m."""
+        return self.images.shape[0] if "m" in self.layout.images else 1
+
+    @property
+    def full_output_shape(self) -> tuple[int, int, int, int]:
+        """(m, oh, ow, nc)."""
+        return self.batch, self.rows.outputs, self.columns.outputs, self.output_channels
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The output's shape in the caller's form."""
+        axes = zip(self.full_output_shape, "mhwn", strict=True)
+        return tuple(size for size, axis in axes if axis in self.layout.output)
+
+    def full_images(self, images: Array) -> Array:
+        """A view of the images as (m, h, w, c)."""
+        return _with_axes(images, self.layout.images, "mhwc")
+
+    def full_kernels(self, kernels: Array) -> Array:
+        """A view of the kernels as (kh, kw, c // groups, nc)."""
+        full = _with_axes(kernels, self.layout.kernels, "yxcn")
+        return np.broadcast_to(full, (*full.shape[:3], self.output_channels))
+
+    def full_output(self, output: Array) -> Array:
+        """A view of the output as (m, oh, ow, nc)."""
+        return _with_axes(output, self.layout.output, "mhwn")
+
+
+def _with_axes(values: Array, axes: str, full: str) -> Array:
+    """A view with an axis of length 1 wherever one of the full form is missing."""
+    return values[tuple(slice(None) if axis in axes else np.newaxis for axis in full)]

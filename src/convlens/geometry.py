@@ -1,0 +1,196 @@
+"""Where windows lie: integer arithmetic along one axis, standard library only.
+
+Along an axis of `size` pixels a window of `window` taps, `dilation` pixels apart, takes a step of
+`stride` pixels from one output to the next, over the pixels and the padding `before` and `after`
+them. Tap t of output o lies on pixel ``o * stride + t * dilation - before``; pixels below 0, or
+from `size` on, are padding. Rows and columns never mix: an image has two such axes.
+
+Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning",
+arXiv:1603.07285, sections 2 and 5.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a sliding window, all lengths in pixels.
+
+    Parameters
+    ----------
+    size : int
+        Pixels of the image.
+    window : int
+        Taps of the window.
+    stride, dilation : int
+        Pixels from one window to the next, and from one tap to the next.
+    before, after : int
+        Cells of padding before the first pixel and after the last.
+    partial : bool
+        Whether windows that hang over the far edge are kept.
+
+    Examples
+    --------
+    >>> axis = Axis(size=28, window=3, stride=2, dilation=1, before=0, after=1)
+    >>> axis.outputs
+    14
+    >>> axis.pixels(13)
+    range(26, 29)
+    """
+
+    size: int
+    window: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+    partial: bool = False
+
+    @property
+    def reach(self) -> int:
+        """Pixels from the first tap of a window to its last, both included."""
+        return (self.window - 1) * self.dilation + 1
+
+    @property
+    def padded(self) -> int:
+        """Pixels and padding together."""
+        return self.before + self.size + self.after
+
+    @property
+    def outputs(self) -> int:
+        """How many windows there are; 0 or less when not even one fits."""
+        room = self.padded - self.reach
+        if not self.partial:
+            return room // self.stride + 1
+        # One more where a rest is left over, unless it would start behind the last pixel.
+        outputs = -(-room // self.stride) + 1
+        starts_behind = (outputs - 1) * self.stride >= self.before + self.size
+        return outputs - 1 if starts_behind else outputs
+
+    def pixels(self, output: int) -> range:
+        """The pixels under the taps of one window; those outside 0 … size - 1 are padding."""
+        first = output * self.stride - self.before
+        return range(first, first + self.reach, self.dilation)
+
+    def on_image(self, tap: int) -> range:
+        """The outputs for which this tap lies on a pixel, not on padding.
+
+        Examples
+        --------
+        >>> Axis(size=5, window=3, stride=1, dilation=1, before=1, after=1).on_image(0)
+        range(1, 5)
+        """
+        first = tap * self.dilation - self.before
+        return _steps_between(first, self.stride, self.outputs, 0, self.size)
+
+    @property
+    def inside(self) -> range:
+        """The outputs whose windows lie on pixels alone.
+
+        Examples
+        --------
+        >>> Axis(size=5, window=3, stride=1, dilation=1, before=1, after=1).inside
+        range(1, 4)
+        """
+        start, stop = self.on_image(0).start, self.on_image(self.window - 1).stop
+        return range(start, max(start, stop))
+
+    def counts(self, *, padding: bool = False) -> list[int]:
+        """For each output, how many taps lie on pixels, or with `padding` on padding as well.
+
+        A window may also hang over the padding's far edge, where it is `partial`; taps out there
+        are never counted.
+
+        Examples
+        --------
+        >>> axis = Axis(size=5, window=3, stride=2, dilation=1, before=1, after=1)
+        >>> axis.counts(), axis.counts(padding=True)
+        ([2, 3, 2], [3, 3, 3])
+        """
+        low, high = (-self.before, self.size + self.after) if padding else (0, self.size)
+        counts = [self.window] * self.outputs
+        for output in (*range(self.inside.start), *range(self.inside.stop, self.outputs)):
+            first = output * self.stride - self.before
+            counts[output] = len(_steps_between(first, self.dilation, self.window, low, high))
+        return counts
+
+
+def _steps_between(first: int, step: int, count: int, low: int, high: int) -> range:
+    """Those k of 0 … count - 1 for which first + k * step lies in low … high - 1."""
+    start = max(0, -((first - low) // step))  # -(a // b) rounds -a / b up
+    stop = min(count, -((first - high) // step))
+    return range(start, max(start, stop))
+
+
+def resolve_padding(
+    padding: str | Sequence[int], size: int, window: int, stride: int, dilation: int
+) -> tuple[int, int]:
+    """Cells of padding before and after an axis, for a padding word or a pair of numbers.
+
+    Parameters
+    ----------
+    padding : {"valid", "same", "full"} or (before, after)
+        "valid": none. "same": as many as make ceil(size / stride) outputs, the odd one after.
+        "full": as many as let the window touch the image with a single tap.
+    size, window, stride, dilation : int
+        As in `Axis`.
+
+    Examples
+    --------
+    >>> resolve_padding("same", size=28, window=3, stride=2, dilation=1)
+    (0, 1)
+    >>> resolve_padding("full", size=28, window=3, stride=1, dilation=2)
+    (4, 4)
+    """
+    reach = (window - 1) * dilation + 1
+    if padding == "valid":
+        return 0, 0
+    if padding == "full":
+        return reach - 1, reach - 1
+    if padding == "same":
+        outputs = -(-size // stride)
+        total = max(0, (outputs - 1) * stride + reach - size)
+        return total // 2, total - total // 2
+    before, after = map(int, padding)
+    return before, after
+
+
+def source(pixel: int, size: int, pad_mode: str) -> int | None:
+    """The pixel that a padded cell takes its value from; None where it is a zero.
+
+    Parameters
+    ----------
+    pixel : int
+        A position along the axis; below 0 or from `size` on it is padding.
+    size : int
+        Pixels of the image, at least 1 unless `pad_mode` is "constant".
+    pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
+        As in `numpy.pad`, for paddings of any length.
+
+    Examples
+    --------
+    >>> [source(pixel, 4, "reflect") for pixel in range(-3, 7)]
+    [3, 2, 1, 0, 1, 2, 3, 2, 1, 0]
+    >>> source(-1, 4, "constant") is None
+    True
+    """
+    if 0 <= pixel < size:
+        return pixel
+    if pad_mode == "constant":
+        return None
+    if pad_mode == "edge":
+        return 0 if pixel < 0 else size - 1
+    if pad_mode == "wrap":
+        return pixel % size
+    # A mirror image repeats after a way there and back; "reflect" turns on the last pixel,
+    # "symmetric" behind it.
+    turn = size - 1 if pad_mode == "reflect" else size
+    if turn == 0:
+        return 0
+    position = pixel % (2 * turn)
+    if position < size:
+        return position
+    return 2 * turn - position - (pad_mode == "symmetric")

@@ -1,0 +1,323 @@
+"""The four calls: their signatures, and what every argument means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from convlens import arguments
+from convlens.plan import Plan, choose
+
+Array = npt.NDArray[Any]
+Numbers = npt.ArrayLike
+Shape = tuple[int, ...]
+
+
+def convolve(
+    images: Numbers,
+    kernels: Numbers,
+    padding: str | int | tuple[Any, Any] = "same",
+    stride: int | tuple[int, int] = 1,
+    *,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+    pad_mode: str = "constant",
+    dtype: npt.DTypeLike | None = None,
+    out: Array | None = None,
+    method: str = "auto",
+) -> Array:
+    """Slide kernels over images; at each place multiply what lies under a kernel, and add up.
+
+    This is cross-correlation: kernels are not flipped, as everywhere in deep learning. For
+    convolution in the mathematical sense pass ``kernels[::-1, ::-1]``.
+
+    Parameters
+    ----------
+    images, kernels : array_like
+        Numbers of any integer, floating, complex or boolean type, in one of these shapes. Channels
+        come last; m is the number of images.
+
+        =============  =========================  ================================================
+        images         kernels                    result
+        =============  =========================  ================================================
+        (m, h, w)      (kh, kw)                   (m, oh, ow)
+        (m, h, w, c)   (kh, kw, c)                (m, oh, ow): summed over the channels
+        (m, h, w, c)   (kh, kw, c // groups, nc)  (m, oh, ow, nc): every kernel makes a channel
+        (m, h, w, c)   (kh, kw)                   (m, oh, ow, c): one kernel, on each channel
+        (h, w)         (kh, kw)                   (oh, ow)
+        (h, w, c)      (kh, kw, c)                (oh, ow)
+        (h, w, c)      (kh, kw, c // groups, nc)  (oh, ow, nc)
+        =============  =========================  ================================================
+
+    padding : {"same", "valid", "full"}, int, (ph, pw) or ((top, bottom), (left, right))
+        Cells added around the images. "valid": none. "same": as many as make ceil(h / stride)
+        rows and ceil(w / stride) columns, the odd cell after (as TensorFlow, JAX and ONNX's
+        SAME_UPPER do, and PyTorch at stride 1). "full": as many as let a kernel touch an image
+        with a single tap.
+    stride : int or (int, int)
+        Pixels from one window to the next, down and across.
+    dilation : int or (int, int)
+        Pixels from one tap of a kernel to the next; 1 leaves no gaps.
+    groups : int
+        Split channels and kernels into so many groups; the kernels of a group see its channels
+        alone. groups == c is a depthwise convolution. As in PyTorch.
+    pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
+        What the padding holds, by `numpy.pad`'s names and meaning; "constant" is zeros.
+    dtype : dtype, optional
+        Type of the result. By default integers give int64, exactly, and floats give
+        ``np.result_type(images, kernels)``; float16 is summed in float32. Another type is refused
+        if it cannot hold the largest sum that these kernels can make of such images. Sums of
+        64-bit integers are taken in int64, as `numpy.sum` takes them.
+    out : numpy.ndarray, optional
+        Where to write the result; of its shape and type, and sharing no memory with the inputs.
+    method : {"auto", "numpy"}
+        The engine; `plan_convolve` tells which one "auto" takes, and why.
+
+    Returns
+    -------
+    numpy.ndarray
+        `out`, or a new array. An image's result is the same to the last bit whatever else is in
+        the batch. NaN and inf reach just those outputs whose window covers them.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type.
+    ValueError
+        If an argument has a wrong value, or shapes do not match.
+
+    See Also
+    --------
+    plan_convolve : the same call, explained instead of computed.
+    convlens.filters : kernels by name.
+
+    Examples
+    --------
+    >>> import numpy as np, convlens
+    >>> digits = np.full((2, 28, 28), 200, dtype=np.uint8)
+    >>> sums = convlens.convolve(digits, np.ones((3, 3), dtype=np.uint8), padding="valid", stride=2)
+    >>> sums.shape, sums.dtype, sums.max()
+    ((2, 13, 13), dtype('int64'), np.int64(1800))
+
+    Sixteen kernels over three channels, and the same blur on each channel of a photograph:
+
+    >>> photographs = np.ones((8, 32, 32, 3), dtype=np.float32)
+    >>> convlens.convolve(photographs, np.ones((3, 3, 3, 16), dtype=np.float32)).shape
+    (8, 32, 32, 16)
+    >>> convlens.convolve(photographs, convlens.filters.gaussian(2), pad_mode="reflect").shape
+    (8, 32, 32, 3)
+    """
+    with arguments.refusing("convolve"):
+        images, kernels = arguments.array("images", images), arguments.array("kernels", kernels)
+    plan = plan_convolve(
+        images,
+        kernels,
+        padding,
+        stride,
+        dilation=dilation,
+        groups=groups,
+        pad_mode=pad_mode,
+        dtype=dtype,
+        method=method,
+    )
+    return plan.run(images, kernels, out)
+
+
+def plan_convolve(
+    images: Numbers | Shape,
+    kernels: Numbers | Shape,
+    padding: str | int | tuple[Any, Any] = "same",
+    stride: int | tuple[int, int] = 1,
+    *,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+    pad_mode: str = "constant",
+    dtype: npt.DTypeLike | None = None,
+    method: str = "auto",
+) -> Plan:
+    """Say what `convolve` would compute with these arguments, how, and at what cost.
+
+    Parameters
+    ----------
+    images, kernels : array_like or tuple of int
+        Arrays, or bare shapes, which stand for float64 numbers.
+    padding, stride, dilation, groups, pad_mode, dtype, method
+        As in `convolve`.
+
+    Returns
+    -------
+    Plan
+        Print it to read it, call it to run it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `convolve` does.
+
+    Examples
+    --------
+    >>> import convlens
+    >>> print(convlens.plan_convolve((50000, 28, 28), (3, 3), stride=2))
+    convolve  50,000 images of 28 x 28, one 3 x 3 kernel
+    input     (50000, 28, 28) float64, kernels (3, 3) float64
+    output    (50000, 14, 14) float64
+    rows      (h + top + bottom - kh) // sh + 1 = (28 + 0 + 1 - 3) // 2 + 1 = 14
+    columns   (w + left + right - kw) // sw + 1 = (28 + 0 + 1 - 3) // 2 + 1 = 14
+    padding   same: 0 above, 1 below, 0 left, 1 right, holding zeros
+    windows   50,000 x 14 x 14 = 9,800,000, each of 3 x 3 = 9 taps
+    work      88.2 million multiply-adds
+    memory    reads 314 MB, writes 78.4 MB
+    method    numpy, which takes every type; there is no other engine yet
+    """
+    with arguments.refusing("convolve"):
+        call = arguments.convolve_call(
+            arguments.spec("images", images),
+            arguments.spec("kernels", kernels),
+            padding,
+            stride,
+            dilation,
+            groups,
+            pad_mode,
+            dtype,
+        )
+        if not arguments.is_shape(kernels):
+            arguments.check_sums_fit(call, arguments.array("kernels", kernels))
+        return choose(call, arguments.method(method))
+
+
+def pool(
+    images: Numbers,
+    kernel_shape: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    mode: str = "max",
+    *,
+    padding: str | int | tuple[Any, Any] = "valid",
+    dilation: int | tuple[int, int] = 1,
+    count_padding: bool = False,
+    partial: bool = False,
+    out: Array | None = None,
+    method: str = "auto",
+) -> Array:
+    """Slide a window over images; of each place keep the largest, smallest, mean or sum.
+
+    Every channel is pooled by itself.
+
+    Parameters
+    ----------
+    images : array_like
+        (m, h, w, c), (m, h, w) or (h, w); numbers of any type.
+    kernel_shape : int or (int, int)
+        The window, down and across.
+    stride : int or (int, int), optional
+        Pixels from one window to the next; by default windows lie side by side.
+    mode : {"max", "min", "avg", "sum"}
+        What is kept of the pixels under a window.
+    padding : {"valid", "same", "full"}, int, (ph, pw) or ((top, bottom), (left, right))
+        Cells added around the images, as in `convolve`. They are never the largest or smallest.
+    dilation : int or (int, int)
+        Pixels from one tap of the window to the next.
+    count_padding : bool
+        Whether an average counts padded cells, as zeros.
+    partial : bool
+        Keep the windows that hang over the bottom or right edge, where they are not outside
+        altogether; they see what they cover. Elsewhere known as ceil mode.
+    out : numpy.ndarray, optional
+        Where to write the result; of its shape and type, and sharing no memory with the images.
+    method : {"auto", "numpy"}
+        The engine; `plan_pool` tells which one "auto" takes, and why.
+
+    Returns
+    -------
+    numpy.ndarray
+        (m, oh, ow, c), (m, oh, ow) or (oh, ow). "max" and "min" keep the images' type; "avg" gives
+        floats (float64 for integers); "sum" gives int64 for integers. NaN reaches just those
+        outputs whose window covers it.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type.
+    ValueError
+        If an argument has a wrong value, or a window would see padding alone.
+
+    See Also
+    --------
+    plan_pool : the same call, explained instead of computed.
+
+    Examples
+    --------
+    >>> import numpy as np, convlens
+    >>> images = np.arange(16, dtype=np.uint8).reshape(1, 4, 4)
+    >>> convlens.pool(images, 2)
+    array([[[ 5,  7],
+            [13, 15]]], dtype=uint8)
+    >>> convlens.pool(images, 2, mode="avg")
+    array([[[ 2.5,  4.5],
+            [10.5, 12.5]]])
+    """
+    with arguments.refusing("pool"):
+        images = arguments.array("images", images)
+    plan = plan_pool(
+        images,
+        kernel_shape,
+        stride,
+        mode,
+        padding=padding,
+        dilation=dilation,
+        count_padding=count_padding,
+        partial=partial,
+        method=method,
+    )
+    return plan.run(images, None, out)
+
+
+def plan_pool(
+    images: Numbers | Shape,
+    kernel_shape: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    mode: str = "max",
+    *,
+    padding: str | int | tuple[Any, Any] = "valid",
+    dilation: int | tuple[int, int] = 1,
+    count_padding: bool = False,
+    partial: bool = False,
+    method: str = "auto",
+) -> Plan:
+    """Say what `pool` would compute with these arguments, how, and at what cost.
+
+    Parameters
+    ----------
+    images : array_like or tuple of int
+        An array, or a bare shape, which stands for float64 numbers.
+    kernel_shape, stride, mode, padding, dilation, count_padding, partial, method
+        As in `pool`.
+
+    Returns
+    -------
+    Plan
+        Print it to read it, call it to run it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `pool` does.
+
+    Examples
+    --------
+    >>> import convlens
+    >>> convlens.plan_pool((10000, 32, 32, 3), 2).output_shape
+    (10000, 16, 16, 3)
+    """
+    with arguments.refusing("pool"):
+        call = arguments.pool_call(
+            arguments.spec("images", images),
+            kernel_shape,
+            stride,
+            mode,
+            padding,
+            dilation,
+            count_padding,
+            partial,
+        )
+        return choose(call, arguments.method(method))

@@ -1,0 +1,286 @@
+"""The plan: what will be computed, by which method and why, at what cost, in words and drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convlens import arguments
+from convlens.call import Array, Call, Spec
+from convlens.drawing import draw
+from convlens.engines import numpy_engine
+from convlens.geometry import Axis
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a call will compute, and how.
+
+    Made by `convlens.plan_convolve` and `convlens.plan_pool`. Printing a plan explains it; calling
+    it runs it; a notebook draws it.
+
+    Attributes
+    ----------
+    call : Call
+        The arguments, normalised.
+    method : str
+        The engine that will carry the plan out.
+    reason : str
+        Why this one.
+
+    Examples
+    --------
+    >>> import numpy as np, convlens
+    >>> images, kernel = np.ones((2, 5, 5)), np.ones((3, 3))
+    >>> plan = convlens.plan_convolve(images, kernel, padding="valid")
+    >>> plan.output_shape, plan.multiply_adds
+    ((2, 3, 3), 162)
+    >>> plan(images, kernel)[0, 0]
+    array([9., 9., 9.])
+    """
+
+    call: Call
+    method: str
+    reason: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the call: "convolve" or "pool"."""
+        return self.call.operation
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The result's shape."""
+        return self.call.output_shape
+
+    @property
+    def output_dtype(self) -> np.dtype[Any]:
+        """The result's type."""
+        return self.call.output_dtype
+
+    @property
+    def padding(self) -> tuple[Pair, Pair]:
+        """((top, bottom), (left, right)), in cells."""
+        rows, columns = self.call.rows, self.call.columns
+        return (rows.before, rows.after), (columns.before, columns.after)
+
+    @property
+    def stride(self) -> Pair:
+        """Steps of the window (down, across), in pixels."""
+        return self.call.rows.stride, self.call.columns.stride
+
+    @property
+    def dilation(self) -> Pair:
+        """Pixels from one tap to the next (down, across)."""
+        return self.call.rows.dilation, self.call.columns.dilation
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels that have kernels of their own."""
+        return self.call.groups
+
+    @property
+    def window(self) -> Pair:
+        """Taps of the window (down, across)."""
+        return self.call.rows.window, self.call.columns.window
+
+    @property
+    def windows(self) -> int:
+        """How many places the window takes, over all images."""
+        return self.call.batch * self.call.rows.outputs * self.call.columns.outputs
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiplications, each with an addition; for pooling, comparisons or additions.
+
+        Every tap of every window counts, those on padding too, as if each were visited by itself.
+        """
+        channels = self.call.channels // max(1, self.call.groups)
+        return self.windows * prod(self.window) * channels * self.call.output_channels
+
+    @property
+    def bytes_moved(self) -> int:
+        """Bytes of memory traffic at the least: each input read once, the output written once."""
+        return self._bytes_read + self._bytes_written
+
+    @property
+    def _bytes_read(self) -> int:
+        kernels = self.call.kernels
+        return self.call.images.nbytes + (0 if kernels is None else kernels.nbytes)
+
+    @property
+    def _bytes_written(self) -> int:
+        return Spec(self.output_shape, self.output_dtype).nbytes
+
+    def __call__(
+        self,
+        images: npt.ArrayLike,
+        kernels: npt.ArrayLike | None = None,
+        *,
+        out: Array | None = None,
+    ) -> Array:
+        """Carry the plan out.
+
+        Parameters
+        ----------
+        images, kernels : array_like
+            Of the shapes and types that were planned; a pooling takes no kernels.
+        out : numpy.ndarray, optional
+            Where to write the result.
+
+        Returns
+        -------
+        numpy.ndarray
+            `out`, or a new array of shape `output_shape`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the arrays are not as planned.
+        """
+        with arguments.refusing(self.operation):
+            images = arguments.planned("images", images, self.call.images)
+            if self.call.kernels is not None:
+                kernels = arguments.planned("kernels", kernels, self.call.kernels)
+                arguments.check_sums_fit(self.call, kernels)
+            elif kernels is not None:
+                raise TypeError("a plan for pooling takes images alone; got kernels too")
+        return self.run(images, kernels, out)
+
+    def run(self, images: Array, kernels: Array | None, out: object) -> Array:
+        """Carry the plan out on checked arrays, with `out` still to be checked."""
+        with arguments.refusing(self.operation):
+            result = arguments.output(out, self.output_shape, self.output_dtype, images, kernels)
+        if kernels is None:
+            numpy_engine.pool(self.call, images, result)
+        else:
+            numpy_engine.convolve(self.call, images, kernels, result)
+        return result
+
+    def __str__(self) -> str:
+        read, written = _quantity(self._bytes_read, "B"), _quantity(self._bytes_written, "B")
+        work = "multiply-adds"
+        if self.operation == "pool":
+            work = "additions" if self.call.mode in ("avg", "sum") else "comparisons"
+        lines = {
+            self.operation: _title(self.call),
+            "input": _inputs(self.call),
+            "output": _outputs(self.call),
+            "rows": _size_formula(self.call.rows, "h + top + bottom - kh", "sh"),
+            "columns": _size_formula(self.call.columns, "w + left + right - kw", "sw"),
+            "padding": _padding(self.call),
+            "windows": _windows(self),
+            "work": f"{_quantity(self.multiply_adds, '')} {work}",
+            "memory": f"reads {read}, writes {written}",
+            "method": f"{self.method}, {self.reason}",
+        }
+        return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
+
+    def _repr_svg_(self) -> str:
+        """The drawing that notebooks show."""
+        return draw(self.call)
+
+
+# ------------------------------------------------------------------ the plan in words
+
+
+def _title(call: Call) -> str:
+    h, w, c = call.rows.size, call.columns.size, call.channels
+    each = f"{h} x {w}" + (f" with {c} channels" if "c" in call.layout.images else "")
+    images = f"one image of {each}" if call.batch == 1 else f"{call.batch:,} images of {each}"
+    kh, kw = call.rows.window, call.columns.window
+    if call.operation == "pool":
+        what = {"max": "the largest", "min": "the smallest", "avg": "the mean", "sum": "the sum"}
+        return f"{images}, {what[call.mode]} of each {kh} x {kw} window"
+    if "c" not in call.layout.kernels:
+        each_channel = " on each channel" if "c" in call.layout.images else ""
+        return f"{images}, one {kh} x {kw} kernel{each_channel}"
+    kernel = f"{kh} x {kw} x {c // call.groups} kernel"
+    if call.output_channels == 1:
+        return f"{images}, one {kernel}"
+    groups = f" in {call.groups} groups of channels" if call.groups > 1 else ""
+    return f"{images}, {call.output_channels} {kernel}s{groups}"
+
+
+def _inputs(call: Call) -> str:
+    text = f"{call.images.shape} {call.images.dtype}"
+    return (
+        text
+        if call.kernels is None
+        else f"{text}, kernels {call.kernels.shape} {call.kernels.dtype}"
+    )
+
+
+def _outputs(call: Call) -> str:
+    text = f"{call.output_shape} {call.output_dtype}"
+    if call.mode in ("max", "min") or call.sum_dtype == call.output_dtype:
+        return text
+    return f"{text}, summed in {call.sum_dtype}"
+
+
+def _size_formula(axis: Axis, room: str, stride: str) -> str:
+    """How the number of outputs comes about: the formula, then the numbers put in."""
+    window = str(axis.window)
+    if axis.dilation > 1:
+        window = f"(({axis.window} - 1) * {axis.dilation} + 1)"
+    numbers = f"{axis.size} + {axis.before} + {axis.after} - {window}"
+    if not axis.partial:
+        return f"({room}) // {stride} + 1 = ({numbers}) // {axis.stride} + 1 = {axis.outputs}"
+    return f"ceil(({room}) / {stride}) + 1 = ceil(({numbers}) / {axis.stride}) + 1 = {axis.outputs}"
+
+
+def _padding(call: Call) -> str:
+    rows, columns = call.rows, call.columns
+    if not (rows.before or rows.after or columns.before or columns.after):
+        return "none"
+    rule = "" if call.padding_word == "given" else f"{call.padding_word}: "
+    cells = f"{rows.before} above, {rows.after} below, {columns.before} left, {columns.after} right"
+    if call.operation == "pool":
+        count = call.count_padding and call.mode == "avg"
+        return f"{rule}{cells}, {'counted as zeros' if count else 'left out of every window'}"
+    holds = {
+        "constant": "zeros",
+        "edge": "the nearest pixel",
+        "reflect": "the image mirrored at its last pixel",
+        "symmetric": "the image mirrored at its edge",
+        "wrap": "the image over again",
+    }
+    return f"{rule}{cells}, holding {holds[call.pad_mode]}"
+
+
+def _windows(plan: Plan) -> str:
+    call = plan.call
+    oh, ow = call.rows.outputs, call.columns.outputs
+    places = f"{oh:,} x {ow:,}" if call.batch == 1 else f"{call.batch:,} x {oh:,} x {ow:,}"
+    kh, kw = plan.window
+    depth = call.channels // max(1, call.groups)
+    taps = f"{kh} x {kw} x {depth}" if depth > 1 else f"{kh} x {kw}"
+    return f"{places} = {plan.windows:,}, each of {taps} = {kh * kw * depth:,} taps"
+
+
+def _quantity(count: int, unit: str) -> str:
+    """A count in three or four digits, as in 88.2 million, or 314 MB."""
+    words = {
+        "": ("", "", " million", " billion", " trillion"),
+        "B": (" B", " kB", " MB", " GB", " TB"),
+    }
+    thousands, size = 0, float(count)
+    while size >= 1000 and thousands < 4:
+        thousands, size = thousands + 1, size / 1000
+    if not unit and thousands < 2:
+        return f"{count:,}"
+    return f"{size:.3g}{words[unit][thousands]}" if thousands else f"{count}{words[unit][0]}"
+
+
+def choose(call: Call, method: str) -> Plan:
+    """The plan for a call: NumPy's engine, the only one so far."""
+    reason = (
+        "as asked" if method == "numpy" else "which takes every type; there is no other engine yet"
+    )
+    return Plan(call, "numpy", reason)
