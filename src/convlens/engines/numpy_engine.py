@@ -23,7 +23,9 @@ from convlens.geometry import Axis, source
 Indices = npt.NDArray[np.intp]
 
 BLOCK = 2**16  # numbers in an array of a block: half a megabyte of float64
-DEPTH = 128  # channels in one matrix product; longer sums BLAS would round by its thread count
+# Matrix products of at most 64 x 64 x 64: OpenBLAS gives larger ones to several threads, and rounds
+# them by how many there are.
+TILE = 64
 
 
 def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
@@ -74,11 +76,20 @@ def _add_products(sums: Array, pixels: Array, tap: Array, groups: int) -> None:
         by_group += pixels[..., np.newaxis] * tap.reshape(groups, kernels)
         return
     for group in range(groups):
+        c = slice(group * channels, (group + 1) * channels)
         n = slice(group * kernels, (group + 1) * kernels)
-        for first in range(0, channels, DEPTH):
-            part = tap[first : first + DEPTH, n]
-            c = slice(group * channels + first, group * channels + first + len(part))
-            sums[..., n] += pixels[..., c] @ part
+        _add_matrix_products(sums[..., n], pixels[..., c], tap[:, n])
+
+
+def _add_matrix_products(sums: Array, pixels: Array, tap: Array) -> None:
+    """Add pixels (m, oh, ow, c) @ tap (c, nc) to sums (m, oh, ow, nc)."""
+    for x in range(0, pixels.shape[2], TILE):
+        for c in range(0, tap.shape[0], TILE):
+            for n in range(0, tap.shape[1], TILE):
+                products = (
+                    pixels[:, :, x : x + TILE, c : c + TILE] @ tap[c : c + TILE, n : n + TILE]
+                )
+                sums[:, :, x : x + TILE, n : n + TILE] += products
 
 
 def pool(call: Call, images: Array, out: Array) -> None:
