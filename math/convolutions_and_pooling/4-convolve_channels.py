@@ -52,22 +52,26 @@ def convolve_channels(images, kernel, padding='same', stride=(1, 1)):
     oh, ow = (h + rows - kh) // sh + 1, (w + cols - kw) // sw + 1
     output = np.zeros((m, oh, ow))
 
-    # A window that meets nothing but padding gives 0: leave out y windows
-    # at the top and bottom, x left and right, and the zeros under them.
-    y, x = max(0, (rows // 2 - kh) // sh), max(0, (cols // 2 - kw) // sw)
-    inner = output[:, y:oh - y, x:ow - x]
-    oh, ow = oh - 2 * y, ow - 2 * x
-    rows, cols = rows - 2 * y * sh, cols - 2 * x * sw
-    # Of an odd number of rows or columns one more goes above or left.
-    pad = ((0, 0), (rows - rows // 2, rows // 2),
-           (cols - cols // 2, cols // 2), (0, 0))
+    # The windows that meet the image: rows y0 to y1, columns x0 to x1 of the
+    # output. All others see nothing but padding and give 0.
+    top, left = rows - rows // 2, cols - cols // 2  # of an odd number, 1 more
+    y0, y1 = max(0, (top - kh) // sh + 1), min(oh, (top + h - 1) // sh + 1)
+    x0, x1 = max(0, (left - kw) // sw + 1), min(ow, (left + w - 1) // sw + 1)
+    inner = output[:, y0:y1, x0:x1]
+
+    # They reach kh - 1 rows and kw - 1 columns into the padding, no more;
+    # the first of them then starts at (y, x).
+    pad = ((0, 0), (kh - 1, kh - 1), (kw - 1, kw - 1), (0, 0))
+    y, x = y0 * sh - top + kh - 1, x0 * sw - left + kw - 1
+    oh, ow = y1 - y0, x1 - x0
 
     # A few images at a time: small enough for the processor's cache.
-    few = 1 + 2 ** 16 // ((h + rows) * (w + cols) * (c + 1))
+    few = 1 + 2 ** 16 // ((h + 2 * kh) * (w + 2 * kw) * (c + 1))
     for n in range(0, m, few):
         # In float64 the sums of small integer types cannot wrap around.
         part = np.pad(images[n:n + few], pad).astype(float, copy=False)
         for i, j in np.ndindex(kh, kw):
-            under_tap = part[:, i:i + sh * oh:sh, j:j + sw * ow:sw]
+            under_tap = part[:, y + i:y + i + sh * oh:sh,
+                             x + j:x + j + sw * ow:sw]
             inner[n:n + few] += under_tap @ kernel[i, j]
     return output

@@ -448,7 +448,9 @@ def _pool_dtypes(images: np.dtype[Any], mode: str) -> tuple[np.dtype[Any], np.dt
     images = images.newbyteorder("=")
     if mode in ("max", "min"):
         return images, images
-    sums = _sums_of(images)
-    if sums != _INT64:
-        return sums, images
-    return sums, sums if mode == "sum" else _FLOAT64
+    if images.kind in "fc":
+        return _sums_of(images), images
+    if mode == "sum":
+        return _INT64, _INT64
+    # int64 holds the sums of smaller integers exactly; those of 64 bits it might not hold at all.
+    return _FLOAT64 if images.itemsize == 8 else _INT64, _FLOAT64
