@@ -116,7 +116,7 @@ def pool_call(
         )
     window = pair("kernel_shape", kernel_shape)
     mode = _word("mode", mode, POOL_MODES)
-    count_padding = _flag("count_padding", count_padding)
+    count_padding = flag("count_padding", count_padding)
     rows, columns, word = _axes(
         images,
         layout,
@@ -125,7 +125,7 @@ def pool_call(
         padding,
         window if stride is None else stride,
         dilation,
-        partial=_flag("partial", partial),
+        partial=flag("partial", partial),
     )
     # Where nothing under a window counts there is no largest value and no average.
     if mode in ("max", "min") or (mode == "avg" and not count_padding):
@@ -226,7 +226,8 @@ def output(
 # ------------------------------------------------------------------ numbers and words
 
 
-def _int(name: str, value: object) -> int:
+def integer(name: str, value: object) -> int:
+    """A whole number."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an integer; got {value}")
     try:
@@ -244,19 +245,20 @@ def pair(name: str, value: object, at_least: int = 1) -> tuple[int, int]:
             raise ValueError(
                 f"{name} must be an integer or a pair (vertical, horizontal); got {value!r}"
             )
-        pair = (_int(name, value[0]), _int(name, value[1]))
+        pair = (integer(name, value[0]), integer(name, value[1]))
     else:
         if isinstance(value, str) or not hasattr(value, "__index__"):
             raise TypeError(
                 f"{name} must be an integer or a pair (vertical, horizontal); got {value!r}"
             )
-        pair = (_int(name, value),) * 2
+        pair = (integer(name, value),) * 2
     if min(pair) < at_least:
         raise ValueError(f"{name} must be at least {at_least}; got {value!r}")
     return pair
 
 
-def _flag(name: str, value: object) -> bool:
+def flag(name: str, value: object) -> bool:
+    """True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False; got {value!r}")
     return bool(value)
@@ -297,7 +299,7 @@ def _groups(
     images: Spec, kernels: Spec, layout: Layout, channels: int, value: object
 ) -> tuple[int, int]:
     """The number of groups and of output channels, where kernels, channels and groups agree."""
-    groups = _int("groups", value)
+    groups = integer("groups", value)
     if groups < 1:
         raise ValueError(f"groups must be at least 1; got {groups}")
     if "n" not in layout.kernels and groups != 1:
@@ -406,7 +408,7 @@ def _convolve_dtypes(
         return _sums_of(natural), natural
     try:
         result = np.dtype(dtype).newbyteorder("=")  # type: ignore[call-overload]
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         raise TypeError(f"dtype must be a NumPy dtype; got {dtype!r}") from None
     if result.kind not in "iufc":
         raise TypeError(f"dtype must be an integer, floating or complex type; got {result}")
@@ -424,23 +426,32 @@ def check_sums_fit(call: Call, kernels: Array) -> None:
     if call.sum_dtype != _INT64 or (images.itemsize == 8 and result == _INT64):
         return
     low, high = (0, 1) if images.kind == "b" else (np.iinfo(images).min, np.iinfo(images).max)
-    taps = call.full_kernels(kernels).astype(np.float64)  # (kh, kw, c // groups, nc)
-    above = np.maximum(taps, 0).sum((0, 1, 2))
-    below = np.minimum(taps, 0).sum((0, 1, 2))
-    least = float((above * low + below * high).min())
-    largest = float((above * high + below * low).max())
-    if result.kind in "iu":
-        smallest_held, largest_held = np.iinfo(result).min, np.iinfo(result).max
-    else:  # every integer up to 2 ** (bits of the mantissa) is a number of its own
-        largest_held = 2 ** (np.finfo(result).nmant + 1)
+    taps = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
+    above, below = (
+        _exact_sums(np.where(taps > 0, taps, 0)),
+        _exact_sums(np.where(taps < 0, taps, 0)),
+    )
+    sums = list(zip(above, below, strict=True))  # of each kernel's positive and negative taps
+    least = min((up * low + down * high for up, down in sums), default=0)
+    largest = max((up * high + down * low for up, down in sums), default=0)
+    held = np.iinfo(result if result.kind in "iu" else _INT64)
+    smallest_held, largest_held = int(held.min), int(held.max)
+    if result.kind in "fc":  # only to 2 ** (bits of the mantissa) has every integer its own float
+        largest_held = min(largest_held, 2 ** (np.finfo(result).nmant + 1))
         smallest_held = -largest_held
-    # These bounds are exact below 2**53; above, a little more than float64 can be off.
-    margin = 1 + 1e-12 if max(-least, largest) > 2**53 else 1
-    if least * margin < smallest_held or largest * margin > largest_held:
+    if least < smallest_held or largest > largest_held:
         raise ValueError(
             f"dtype={result} cannot hold every result exactly: {images} images and these kernels "
-            f"can give {least:.6g} to {largest:.6g}; use a wider dtype, or floating-point kernels"
+            f"can give {least} to {largest}; use a wider dtype, or floating-point kernels"
         )
+
+
+def _exact_sums(taps: Array) -> list[int]:
+    """The sum of each kernel's integers: their halves apart, which int64 can hold."""
+    taps = taps if taps.dtype == np.uint64 else taps.astype(np.int64)
+    upper, lower = (taps >> 32).astype(np.int64), (taps & 0xFFFFFFFF).astype(np.int64)
+    halves = zip(upper.sum((0, 1, 2)).tolist(), lower.sum((0, 1, 2)).tolist(), strict=True)
+    return [(high << 32) + low for high, low in halves]
 
 
 def _pool_dtypes(images: np.dtype[Any], mode: str) -> tuple[np.dtype[Any], np.dtype[Any]]:

@@ -16,7 +16,7 @@ PAPER, PADDING, PIXELS, LINE, INK = "#ffffff", "#eceff1", "#cfd8dc", "#90a4ae", 
 def draw(call: Call) -> str:
     """The call as an SVG picture, self-contained and readable on light and dark pages."""
     rows, columns = call.rows, call.columns
-    down, across = max(1, rows.padded), max(1, columns.padded)
+    down, across = _extent(rows), _extent(columns)
     cell = SIDE / max(down, across, rows.outputs, columns.outputs)
     left, top = MARGIN, MARGIN + 20
     gap = 56
@@ -33,7 +33,7 @@ def draw(call: Call) -> str:
         f'<rect width="100%" height="100%" rx="6" fill="{PAPER}"/>',
         _label(left, top, f"{rows.size} x {columns.size}" + _with_padding(rows, columns)),
         _label(x, top, f"{rows.outputs} x {columns.outputs}"),
-        _grid(left, top, down, across, cell, PADDING),
+        _grid(left, top, rows.padded, columns.padded, cell, PADDING),
         _grid(
             left + columns.before * cell,
             top + rows.before * cell,
@@ -57,6 +57,11 @@ def draw(call: Call) -> str:
                 _box(x + column * cell, top + row * cell, cell, cell, colour, "0.6"),
             ]
     return "\n".join([*parts, "</svg>"])
+
+
+def _extent(axis: Axis) -> int:
+    """Cells to draw: all that is padded, and what the last window hangs over it."""
+    return max(1, axis.padded, (axis.outputs - 1) * axis.stride + axis.reach)
 
 
 def _with_padding(rows: Axis, columns: Axis) -> str:

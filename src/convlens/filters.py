@@ -112,7 +112,7 @@ def gaussian(sigma: float = 1.0, size: int | tuple[int, int] | None = None) -> K
            [0.   , 0.011, 0.084, 0.011, 0.   ],
            [0.   , 0.   , 0.   , 0.   , 0.   ]])
     """
-    down, across = _distances("gaussian", sigma, size)
+    down, across, sigma = _distances("gaussian", sigma, size)
     column = np.exp(-(down**2) / (2 * sigma**2))
     row = np.exp(-(across**2) / (2 * sigma**2))
     return np.outer(column / column.sum(), row / row.sum())
@@ -318,6 +318,8 @@ def laplacian(*, diagonals: bool = False) -> Kernel:
            [ 1, -8,  1],
            [ 1,  1,  1]])
     """
+    with arguments.refusing("laplacian"):
+        diagonals = arguments.flag("diagonals", diagonals)
     if diagonals:
         return np.array([[1, 1, 1], [1, -8, 1], [1, 1, 1]])
     return np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
@@ -347,7 +349,7 @@ def laplacian_of_gaussian(sigma: float = 1.0, size: int | tuple[int, int] | None
     >>> kernel.shape, bool(abs(kernel.sum()) < 1e-12), bool(kernel[5, 5] < 0)
     ((11, 11), True, True)
     """
-    down, across = _distances("laplacian_of_gaussian", sigma, size)
+    down, across, sigma = _distances("laplacian_of_gaussian", sigma, size)
     squares = np.add.outer(down**2, across**2) / sigma**2  # (r / sigma)²
     kernel: Kernel = (squares - 2) / sigma**2 * gaussian(sigma, (len(down), len(across)))
     kernel -= kernel.mean()
@@ -412,17 +414,20 @@ def motion_blur(length: int = 9, angle: float = 0.0) -> Kernel:
            [0.33333333, 0.33333333, 0.33333333],
            [0.        , 0.        , 0.        ]])
     """
+    with arguments.refusing("motion_blur"):
+        length = arguments.integer("length", length)
     length, _ = _odd("motion_blur", length, "length")
     angle = radians(_number("motion_blur", "angle", angle))
-    kernel = np.zeros((length, length))
+    kernel = np.zeros((length + 1, length + 1))
     centre = length // 2
     for step in range(-centre, centre + 1):
         # Each point of the line gives its share to the four pixels around it.
         y, x = centre - step * sin(angle), centre + step * cos(angle)
-        top, left = min(int(y), length - 2), min(int(x), length - 2)
+        top, left = int(y), int(x)
         kernel[top : top + 2, left : left + 2] += np.outer(
             [top + 1 - y, y - top], [left + 1 - x, x - left]
         )
+    kernel = kernel[:length, :length]
     kernel /= kernel.sum()
     return kernel
 
@@ -436,18 +441,20 @@ def _odd(name: str, size: object, argument: str = "size") -> tuple[int, int]:
 
 
 def _number(name: str, argument: str, value: Any) -> Any:
-    """A finite number, as it is: an integer stays one."""
+    """A finite number, as Python's int or float."""
     with arguments.refusing(name):
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        value = value.item() if isinstance(value, np.generic) else value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise TypeError(f"{argument} must be a number; got {value!r}")
         if not isfinite(value):
             raise ValueError(f"{argument} must be finite; got {value!r}")
     return value
 
 
-def _distances(name: str, sigma: Any, size: object) -> tuple[Kernel, Kernel]:
-    """Of each row and each column of a kernel, its distance from the middle."""
-    if _number(name, "sigma", sigma) <= 0:
+def _distances(name: str, sigma: Any, size: object) -> tuple[Kernel, Kernel, float]:
+    """Of each row and each column of a kernel its distance from the middle; and sigma, checked."""
+    sigma = _number(name, "sigma", sigma)
+    if sigma <= 0:
         raise ValueError(f"{name}: sigma must be greater than 0; got {sigma!r}")
     height, width = _odd(name, 2 * ceil(3 * sigma) + 1 if size is None else size)
-    return np.arange(height) - height // 2, np.arange(width) - width // 2
+    return np.arange(height) - height // 2, np.arange(width) - width // 2, float(sigma)

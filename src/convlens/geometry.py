@@ -60,15 +60,15 @@ class Axis:
         return self.before + self.size + self.after
 
     @property
+    def hangs_over(self) -> bool:
+        """Whether the last window is a partial one: it hangs over, but starts on a pixel."""
+        whole, rest = divmod(self.padded - self.reach, self.stride)
+        return self.partial and rest > 0 and (whole + 1) * self.stride < self.before + self.size
+
+    @property
     def outputs(self) -> int:
         """How many windows there are; 0 or less when not even one fits."""
-        room = self.padded - self.reach
-        if not self.partial:
-            return room // self.stride + 1
-        # One more where a rest is left over, unless it would start behind the last pixel.
-        outputs = -(-room // self.stride) + 1
-        starts_behind = (outputs - 1) * self.stride >= self.before + self.size
-        return outputs - 1 if starts_behind else outputs
+        return (self.padded - self.reach) // self.stride + 1 + self.hangs_over
 
     def pixels(self, output: int) -> range:
         """The pixels under the taps of one window; those outside 0 … size - 1 are padding."""
@@ -120,7 +120,7 @@ class Axis:
 
 def _steps_between(first: int, step: int, count: int, low: int, high: int) -> range:
     """Those k of 0 … count - 1 for which first + k * step lies in low … high - 1."""
-    start = max(0, -((first - low) // step))  # -(a // b) rounds -a / b up
+    start = max(0, min(count, -((first - low) // step)))  # -(a // b) rounds -a / b up
     stop = min(count, -((first - high) // step))
     return range(start, max(start, stop))
 

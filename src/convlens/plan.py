@@ -157,10 +157,12 @@ class Plan:
         """Carry the plan out on checked arrays, with `out` still to be checked."""
         with arguments.refusing(self.operation):
             result = arguments.output(out, self.output_shape, self.output_dtype, images, kernels)
-        if kernels is None:
-            numpy_engine.pool(self.call, images, result)
-        else:
-            numpy_engine.convolve(self.call, images, kernels, result)
+        # NaN, inf and overflow are answers, and reach the result; NumPy need not warn of them.
+        with np.errstate(invalid="ignore", over="ignore"):
+            if kernels is None:
+                numpy_engine.pool(self.call, images, result)
+            else:
+                numpy_engine.convolve(self.call, images, kernels, result)
         return result
 
     def __str__(self) -> str:
@@ -230,7 +232,7 @@ def _size_formula(axis: Axis, room: str, stride: str) -> str:
     if axis.dilation > 1:
         window = f"(({axis.window} - 1) * {axis.dilation} + 1)"
     numbers = f"{axis.size} + {axis.before} + {axis.after} - {window}"
-    if not axis.partial:
+    if not axis.hangs_over:
         return f"({room}) // {stride} + 1 = ({numbers}) // {axis.stride} + 1 = {axis.outputs}"
     return f"ceil(({room}) / {stride}) + 1 = ceil(({numbers}) / {axis.stride}) + 1 = {axis.outputs}"
 
@@ -264,18 +266,22 @@ def _windows(plan: Plan) -> str:
     return f"{places} = {plan.windows:,}, each of {taps} = {kh * kw * depth:,} taps"
 
 
+_UNITS = {
+    "": ("", "", " million", " billion", " trillion"),
+    "B": (" B", " kB", " MB", " GB", " TB"),
+}
+
+
 def _quantity(count: int, unit: str) -> str:
-    """A count in three or four digits, as in 88.2 million, or 314 MB."""
-    words = {
-        "": ("", "", " million", " billion", " trillion"),
-        "B": (" B", " kB", " MB", " GB", " TB"),
-    }
-    thousands, size = 0, float(count)
-    while size >= 1000 and thousands < 4:
-        thousands, size = thousands + 1, size / 1000
-    if not unit and thousands < 2:
+    """A count in three digits, as in 88.2 million, or 314 MB."""
+    if not unit and count < 10**6:
         return f"{count:,}"
-    return f"{size:.3g}{words[unit][thousands]}" if thousands else f"{count}{words[unit][0]}"
+    units = iter(_UNITS[unit])
+    size, name = float(count), next(units)
+    # Rounded first, so that 999,999 thousand are a million.
+    while float(f"{size:.3g}") >= 1000 and (larger := next(units, None)) is not None:
+        size, name = size / 1000, larger
+    return f"{size:.3g}{name}" if size < 999.5 else f"{size:,.0f}{name}"
 
 
 def choose(call: Call, method: str) -> Plan:
