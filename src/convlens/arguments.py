@@ -130,10 +130,10 @@ def pool_call(
     # Where nothing under a window counts there is no largest value and no average.
     if mode in ("max", "min") or (mode == "avg" and not count_padding):
         for axis, name in ((rows, "row"), (columns, "column")):
-            counts = axis.counts()
-            if 0 in counts:
+            output = axis.without_pixels()
+            if output is not None:
                 raise ValueError(
-                    f"the windows of output {name} {counts.index(0)} cover no pixel, padding alone "
+                    f"the windows of output {name} {output} cover no pixel, padding alone "
                     f"(window {axis.window}, padding {axis.before} before and {axis.after} after "
                     f"{axis.size} pixels), and mode={mode!r} has nothing to go by; use less padding"
                 )
@@ -414,7 +414,9 @@ def _convolve_dtypes(
         raise TypeError(f"dtype must be an integer, floating or complex type; got {result}")
     if _KINDS[result.kind] < _KINDS[natural.kind]:
         raise ValueError(f"dtype={result} cannot hold the {natural} result of {images} * {kernels}")
-    return _INT64 if integers else np.result_type(_sums_of(natural), result), result
+    if integers:  # exactly, in int64 or in a float that holds as much
+        return result if result.kind in "fc" and np.finfo(result).nmant >= 63 else _INT64, result
+    return np.result_type(_sums_of(natural), result), result
 
 
 def check_sums_fit(call: Call, kernels: Array) -> None:
@@ -423,21 +425,18 @@ def check_sums_fit(call: Call, kernels: Array) -> None:
     Sums of 64-bit images are kept in int64 as `numpy.sum` keeps them, and are not checked.
     """
     images, result = call.images.dtype, call.output_dtype
-    if call.sum_dtype != _INT64 or (images.itemsize == 8 and result == _INT64):
+    if images.kind not in "biu" or kernels.dtype.kind not in "biu":
+        return
+    if images.itemsize == 8 and result == _INT64:
         return
     low, high = (0, 1) if images.kind == "b" else (np.iinfo(images).min, np.iinfo(images).max)
-    taps = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
-    above, below = (
-        _exact_sums(np.where(taps > 0, taps, 0)),
-        _exact_sums(np.where(taps < 0, taps, 0)),
-    )
-    sums = list(zip(above, below, strict=True))  # of each kernel's positive and negative taps
-    least = min((up * low + down * high for up, down in sums), default=0)
-    largest = max((up * high + down * low for up, down in sums), default=0)
-    held = np.iinfo(result if result.kind in "iu" else _INT64)
-    smallest_held, largest_held = int(held.min), int(held.max)
-    if result.kind in "fc":  # only to 2 ** (bits of the mantissa) has every integer its own float
-        largest_held = min(largest_held, 2 ** (np.finfo(result).nmant + 1))
+    sums = _sums_by_sign(call.full_kernels(kernels))  # of each kernel
+    least = min((above * low + below * high for above, below in sums), default=0)
+    largest = max((above * high + below * low for above, below in sums), default=0)
+    if result.kind in "iu":
+        smallest_held, largest_held = int(np.iinfo(result).min), int(np.iinfo(result).max)
+    else:  # only up to 2 ** (bits of the mantissa) has every integer a float of its own
+        largest_held = 2 ** (np.finfo(result).nmant + 1)
         smallest_held = -largest_held
     if least < smallest_held or largest > largest_held:
         raise ValueError(
@@ -446,12 +445,32 @@ def check_sums_fit(call: Call, kernels: Array) -> None:
         )
 
 
-def _exact_sums(taps: Array) -> list[int]:
-    """The sum of each kernel's integers: their halves apart, which int64 can hold."""
-    taps = taps if taps.dtype == np.uint64 else taps.astype(np.int64)
-    upper, lower = (taps >> 32).astype(np.int64), (taps & 0xFFFFFFFF).astype(np.int64)
-    halves = zip(upper.sum((0, 1, 2)).tolist(), lower.sum((0, 1, 2)).tolist(), strict=True)
-    return [(high << 32) + low for high, low in halves]
+def _sums_by_sign(kernels: Array) -> list[tuple[int, int]]:
+    """Of each kernel's integers the sum of the positive and the sum of the negative, exactly."""
+    count = kernels.shape[3]
+    above, below = [0] * count, [0] * count
+    for part in _parts(kernels):  # (…, nc)
+        numbers = part if part.dtype == np.uint64 else part.astype(np.int64)
+        halves = (numbers >> 32, 32), (numbers & 0xFFFFFFFF, 0)  # whose sums int64 can hold
+        for sums, chosen in ((above, numbers > 0), (below, numbers < 0)):
+            for half, shift in halves:
+                totals = half.sum(axis=0, dtype=np.int64, where=chosen).tolist()
+                sums[:] = [
+                    sum_ + (total << shift) for sum_, total in zip(sums, totals, strict=True)
+                ]
+    return list(zip(above, below, strict=True))
+
+
+def _parts(kernels: Array, size: int = 2**18) -> Iterator[Array]:
+    """A small bank of kernels as it is, a large one in parts of about that many numbers."""
+    kh, kw, channels, count = kernels.shape
+    if kernels.size <= size:
+        yield kernels.reshape(-1, count)
+        return
+    step = max(1, size // count)
+    for i, j in np.ndindex(kh, kw):
+        for first in range(0, channels, step):
+            yield kernels[i, j, first : first + step]
 
 
 def _pool_dtypes(images: np.dtype[Any], mode: str) -> tuple[np.dtype[Any], np.dtype[Any]]:

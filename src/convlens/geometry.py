@@ -98,11 +98,11 @@ class Axis:
         start, stop = self.on_image(0).start, self.on_image(self.window - 1).stop
         return range(start, max(start, stop))
 
-    def counts(self, *, padding: bool = False) -> list[int]:
+    def counts(self, outputs: range | None = None, *, padding: bool = False) -> list[int]:
         """For each output, how many taps lie on pixels, or with `padding` on padding as well.
 
         A window may also hang over the padding's far edge, where it is `partial`; taps out there
-        are never counted.
+        are never counted. Without `outputs` all are meant.
 
         Examples
         --------
@@ -110,12 +110,24 @@ class Axis:
         >>> axis.counts(), axis.counts(padding=True)
         ([2, 3, 2], [3, 3, 3])
         """
+        outputs = range(self.outputs) if outputs is None else outputs
         low, high = (-self.before, self.size + self.after) if padding else (0, self.size)
-        counts = [self.window] * self.outputs
-        for output in (*range(self.inside.start), *range(self.inside.stop, self.outputs)):
+        counts = [self.window] * len(outputs)
+        before = range(outputs.start, min(outputs.stop, self.inside.start))
+        after = range(max(outputs.start, self.inside.stop), outputs.stop)
+        for output in (*before, *after):
             first = output * self.stride - self.before
-            counts[output] = len(_steps_between(first, self.dilation, self.window, low, high))
+            taps = _steps_between(first, self.dilation, self.window, low, high)
+            counts[output - outputs.start] = len(taps)
         return counts
+
+    def without_pixels(self) -> int | None:
+        """The first output whose window lies on padding alone, if there is one."""
+        for outputs in (range(self.inside.start), range(self.inside.stop, self.outputs)):
+            for output in outputs:
+                if self.counts(range(output, output + 1)) == [0]:
+                    return output
+        return None
 
 
 def _steps_between(first: int, step: int, count: int, low: int, high: int) -> range:

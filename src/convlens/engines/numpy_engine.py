@@ -31,49 +31,61 @@ TILE = 64
 def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
     """Write the convolution of images and kernels into `out`."""
     images, out = call.full_images(images), call.full_output(out)  # (m, h, w, c), (m, oh, ow, nc)
-    kernels = call.full_kernels(kernels).astype(call.sum_dtype)  # (kh, kw, c // groups, nc)
+    kernels = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
     if images.size == 0:  # no pixels, so every sum is empty
         out[...] = 0
         return
-    sources_down = _sources(call.rows, call.pad_mode)
-    sources_across = _sources(call.columns, call.pad_mode)
     for m, y, x in _blocks(call):
-        rows = _under_taps(sources_down, call.rows, y)  # (kh, oh)
-        columns = _under_taps(sources_across, call.columns, x)  # (kw, ow)
-        used = columns[columns >= 0]
-        left, right = (used.min(), used.max() + 1) if used.size else (0, 1)
         sums = np.zeros(out[m, y, x].shape, call.sum_dtype)  # (m, oh, ow, nc)
-        for i, row in enumerate(rows):
-            lines = images[m][:, np.maximum(row, 0), left:right]  # (m, oh, w, c)
-            lines = lines.astype(call.sum_dtype, order="C", copy=False)
-            lines[:, row < 0] = 0
-            for j, column in enumerate(columns):
-                pixels = lines.take(column - left, axis=2, mode="clip")  # (m, oh, ow, c)
-                pixels[:, :, column < 0] = 0
+        across = _cells(call.columns, x)
+        stride, width = call.columns.stride, (x.stop - x.start) * call.columns.stride
+        for i in range(call.rows.window):
+            down = _cells(call.rows, y)[i * call.rows.dilation :: call.rows.stride]
+            lines = _lines(call, images[m], down[: y.stop - y.start], across)  # (m, oh, w, c)
+            for j in range(call.columns.window):
+                first = j * call.columns.dilation
+                pixels = lines[:, :, first : first + width : stride]  # (m, oh, ow, c)
                 _add_products(sums, pixels, kernels[i, j], call.groups)
         out[m, y, x] = sums
 
 
-def _sources(axis: Axis, pad_mode: str) -> Indices:
-    """For each padded cell the pixel it takes its value from, or -1 where it is a zero."""
-    pixels = [source(p, axis.size, pad_mode) for p in range(-axis.before, axis.size + axis.after)]
-    return np.array([-1 if pixel is None else pixel for pixel in pixels], np.intp)  # (padded,)
+def _cells(axis: Axis, outputs: slice) -> range:
+    """All cells from the first under these outputs' windows to the last, padding included."""
+    return range(axis.pixels(outputs.start)[0], axis.pixels(outputs.stop - 1)[-1] + 1)
 
 
-def _under_taps(sources: Indices, axis: Axis, outputs: slice) -> Indices:
-    """For each tap and each of these outputs the pixel they meet, or -1 for a zero."""
-    taps = np.arange(axis.window) * axis.dilation
-    starts = np.arange(outputs.start, outputs.stop) * axis.stride
-    cells: Indices = np.add.outer(taps, starts)
-    return sources[cells]  # (taps, outputs)
+def _lines(call: Call, images: Array, down: range, across: range) -> Array:
+    """These rows and columns of the images and their padding: (m, down, across, c)."""
+    lines = np.zeros((len(images), len(down), len(across), call.channels), call.sum_dtype)
+    rows = _sources(call.rows, down, call.pad_mode)
+    left, right = max(across.start, 0), min(across.stop, call.columns.size)
+    on_image = slice(left - across.start, max(left, right) - across.start)
+    lines[:, :, on_image] = images[:, np.maximum(rows, 0), left : max(left, right)]
+    if call.pad_mode != "constant":
+        for border in (across[: on_image.start], across[on_image.stop :]):
+            columns = _sources(call.columns, border, call.pad_mode)
+            to = slice(border.start - across.start, border.stop - across.start)
+            lines[:, :, to] = images[:, rows[:, np.newaxis], columns]
+    lines[:, rows < 0] = 0
+    return lines
+
+
+def _sources(axis: Axis, cells: range, pad_mode: str) -> Indices:
+    """For each cell the pixel it takes its value from, or -1 where it holds a zero."""
+    sources = np.arange(cells.start, cells.stop, cells.step)
+    for n in np.flatnonzero((sources < 0) | (sources >= axis.size)):
+        pixel = source(cells[n], axis.size, pad_mode)
+        sources[n] = -1 if pixel is None else pixel
+    return sources
 
 
 def _add_products(sums: Array, pixels: Array, tap: Array, groups: int) -> None:
-    """Add to sums (…, nc) the pixels (…, c) times one tap's numbers (c // groups, nc)."""
+    """Add to sums (m, oh, ow, nc) the pixels (m, oh, ow, c) times one tap (c // groups, nc)."""
     channels, kernels = len(tap), tap.shape[1] // groups  # of one group
     if channels == 1:
         by_group = sums.reshape(*sums.shape[:3], groups, kernels)  # a view
-        by_group += pixels[..., np.newaxis] * tap.reshape(groups, kernels)
+        numbers = tap.reshape(groups, kernels).astype(sums.dtype)
+        by_group += _products(pixels[..., np.newaxis], numbers)
         return
     for group in range(groups):
         c = slice(group * channels, (group + 1) * channels)
@@ -81,31 +93,45 @@ def _add_products(sums: Array, pixels: Array, tap: Array, groups: int) -> None:
         _add_matrix_products(sums[..., n], pixels[..., c], tap[:, n])
 
 
+def _products(pixels: Array, numbers: Array) -> Array:
+    """Pixels times numbers, rounded alike wherever in an array they stand.
+
+    NumPy multiplies complex numbers some at a time and the rest one by one, rounding differently.
+    """
+    if numbers.dtype.kind != "c":
+        return pixels * numbers
+    products = np.empty(np.broadcast_shapes(pixels.shape, numbers.shape), numbers.dtype)
+    products.real = pixels.real * numbers.real - pixels.imag * numbers.imag
+    products.imag = pixels.real * numbers.imag + pixels.imag * numbers.real
+    return products
+
+
 def _add_matrix_products(sums: Array, pixels: Array, tap: Array) -> None:
     """Add pixels (m, oh, ow, c) @ tap (c, nc) to sums (m, oh, ow, nc)."""
-    for x in range(0, pixels.shape[2], TILE):
-        for c in range(0, tap.shape[0], TILE):
-            for n in range(0, tap.shape[1], TILE):
-                products = (
-                    pixels[:, :, x : x + TILE, c : c + TILE] @ tap[c : c + TILE, n : n + TILE]
+    for c in range(0, tap.shape[0], TILE):
+        for n in range(0, tap.shape[1], TILE):
+            tile = tap[c : c + TILE, n : n + TILE].astype(sums.dtype, order="C")
+            for x in range(0, pixels.shape[2], TILE):
+                sums[:, :, x : x + TILE, n : n + TILE] += (
+                    pixels[:, :, x : x + TILE, c : c + TILE] @ tile
                 )
-                sums[:, :, x : x + TILE, n : n + TILE] += products
 
 
 def pool(call: Call, images: Array, out: Array) -> None:
     """Write the pooled images into `out`."""
     images, out = call.full_images(images), call.full_output(out)  # (m, h, w, c), (m, oh, ow, c)
-    down = np.array(call.rows.counts(padding=call.count_padding))  # (oh,)
-    across = np.array(call.columns.counts(padding=call.count_padding))  # (ow,)
     for m, y, x in _blocks(call):
-        left = max(0, x.start * call.columns.stride - call.columns.before)
-        right = (x.stop - 1) * call.columns.stride - call.columns.before + call.columns.reach
+        across = _cells(call.columns, x)
+        left, right = max(across.start, 0), min(across.stop, call.columns.size)
         pixels = images[m, :, left : max(left, right)]
-        lines = _merge(call, pixels, call.rows, y)  # (m, oh, w, c)
-        lines = lines.swapaxes(1, 2)
+        lines = _merge(call, pixels, call.rows, y).swapaxes(1, 2)  # (m, w, oh, c)
         merged = _merge(call, lines, call.columns, x, left).swapaxes(1, 2)  # (m, oh, ow, c)
         if call.mode == "avg":
-            merged = merged / np.multiply.outer(down[y], across[x])[..., np.newaxis]
+            counts = (
+                axis.counts(range(outputs.start, outputs.stop), padding=call.count_padding)
+                for axis, outputs in ((call.rows, y), (call.columns, x))
+            )
+            merged = merged / np.multiply.outer(*counts)[..., np.newaxis]
         out[m, y, x] = merged
 
 
@@ -138,13 +164,14 @@ def _merging(call: Call) -> tuple[np.ufunc, Any]:
     if kind in "iu":
         limits = np.iinfo(call.sum_dtype)
         return merge, limits.min if sign < 0 else limits.max
-    return merge, sign * (np.inf if kind == "f" else complex(np.inf, np.inf))
+    return merge, sign * np.inf if kind == "f" else complex(sign * np.inf, sign * np.inf)
 
 
 def _blocks(call: Call) -> Iterator[tuple[slice, slice, slice]]:
     """Slices of the output along m, oh and ow: whole images, else whole rows, else parts of one."""
     m, oh, ow, nc = call.full_output_shape
-    row = max(1, ow * max(call.channels, nc), call.columns.size * call.channels)  # numbers
+    reached = (ow - 1) * call.columns.stride + call.columns.reach  # cells of a row
+    row = max(1, ow * nc, reached * call.channels)  # numbers in a row of the larger array
     width = max(1, min(ow, BLOCK * ow // row))
     height = max(1, min(oh, BLOCK // row))
     count = max(1, BLOCK // (row * max(1, oh)))
