@@ -465,7 +465,7 @@ def _parts(kernels: Array, size: int = 2**18) -> Iterator[Array]:
     """A small bank of kernels as it is, a large one in parts of about that many numbers."""
     kh, kw, channels, count = kernels.shape
     if kernels.size <= size:
-        yield kernels.reshape(-1, count)
+        yield kernels.reshape(kh * kw * channels, count)
         return
     step = max(1, size // count)
     for i, j in np.ndindex(kh, kw):

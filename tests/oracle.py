@@ -1,0 +1,246 @@
+"""What `convolve` and `pool` must give, in plain loops over output pixels.
+
+Written from the definitions alone and sharing no code with the library: border modes are what
+`numpy.pad` does, integers are Python's, floats are summed in long double. Beside the values stand
+bounds on the error that rounding may cause, from the sums of |pixel * tap|: an engine may add up
+in any order, and round each step once in the type that it sums in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Expected:
+    """The right values, how far off each may be, and their type; integers have no bounds."""
+
+    values: np.ndarray
+    bounds: np.ndarray | None
+    dtype: np.dtype[Any]
+
+    def check(self, result):
+        """Fail unless `result` is right."""
+        assert isinstance(result, np.ndarray)
+        assert result.shape == self.values.shape
+        assert result.dtype == self.dtype
+        assert result.dtype.isnative
+        if self.bounds is None:
+            np.testing.assert_array_equal(result, self.values.astype(self.dtype))
+        else:
+            errors = np.abs(result - self.values)
+            wrong = ~(errors <= self.bounds)  # NaN is wrong, too
+            assert not wrong.any(), (
+                f"{wrong.sum()} of {wrong.size} results are wrong, the first at "
+                f"{np.argwhere(wrong)[0]}: {result[wrong][0]} for {self.values[wrong][0]}, "
+                f"off by {errors[wrong][0]}, which may be {self.bounds[wrong][0]}"
+            )
+
+
+def is_integer(*types):
+    """Whether all of these types are integer or boolean."""
+    return all(np.dtype(t).kind in "biu" for t in types)
+
+
+def convolve(
+    images,
+    kernels,
+    padding="same",
+    stride=1,
+    *,
+    dilation=1,
+    groups=1,
+    pad_mode="constant",
+    dtype=None,
+):
+    """The cross-correlation of images and kernels."""
+    images, kernels = np.asarray(images), np.asarray(kernels)
+    one_image = (images.ndim, kernels.ndim) in ((2, 2), (3, 3), (3, 4))
+    x = images[np.newaxis] if one_image else images
+    one_output = x.ndim == 3 or kernels.ndim == 3
+    if x.ndim == 3:  # gray
+        x, k = x[..., np.newaxis], kernels[:, :, np.newaxis, np.newaxis]
+    elif kernels.ndim == 2:  # the same kernel on each channel
+        groups = x.shape[3]
+        k = np.stack([kernels[:, :, np.newaxis]] * groups, axis=3) if groups else kernels
+    else:
+        k = kernels[..., np.newaxis] if kernels.ndim == 3 else kernels
+
+    natural = np.result_type(images, kernels)
+    exact = is_integer(natural) or is_integer(images.dtype, kernels.dtype)
+    result = np.dtype(dtype or (np.int64 if exact else natural)).newbyteorder("=")
+    wide = object if exact else np.result_type(natural, np.longdouble)
+
+    (m, h, w, c), (kh, kw) = x.shape, kernels.shape[:2]
+    nc = k.shape[3] if groups else 0
+    (sy, sx), (dy, dx) = pair(stride), pair(dilation)
+    reach_y, reach_x = (kh - 1) * dy + 1, (kw - 1) * dx + 1
+    rows, columns = paddings(padding, (h, w), (reach_y, reach_x), (sy, sx))
+    x = np.pad(x, ((0, 0), rows, columns, (0, 0)), mode=pad_mode).astype(wide)
+    k = k.astype(wide)
+    oh = (h + sum(rows) - reach_y) // sy + 1
+    ow = (w + sum(columns) - reach_x) // sx + 1
+
+    values = np.zeros((m, oh, ow, nc), wide)
+    sizes = np.zeros((m, oh, ow, nc), object if exact else np.longdouble)
+    for group in range(groups):
+        of_channels = slice(group * c // groups, (group + 1) * c // groups)
+        of_kernels = slice(group * nc // groups, (group + 1) * nc // groups)
+        for i in range(oh):
+            for j in range(ow):
+                window = x[
+                    :,
+                    i * sy : i * sy + reach_y : dy,
+                    j * sx : j * sx + reach_x : dx,
+                    of_channels,
+                    np.newaxis,
+                ]
+                products = window * k[..., of_kernels]  # (m, kh, kw, c // groups, nc // groups)
+                values[:, i, j, of_kernels] = products.sum((1, 2, 3))
+                sizes[:, i, j, of_kernels] = np.abs(products).sum((1, 2, 3))
+
+    if one_output:
+        values, sizes = values[..., 0], sizes[..., 0]
+    if one_image:
+        values, sizes = values[0], sizes[0]
+    if exact:
+        return Expected(as_int64(values) if result == np.int64 else values, None, result)
+    taps = kh * kw * k.shape[2] if groups else 0
+    sums = np.result_type(natural, result, np.float32)
+    return Expected(values, rounding(taps, sizes, sums, values, result), result)
+
+
+def pool(
+    images,
+    kernel_shape,
+    stride=None,
+    mode="max",
+    *,
+    padding="valid",
+    dilation=1,
+    count_padding=False,
+    partial=False,
+):
+    """Images pooled; None where a window has nothing under it that could win or count."""
+    images = np.asarray(images)
+    x = images.reshape(
+        {2: (1, *images.shape, 1), 3: (*images.shape, 1)}.get(images.ndim, images.shape)
+    )
+    size, window, gap = x.shape[1:3], pair(kernel_shape), pair(dilation)
+    step = pair(window if stride is None else stride)
+    reach = tuple((n - 1) * d + 1 for n, d in zip(window, gap, strict=True))
+    pads = paddings(padding, size, reach, step)
+    outputs = [pooled_size(*axis, partial) for axis in zip(size, reach, step, pads, strict=True)]
+
+    native = images.dtype.newbyteorder("=")
+    exact = is_integer(native) and mode != "avg"
+    result = native
+    if mode in ("avg", "sum") and is_integer(native):
+        result = np.dtype(np.int64 if mode == "sum" else np.float64)
+    choosing = mode in ("max", "min")
+    wide = object if is_integer(native) else np.result_type(native, np.longdouble)
+
+    def covered(axis, output, low, high):
+        """The cells of one axis in low … high - 1 that a window covers."""
+        first = output * step[axis] - pads[axis][0]
+        cells = (first + tap * gap[axis] for tap in range(window[axis]))
+        return [cell for cell in cells if low <= cell < high]
+
+    shape = (len(x), *outputs, x.shape[3])
+    values = np.zeros(shape, native if choosing else wide)
+    sizes = np.zeros(shape, np.longdouble)
+    for i in range(outputs[0]):
+        for j in range(outputs[1]):
+            rows, columns = covered(0, i, 0, size[0]), covered(1, j, 0, size[1])
+            count = len(rows) * len(columns)
+            pixels = x[:, rows][:, :, columns].reshape(len(x), count, x.shape[3])
+            if choosing:
+                if not count:
+                    return None
+                values[:, i, j] = pixels.max(1) if mode == "max" else pixels.min(1)
+                continue
+            values[:, i, j] = pixels.astype(wide).sum(1)
+            sizes[:, i, j] = np.abs(pixels.astype(wide)).sum(1)
+            if mode == "avg":
+                if count_padding:
+                    count = 1
+                    for axis, output in enumerate((i, j)):
+                        low, high = -pads[axis][0], size[axis] + pads[axis][1]
+                        count *= len(covered(axis, output, low, high))
+                if not count:
+                    return None
+                values[:, i, j] /= count
+                sizes[:, i, j] /= count
+
+    shape = {2: shape[1:3], 3: shape[:3]}.get(images.ndim, shape)
+    values, sizes = values.reshape(shape), sizes.reshape(shape)
+    if choosing:
+        return Expected(values, None, result)
+    if exact:
+        return Expected(as_int64(values), None, result)
+    if is_integer(native):  # an exact sum, made a float64, divided
+        values = values.astype(np.longdouble)
+        bounds = 2 * np.finfo(np.float64).eps * np.abs(values)
+        return Expected(values, bounds, result)
+    taps = window[0] * window[1]
+    sums = np.result_type(native, np.float32)
+    return Expected(values, rounding(taps, sizes, sums, values, result), result)
+
+
+def pair(value):
+    """(vertical, horizontal)."""
+    return (value, value) if isinstance(value, (int, np.integer)) else tuple(value)
+
+
+def paddings(padding, sizes, reaches, strides):
+    """((top, bottom), (left, right))."""
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "full":
+        return tuple((reach - 1, reach - 1) for reach in reaches)
+    if padding == "same":  # ceil(size / stride) outputs, the odd cell after
+        pads = []
+        for size, reach, stride in zip(sizes, reaches, strides, strict=True):
+            outputs = (size + stride - 1) // stride
+            total = max((outputs - 1) * stride + reach - size, 0)
+            pads.append((total // 2, (total + 1) // 2))
+        return tuple(pads)
+    return tuple(pair(side) for side in pair(padding))
+
+
+def pooled_size(size, reach, stride, pads, partial):
+    """How many windows there are; where some may hang over as many as PyTorch has.
+
+    But never fewer than without: PyTorch has no paddings so large that a whole window could start
+    behind the image.
+    """
+    room = sum(pads) + size - reach
+    whole = room // stride + 1
+    if not partial:
+        return whole
+    outputs = (room + stride - 1) // stride + 1
+    if (outputs - 1) * stride >= size + pads[0]:  # it must start on the image or before it
+        outputs -= 1
+    return max(whole, outputs)
+
+
+def as_int64(values):
+    """Python's integers as int64 holds them, modulo 2**64."""
+    return ((values + 2**63) % 2**64 - 2**63).astype(np.int64)
+
+
+def rounding(taps, sizes, sums, values, result):
+    """How far a sum of products may be off.
+
+    Both factors may be rounded to the type of the sums, then every product and every sum of two,
+    each by half an eps of at most the sum of all |products|; the other half eps is for what is
+    compared with. At the end the sum is rounded to the result's type. A complex product is two
+    products and a sum in each of its parts.
+    """
+    steps = (taps + 4) * (2 if sums.kind == "c" else 1)
+    of_sums, of_result = np.finfo(sums), np.finfo(result)
+    bounds = steps * (of_sums.eps * sizes + of_sums.smallest_subnormal)
+    return bounds + of_result.eps * (np.abs(values) + bounds) + of_result.smallest_subnormal

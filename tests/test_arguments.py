@@ -1,0 +1,1064 @@
+"""What is wrong with a call is said in words before any work; what is right is taken.
+
+The refusals are tables: what is changed of a call that is right, the error, and the part of its
+sentence that tells. The refusals of `convlens.filters` are in test_filters.py.
+"""
+
+import datetime as dt
+import re
+from itertools import product
+
+import numpy as np
+import pytest
+
+from convlens import convolve, plan_convolve, plan_pool, pool
+from convlens.engines import numpy_engine
+
+GRAY = np.ones((2, 5, 6))  # (m, h, w)
+COLOUR = np.ones((2, 5, 6, 4))  # (m, h, w, c)
+PIXELS = np.ones((2, 5, 6), np.uint8)
+BLUR = np.ones((3, 3))
+COUNT = np.ones((3, 3), np.int64)
+
+
+def ones(*shape):
+    """Kernels of that shape."""
+    return np.ones(shape)
+
+
+class Two:
+    """An integer that is not Python's or NumPy's, such as another library's."""
+
+    def __index__(self):
+        """As an index it is 2."""
+        return 2
+
+
+RIGHT = {
+    convolve: {"images": GRAY, "kernels": BLUR},
+    pool: {"images": GRAY, "kernel_shape": 2},
+}
+PLANS = {convolve: plan_convolve, pool: plan_pool}
+
+
+def refusals(*rows):
+    """The rows of a table, labelled with what they change: (changes, error, words)."""
+
+    def label(value):
+        return "x".join(map(str, value.shape)) if isinstance(value, np.ndarray) else repr(value)
+
+    def name(changes):
+        words = "-".join(f"{key} {label(value)}" for key, value in changes.items())
+        return re.sub(r" at 0x\w+|[^ -~]|\n", "", words)[:60]
+
+    return pytest.mark.parametrize(
+        ("changes", "error", "words"), rows, ids=[name(row[0]) for row in rows]
+    )
+
+
+@pytest.fixture
+def refuses(monkeypatch):
+    """Check that a call is refused, by its plan as well, and that nothing was computed."""
+    computed = []
+
+    def check(call, changes, error, words):
+        arguments = RIGHT[call] | changes
+        match = rf"^{call.__name__}: .*{re.escape(words)}"
+        out = arguments.pop("out", np.full((2, 5, 6), 7.0))
+        before = np.array(out)
+        with monkeypatch.context() as patched:
+            for engine in ("convolve", "pool"):
+                patched.setattr(numpy_engine, engine, lambda *call: computed.append(call))
+            with pytest.raises(error, match=match):
+                call(**arguments, out=out)
+        assert computed == []
+        np.testing.assert_array_equal(out, before)
+        if "out" not in changes:
+            with pytest.raises(error, match=match):
+                PLANS[call](**arguments)
+
+    return check
+
+
+def test_the_right_calls_are_right():
+    """So that what is refused below is refused for what is changed."""
+    for call, arguments in RIGHT.items():
+        assert call(**arguments).ndim == 3
+        assert PLANS[call](**arguments).output_shape == call(**arguments).shape
+
+
+# ------------------------------------------------------------------------------ arrays
+
+NO_ARRAYS = [
+    ("pixels", TypeError, "must be an array of numbers; got 'pixels'"),
+    (b"pixels", TypeError, "must be an array of numbers; got b'pixels'"),
+    (None, TypeError, "must be an array of numbers; got None"),
+    (object, TypeError, "must be an array of numbers; got <class 'object'>"),
+    ({1, 2}, TypeError, "must be an array of numbers; got {1, 2}"),
+    (dt.date(2024, 2, 29), TypeError, "got datetime.date(2024, 2, 29)"),
+    ([["1", "2"]], TypeError, "must be an array of numbers; got dtype <U1"),
+    ([[None, 1]], TypeError, "must be an array of numbers; got dtype object"),
+    ([[2**70]], TypeError, "must be an array of numbers; got dtype object"),
+    (np.zeros((5, 6), object), TypeError, "must be an array of numbers; got dtype object"),
+    (np.zeros((5, 6), "M8[D]"), TypeError, "must be an array of numbers; got dtype datetime64[D]"),
+    (np.zeros((5, 6), "m8[s]"), TypeError, "must be an array of numbers; got dtype timedelta64[s]"),
+    (np.zeros((5, 6), "i4,f4"), TypeError, "got dtype [('f0', '<i4'), ('f1', '<f4')]"),
+    (np.zeros((5, 6), "S3"), TypeError, "must be an array of numbers; got dtype |S3"),
+    (np.zeros((5, 6), "V3"), TypeError, "must be an array of numbers; got dtype |V3"),
+    ([[1, 2], [3]], ValueError, "must be an array of numbers; got lists of unequal lengths"),
+    ([[1, 2], 3], ValueError, "must be an array of numbers; got lists of unequal lengths"),
+]
+
+
+@pytest.mark.parametrize(("value", "error", "words"), NO_ARRAYS)
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [(convolve, "images"), (convolve, "kernels"), (pool, "images")],
+    ids=["convolve-images", "convolve-kernels", "pool-images"],
+)
+def test_what_is_no_array_of_numbers(refuses, call, name, value, error, words):
+    """The argument has its name in the sentence."""
+    arguments = {name: value}
+    refuses(call, arguments, error, words)
+    refuses(call, arguments, error, f"{name} must be")
+
+
+@pytest.mark.parametrize("name", ["images", "kernels"])
+def test_masked_arrays(refuses, name):
+    """Their masks would be lost; the sentence says what to do."""
+    masked = np.ma.masked_less(np.zeros((5, 6)), 1)
+    refuses(
+        convolve,
+        {name: masked},
+        TypeError,
+        f"{name} must not be a masked array; fill it first, as in {name}.filled(0)",
+    )
+
+
+CONVOLVE_RANKS = {(3, 2), (4, 3), (4, 4), (4, 2), (2, 2), (3, 3), (3, 4)}
+POOL_RANKS = {2, 3, 4}
+
+
+@pytest.mark.parametrize("kernels", range(6))
+@pytest.mark.parametrize("images", range(6))
+def test_ranks_of_images_and_kernels(refuses, images, kernels):
+    """The seven pairs of the table are taken, all others are refused with both shapes."""
+    changes = {"images": ones(*[2] * images), "kernels": ones(*[2] * kernels)}
+    if (images, kernels) in CONVOLVE_RANKS:
+        assert plan_convolve(**changes)
+    else:
+        shapes = f"images.shape={(2,) * images}, kernels.shape={(2,) * kernels}"
+        refuses(convolve, changes, ValueError, shapes)
+        refuses(convolve, changes, ValueError, "images must be (m, h, w), (m, h, w, c), (h, w) or")
+
+
+@pytest.mark.parametrize("rank", range(6))
+def test_ranks_of_pooled_images(refuses, rank):
+    """Two, three or four."""
+    images = ones(*[2] * rank)
+    if rank in POOL_RANKS:
+        assert plan_pool(images, 2)
+    else:
+        words = f"images must be (m, h, w, c), (m, h, w) or (h, w); images.shape={(2,) * rank}"
+        refuses(pool, {"images": images}, ValueError, words)
+
+
+@pytest.mark.parametrize("shape", [(-1, 5, 5), (2, 5, -3), (np.int64(-4), 5)])
+def test_plans_of_negative_shapes(shape):
+    """A bare shape may have a 0, but no less."""
+    numbers = re.escape(str(shape))
+    with pytest.raises(ValueError, match=rf"convolve: images: .*no negative sizes; got {numbers}"):
+        plan_convolve(shape, (3, 3))
+    with pytest.raises(ValueError, match=rf"convolve: kernels: .*no negative.*{numbers}"):
+        plan_convolve((5, 5), shape)
+    with pytest.raises(ValueError, match=rf"pool: images: .*no negative sizes; got {numbers}"):
+        plan_pool(shape, 2)
+
+
+# ---------------------------------------------------------------- kernels and channels
+
+
+@refusals(
+    ({"kernels": ones(3, 3, 3)}, ValueError, "kernels expect 3 channels, images have 4; "),
+    ({"kernels": ones(3, 3, 5)}, ValueError, "kernels expect 5 channels, images have 4; "),
+    ({"kernels": ones(3, 3, 1)}, ValueError, "kernels expect 1 channels, images have 4; "),
+    ({"kernels": ones(3, 3, 3, 2)}, ValueError, "kernels expect 3 channels, images have 4; "),
+    ({"kernels": ones(3, 3, 1, 4)}, ValueError, "kernels expect 1 channels, images have 4; "),
+    (
+        {"kernels": ones(3, 3, 4, 2), "groups": 2},
+        ValueError,
+        "kernels expect 4 channels, images have 4 // 2 groups = 2; ",
+    ),
+    (
+        {"kernels": ones(3, 3, 2, 4), "groups": 4},
+        ValueError,
+        "kernels expect 2 channels, images have 4 // 4 groups = 1; ",
+    ),
+    (
+        {"kernels": ones(3, 3, 1, 4), "groups": 3},
+        ValueError,
+        "groups=3 does not divide the images' 4 channels; ",
+    ),
+    (
+        {"kernels": ones(3, 3, 1, 8), "groups": 8},
+        ValueError,
+        "8 does not divide the images' 4 chan",
+    ),
+    (
+        {"kernels": ones(3, 3, 2, 3), "groups": 2},
+        ValueError,
+        "groups=2 does not divide the 3 kernels",
+    ),
+    (
+        {"kernels": ones(3, 3, 1, 6), "groups": 4},
+        ValueError,
+        "groups=4 does not divide the 6 kernels",
+    ),
+    (
+        {"kernels": ones(3, 3, 4), "groups": 2},
+        ValueError,
+        "groups=2 needs kernels (kh, kw, c // groups, nc); ",
+    ),
+    (
+        {"kernels": ones(3, 3), "groups": 4},
+        ValueError,
+        "groups=4 needs kernels (kh, kw, c // groups, nc); ",
+    ),
+    ({"kernels": ones(0, 3, 4)}, ValueError, "kernels must not be empty; "),
+    ({"kernels": ones(3, 0)}, ValueError, "kernels must not be empty; "),
+    ({"kernels": ones(3, 3, 0)}, ValueError, "kernels must not be empty; "),
+    ({"kernels": ones(3, 3, 4, 0)}, ValueError, "kernels must not be empty; "),
+)
+def test_channels_and_groups(refuses, changes, error, words):
+    """Both shapes are in the sentence."""
+    shape = changes["kernels"].shape
+    changes = {"images": COLOUR} | changes
+    refuses(convolve, changes, error, words)
+    refuses(convolve, changes, error, f"images.shape=(2, 5, 6, 4), kernels.shape={shape}")
+
+
+@refusals(
+    ({"groups": 0}, ValueError, "groups must be at least 1; got 0"),
+    ({"groups": -2}, ValueError, "groups must be at least 1; got -2"),
+    ({"groups": True}, TypeError, "groups must be an integer; got True"),
+    ({"groups": np.True_}, TypeError, "groups must be an integer; got True"),
+    ({"groups": 2.0}, TypeError, "groups must be an integer; got 2.0"),
+    ({"groups": "2"}, TypeError, "groups must be an integer; got '2'"),
+    ({"groups": None}, TypeError, "groups must be an integer; got None"),
+    ({"groups": (2, 2)}, TypeError, "groups must be an integer; got (2, 2)"),
+)
+def test_groups_that_are_no_number_of_groups(refuses, changes, error, words):
+    """With kernels that could have two groups."""
+    refuses(convolve, {"images": COLOUR, "kernels": ones(3, 3, 2, 4)} | changes, error, words)
+
+
+def test_gray_images_have_no_groups(refuses):
+    """Nor has a single image of many channels under a single kernel."""
+    refuses(convolve, {"groups": 2}, ValueError, "groups=2 needs kernels (kh, kw, c // groups, nc)")
+    changes = {"images": ones(5, 6, 4), "kernels": ones(3, 3, 4), "groups": 2}
+    refuses(convolve, changes, ValueError, "groups=2 needs kernels (kh, kw, c // groups, nc)")
+
+
+# ------------------------------------------------------------------- windows that fit
+
+KERNEL = "the kernel is larger than the padded images along the "
+WINDOW = "the window is larger than the padded images along the "
+
+
+@refusals(
+    (
+        {"kernels": ones(6, 1), "padding": "valid"},
+        ValueError,
+        f"{KERNEL}height: 6 against 0 + 5 + 0 = 5, 1 too many; "
+        "images.shape=(2, 5, 6), kernel 6 x 1",
+    ),
+    (
+        {"kernels": ones(1, 9), "padding": "valid"},
+        ValueError,
+        f"{KERNEL}width: 9 against 0 + 6 + 0 = 6, 3 too many; images.shape=(2, 5, 6), kernel 1 x 9",
+    ),
+    (
+        {"kernels": ones(10, 1), "padding": ((1, 3), (0, 0))},
+        ValueError,
+        f"{KERNEL}height: 10 against 1 + 5 + 3 = 9, 1 too many",
+    ),
+    (
+        {"kernels": ones(1, 13), "padding": (0, 2), "stride": 5},
+        ValueError,
+        f"{KERNEL}width: 13 against 2 + 6 + 2 = 10, 3 too many",
+    ),
+    (
+        {"kernels": ones(3, 1), "padding": 0, "dilation": 3},
+        ValueError,
+        f"{KERNEL}height: 3 (reaching over 7 pixels, dilation 3) against 0 + 5 + 0 = 5, 2 too many",
+    ),
+    (
+        {"kernels": ones(2, 4), "padding": 1, "dilation": (6, 3)},
+        ValueError,
+        f"{KERNEL}width: 4 (reaching over 10 pixels, dilation 3) against 1 + 6 + 1 = 8, 2 too many",
+    ),
+    (
+        {"images": ones(2, 0, 6), "padding": "valid"},
+        ValueError,
+        f"{KERNEL}height: 3 against 0 + 0 + 0 = 0, 3 too many; images.shape=(2, 0, 6)",
+    ),
+)
+def test_kernels_larger_than_the_padded_images(refuses, changes, error, words):
+    """Along which axis, by how much, and how both lengths come about."""
+    refuses(convolve, changes, error, words)
+
+
+@refusals(
+    (
+        {"kernel_shape": (6, 1)},
+        ValueError,
+        f"{WINDOW}height: 6 against 0 + 5 + 0 = 5, 1 too many; "
+        "images.shape=(2, 5, 6), window 6 x 1",
+    ),
+    ({"kernel_shape": (1, 8)}, ValueError, f"{WINDOW}width: 8 against 0 + 6 + 0 = 6, 2 too many"),
+    (
+        {"kernel_shape": (4, 1), "dilation": 2, "padding": ((1, 0), (0, 0))},
+        ValueError,
+        f"{WINDOW}height: 4 (reaching over 7 pixels, dilation 2) against 1 + 5 + 0 = 6, 1 too many",
+    ),
+    (
+        {"kernel_shape": (1, 9), "stride": 3, "partial": True},
+        ValueError,
+        f"{WINDOW}width: 9 against 0 + 6 + 0 = 6, 3 too many",
+    ),
+)
+def test_windows_larger_than_the_padded_images(refuses, changes, error, words):
+    """A partial window hangs over by less than its stride."""
+    refuses(pool, changes, error, words)
+
+
+def test_the_largest_windows_fit():
+    """One pixel less than what is refused above."""
+    assert convolve(GRAY, ones(5, 6), "valid").shape == (2, 1, 1)
+    assert convolve(GRAY, ones(9, 1), ((1, 3), (0, 0))).shape == (2, 1, 6)
+    assert convolve(GRAY, ones(3, 1), 0, dilation=2).shape == (2, 1, 6)
+    assert pool(GRAY, (5, 6)).shape == (2, 1, 1)
+    assert pool(GRAY, (1, 8), 3, partial=True).shape == (2, 2, 1)
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
+@pytest.mark.parametrize("shape", [(2, 0, 6), (2, 5, 0), (0, 0)])
+def test_padding_made_of_no_pixels(refuses, shape, mode):
+    """Zeros can be made of nothing, an edge cannot."""
+    changes = {"images": ones(*shape), "padding": 3, "pad_mode": mode}
+    words = f"pad_mode='{mode}' has no pixels to repeat; images.shape={shape}"
+    refuses(convolve, changes, ValueError, words)
+    zeros = convolve(**RIGHT[convolve] | changes | {"pad_mode": "constant"})
+    assert zeros.size > 0
+    assert not zeros.any()
+
+
+ALONE = "cover no pixel, padding alone "
+
+
+@refusals(
+    (
+        {"padding": 2},
+        ValueError,
+        f"the windows of output row 0 {ALONE}(window 2, padding 2 before and 2 after 5 pixels), "
+        "and mode='max' has nothing to go by",
+    ),
+    (
+        {"padding": ((0, 3), (0, 0)), "mode": "min"},
+        ValueError,
+        f"the windows of output row 3 {ALONE}(window 2, padding 0 before and 3 after 5 pixels), "
+        "and mode='min' has nothing to go by",
+    ),
+    (
+        {"padding": ((0, 0), (1, 4)), "mode": "avg"},
+        ValueError,
+        f"the windows of output column 4 {ALONE}(window 2, padding 1 before and 4 after 6 pixels), "
+        "and mode='avg' has nothing to go by",
+    ),
+    (
+        {"padding": ((0, 0), (1, 1)), "dilation": (1, 7)},
+        ValueError,
+        f"the windows of output column 0 {ALONE}(window 2, padding 1 before",
+    ),
+    (
+        {"images": ones(2, 0, 6), "padding": ((1, 1), (0, 0))},
+        ValueError,
+        f"the windows of output row 0 {ALONE}(window 2, padding 1 before and 1 after 0 pixels)",
+    ),
+)
+def test_windows_that_see_padding_alone(refuses, changes, error, words):
+    """A largest number of none does not exist, nor an average."""
+    refuses(pool, changes, error, words)
+
+
+def sees_a_pixel(size, window, stride, dilation, before, after):
+    """For each window along one axis, whether a tap lies on a pixel."""
+    padded = [False] * before + [True] * size + [False] * after
+    last = len(padded) - (window - 1) * dilation
+    return [any(padded[o : o + window * dilation : dilation]) for o in range(0, last, stride)]
+
+
+@pytest.mark.parametrize("mode", ["max", "avg"])
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_just_these_are_refused(window, mode):
+    """The first output is named that sees no pixel, of all small axes, down and across."""
+    for axis in product(range(1, 4), [window], [1, 2], [1, 3], range(5), range(5)):
+        size, _, stride, dilation, before, after = axis
+        seen = sees_a_pixel(*axis)
+        options = {"stride": stride, "dilation": dilation, "mode": mode}
+        for name, place in (("row", 0), ("column", 1)):
+            shape, shaped = [1, 1], [1, 1]
+            shape[place], shaped[place] = size, window
+            padding = [(0, 0), (0, 0)]
+            padding[place] = before, after
+            call = {"images": tuple(shape), "kernel_shape": shaped, "padding": padding, **options}
+            if not seen:
+                with pytest.raises(ValueError, match="is larger than"):
+                    plan_pool(**call)
+            elif all(seen):
+                assert plan_pool(**call).output_shape[place] == len(seen)
+            else:
+                words = f"the windows of output {name} {seen.index(False)} cover no pixel"
+                with pytest.raises(ValueError, match=words):
+                    plan_pool(**call)
+
+
+@pytest.mark.parametrize("options", [{"mode": "sum"}, {"mode": "avg", "count_padding": True}])
+def test_sums_and_counted_averages_of_padding_alone(options):
+    """They are 0."""
+    pooled = pool(GRAY, 2, padding=2, **options)
+    assert pooled.shape == (2, 4, 5)
+    seen = np.zeros((4, 5), bool)
+    seen[1:, 1:-1] = True  # the last row of windows has one row of pixels under it
+    np.testing.assert_array_equal(pooled > 0, [seen, seen])
+
+
+@pytest.mark.parametrize("size", range(1, 4))
+@pytest.mark.parametrize("window", range(1, 8))
+def test_windows_much_larger_than_the_image(size, window):
+    """With "same" padding every window sees the image."""
+    images = np.arange(size * size).reshape(size, size)
+    pooled = pool(images, window, 1, padding="same")
+    assert pooled.shape == (size, size)
+    assert pooled.max() == images.max()
+
+
+# ------------------------------------------------------------------- integers and pairs
+
+A_PAIR = "must be an integer or a pair (vertical, horizontal); got"
+NO_PAIRS = [
+    (0, ValueError, "must be at least 1; got 0"),
+    (-1, ValueError, "must be at least 1; got -1"),
+    ((1, 0), ValueError, "must be at least 1; got (1, 0)"),
+    ((-2, 1), ValueError, "must be at least 1; got (-2, 1)"),
+    (np.array([1, 0]), ValueError, "must be at least 1; got [1, 0]"),
+    ((), ValueError, f"{A_PAIR} ()"),
+    ((2,), ValueError, f"{A_PAIR} (2,)"),
+    ([1, 2, 3], ValueError, f"{A_PAIR} [1, 2, 3]"),
+    (np.array([[1, 2]]), ValueError, f"{A_PAIR} [[1, 2]]"),
+    (1.5, TypeError, f"{A_PAIR} 1.5"),
+    (2.0, TypeError, f"{A_PAIR} 2.0"),
+    (np.array(2.0), TypeError, f"{A_PAIR} 2.0"),
+    ("2", TypeError, f"{A_PAIR} '2'"),
+    ("same", TypeError, f"{A_PAIR} 'same'"),
+    (b"2", TypeError, f"{A_PAIR} b'2'"),
+    ({}, TypeError, f"{A_PAIR} {{}}"),
+    (2 + 0j, TypeError, f"{A_PAIR} (2+0j)"),
+    (True, TypeError, "must be an integer; got True"),
+    (np.True_, TypeError, "must be an integer"),
+    ((1, False), TypeError, "must be an integer; got False"),
+    (np.array([True, True]), TypeError, "must be an integer; got True"),
+    ((1.0, 2), TypeError, "must be an integer; got 1.0"),
+    ((1, "2"), TypeError, "must be an integer; got '2'"),
+    ((None, 1), TypeError, "must be an integer; got None"),
+    (((1, 2), (3, 4)), TypeError, "must be an integer; got (1, 2)"),
+]
+
+
+@pytest.mark.parametrize(("value", "error", "words"), NO_PAIRS)
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (convolve, "stride"),
+        (convolve, "dilation"),
+        (pool, "stride"),
+        (pool, "dilation"),
+        (pool, "kernel_shape"),
+    ],
+    ids=["convolve-stride", "convolve-dilation", "pool-stride", "pool-dilation", "kernel_shape"],
+)
+def test_what_is_no_pair(refuses, call, name, value, error, words):
+    """The argument has its name in the sentence."""
+    refuses(call, {name: value}, error, f"{name} {words}")
+
+
+@pytest.mark.parametrize(
+    ("call", "name"), [(convolve, "stride"), (convolve, "dilation"), (pool, "kernel_shape")]
+)
+def test_none_is_no_pair(refuses, call, name):
+    """It is a pooling's stride, and nothing else."""
+    refuses(call, {name: None}, TypeError, f"{name} {A_PAIR} None")
+    assert plan_pool(GRAY, (2, 3), None).stride == (2, 3)
+
+
+@refusals(
+    ({"padding": -1}, ValueError, "padding must be at least 0; got -1"),
+    ({"padding": (1, -2)}, ValueError, "padding must be at least 0; got (1, -2)"),
+    ({"padding": ((1, 2), (3, -4))}, ValueError, "padding must be at least 0; got "),
+    ({"padding": ((-1, 2), (3, 4))}, ValueError, "padding must be at least 0; got "),
+    ({"padding": 1.5}, TypeError, "padding must be"),
+    ({"padding": None}, TypeError, "padding must be"),
+    ({"padding": b"same"}, TypeError, "padding must be"),
+    ({"padding": True}, TypeError, "padding must be an integer; got True"),
+    ({"padding": (1, 2.5)}, TypeError, "padding must be an integer; got 2.5"),
+    ({"padding": (False, 1)}, TypeError, "padding must be an integer; got False"),
+    ({"padding": ["same", "valid"]}, TypeError, "padding must be an integer; got 'same'"),
+    ({"padding": ((1, 2), (3, 4.5))}, TypeError, "padding must be an integer; got 4.5"),
+    ({"padding": ((1, True), (3, 4))}, TypeError, "padding must be an integer; got True"),
+    ({"padding": ((1, "2"), (3, 4))}, TypeError, "padding must be an integer; got '2'"),
+    ({"padding": (((1, 2), 1), (1, 1))}, TypeError, "padding must be an integer; got (1, 2)"),
+    ({"padding": ()}, ValueError, "padding must be"),
+    ({"padding": (1,)}, ValueError, "padding must be"),
+    ({"padding": (1, 2, 3)}, ValueError, "padding must be"),
+    ({"padding": ((1, 2), 3)}, ValueError, "((top, bottom), (left, right)); got ((1, 2), 3)"),
+    ({"padding": ((1, 2), (3,))}, ValueError, "((top, bottom), (left, right)); got ((1, 2), (3,))"),
+    ({"padding": ((1, 2),)}, ValueError, "((top, bottom), (left, right)); got ((1, 2),)"),
+    (
+        {"padding": ((1, 2), (3, 4), (5, 6))},
+        ValueError,
+        "((top, bottom), (left, right)); got ((1, 2), (3, 4), (5, 6))",
+    ),
+    (
+        {"padding": np.ones((1, 2), int)},
+        ValueError,
+        "((top, bottom), (left, right)); got [[1, 1]]",
+    ),
+)
+@pytest.mark.parametrize("call", [convolve, pool], ids=["convolve", "pool"])
+def test_what_is_no_padding(refuses, call, changes, error, words):
+    """A word, an integer, a pair, or a pair of pairs."""
+    refuses(call, changes, error, words)
+
+
+@pytest.mark.parametrize("padding", [1.5, None, (1, 2, 3), b"same"])
+def test_the_offending_padding_is_in_the_sentence(refuses, padding):
+    """As it was given."""
+    error = ValueError if isinstance(padding, tuple) else TypeError
+    refuses(convolve, {"padding": padding}, error, f"got {padding!r}")
+
+
+@refusals(
+    ({"count_padding": 1}, TypeError, "count_padding must be True or False; got 1"),
+    ({"count_padding": "yes"}, TypeError, "count_padding must be True or False; got 'yes'"),
+    ({"count_padding": None}, TypeError, "count_padding must be True or False; got None"),
+    ({"partial": 0}, TypeError, "partial must be True or False; got 0"),
+    ({"partial": np.array(True)}, TypeError, "partial must be True or False; got array(True)"),
+)
+def test_flags_that_are_not_true_or_false(refuses, changes, error, words):
+    """A 1 is an integer that got into the wrong place."""
+    refuses(pool, changes, error, words)
+
+
+# -------------------------------------------------------------------------------- words
+
+PADDING_WORDS = "padding must be one of 'valid', 'same', 'full'; got "
+PAD_MODES = "pad_mode must be one of 'constant', 'edge', 'reflect', 'symmetric', 'wrap'; got "
+POOL_MODES = "mode must be one of 'max', 'min', 'avg', 'sum'; got "
+METHODS = "method must be one of 'auto', 'numpy'"
+
+MISSPELT = [  # and the word that is meant
+    (convolve, "padding", "smae", PADDING_WORDS, "same"),
+    (convolve, "padding", "SAME", PADDING_WORDS, "same"),
+    (convolve, "padding", "vaild", PADDING_WORDS, "valid"),
+    (pool, "padding", "fulll", PADDING_WORDS, "full"),
+    (convolve, "pad_mode", "Reflect", PAD_MODES, "reflect"),
+    (convolve, "pad_mode", "symetric", PAD_MODES, "symmetric"),
+    (convolve, "pad_mode", "const", PAD_MODES, "constant"),
+    (convolve, "pad_mode", "zeros", PAD_MODES, "constant"),
+    (convolve, "pad_mode", "zero", PAD_MODES, "constant"),
+    (convolve, "pad_mode", "replicate", PAD_MODES, "edge"),
+    (convolve, "pad_mode", "nearest", PAD_MODES, "edge"),
+    (convolve, "pad_mode", "circular", PAD_MODES, "wrap"),
+    (convolve, "pad_mode", "periodic", PAD_MODES, "wrap"),
+    (pool, "mode", "MAX", POOL_MODES, "max"),
+    (pool, "mode", "maximum", POOL_MODES, "max"),
+    (pool, "mode", "minimum", POOL_MODES, "min"),
+    (pool, "mode", "mean", POOL_MODES, "avg"),
+    (pool, "mode", "Average", POOL_MODES, "avg"),
+    (pool, "mode", "summ", POOL_MODES, "sum"),
+    (convolve, "method", "nunpy", METHODS, "numpy"),
+    (pool, "method", "Auto", METHODS, "auto"),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "word", "words", "meant"), MISSPELT, ids=[row[2] for row in MISSPELT]
+)
+def test_words_that_are_nearly_right(refuses, call, name, word, words, meant):
+    """The sentence names all words there are, and the one that is meant."""
+    refuses(call, {name: word}, ValueError, words)
+    refuses(call, {name: word}, ValueError, f"got {word!r}: did you mean {meant!r}?")
+
+
+@pytest.mark.parametrize("word", ["", "xyzzy", "q"])
+@pytest.mark.parametrize(
+    ("call", "name", "words"),
+    [
+        (convolve, "padding", PADDING_WORDS),
+        (convolve, "pad_mode", PAD_MODES),
+        (convolve, "method", METHODS),
+        (pool, "padding", PADDING_WORDS),
+        (pool, "mode", POOL_MODES),
+        (pool, "method", METHODS),
+    ],
+)
+def test_words_that_are_nonsense(refuses, call, name, words, word):
+    """No guess is better than a wild one."""
+    refuses(call, {name: word}, ValueError, words)
+    with pytest.raises(ValueError, match=rf"got {word!r}$"):
+        call(**RIGHT[call] | {name: word})
+
+
+@refusals(
+    ({"pad_mode": None}, TypeError, f"{PAD_MODES}None"),
+    ({"pad_mode": 0}, TypeError, f"{PAD_MODES}0"),
+    ({"pad_mode": np.mean}, TypeError, f"{PAD_MODES}<function mean"),
+    ({"method": None}, TypeError, f"{METHODS}; got None"),
+    ({"method": b"numpy"}, TypeError, f"{METHODS}; got b'numpy'"),
+)
+def test_what_is_no_word(refuses, changes, error, words):
+    """Numbers, None, functions."""
+    refuses(convolve, changes, error, words)
+
+
+@pytest.mark.parametrize("mode", [None, 1, max])
+def test_what_is_no_mode(refuses, mode):
+    """A function would be an idea, but is none of the words."""
+    refuses(pool, {"mode": mode}, TypeError, f"{POOL_MODES}{mode!r}")
+
+
+# ------------------------------------------------------------------------------- dtypes
+
+
+@refusals(
+    ({"dtype": "decimal"}, TypeError, "dtype must be a NumPy dtype; got 'decimal'"),
+    ({"dtype": 64}, TypeError, "dtype must be a NumPy dtype; got 64"),
+    ({"dtype": "f4,,"}, TypeError, "dtype must be a NumPy dtype; got 'f4,,'"),
+    ({"dtype": (int, -1)}, TypeError, "dtype must be a NumPy dtype; got (<class 'int'>, -1)"),
+    ({"dtype": object}, TypeError, "must be an integer, floating or complex type; got object"),
+    ({"dtype": bool}, TypeError, "must be an integer, floating or complex type; got bool"),
+    ({"dtype": "S3"}, TypeError, "must be an integer, floating or complex type; got |S3"),
+    ({"dtype": "M8[s]"}, TypeError, "integer, floating or complex type; got datetime64[s]"),
+    ({"dtype": "i4,f4"}, TypeError, "must be an integer, floating or complex type; got [('f0'"),
+)
+def test_what_is_no_dtype_of_numbers(refuses, changes, error, words):
+    """For the result of floats and of integers."""
+    refuses(convolve, changes, error, words)
+    refuses(convolve, {"images": PIXELS, "kernels": COUNT} | changes, error, words)
+
+
+REAL, WHOLE = np.ones((5, 6)), np.ones((5, 6), np.int16)
+
+
+@refusals(
+    (
+        {"images": REAL, "dtype": np.int64},
+        ValueError,
+        "dtype=int64 cannot hold the float64 result of float64 * float64",
+    ),
+    (
+        {"images": WHOLE, "dtype": "uint8"},
+        ValueError,
+        "dtype=uint8 cannot hold the float64 result of int16 * float64",
+    ),
+    (
+        {"images": REAL.astype(np.float32), "kernels": COUNT, "dtype": int},
+        ValueError,
+        "dtype=int64 cannot hold the float64 result of float32 * int64",
+    ),
+    (
+        {"images": REAL * 1j, "dtype": float},
+        ValueError,
+        "dtype=float64 cannot hold the complex128 result of complex128 * float64",
+    ),
+    (
+        {"images": REAL, "kernels": (BLUR * 1j).astype("c8"), "dtype": np.float32},
+        ValueError,
+        "dtype=float32 cannot hold the complex128 result of float64 * complex64",
+    ),
+    (
+        {"images": WHOLE * 1j, "kernels": COUNT, "dtype": np.int32},
+        ValueError,
+        "dtype=int32 cannot hold the complex128 result of complex128 * int64",
+    ),
+)
+def test_results_of_a_kind_that_the_dtype_has_not(refuses, changes, error, words):
+    """Floats into integers, complex numbers into real ones."""
+    refuses(convolve, changes, error, words)
+
+
+# The integers that a type holds, each as a number of its own.
+HOLDS = {
+    **{f"u{size}": (0, 2 ** (8 * size) - 1) for size in (1, 2, 4, 8)},
+    **{f"i{size}": (-(2 ** (8 * size - 1)), 2 ** (8 * size - 1) - 1) for size in (1, 2, 4, 8)},
+    "f2": (-(2**11), 2**11),
+    **dict.fromkeys(["f4", "c8"], (-(2**24), 2**24)),
+    **dict.fromkeys(["f8", "c16"], (-(2**53), 2**53)),
+}
+NARROW_IMAGES = ["?", "u1", "i1", "u2", "i2", "u4", "i4"]
+
+
+def extremes(images_type):
+    """The least and the largest pixel of a type."""
+    if images_type == "?":
+        return 0, 1
+    limits = np.iinfo(images_type)
+    return int(limits.min), int(limits.max)
+
+
+def worst(kernel, images_type):
+    """The least and the largest sum that a kernel makes of such pixels, in Python's integers."""
+    low, high = extremes(images_type)
+    products = [(low * tap, high * tap) for tap in kernel]
+    return sum(map(min, products)), sum(map(max, products))
+
+
+def fits(kernel, images_type, result):
+    """Whether a type holds them."""
+    least, largest = worst(kernel, images_type)
+    return HOLDS[result][0] <= least <= largest <= HOLDS[result][1]
+
+
+def largest_that_fits(pattern, images_type, result):
+    """The largest multiple of a pattern of taps whose sums fit, found by bisection."""
+    fit, too_large = 0, 2**64
+    while too_large - fit > 1:
+        middle = (fit + too_large) // 2
+        if fits([middle * tap for tap in pattern], images_type, result):
+            fit = middle
+        else:
+            too_large = middle
+    return fit
+
+
+@pytest.mark.parametrize("result", HOLDS)
+@pytest.mark.parametrize("images_type", NARROW_IMAGES)
+@pytest.mark.parametrize("pattern", [[1], [-1], [1, 1], [1, -1], [3, -1, 0, 2]], ids=str)
+def test_the_largest_kernel_that_fits(pattern, images_type, result):
+    """It is taken, and its largest and least sums are exact; one more is refused."""
+    factor = largest_that_fits(pattern, images_type, result)
+    kernel = [factor * tap for tap in pattern]
+    if max(map(abs, kernel)) <= np.iinfo(np.int64).max:
+        low, high = extremes(images_type)
+        for pixels in (
+            [high if tap > 0 else low for tap in kernel],
+            [low if tap > 0 else high for tap in kernel],
+        ):
+            images = np.array([pixels], images_type)
+            sums = convolve(images, np.array([kernel]), "valid", dtype=result)
+            assert sums.dtype == np.dtype(result)
+            assert int(sums.real[0, 0]) == sum(
+                int(pixel) * tap for pixel, tap in zip(pixels, kernel, strict=True)
+            )
+    kernel = [(factor + 1) * tap for tap in pattern]
+    if max(map(abs, kernel)) <= np.iinfo(np.int64).max:
+        name = np.dtype(result).name
+        with pytest.raises(ValueError, match=f"dtype={name} cannot hold every result exactly"):
+            convolve(np.ones((1, 4), images_type), np.array([kernel]), "valid", dtype=result)
+
+
+@pytest.mark.parametrize("result", HOLDS)
+def test_the_edge_of_a_type(result):
+    """Black and white images make every sum of taps: the type's last integer, and one more."""
+    white = np.ones((1, 2), bool)
+    least, largest = HOLDS[result]
+    integers = "u8" if result == "u8" else "i8"
+    for edge in {least, largest} - {0}:
+        sign = 1 if edge > 0 else -1
+        kernel = np.array([[edge - sign, sign]], integers)
+        assert int(convolve(white, kernel, "valid", dtype=result).real[0, 0]) == edge
+        kernel = np.array([[edge, sign]], integers)
+        with pytest.raises(ValueError, match="cannot hold every result exactly"):
+            convolve(white, kernel, "valid", dtype=result)
+
+
+def test_sums_beyond_int64():
+    """Unsigned integers reach higher, and the floats that hold as much; no other type does."""
+    white, kernel = np.ones((1, 2), bool), np.array([[2**63 - 1, 2**63 - 1]])
+    for result in ["u8"] + [np.longdouble] * (np.finfo(np.longdouble).nmant >= 63):
+        assert int(convolve(white, kernel, "valid", dtype=result)[0, 0]) == 2**64 - 2
+    for result in [None, "i8", "f8", "c16"]:
+        with pytest.raises(ValueError, match="cannot hold every result exactly"):
+            convolve(white, kernel, "valid", dtype=result)
+
+
+def test_kernels_of_unsigned_64_bit_integers():
+    """Their largest number is no int64."""
+    white, kernel = np.ones((1, 1), bool), np.array([[2**64 - 1]], np.uint64)
+    assert int(convolve(white, kernel, dtype="u8")[0, 0]) == 2**64 - 1
+    with pytest.raises(ValueError, match="dtype=int64 cannot hold every result exactly"):
+        convolve(white, kernel)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_every_kernel_counts(place):
+    """One of three kernels is too large; taps add up over rows, columns and channels."""
+    images = np.ones((1, 2, 2, 2), np.uint8)
+    kernels = np.zeros((2, 2, 2, 3), np.int64)
+    kernels[..., place] = 2**15 // 8
+    words = "dtype=int32 cannot hold every result exactly: uint8 images and these kernels can give"
+    assert convolve(images, kernels, "valid", dtype="i4")[0, 0, 0, place] == 2**15
+    kernels[..., place] = 2**31 // 255 // 8 + 1
+    with pytest.raises(ValueError, match=words):
+        convolve(images, kernels, "valid", dtype="i4")
+
+
+@pytest.mark.parametrize("place", [0, 300, 599])
+def test_every_tap_counts(place):
+    """Of many kernels with many channels, which are added up part by part."""
+    images, kernels = np.ones((1, 1, 600), bool), np.zeros((1, 1, 600, 600), np.int64)
+    kernels[0, 0, place, place] = 2**15 - 1
+    assert plan_convolve(images, kernels, dtype="i2").output_dtype == np.int16
+    kernels[0, 0, 599 - place, place] += 1
+    with pytest.raises(ValueError, match=r"dtype=int16 cannot .* can give 0 to 32768;"):
+        plan_convolve(images, kernels, dtype="i2")
+
+
+def test_the_sentence_has_the_numbers_in_it(refuses):
+    """The type of the images, and how far their sums reach."""
+    arguments = {"images": PIXELS, "kernels": COUNT}
+    words = "dtype=uint8 cannot hold every result exactly: uint8 images and these kernels can give "
+    refuses(convolve, arguments | {"dtype": "u1"}, ValueError, f"{words}0 to 2295; use a wider")
+    arguments["kernels"] = -COUNT
+    words = words.replace("dtype=uint8", "dtype=uint64")
+    refuses(convolve, arguments | {"dtype": "u8"}, ValueError, f"{words}-2295 to 0; use a wider")
+
+
+def test_integers_of_64_bits_are_summed_as_numpy_sums_them():
+    """What these images can hold is far too much for a check; every other type is checked."""
+    images, kernel = np.array([[2**62 - 1, 1]]), np.array([[2, 2]])
+    wrapped = np.sum(2 * images, keepdims=True)
+    np.testing.assert_array_equal(convolve(images, kernel, "valid"), wrapped)
+    for result in ["i4", "f4", "f8", "u8"]:
+        with pytest.raises(ValueError, match="cannot hold every result exactly: int64 images"):
+            convolve(images, kernel, "valid", dtype=result)
+
+
+def test_plans_from_shapes_check_kernels_when_they_come():
+    """A shape says nothing about how large the kernel's numbers are; the call does."""
+    kernel = np.full((3, 3), 28, np.int64)
+    plan = plan_convolve(PIXELS, kernel, dtype="u2")  # at most 9 * 28 * 255 = 64260
+    assert plan(PIXELS, kernel).max() == 9 * 28
+    with pytest.raises(ValueError, match=r"^convolve: dtype=uint16 cannot hold every result ex"):
+        plan(PIXELS, kernel + 1)
+
+
+def test_images_without_channels():
+    """Nothing can be too large there, for integers as for floats."""
+    for kind in (np.uint8, float):
+        images = np.ones((2, 5, 6, 0), kind)
+        assert convolve(images, COUNT.astype(kind)).shape == (2, 5, 6, 0)
+        assert pool(images, 2).shape == (2, 2, 3, 0)
+
+
+# ---------------------------------------------------------------------------------- out
+
+
+def readonly():
+    """An array of the right shape that cannot be written."""
+    values = np.full((2, 5, 6), 7.0)
+    values.flags.writeable = False
+    return values
+
+
+@refusals(
+    ({"out": [1.0, 2.0]}, TypeError, "out must be a NumPy array; got list"),
+    ({"out": "array"}, TypeError, "out must be a NumPy array; got str"),
+    ({"out": np.float64}, TypeError, "out must be a NumPy array; got type"),
+    ({"out": np.zeros((5, 6))}, ValueError, "out must have shape (2, 5, 6); got (5, 6)"),
+    ({"out": np.zeros((2, 6, 5))}, ValueError, "out must have shape (2, 5, 6); got (2, 6, 5)"),
+    ({"out": np.zeros((1, 5, 6))}, ValueError, "out must have shape (2, 5, 6); got (1, 5, 6)"),
+    ({"out": np.zeros(())}, ValueError, "out must have shape (2, 5, 6); got ()"),
+    ({"out": np.zeros((2, 5, 6), "f4")}, TypeError, "out must have dtype float64; got float32"),
+    ({"out": np.zeros((2, 5, 6), "i8")}, TypeError, "out must have dtype float64; got int64"),
+    ({"out": np.zeros((2, 5, 6), "c16")}, TypeError, "out must have dtype float64; got complex128"),
+    ({"out": readonly()}, ValueError, "out is read-only"),
+    ({"out": np.broadcast_to(7.0, (2, 5, 6))}, ValueError, "out is read-only"),
+)
+def test_out_that_does_not_fit(refuses, changes, error, words):
+    """For both calls, and for their plans."""
+    refuses(convolve, changes, error, words)
+    refuses(pool, {"kernel_shape": 1} | changes, error, words)
+    plan = plan_convolve(GRAY, BLUR)
+    with pytest.raises(error, match=f"^convolve: {re.escape(words)}"):
+        plan(GRAY, BLUR, out=changes["out"])
+
+
+SHARES = "out shares memory with an input, which would change while it is read"
+
+
+def test_out_that_is_an_input(refuses):
+    """The images themselves, a view of them, and the kernels."""
+    images = np.arange(60.0).reshape(2, 5, 6)
+    for out in (images, images[:], images[::-1], images.reshape(2, 5, 6)):
+        refuses(convolve, {"images": images, "out": out}, ValueError, SHARES)
+        refuses(pool, {"images": images, "kernel_shape": 1, "out": out}, ValueError, SHARES)
+    kernel = np.arange(9.0).reshape(3, 3)
+    changes = {"images": ones(3, 3), "kernels": kernel, "out": kernel}
+    refuses(convolve, changes, ValueError, SHARES)
+
+
+@pytest.mark.parametrize("offset", [1, 30, 59])
+def test_out_that_overlaps_a_part_of_an_input(refuses, offset):
+    """Down to the very last number."""
+    buffer = np.arange(200.0)
+    images = buffer[60:120].reshape(2, 5, 6)
+    for start in (60 + offset, 60 - offset):
+        out = buffer[start : start + 60].reshape(2, 5, 6)
+        refuses(convolve, {"images": images, "out": out}, ValueError, SHARES)
+        refuses(pool, {"images": images, "kernel_shape": 1, "out": out}, ValueError, SHARES)
+
+
+def test_out_beside_the_input():
+    """Neighbours in memory and interleaved views share none of it."""
+    buffer = np.random.default_rng(0).random(240)
+    beside = buffer[:60].reshape(2, 5, 6), buffer[60:120].reshape(2, 5, 6)
+    every_other = buffer[0:120:2].reshape(2, 5, 6), buffer[1:120:2].reshape(2, 5, 6)
+    channels = buffer[120:].reshape(2, 5, 6, 2)
+    for images, out in (beside, every_other, (channels[..., 0], channels[..., 1])):
+        for call, given in ((convolve, BLUR), (pool, (1, 1))):
+            expected = call(images.copy(), given)
+            before = images.copy()
+            assert call(images, given, out=out) is out
+            np.testing.assert_array_equal(out, expected)
+            np.testing.assert_array_equal(images, before)
+
+
+def test_out_of_any_layout():
+    """Reversed, transposed, with gaps: it is filled and given back."""
+    expected = convolve(GRAY, BLUR)
+    for out in (
+        np.zeros((2, 5, 6))[::-1, ::-1],
+        np.zeros((6, 5, 2)).T,
+        np.zeros((4, 10, 12))[::2, ::2, ::2],
+    ):
+        assert convolve(GRAY, BLUR, out=out) is out
+        np.testing.assert_array_equal(out, expected)
+
+
+# ----------------------------------------------------------------------- plans and arrays
+
+OTHERWISE = [
+    (GRAY[:1], BLUR, "the plan is for images (2, 5, 6) of float64; got (1, 5, 6) of float64"),
+    (PIXELS, BLUR, "the plan is for images (2, 5, 6) of float64; got (2, 5, 6) of uint8"),
+    (GRAY, ones(3, 1), "the plan is for kernels (3, 3) of float64; got (3, 1) of float64"),
+    (GRAY, COUNT, "the plan is for kernels (3, 3) of float64; got (3, 3) of int64"),
+]
+
+
+@pytest.mark.parametrize(("images", "kernels", "words"), OTHERWISE)
+def test_arrays_that_are_not_as_planned(images, kernels, words):
+    """Of another shape or another type; the sentence says what to do."""
+    words = f"^convolve: {re.escape(words)}: make a plan from these arrays"
+    with pytest.raises(ValueError, match=words):
+        plan_convolve(GRAY, BLUR)(images, kernels)
+
+
+def test_plans_that_are_called_with_other_things():
+    """A plan refuses what its call refuses, and kernels where there are none to give."""
+    with pytest.raises(
+        TypeError, match=r"^convolve: kernels must be an array of numbers; got None"
+    ):
+        plan_convolve(GRAY, BLUR)(GRAY)
+    with pytest.raises(TypeError, match=r"^convolve: images must be an array of numbers; got 'x'"):
+        plan_convolve(GRAY, BLUR)("x", BLUR)
+    with pytest.raises(
+        TypeError, match=r"^pool: a plan for pooling takes images alone; got kernels too"
+    ):
+        plan_pool(GRAY, 2)(GRAY, BLUR)
+    with pytest.raises(
+        ValueError, match=r"^pool: the plan is for images \(2, 5, 6\) of float64; g"
+    ):
+        plan_pool(GRAY, 2)(GRAY[0])
+
+
+# ------------------------------------------------------------------------ what is taken
+
+TAKEN = [  # a plain way to say it, and others
+    ({"stride": 2}, [{"stride": n} for n in (np.int8(2), np.uint64(2), np.array(2), Two())]),
+    ({"stride": (2, 1)}, [{"stride": n} for n in ([2, 1], np.array([2, 1]), (np.int8(2), 1))]),
+    ({"stride": (2, 2)}, [{"stride": 2}, {"stride": (Two(), np.array(2))}]),
+    ({"dilation": (1, 2)}, [{"dilation": [1, 2]}, {"dilation": np.array([1, 2], np.uint8)}]),
+    ({"padding": ((2, 2), (2, 2))}, [{"padding": p} for p in (2, (2, 2), [2, 2], np.array(2))]),
+    (
+        {"padding": ((1, 2), (3, 0))},
+        [
+            {"padding": p}
+            for p in (
+                [[1, 2], [3, 0]],
+                [(1, 2), (3, 0)],
+                ([1, 2], np.array([3, 0])),
+                np.array([[1, 2], [3, 0]]),
+                ((np.int8(1), Two()), (3, 0)),
+            )
+        ],
+    ),
+    ({"padding": ((0, 0), (0, 0))}, [{"padding": "valid"}, {"padding": 0}]),
+    ({"images": GRAY}, [{"images": GRAY.tolist()}, {"images": tuple(GRAY)}, {"images": [*GRAY]}]),
+    ({"padding": "same"}, [{"padding": np.str_("same")}]),
+]
+OF_CONVOLVE = [
+    ({"kernels": BLUR}, [{"kernels": BLUR.tolist()}, {"kernels": tuple(map(tuple, BLUR))}]),
+    ({"pad_mode": "edge"}, [{"pad_mode": np.str_("edge")}]),
+    ({"dtype": np.float32}, [{"dtype": d} for d in ("f4", "float32", np.dtype("f4"), ">f4")]),
+    ({"dtype": None}, [{"dtype": float}, {"dtype": "f8"}]),
+    ({"method": "numpy"}, [{"method": "auto"}, {"method": np.str_("numpy")}]),
+]
+OF_POOL = [
+    ({"kernel_shape": (2, 2)}, [{"kernel_shape": n} for n in (2, [2, 2], np.array(2), Two())]),
+    ({"stride": (2, 2)}, [{}, {"stride": None}]),
+    ({"partial": True}, [{"partial": np.True_}]),
+    ({"count_padding": True, "padding": 1}, [{"count_padding": np.True_, "padding": 1}]),
+]
+EQUALS = [
+    *((convolve, *row) for row in TAKEN + OF_CONVOLVE),
+    *((pool, *row) for row in TAKEN + OF_POOL),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "plain", "others"), EQUALS, ids=[f"{c.__name__}-{[*p]}" for c, p, _ in EQUALS]
+)
+def test_other_ways_to_say_the_same(call, plain, others):
+    """NumPy's integers, arrays, lists, and whatever is an index: the results are the same."""
+    options = {"mode": "sum"} if call is pool else {}
+    expected = call(**RIGHT[call] | options | plain)
+    for other in others:
+        result = call(**RIGHT[call] | options | other)
+        assert result.dtype == expected.dtype
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_lists_of_integers_are_integers():
+    """And stay exact."""
+    result = convolve([[200, 200], [200, 200]], [[9]], "valid")
+    assert result.dtype == np.int64
+    assert result.tolist() == [[1800, 1800], [1800, 1800]]
+
+
+@pytest.mark.parametrize("shape", [(np.int64(2), 5, np.uint8(6)), (2, 5, 6)])
+def test_bare_shapes(shape):
+    """Of Python's and of NumPy's integers; a list is an array of numbers."""
+    assert plan_convolve(shape, (3, 3)) == plan_convolve(GRAY, BLUR)
+    assert plan_pool(shape, 2) == plan_pool(GRAY, 2)
+    with pytest.raises(ValueError, match=r"images\.shape=\(3,\)"):
+        plan_convolve(list(shape), (3, 3))
+
+
+def test_batches_without_images():
+    """Nor images without pixels are an error: nothing in, nothing out."""
+    assert convolve(ones(0, 5, 6), BLUR).shape == (0, 5, 6)
+    assert convolve(ones(2, 0, 6), BLUR).shape == (2, 0, 6)
+    assert convolve(ones(5, 0), BLUR, stride=2).shape == (3, 0)
+    assert pool(ones(2, 5, 0), 3, padding="same").shape == (2, 2, 0)
+    assert pool(ones(0, 5, 6), 2).shape == (0, 2, 3)

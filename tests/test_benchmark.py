@@ -1,0 +1,141 @@
+"""The benchmark: its page, written by a quick run, and that a wrong answer is never timed."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def harness(monkeypatch):
+    """Import a module of the benchmark by its name."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module
+
+
+def run(*options):
+    """Run the benchmark on small images; what it prints."""
+    command = [sys.executable, str(BENCHMARKS / "run.py"), "--quick", *map(str, options)]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_the_page_has_a_row_for_each_case(tmp_path):
+    """Each case has its marks in the table, and each main a course file to compare with."""
+    printed = run("--only", "^main [06]$", "--output", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["RESULTS.md"]
+    page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    _, _, table = page.partition("## Next to the best peer")
+    table, _, course = table.partition("## The mains' calls next to the course files")
+    for main in ("main 0", "main 6"):
+        cells = re.search(rf"^\| {main} \|(.*)\|$", table, re.MULTILINE)[1].split("|")
+        assert len(cells) == 7
+        assert cells[1].strip() == "3x"
+        assert cells[-1].strip() == "met" or cells[-1].startswith(" **missed**: ")
+        assert f"{main}: " in printed
+        assert f"| {main} | " in course
+    assert "main 1" not in page
+    assert "wrong answers" not in page
+
+
+def test_without_a_place_for_the_page_it_is_printed():
+    """A partial run leaves the page of a whole one alone."""
+    before = sorted(BENCHMARKS.iterdir())
+    assert "| colours, 2x2 max |" in run("--only", "colours, 2x2 max")
+    assert sorted(BENCHMARKS.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["digits, 3x3", "main 0", "main 6", "2048 x 2048, 31x31 max"])
+def test_a_wrong_contender_is_caught_and_not_timed(harness, name):
+    """Whatever is wrong, it is reported, and only the right one runs again."""
+    contenders, race = harness("contenders"), harness("race")
+    case = next(case for case in harness("cases").CASES if case.name == name).small()
+    task = contenders.Task(case)
+    right, calls = task.run().astype(task.real), []
+
+    def contender(spoil):
+        def fresh():
+            calls.append(spoil)
+            values = right.copy()
+            spoil(values)
+            return values
+
+        return contenders.Contender(spoil.__name__, fresh, task.plan.call.full_output)
+
+    def nothing(values):
+        pass
+
+    def one_number(values):
+        values.flat[-1] += 1e-3 * abs(values.flat[-1]) + 1e-3
+
+    def not_a_number(values):
+        values.flat[0] = np.nan
+
+    def sides_swapped(values):
+        values[:] = values[..., ::-1].copy()
+
+    def too_small(values):
+        values.resize(values.size - 1, refcheck=False)
+
+    def failing(_):
+        raise RuntimeError("no such operator\nmore")
+
+    spoilers = [one_number, not_a_number, sides_swapped, too_small, failing]
+    results = race.check(map(contender, [nothing, *spoilers]), harness("reference").reference(task))
+    assert [bool(result.fault) for result in results] == [False] + [True] * len(spoilers)
+    assert results[-1].fault == "RuntimeError: no such operator"
+    calls.clear()
+    race.race(results, budget=0, most=3)
+    assert {spoil.__name__ for spoil in calls} == {"nothing"}
+    assert results[0].seconds("into") > 0
+
+
+def test_the_slowest_is_called_a_few_times_only(harness):
+    """So that a run does not take an hour."""
+    race, calls = harness("race"), {"fast": 0, "slow": 0}
+
+    def result(name, work):
+        def fresh():
+            calls[name] += 1
+            return np.arange(work).sum()
+
+        return race.Result(name, "peer", {"fresh": fresh})
+
+    results = [result("fast", 10), result("slow", 1_000_000)]
+    race.race(results, budget=0.01)
+    assert [result.outclassed for result in results] == [False, True]
+    assert calls["slow"] == 3 < calls["fast"]
+
+
+def test_every_reference_is_what_convlens_says(harness):
+    """Convlens takes part like everyone: all cases, on small images."""
+    contenders, race = harness("contenders"), harness("race")
+    for case in harness("cases").CASES:
+        task = contenders.Task(case.small())
+        found = race.check(contenders.contenders(task, {}), harness("reference").reference(task))
+        assert [result.fault for result in found] == [""] * (1 + bool(case.course)), case.name
+
+
+def test_the_page_is_replaced_only_when_it_is_whole(harness, tmp_path):
+    """A run that fails leaves the page as it was."""
+    page = tmp_path / "RESULTS.md"
+    page.write_text("as it was")
+
+    def fails_halfway(path):
+        path.write_text("half of")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        harness("benchmark")._replace(page, fails_halfway)
+    assert page.read_text() == "as it was"

@@ -1,0 +1,396 @@
+"""`convolve` against the oracle, and at the edges: of images, of types, of arithmetic."""
+
+import numpy as np
+import oracle
+import pytest
+from strategies import PAD_MODES, TYPES, each_method, random_convolution, random_numbers
+
+import convlens
+
+pytestmark = each_method
+
+
+# ---------------------------------------------------------------------- against the oracle
+
+
+@pytest.mark.parametrize("hundred", range(30))
+def test_random_calls(method, hundred):
+    """Whatever is asked for, the oracle has the same answer."""
+    for number in range(100):
+        seed = [hundred, number]
+        case = random_convolution(np.random.default_rng(seed))
+        result = convlens.convolve(*case.arguments, **case.options, method=method)
+        try:
+            oracle.convolve(*case.arguments, **case.options).check(result)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {case}: {error}") from None
+
+
+@pytest.mark.parametrize("kernels", TYPES, ids=str)
+@pytest.mark.parametrize("images", TYPES, ids=str)
+def test_types(method, images, kernels):
+    """Every pair of types gives the right type and the right sums."""
+    rng = np.random.default_rng(0)
+    x = random_numbers(rng, (2, 4, 3, 2), images, small=True)
+    k = random_numbers(rng, (2, 3, 2, 2), kernels, small=True)
+    result = convlens.convolve(x, k, method=method)
+    expected = oracle.convolve(x, k)
+    integers = oracle.is_integer(images, kernels)
+    assert expected.dtype == (np.int64 if integers else np.result_type(images, kernels))
+    expected.check(result)
+
+
+SIZES = {
+    "many small images": ((700, 5, 7, 3), (2, 3, 3, 4), {}),
+    "a tall image": ((1, 3000, 9, 5), (3, 3, 5, 2), {"stride": (5, 2)}),
+    "a wide image": ((2, 2, 9000, 9), (2, 3, 9), {"stride": (1, 20)}),
+    "a gray row": ((70000,), (5,), {"stride": (1, 33)}),
+    "many channels": ((2, 3, 3, 1500), (2, 2, 1500, 3), {}),
+    "many kernels": ((2, 3, 70, 3), (2, 2, 3, 400), {}),
+    "dense": ((2, 3, 131, 130), (2, 3, 130, 70), {}),
+    "dense in groups": ((2, 3, 67, 142), (2, 1, 71, 132), {"groups": 2}),
+    "a wide kernel": ((1, 3, 400), (2, 300), {}),
+    "far apart": ((1, 2, 4000, 20), (1, 3), {"dilation": (1, 1500), "stride": (1, 7)}),
+}
+
+
+@pytest.mark.parametrize("pad_mode", ["constant", "wrap"])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_sizes(method, sizes, pad_mode):
+    """Sizes at which an engine may cut its work into pieces; whole numbers make sums exact."""
+    image_shape, kernel_shape, options = SIZES[sizes]
+    if len(image_shape) == 1:
+        image_shape, kernel_shape = (1, 1, *image_shape), (1, *kernel_shape)
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 4, image_shape).astype(np.float32)
+    k = rng.integers(-3, 4, kernel_shape).astype(np.float32)
+    result = convlens.convolve(x, k, pad_mode=pad_mode, **options, method=method)
+    expected = oracle.convolve(x, k, pad_mode=pad_mode, **options)
+    np.testing.assert_array_equal(result, expected.values.astype(np.float32))
+
+
+# ---------------------------------------------------------------------------- small and odd
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "kernel_shape", "result_shape"),
+    [
+        ((0, 5, 6), (3, 3), (0, 5, 6)),
+        ((0, 5, 6, 2), (3, 3, 2), (0, 5, 6)),
+        ((0, 5, 6, 2), (3, 3, 2, 7), (0, 5, 6, 7)),
+        ((0, 5, 6, 2), (3, 3), (0, 5, 6, 2)),
+        ((2, 5, 6, 0), (3, 3), (2, 5, 6, 0)),
+        ((2, 0, 6), (3, 3), (2, 0, 6)),
+        ((2, 5, 0), (3, 3), (2, 5, 0)),
+    ],
+)
+def test_nothing(method, image_shape, kernel_shape, result_shape):
+    """No images, no channels or no pixels give none."""
+    result = convlens.convolve(np.ones(image_shape), np.ones(kernel_shape), method=method)
+    assert result.shape == result_shape
+    assert result.dtype == np.float64
+
+
+def test_padding_around_no_pixels(method):
+    """Sums over zeros alone are zero."""
+    result = convlens.convolve(np.ones((2, 0, 3)), np.ones((2, 2)), 1, method=method)
+    np.testing.assert_array_equal(result, np.zeros((2, 1, 4)))
+
+
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize("padding", ["valid", "same", "full", 3, ((2, 0), (1, 4))])
+def test_one_pixel(method, padding, pad_mode):
+    """An image of one pixel, surrounded."""
+    x = np.full((1, 1, 1), 7)
+    k = np.arange(1, 10).reshape(3, 3) if padding != "valid" else np.full((1, 1), 5)
+    result = convlens.convolve(x, k, padding, pad_mode=pad_mode, method=method)
+    oracle.convolve(x, k, padding, pad_mode=pad_mode).check(result)
+
+
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize("padding", ["same", "full"])
+def test_kernel_larger_than_the_image(method, padding, pad_mode):
+    """A 9 x 12 kernel on 3 x 2 pixels."""
+    rng = np.random.default_rng(0)
+    x, k = rng.integers(-9, 9, (2, 3, 2)), rng.integers(-9, 9, (9, 12))
+    result = convlens.convolve(x, k, padding, pad_mode=pad_mode, method=method)
+    oracle.convolve(x, k, padding, pad_mode=pad_mode).check(result)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "full"])
+def test_huge_stride(method, padding):
+    """A step beyond the image leaves one output."""
+    x, k = np.arange(20).reshape(1, 4, 5), np.arange(6).reshape(2, 3)
+    result = convlens.convolve(x, k, padding, stride=(10**9, 10**18), method=method)
+    assert result.shape == (1, 1, 1)
+    oracle.convolve(x, k, padding, stride=(10**9, 10**18)).check(result)
+
+
+def test_same_with_a_stride_puts_the_odd_cell_after(method):
+    """Four pixels, windows of three, steps of two: ceil(4 / 2) outputs, one cell, at the end."""
+    x, k = np.array([[1, 10, 100, 1000]]), np.array([[1, 2, 4]])
+    result = convlens.convolve(x, k, "same", stride=(1, 2), method=method)
+    np.testing.assert_array_equal(result, [[1 + 20 + 400, 100 + 2000]])
+
+
+def test_no_flip(method):
+    """The kernel lies on the image as it is written: cross-correlation."""
+    x, k = np.array([[1, 2, 3]]), np.array([[1, 10, 100]])
+    np.testing.assert_array_equal(convlens.convolve(x, k, "valid", method=method), [[321]])
+
+
+def test_lists(method):
+    """Nested lists are as good as arrays."""
+    result = convlens.convolve([[1, 2], [3, 4]], [[1, 1]], "valid", method=method)
+    np.testing.assert_array_equal(result, [[3], [7]])
+    assert result.dtype == np.int64
+
+
+# ------------------------------------------------------------------------------- integers
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32])
+def test_integers_at_the_edges_of_their_type(method, dtype):
+    """Sums of the smallest and the largest numbers are exact, far outside of the type."""
+    limits = np.iinfo(dtype)
+    ones = np.ones((3, 3), dtype)
+    for number in (limits.min, limits.max):
+        result = convlens.convolve(np.full((3, 3), number, dtype), ones, "valid", method=method)
+        assert result.dtype == np.int64
+        assert result.tolist() == [[9 * number]]
+        # Nor do products wrap, of pixels and kernels both at the edge.
+        result = convlens.convolve(
+            np.full((1, 1), number, dtype), np.full((1, 1), limits.max // 2, dtype), method=method
+        )
+        assert result.tolist() == [[number * (limits.max // 2)]]
+
+
+def test_uint8_does_not_saturate(method):
+    """Nine times 200 is 1800."""
+    x = np.full((1, 3, 3), 200, np.uint8)
+    result = convlens.convolve(x, np.ones((3, 3), np.uint8), "valid", method=method)
+    assert result.tolist() == [[[1800]]]
+
+
+def test_largest_sums_that_int64_holds(method):
+    """A uint32's largest value times a kernel that just fits into int64, and its negative."""
+    x = np.full((1, 1), 2**32 - 1, np.uint32)
+    for tap in (2**31 - 1, -(2**31) + 1):
+        result = convlens.convolve(x, np.array([[tap]]), method=method)
+        assert result.tolist() == [[(2**32 - 1) * tap]]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_64_bit_sums_are_those_of_numpy(method, dtype):
+    """They are taken in int64, and leave it as `numpy.sum` does."""
+    limits = np.iinfo(dtype)
+    x = np.random.default_rng(0).integers(limits.min, limits.max, (5, 4), dtype, endpoint=True)
+    result = convlens.convolve(x, np.ones((5, 4), np.int8), "valid", method=method)
+    assert result.dtype == np.int64
+    assert result.tolist() == [[x.astype(np.int64).sum()]]
+
+
+def test_booleans(method):
+    """True counts as 1: a kernel of booleans counts the neighbours that are True."""
+    x = np.array([[True, True, False], [True, True, True]])
+    result = convlens.convolve(x, np.ones((2, 2), bool), "valid", method=method)
+    assert result.dtype == np.int64
+    assert result.tolist() == [[4, 3]]
+
+
+# ---------------------------------------------------------------------------------- dtype
+
+
+@pytest.mark.parametrize(
+    ("dtype", "images", "tap"),
+    [
+        (np.uint8, np.bool_, 255),
+        (np.uint16, np.uint8, 257),
+        (np.int16, np.uint8, 128),
+        (np.int16, np.int8, 256),
+        (np.int32, np.int16, -(2**16) + 2),
+        (np.uint32, np.uint16, 2**16),
+        (np.uint64, np.uint32, 2**31),
+        (np.float16, np.uint8, 8),
+        (np.float32, np.uint16, 256),
+        (np.float64, np.int32, 2**20),
+        (np.longdouble, np.int32, 2**20),
+        (np.complex64, np.uint8, 2**16),
+        (np.complex128, np.int32, 2**20),
+    ],
+)
+def test_dtype_that_fits(method, dtype, images, tap):
+    """The same integers in another type, up to the largest and smallest there can be."""
+    low, high = (0, 1) if images == np.bool_ else (np.iinfo(images).min, np.iinfo(images).max)
+    x = np.array([[low, high, 0, 1]]).astype(images)
+    result = convlens.convolve(x, np.array([[tap]]), dtype=dtype, method=method)
+    assert result.dtype == dtype
+    np.testing.assert_array_equal(result, np.array([[low * tap, high * tap, 0, tap]], dtype))
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="a long double without 64 bits")
+@pytest.mark.parametrize(
+    ("pixel", "tap"), [(np.int64(-(2**63)), -1), (np.uint32(2**32 - 1), 2**32 - 1)]
+)
+def test_longdouble_holds_64_bits_exactly(method, pixel, tap):
+    """What the result's type holds does not wrap on the way to it."""
+    result = convlens.convolve([[pixel]], np.array([[tap]]), dtype=np.longdouble, method=method)
+    assert int(result[0, 0]) == int(pixel) * tap
+
+
+def test_dtype_widens_floats(method):
+    """Sums asked for in float64 are taken in float64."""
+    x, k = np.full((1, 3), 0.1, np.float32), np.full((1, 3), 0.1, np.float32)
+    result = convlens.convolve(x, k, "valid", dtype=np.float64, method=method)
+    assert result.dtype == np.float64
+    oracle.convolve(x, k, "valid", dtype=np.float64).check(result)
+
+
+def test_dtype_narrows_floats(method):
+    """Sums are taken in the images' type first, so they are rounded but once."""
+    x, k = np.array([[1.0, 2.0**-30, -1.0]]), np.ones((1, 3))
+    result = convlens.convolve(x, k, "valid", dtype=np.float32, method=method)
+    assert result.dtype == np.float32
+    assert result.tolist() == [[2.0**-30]]
+
+
+# -------------------------------------------------------------------------------- float16
+
+
+def test_float16_sums_beyond_its_range(method):
+    """A sum on the way may be too large for float16."""
+    x, k = np.array([[60000, 60000, -60000]], np.float16), np.ones((1, 3), np.float16)
+    result = convlens.convolve(x, k, "valid", method=method)
+    assert result.dtype == np.float16
+    assert result.tolist() == [[np.float16(60000)]]
+
+
+def test_float16_sums_beyond_its_precision(method):
+    """Added up in float16, ones get no further than 2048."""
+    x, k = np.ones((64, 64), np.float16), np.ones((64, 64), np.float16)
+    assert convlens.convolve(x, k, "valid", method=method).tolist() == [[4096]]
+
+
+def test_float16_products(method):
+    """Products too small for float16 still count."""
+    x, k = np.full((1, 4), 2.0**-14, np.float16), np.full((1, 4), 2.0**-12, np.float16)
+    assert convlens.convolve(x, k, "valid", method=method).tolist() == [[2.0**-24]]
+
+
+def test_float16_results_beyond_its_range(method):
+    """A result too large for float16 is inf."""
+    x, k = np.array([[60000, 60000]], np.float16), np.ones((1, 2), np.float16)
+    assert convlens.convolve(x, k, "valid", method=method).tolist() == [[np.inf]]
+
+
+# ------------------------------------------------------------------------------------ out
+
+
+def test_out(method):
+    """`out` is filled, and is what is returned."""
+    x, k = np.arange(30.0).reshape(1, 5, 6), np.ones((2, 2))
+    out = np.full((1, 4, 5), np.nan)
+    assert convlens.convolve(x, k, "valid", out=out, method=method) is out
+    np.testing.assert_array_equal(out, convlens.convolve(x, k, "valid", method=method))
+
+
+@pytest.mark.parametrize("kernel_shape", [(3, 3), (3, 3, 2), (3, 3, 2, 4)])
+def test_out_of_any_layout(method, kernel_shape):
+    """`out` may lie strided, reversed and transposed in a larger array, which stays as it was."""
+    rng = np.random.default_rng(0)
+    x, k = rng.standard_normal((3, 6, 5, 2)), rng.standard_normal(kernel_shape)
+    expected = convlens.convolve(x, k, method=method)
+    around = np.full([2 * size + 3 for size in expected.shape[::-1]], 7.0)
+    out = around[(slice(-2, 1, -2),) * expected.ndim].transpose()
+    assert out.shape == expected.shape
+    assert convlens.convolve(x, k, out=out, method=method) is out
+    np.testing.assert_array_equal(out, expected)
+    assert np.count_nonzero(around == 7.0) == around.size - expected.size
+
+
+def test_out_with_dtype(method):
+    """`out` of the type that is asked for."""
+    x, k = np.full((1, 2, 2), 200, np.uint8), np.ones((2, 2), np.uint8)
+    out = np.zeros((1, 1, 1), np.uint16)
+    assert convlens.convolve(x, k, "valid", dtype=np.uint16, out=out, method=method) is out
+    assert out.tolist() == [[[800]]]
+
+
+# --------------------------------------------------------------------------- NaN and inf
+
+
+def windows_over(pixel, shape, kernel_shape, padding, pad_mode, stride, dilation):
+    """Which outputs have the pixel, or a padded cell that repeats it, under a tap.
+
+    Pixels are numbered and the padding is `numpy.pad`'s; 0 stands for a zero.
+    """
+    numbers = np.arange(1, shape[0] * shape[1] + 1).reshape(shape)
+    (kh, kw), (sy, sx), (dy, dx) = kernel_shape, stride, dilation
+    reaches = (kh - 1) * dy + 1, (kw - 1) * dx + 1
+    rows, columns = oracle.paddings(padding, shape, reaches, stride)
+    padded = np.pad(numbers, (rows, columns), mode=pad_mode) == numbers[pixel]
+    oh, ow = ((n - r) // s + 1 for n, r, s in zip(padded.shape, reaches, stride, strict=True))
+    return np.array(
+        [
+            [
+                padded[i * sy : i * sy + reaches[0] : dy, j * sx : j * sx + reaches[1] : dx].any()
+                for j in range(ow)
+            ]
+            for i in range(oh)
+        ]
+    )
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64])
+def test_nan_and_inf_reach_what_covers_them(method, dtype, pad_mode, bad):
+    """Just the outputs with the bad pixel in their window are bad, even under a tap of 0."""
+    rng = np.random.default_rng(0)
+    shape, kernel_shape = (5, 6), (2, 3)
+    for number in range(30):
+        pixel = (number // 6, number % 6)
+        x = rng.standard_normal((3, *shape, 2)).astype(dtype)
+        x[1, *pixel, 0] = bad
+        k = rng.standard_normal((*kernel_shape, 2, 4)).astype(dtype)
+        k[0, 1] = 0
+        stride, dilation = (1 + number % 2, 1 + number % 3), (1 + number // 9, 1 + number % 2)
+        padding = ("same", "full", ((1, 4), (7, 2)))[number % 3]
+        result = convlens.convolve(
+            x, k, padding, stride, dilation=dilation, pad_mode=pad_mode, method=method
+        )
+        covers = windows_over(pixel, shape, kernel_shape, padding, pad_mode, stride, dilation)
+        assert np.isfinite(result[[0, 2]]).all()  # the other images
+        for kernel in range(4):
+            np.testing.assert_array_equal(~np.isfinite(result[1, ..., kernel]), covers)
+
+
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize("kernel_shape", [(3, 3), (3, 3, 1, 4), (3, 3, 2, 4)])
+def test_nan_stays_in_its_channel_or_group(method, kernel_shape, pad_mode):
+    """A NaN in channel 1 of 4 reaches the kernels that see this channel."""
+    x, k = np.ones((1, 4, 5, 4)), np.ones(kernel_shape)
+    x[0, 2, 2, 1] = np.nan
+    groups = 1 if k.ndim == 2 else 4 // k.shape[2]
+    result = convlens.convolve(x, k, groups=groups, pad_mode=pad_mode, method=method)
+    reached = [n for n in range(4) if np.isnan(result[0, ..., n]).any()]
+    assert reached == ([0, 1] if kernel_shape == (3, 3, 2, 4) else [1])
+    covers = windows_over((2, 2), (4, 5), (3, 3), "same", pad_mode, (1, 1), (1, 1))
+    np.testing.assert_array_equal(np.isnan(result[0, ..., 1]), covers)
+
+
+def test_nan_in_wide_channels(method):
+    """Of 150 columns, 70 channels and 70 kernels, a NaN reaches three columns and every kernel."""
+    x, k = np.ones((2, 1, 150, 70), np.float32), np.ones((1, 3, 70, 70), np.float32)
+    x[1, 0, 63, 66] = np.nan
+    result = convlens.convolve(x, k, method=method)
+    bad = np.zeros(result.shape, bool)
+    bad[1, 0, 62:65] = True
+    np.testing.assert_array_equal(np.isnan(result), bad)
+
+
+def test_inf_keeps_its_sign(method):
+    """Inf times a positive tap is inf, times a negative one -inf; inf - inf is NaN."""
+    x = np.array([[0.0, np.inf, 0.0, 0.0, -np.inf, np.inf, np.inf]])
+    result = convlens.convolve(x, np.array([[2.0, -1.0]]), "valid", method=method)
+    np.testing.assert_array_equal(result, [[-np.inf, np.inf, 0, np.inf, -np.inf, np.nan]])

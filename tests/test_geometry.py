@@ -1,0 +1,254 @@
+"""The arithmetic of windows, against counting every cell; and which module may know which."""
+
+import ast
+import math
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import convlens
+from convlens.geometry import Axis, resolve_padding, source
+
+SIZES, WINDOWS, STRIDES = range(8), range(1, 5), range(1, 5)
+DILATIONS, PADDINGS = range(1, 4), range(5)
+
+
+# ------------------------------------------------------------------------- the windows
+
+
+def slide(axis):
+    """The cells under the taps of every window, slid over the padded axis one by one.
+
+    Cells are counted from the first pixel, so that padding lies below 0 and from `size` on.
+    """
+    end = axis.size + axis.after
+    taps = [tap * axis.dilation for tap in range(axis.window)]
+    windows, first = [], -axis.before
+    while first + taps[-1] < end:
+        windows.append([first + tap for tap in taps])
+        first += axis.stride
+    if axis.partial:
+        # The window before this one, there or not, ended before the end: a rest is left over.
+        rest = first - axis.stride + taps[-1] + 1 < end
+        if rest and first < axis.size:
+            windows.append([first + tap for tap in taps])
+    return windows
+
+
+@pytest.fixture(params=product(WINDOWS, (False, True)), ids=lambda p: f"window{p[0]}-partial{p[1]}")
+def axes(request):
+    """Every small axis under one window, each with its windows, slid one by one."""
+    window, partial = request.param
+    rest = product(SIZES, STRIDES, DILATIONS, PADDINGS, PADDINGS)
+    axes = [Axis(size, window, *others, partial) for size, *others in rest]
+    return [(axis, slide(axis)) for axis in axes]
+
+
+def test_outputs_and_their_pixels(axes):
+    """As many outputs as windows, each over the cells it lies on."""
+    for axis, windows in axes:
+        assert max(0, axis.outputs) == len(windows), axis
+        assert [list(axis.pixels(output)) for output in range(len(windows))] == windows, axis
+
+
+def test_reach_and_padded_length(axes):
+    """From the first tap to the last, and from the first cell to the last."""
+    for axis, _ in axes:
+        taps = range(0, axis.window * axis.dilation, axis.dilation)
+        assert axis.reach == taps[-1] - taps[0] + 1, axis
+        assert axis.padded == len([*range(-axis.before, axis.size + axis.after)]), axis
+
+
+def test_taps_on_the_image(axes):
+    """`on_image` names the outputs whose tap lies on a pixel."""
+    for axis, windows in axes:
+        for tap in range(axis.window):
+            on_image = [o for o, cells in enumerate(windows) if 0 <= cells[tap] < axis.size]
+            assert list(axis.on_image(tap)) == on_image, (axis, tap)
+
+
+def test_windows_on_pixels_alone(axes):
+    """`inside` names the outputs with every tap on a pixel."""
+    for axis, windows in axes:
+        inside = [o for o, cells in enumerate(windows) if cells[0] >= 0 and cells[-1] < axis.size]
+        assert list(axis.inside) == inside, axis
+
+
+def test_counts(axes):
+    """Taps on pixels; with the padding, too, but never on what lies behind it."""
+    for axis, windows in axes:
+        first, end = -axis.before, axis.size + axis.after
+        pixels = [sum(0 <= cell < axis.size for cell in cells) for cells in windows]
+        cells = [sum(first <= cell < end for cell in cells) for cells in windows]
+        assert axis.counts() == pixels, axis
+        assert axis.counts(padding=True) == cells, axis
+
+
+def test_partial_windows_are_added_to_the_others():
+    """`partial` keeps windows and takes none away, even where the padding is all they see."""
+    for rest in product(SIZES, WINDOWS, STRIDES, DILATIONS, PADDINGS, PADDINGS):
+        whole, partial = Axis(*rest), Axis(*rest, True)
+        assert max(0, whole.outputs) <= max(0, partial.outputs) <= max(0, whole.outputs) + 1, rest
+
+
+def test_lengths_beyond_counting():
+    """No axis is walked from end to end: these numbers are far too many."""
+    axis = Axis(size=10**15, window=10**6, stride=7, dilation=3, before=1, after=1)
+    assert axis.reach == 2_999_998
+    assert axis.outputs == (10**15 + 2 - 2_999_998) // 7 + 1
+    # The last window ends with the padding (the division above leaves no rest), and so the first
+    # window and the last one are not inside.
+    assert axis.inside == range(1, axis.outputs - 1)
+    assert axis.on_image(0) == range(1, axis.outputs)
+
+
+# ------------------------------------------------------------------------- the padding
+
+
+def tensorflow_same(size, window, stride, dilation):
+    """The sentences on "SAME" of https://www.tensorflow.org/api_docs/python/tf/nn."""
+    reach = window + (window - 1) * (dilation - 1)
+    total = max(reach - (size % stride or stride), 0)
+    return total // 2, total - total // 2
+
+
+GEOMETRIES = [*product(SIZES, WINDOWS, STRIDES, DILATIONS)]
+
+
+def test_same_is_tensorflows():
+    """Cell by cell."""
+    for geometry in GEOMETRIES:
+        assert resolve_padding("same", *geometry) == tensorflow_same(*geometry), geometry
+
+
+def test_same_makes_one_output_for_every_step():
+    """ceil(size / stride) of them, with as little padding as will do, the odd cell after."""
+    for size, window, stride, dilation in GEOMETRIES:
+        before, after = resolve_padding("same", size, window, stride, dilation)
+        outputs = Axis(size, window, stride, dilation, before, after).outputs
+        assert outputs == math.ceil(size / stride)
+        assert after - before in (0, 1)
+        if after:
+            assert Axis(size, window, stride, dilation, before, after - 1).outputs < outputs or (
+                size == 0  # nothing in, nothing out, however much the padding
+            )
+
+
+def test_full_touches_with_a_single_tap():
+    """The first window's last tap lies on the first pixel; at the other end likewise."""
+    for size, window, stride, dilation in GEOMETRIES:
+        before, after = resolve_padding("full", size, window, stride, dilation)
+        axis = Axis(size, window, 1, dilation, before, after)
+        assert before == after
+        assert axis.pixels(0)[-1] == 0
+        assert axis.pixels(axis.outputs - 1)[0] == size - 1
+
+
+def test_valid_and_given_paddings():
+    """None, and just those."""
+    assert resolve_padding("valid", 5, 3, 2, 1) == (0, 0)
+    assert resolve_padding((2, 3), 5, 3, 2, 1) == (2, 3)
+
+
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
+@pytest.mark.parametrize("size", range(1, 8))
+def test_source_is_numpy_pads(size, mode):
+    """Up to paddings many times the image, where the mirrors repeat.
+
+    Each side by itself: before version 2, NumPy turned long mirrors wrong when given both.
+    """
+    pixels = np.arange(size)
+    options = {"constant_values": -1} if mode == "constant" else {}
+    for length in (0, 1, 2, size - 1, size, size + 1, 2 * size - 1, 3 * size, 40):
+        for before, after in ((length, 0), (0, length)):
+            expected = np.pad(pixels, (before, after), mode=mode, **options)
+            sources = [source(cell, size, mode) for cell in range(-before, size + after)]
+            assert [-1 if each is None else each for each in sources] == expected.tolist()
+
+
+def test_source_of_an_axis_without_pixels():
+    """Zeros need none."""
+    assert [source(cell, 0, "constant") for cell in (-1, 0, 1)] == [None, None, None]
+
+
+# ------------------------------------------------------------------------- the modules
+
+PACKAGE = Path(convlens.__file__).parent
+
+# What each module may import of the package. Every arrow points down this list.
+MAY_IMPORT = {
+    "geometry": set(),
+    "call": {"geometry"},
+    "engines": {"call", "geometry"},
+    "drawing": {"call", "geometry"},
+    "arguments": {"call", "geometry"},
+    "filters": {"arguments"},
+    "plan": {"arguments", "call", "drawing", "engines", "geometry"},
+    "operations": {"arguments", "plan"},
+    "__init__": {"filters", "operations", "plan"},
+}
+
+
+def imports(path):
+    """The modules that a file imports, anywhere in it, as dotted names."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            if node.module == "convlens":  # its submodules: from convlens import arguments
+                yield from (f"convlens.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def module_of(path):
+    """The module's name in the list above: a folder counts as one."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if module_of(path) in MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_arrows_point_one_way(path):
+    """A module knows those below it, and its own folder."""
+    name = module_of(path)
+    known = {each.split(".")[1] for each in imports(path) if each.startswith("convlens.")}
+    assert known - {name} <= MAY_IMPORT[name]
+
+
+def test_the_list_of_arrows_has_no_circle():
+    """Each module's imports stand above it in the list, and all of the modules are in it."""
+    names = list(MAY_IMPORT)
+    for place, name in enumerate(names):
+        assert MAY_IMPORT[name] <= set(names[:place])
+    assert {module_of(path) for path in MODULES} == set(names)
+
+
+def test_every_module_has_its_place():
+    """In the list of arrows, or on top of it, where nothing imports it."""
+    on_top = {module_of(path) for path in PACKAGE.rglob("*.py")} - set(MAY_IMPORT)
+    assert on_top <= {"__main__", "cli", "explorer"}
+
+
+def test_geometry_needs_the_standard_library_alone():
+    """So that anything else can be checked against it."""
+    tops = {name.split(".")[0] for name in imports(PACKAGE / "geometry.py")}
+    assert tops <= sys.stdlib_module_names
+
+
+def test_importing_the_package_imports_numpy_alone():
+    """A fresh interpreter holds NumPy, the standard library and convlens, nothing else."""
+    code = (
+        "import sys, numpy; before = set(sys.modules); import convlens; "
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "convlens" in loaded
+    assert loaded - {"convlens", "numpy"} <= sys.stdlib_module_names

@@ -1,0 +1,297 @@
+"""An image's result is the same to the last bit, whatever else is in the batch.
+
+However the batch is split, in whatever order, however many threads BLAS may use, and however the
+arrays lie in memory.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from strategies import (
+    POOL_MODES,
+    each_method,
+    random_convolution,
+    random_numbers,
+    random_pooling,
+)
+
+import convlens
+
+pytestmark = each_method
+
+DENSE = {  # images, kernels, options; large enough for matrix products to be worth while
+    "the last layers": ((4, 3, 5, 300), (3, 3, 300, 300), {}),
+    "wide": ((3, 2, 150, 130), (2, 3, 130, 70), {}),
+    "a column": ((5, 150, 1, 257), (1, 1, 257, 65), {}),
+    "one kernel": ((5, 3, 97, 257), (1, 1, 257), {}),
+    "one pixel": ((7, 1, 1, 300), (1, 1, 300, 129), {}),
+    "two groups": ((3, 4, 67, 130), (3, 1, 65, 160), {"groups": 2}),
+    "strided": ((3, 9, 143, 64), (3, 3, 64, 64), {"stride": 2, "pad_mode": "reflect"}),
+    "dilated": ((3, 7, 40, 100), (3, 3, 100, 31), {"dilation": (1, 3), "padding": "full"}),
+}
+SHALLOW = {
+    "gray": ((150, 9, 11), (3, 3), {}),
+    "photographs": ((9, 32, 31, 3), (5, 5, 3), {}),
+    "a blur": ((9, 32, 31, 3), (5, 5), {"pad_mode": "symmetric"}),
+    "first layer": ((9, 20, 21, 3), (3, 3, 3, 16), {"stride": 2}),
+    "depthwise": ((5, 12, 13, 64), (3, 3, 1, 64), {"groups": 64}),
+    "single pixels": ((50, 1, 1), (1, 1), {}),
+    "rows": ((50, 1, 13), (1, 3), {}),
+    "wide gray": ((3, 2, 70001), (2, 3), {}),
+    "a small bank": ((3, 2, 17, 70), (2, 2, 70, 69), {}),
+}
+
+
+def bits(values):
+    """The bytes that make up the numbers, without those that only fill a long double up."""
+    values = np.ascontiguousarray(values)
+    if values.dtype.char in "gG" and np.finfo(values.dtype).nmant == 63:
+        parts = values.view(np.longdouble).view(np.uint8)
+        return parts.reshape(-1, np.dtype(np.longdouble).itemsize)[:, :10].tobytes()
+    return values.tobytes()
+
+
+def same_bits(a, b):
+    """Whether two results are the same to the last bit."""
+    return a.dtype == b.dtype and a.shape == b.shape and bits(a) == bits(b)
+
+
+def check_batches(function, images):
+    """Fail unless splits, single images and shuffled batches give the bits of the whole batch."""
+    whole = function(images)
+    for at in range(1, len(images)):
+        parts = function(images[:at]), function(images[at:])
+        assert same_bits(np.concatenate(parts), whole), f"split at {at}"
+    order = np.random.default_rng(0).permutation(len(images))
+    assert same_bits(function(images[order]), whole[order]), "shuffled"
+    for n in range(len(images)):
+        assert same_bits(function(images[n : n + 1]), whole[n : n + 1]), f"image {n} alone"
+
+
+def arrays(sizes, dtype):
+    """Images and kernels of such sizes, and the options."""
+    image_shape, kernel_shape, options = sizes
+    rng = np.random.default_rng(0)
+    dtype = np.dtype(dtype)
+    return (
+        random_numbers(rng, image_shape, dtype),
+        random_numbers(rng, kernel_shape, dtype),
+        options,
+    )
+
+
+# -------------------------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize("dtype", "efdgFDG")
+@pytest.mark.parametrize("sizes", SHALLOW)
+def test_convolve(method, sizes, dtype):
+    """Shallow images of every type of float."""
+    x, k, options = arrays(SHALLOW[sizes], dtype)
+    check_batches(lambda x: convlens.convolve(x, k, **options, method=method), x)
+
+
+@pytest.mark.parametrize("dtype", "fdF")
+@pytest.mark.parametrize("sizes", DENSE)
+def test_convolve_dense(method, sizes, dtype):
+    """Many channels and many kernels, where matrix products are used."""
+    x, k, options = arrays(DENSE[sizes], dtype)
+    check_batches(lambda x: convlens.convolve(x, k, **options, method=method), x)
+
+
+@pytest.mark.parametrize("sizes", ["gray", "photographs", "first layer", "a small bank"])
+def test_convolve_without_m(method, sizes):
+    """A single image, passed without the batch's axis, is one of a batch as well."""
+    x, k, options = arrays(SHALLOW[sizes], "f")
+    whole = convlens.convolve(x, k, **options, method=method)
+    for image, result in zip(x, whole, strict=True):
+        assert same_bits(convlens.convolve(image, k, **options, method=method), result)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_convolve_dense_random(method, seed):
+    """Up to 300 channels, 300 kernels and 150 columns."""
+    rng = np.random.default_rng(seed)
+    m, h, kh, kw = rng.integers(2, 4), rng.integers(1, 4), *rng.integers(1, 3, 2)
+    w, c, nc = rng.integers(1, 151), *rng.integers(1, 301, 2)
+    x = rng.standard_normal((m, h, w, c)).astype("fd"[seed % 2])
+    k = rng.standard_normal((kh, kw, c, nc)).astype("fd"[seed % 2])
+    check_batches(lambda x: convlens.convolve(x, k, method=method), x)
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("dtype", "efdgFDG")
+@pytest.mark.parametrize("shape", [(9, 11, 12, 3), (150, 5, 7), (50, 2, 2), (3, 2, 70001)])
+def test_pool(method, shape, dtype, mode):
+    """Every mode and every type of float, zeros of both signs among the numbers."""
+    x = random_numbers(np.random.default_rng(0), shape, np.dtype(dtype))
+    x[x.real < -1] = -0.0
+    check_batches(lambda x: convlens.pool(x, 2, mode=mode, padding="same", method=method), x)
+
+
+@pytest.mark.parametrize("dtype", "efdF")
+def test_nan_and_inf(method, dtype):
+    """They are in the same places; which NaN it is where two meet is the processor's choice."""
+
+    def one_nan(values):
+        values[np.isnan(values)] = np.nan
+        return values
+
+    rng = np.random.default_rng(0)
+    x = random_numbers(rng, (9, 5, 7, 3), np.dtype(dtype))
+    x[rng.random(x.shape) < 0.01] = np.nan
+    x[rng.random(x.shape) < 0.01] = np.inf
+    k = random_numbers(rng, (3, 3, 3, 4), np.dtype(dtype))
+    check_batches(lambda x: one_nan(convlens.convolve(x, k, method=method)), x)
+    check_batches(lambda x: one_nan(convlens.pool(x, 3, 1, method=method)), x)
+    check_batches(lambda x: one_nan(convlens.pool(x, 3, 1, "avg", method=method)), x)
+
+
+@pytest.mark.parametrize("ten", range(20))
+def test_random_calls(method, ten):
+    """Whatever is asked for, of every type."""
+    for number in range(10):
+        rng = np.random.default_rng([ten, number])
+        for verb, draw in (
+            (convlens.convolve, random_convolution),
+            (convlens.pool, random_pooling),
+        ):
+            case = draw(rng)
+            images, *rest = case.arguments
+            images = np.asarray(images)
+            axes_without_m = 2 if verb is convlens.pool else np.ndim(rest[0])
+            if images.ndim == 2 or (images.ndim, axes_without_m) in ((3, 3), (3, 4)):
+                images = images[np.newaxis]  # a single image is split into itself
+            try:
+                whole = verb(images, *rest, **case.options, method=method)
+            except ValueError:  # a window without a pixel
+                continue
+            for n in range(len(images)):
+                alone = verb(images[n : n + 1], *rest, **case.options, method=method)
+                assert same_bits(alone, whole[n : n + 1]), f"seed {[ten, number]}: {case}"
+
+
+# -------------------------------------------------------------------------------- threads
+
+
+def digest(method):
+    """A fingerprint of many results."""
+    results = hashlib.sha256()
+    for sizes in (*DENSE.values(), *SHALLOW.values()):
+        for dtype in "fD":
+            x, k, options = arrays(sizes, dtype)
+            results.update(bits(convlens.convolve(x, k, **options, method=method)))
+    return results.hexdigest()
+
+
+def test_threads_of_blas(method):
+    """The results have the same bits however many threads the process may use."""
+    script = f"import test_invariance; print(test_invariance.digest({method!r}))"
+    processes = []
+    for count in ("1", "2", "4"):
+        names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = os.environ | dict.fromkeys(names, count)
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", script],
+                cwd=Path(__file__).parent,  # where the script finds this module
+                env=environment,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+    digests = [process.communicate()[0].strip() for process in processes]
+    assert len(digests[0]) == 64
+    assert set(digests) == {digest(method)}
+
+
+# --------------------------------------------------------------------------------- memory
+
+
+def layouts(values, folder):
+    """The same numbers, lying in memory in as many ways as there are."""
+    larger = np.zeros([2 * size + 1 for size in values.shape], values.dtype)
+    sliced = larger[(slice(1, None, 2),) * values.ndim]
+    sliced[...] = values
+    yield "sliced", sliced
+    backwards = (slice(None, None, -1),) * values.ndim
+    yield "reversed", values[backwards].copy()[backwards]
+    yield "Fortran order", np.asfortranarray(values)
+    for axes in ((0, 2, 1, 3), (3, 0, 1, 2)):  # rows and columns exchanged; channels first
+        if values.ndim == 4:
+            yield f"transposed by {axes}", values.transpose(axes).copy().transpose(np.argsort(axes))
+    yield "byte-swapped", values.astype(values.dtype.newbyteorder())
+    unaligned = np.empty(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
+    unaligned[...] = values
+    yield "unaligned", unaligned
+    values.tofile(folder / "values")
+    yield "memory-mapped", np.memmap(folder / "values", values.dtype, "r", shape=values.shape)
+    read_only = values.copy()
+    read_only.flags.writeable = False
+    yield "read-only", read_only
+
+
+@pytest.mark.parametrize("dtype", "efdgD")
+@pytest.mark.parametrize("sizes", ["gray", "photographs", "a blur", "first layer", "a small bank"])
+def test_layouts_of_a_convolution(method, sizes, dtype, tmp_path):
+    """Images and kernels of any layout give the same bits."""
+    x, k, options = arrays(SHALLOW[sizes], dtype)
+    expected = convlens.convolve(x, k, **options, method=method)
+    for name, images in layouts(x, tmp_path):
+        result = convlens.convolve(images, k, **options, method=method)
+        assert same_bits(result, expected), f"images {name}"
+        assert type(result) is np.ndarray
+    for name, kernels in layouts(k, tmp_path):
+        result = convlens.convolve(x, kernels, **options, method=method)
+        assert same_bits(result, expected), f"kernels {name}"
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("dtype", "befdgD")
+@pytest.mark.parametrize("shape", [(9, 11, 12, 3), (20, 5, 7), (3, 2, 7001)])
+def test_layouts_of_a_pooling(method, shape, dtype, mode, tmp_path):
+    """Images of any layout give the same bits."""
+    x = random_numbers(np.random.default_rng(0), shape, np.dtype(dtype))
+    x[x.real < -1] = np.array(-0.0).astype(dtype)
+    expected = convlens.pool(x, 2, 1, mode, method=method)
+    for name, images in layouts(x, tmp_path):
+        result = convlens.pool(images, 2, 1, mode, method=method)
+        assert same_bits(result, expected), name
+        assert type(result) is np.ndarray
+
+
+def test_one_image_many_times(method):
+    """A batch that repeats one image in memory (stride 0) gives that image's bits each time."""
+    rng = np.random.default_rng(0)
+    x, k = rng.standard_normal((8, 9, 3)), rng.standard_normal((3, 3, 3, 5))
+    many = np.broadcast_to(x, (7, *x.shape))
+    expected = convlens.convolve(x, k, method=method)
+    for result in convlens.convolve(many, k, method=method):
+        assert same_bits(result, expected)
+    expected = convlens.pool(x[np.newaxis], 2, mode="avg", method=method)[0]
+    for result in convlens.pool(many, 2, mode="avg", method=method):
+        assert same_bits(result, expected)
+
+
+def test_one_number_everywhere(method):
+    """Images and kernels that are one number in memory are as good as full ones."""
+    x, k = np.broadcast_to(np.float32(0.1), (3, 8, 9, 4)), np.broadcast_to(0.3, (3, 3, 4, 5))
+    result = convlens.convolve(x, k, method=method)
+    assert same_bits(result, convlens.convolve(x.copy(), k.copy(), method=method))
+    result = convlens.pool(x, 3, mode="sum", method=method)
+    assert same_bits(result, convlens.pool(x.copy(), 3, mode="sum", method=method))
+
+
+def test_out_of_any_layout(method):
+    """The bits do not depend on where the result is written."""
+    for sizes in ("photographs", "a small bank"):
+        x, k, options = arrays(SHALLOW[sizes], "f")
+        expected = convlens.convolve(x, k, **options, method=method)
+        for out in (np.empty_like(expected, order="F"), np.empty_like(expected)[::-1, ::-1]):
+            convlens.convolve(x, k, **options, out=out, method=method)
+            assert same_bits(out, expected)

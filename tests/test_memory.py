@@ -1,0 +1,119 @@
+"""Beyond input and output a call takes less than 32 MB, whatever the sizes.
+
+NumPy tells `tracemalloc` of all the memory that its arrays take. The inputs are zeros, which take
+hardly any time to make; their copies would count in full.
+"""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from strategies import PAD_MODES, POOL_MODES, each_method
+
+import convlens
+
+pytestmark = each_method
+
+LIMIT = 32_000_000
+
+
+def check(function, *arguments, **options):
+    """Fail if the call takes more than the limit, its result not counted."""
+    tracemalloc.start()
+    try:
+        result = function(*arguments, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    extra = peak - result.nbytes
+    assert 0 < extra < LIMIT, f"{extra / 1e6:.1f} MB"
+
+
+CONVOLUTIONS = {
+    "large batch": ((30_000, 28, 28), (3, 3), "f4", {}),
+    "large batch of bytes": ((20_000, 28, 28), (3, 3), "u1", {"stride": 2}),
+    "large batch of photographs": ((5_000, 32, 32, 3), (3, 3, 3, 4), "f4", {"stride": 2}),
+    "large image": ((1, 4096, 4096), (3, 3), "f4", {}),
+    "large image of bytes": ((1, 4096, 4096), (3, 3), "u1", {}),
+    "large image of float16": ((1, 4096, 4096), (3, 3), "f2", {"stride": 2}),
+    "large byte-swapped image": ((1, 3000, 3000), (3, 3), ">f8", {"stride": 2}),
+    "large image without m": ((3000, 3000, 3), (3, 3), "f4", {"stride": 3}),
+    "large stride": ((1, 8192, 4096), (7, 7), "f4", {"stride": 64}),
+    "large dilation": ((1, 1024, 2048, 4), (3, 3), "f4", {"dilation": (400, 900), "stride": 4}),
+    "dilated rows": ((1, 4, 50_000, 64), (1, 2), "f4", {"dilation": (1, 30_000), "stride": 2}),
+    "large kernel": ((1, 1024, 1024), (61, 61), "f8", {"stride": 16}),
+    "full": ((1, 2000, 2000), (40, 40), "f8", {"stride": 50, "padding": "full"}),
+    "wide rows of channels": ((2, 3, 200, 10_000), (3, 3), "f4", {}),
+    "dense": ((8, 64, 64, 256), (3, 3, 256, 32), "f4", {"stride": 2}),
+    "large bank of kernels": ((1, 4, 4, 1024), (3, 3, 1024, 1024), "f4", {}),
+    "large bank of kernels of bytes": ((1, 4, 4, 1024), (3, 3, 1024, 1024), "u1", {}),
+    "a signal": ((1, 2_000_000), (1, 5), "f4", {}),
+    "a signal and a long kernel": ((1, 100_000), (1, 1001), "f4", {"stride": (1, 10)}),
+    "many channels": ((1, 3, 3, 200_000), (1, 3), "f4", {"padding": "valid"}),
+}
+
+
+@pytest.mark.parametrize("sizes", CONVOLUTIONS)
+def test_convolve(method, sizes):
+    """Large in every direction."""
+    image_shape, kernel_shape, dtype, options = CONVOLUTIONS[sizes]
+    x, k = np.zeros(image_shape, dtype), np.zeros(kernel_shape, dtype)
+    check(convlens.convolve, x, k, **options, method=method)
+
+
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+def test_pad_modes(method, pad_mode):
+    """No padded copy of a large image, nor of a small one with much padding."""
+    k = np.zeros((3, 3), np.float32)
+    large = np.zeros((1, 3000, 3000), np.float32)
+    check(convlens.convolve, large, k, pad_mode=pad_mode, method=method)
+    small = np.zeros((1, 50, 50), np.float32)
+    check(convlens.convolve, small, k, 4000, stride=20, pad_mode=pad_mode, method=method)
+
+
+def test_convolve_without_order(method):
+    """No ordered copy of a large image that is sliced and transposed."""
+    x = np.zeros((4000, 7000), np.float32)[::-1, ::2].T[np.newaxis]
+    check(convlens.convolve, x, np.zeros((3, 3), np.float32), method=method)
+
+
+def test_convolve_into_out(method):
+    """Nor is there a second result when it goes into `out`."""
+    x, k = np.zeros((1, 4096, 4096), np.float32), np.zeros((3, 3), np.float32)
+    out = np.empty((1, 4096, 4096), np.float32)
+    tracemalloc.start()
+    try:
+        convlens.convolve(x, k, out=out, method=method)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < LIMIT
+
+
+POOLINGS = {
+    "large batch": ((30_000, 28, 28), 2, "f4", {}),
+    "large batch of photographs": ((5_000, 32, 32, 3), 2, "u1", {}),
+    "large window": ((1, 3000, 3000), 31, "f4", {"stride": 1}),
+    "large window of bytes": ((1, 3000, 3000), 31, "u1", {"stride": 3}),
+    "large window side by side": ((1, 4096, 4096), 31, "f8", {"partial": True}),
+    "padded": ((1, 3000, 3000), 5, "f4", {"padding": "same", "stride": 2}),
+    "dilated rows": ((1, 4, 50_000, 64), (1, 2), "f4", {"dilation": (1, 30_000), "stride": 2}),
+    "wide rows of channels": ((2, 3, 200, 10_000), 2, "f4", {}),
+    "a signal": ((1, 5_000_000), (1, 3), "f4", {"stride": 1}),
+    "many channels": ((1, 3, 3, 200_000), (1, 3), "f4", {}),
+}
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("sizes", POOLINGS)
+def test_pool(method, sizes, mode):
+    """Large in every direction."""
+    shape, window, dtype, options = POOLINGS[sizes]
+    check(convlens.pool, np.zeros(shape, dtype), window, mode=mode, **options, method=method)
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+def test_pool_without_order(method, mode):
+    """No ordered copy of a large image that is sliced and transposed."""
+    x = np.zeros((4000, 7000), np.float32)[::-1, ::2].T
+    check(convlens.pool, x, 3, 2, mode, method=method)

@@ -1,0 +1,325 @@
+"""`pool` against the oracle, and at the edges: of images, of types, of arithmetic."""
+
+import numpy as np
+import oracle
+import pytest
+from strategies import POOL_MODES, TYPES, each_method, random_numbers, random_pooling
+
+import convlens
+
+pytestmark = each_method
+
+
+# ---------------------------------------------------------------------- against the oracle
+
+
+@pytest.mark.parametrize("hundred", range(30))
+def test_random_calls(method, hundred):
+    """Whatever is asked for, the oracle has the same answer, or refuses just the same."""
+    for number in range(100):
+        seed = [hundred, number]
+        case = random_pooling(np.random.default_rng(seed))
+        expected = oracle.pool(*case.arguments, **case.options)
+        try:
+            if expected is None:
+                with pytest.raises(ValueError, match="cover no pixel"):
+                    convlens.pool(*case.arguments, **case.options, method=method)
+            else:
+                expected.check(convlens.pool(*case.arguments, **case.options, method=method))
+        except (AssertionError, pytest.fail.Exception) as error:
+            raise AssertionError(f"seed {seed}: {case}: {error}") from None
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+def test_types(method, dtype, mode):
+    """Every type gives the right type and the right numbers."""
+    x = random_numbers(np.random.default_rng(0), (2, 5, 4, 3), dtype, small=True)
+    result = convlens.pool(x, (2, 3), 1, mode, method=method)
+    if mode in ("max", "min") or dtype.kind in "fc":
+        assert result.dtype == dtype
+    else:
+        assert result.dtype == (np.int64 if mode == "sum" else np.float64)
+    oracle.pool(x, (2, 3), 1, mode).check(result)
+
+
+SIZES = {
+    "many small images": ((700, 5, 7, 3), (2, 3), {}),
+    "a tall image": ((1, 9000, 9, 5), (3, 3), {"stride": (50, 2)}),
+    "a wide image": ((2, 2, 9000, 9), (2, 3), {"stride": (1, 40)}),
+    "a gray row": ((1, 1, 70000, 1), (1, 5), {"stride": (1, 66)}),
+    "many channels": ((2, 3, 3, 70000), (2, 2), {"stride": 1}),
+    "a wide window": ((1, 3, 400, 2), (2, 300), {"stride": 1}),
+    "far apart": ((1, 2, 4000, 20), (1, 3), {"dilation": (1, 1500), "stride": (1, 7)}),
+}
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("sizes", SIZES)
+def test_sizes(method, sizes, mode, padding):
+    """Sizes at which an engine may cut its work into pieces; whole numbers make sums exact."""
+    shape, window, options = SIZES[sizes]
+    x = np.random.default_rng(0).integers(-100, 100, shape).astype(np.float32)
+    expected = oracle.pool(x, window, mode=mode, padding=padding, **options)
+    result = convlens.pool(x, window, mode=mode, padding=padding, **options, method=method)
+    expected.check(result)
+
+
+# ---------------------------------------------------------------------------- small and odd
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize(
+    ("shape", "result_shape"),
+    [
+        ((0, 5, 6), (0, 2, 3)),
+        ((0, 5, 6, 2), (0, 2, 3, 2)),
+        ((2, 5, 6, 0), (2, 2, 3, 0)),
+    ],
+)
+def test_nothing(method, shape, result_shape, mode):
+    """No images or no channels give none."""
+    result = convlens.pool(np.ones(shape), 2, mode=mode, method=method)
+    assert result.shape == result_shape
+    assert result.dtype == np.float64
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+def test_no_pixels(method, mode):
+    """No pixels give none, with "same"."""
+    result = convlens.pool(np.ones((2, 0, 6, 3)), 2, mode=mode, padding="same", method=method)
+    assert result.shape == (2, 0, 3, 3)
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("padding", ["valid", "same", "full", 1])
+def test_one_pixel(method, padding, mode):
+    """One pixel is its own largest, smallest, mean and sum, however much padding there is."""
+    window = 1 if padding == "valid" else 2
+    result = convlens.pool(np.array([[-5]]), window, 1, mode, padding=padding, method=method)
+    assert set(result.ravel()) == {-5}
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("padding", ["same", "full"])
+def test_window_larger_than_the_image(method, padding, mode):
+    """A 9 x 12 window on 3 x 2 pixels."""
+    x = np.random.default_rng(0).integers(-9, 9, (2, 3, 2))
+    result = convlens.pool(x, (9, 12), 1, mode, padding=padding, method=method)
+    oracle.pool(x, (9, 12), 1, mode, padding=padding).check(result)
+
+
+def test_huge_stride(method):
+    """A step beyond the image leaves one output."""
+    x = np.arange(20).reshape(4, 5)
+    assert convlens.pool(x, 2, 10**18, method=method).tolist() == [[6]]
+
+
+def test_stride_is_the_window_by_default(method):
+    """Windows lie side by side; a rest is left out."""
+    x = np.arange(35).reshape(5, 7)
+    assert convlens.pool(x, (2, 3), method=method).tolist() == [[9, 12], [23, 26]]
+
+
+def test_lists(method):
+    """Nested lists are as good as arrays."""
+    assert convlens.pool([[1, 2], [3, 4]], 2, mode="avg", method=method).tolist() == [[2.5]]
+
+
+# -------------------------------------------------------------------- padding, partial, counts
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+def test_padding_never_wins(method, dtype, mode):
+    """Not over a type's smallest or largest number either, nor over infinity."""
+    if dtype.kind == "b":
+        worst = mode == "min"
+    elif dtype.kind in "iu":
+        worst = np.iinfo(dtype).min if mode == "max" else np.iinfo(dtype).max
+    else:
+        worst = -np.inf if mode == "max" else np.inf
+    x = np.full((1, 3, 3), worst, dtype)
+    result = convlens.pool(x, 3, 1, mode, padding="full", method=method)
+    assert result.shape == (1, 5, 5)
+    np.testing.assert_array_equal(result, np.full((1, 5, 5), worst, dtype))
+
+
+def test_all_negative(method):
+    """The largest of negative numbers is negative, at the border too."""
+    x = -np.arange(1.0, 10).reshape(3, 3)
+    result = convlens.pool(x, 3, 1, padding="same", method=method)
+    assert result.tolist() == [[-1, -1, -2], [-1, -1, -2], [-4, -4, -5]]
+
+
+def test_average_leaves_padding_out(method):
+    """At a corner of ones the mean is 1, as four of the nine cells count."""
+    result = convlens.pool(np.ones((3, 3)), 3, 1, "avg", padding="same", method=method)
+    np.testing.assert_array_equal(result, np.ones((3, 3)))
+
+
+def test_average_counts_padding_if_asked(method):
+    """At a corner of nines the mean is 4 of 9 of it, at an edge 6 of 9."""
+    result = convlens.pool(
+        np.full((3, 3), 9), 3, 1, "avg", padding=1, count_padding=True, method=method
+    )
+    assert result.tolist() == [[4, 6, 4], [6, 9, 6], [4, 6, 4]]
+
+
+def test_partial_windows_see_what_they_cover(method):
+    """Five columns in threes: the second window covers two."""
+    x = np.array([[1, 2, 3, 4, 6]])
+    results = {
+        mode: convlens.pool(x, (1, 3), mode=mode, partial=True, method=method).tolist()
+        for mode in POOL_MODES
+    }
+    assert results == {"max": [[3, 6]], "min": [[1, 4]], "avg": [[2, 5]], "sum": [[6, 10]]}
+
+
+def test_overhang_is_never_counted(method):
+    """Padding counts if asked, but what hangs over the padding's far edge does not."""
+    x = np.array([[6, 6, 6, 6]])  # with its padding 6 cells, in steps of 3: a rest of 1 cell over
+    result = convlens.pool(
+        x, (1, 4), (1, 3), "avg", padding=(0, 1), partial=True, count_padding=True, method=method
+    )
+    # Cells -1 … 2 hold 18 in four; 2 … 4 hold 12 in three, as 5 is an overhang.
+    assert result.tolist() == [[18 / 4, 12 / 3]]
+
+
+def test_no_partial_window_behind_the_image(method):
+    """A window that would start on the padding after the image is not kept, as in PyTorch."""
+    x = np.array([[1, 2, 3, 4]])
+    result = convlens.pool(x, (1, 2), padding=((0, 0), (1, 1)), partial=True, method=method)
+    assert result.tolist() == [[1, 3, 4]]
+    result = convlens.pool(x, (1, 2), padding=((0, 0), (0, 1)), partial=True, method=method)
+    assert result.tolist() == [[2, 4]]
+
+
+def test_partial_only_adds_windows(method):
+    """A whole window on padding behind the image is there with `partial` as without."""
+    for partial in (False, True):
+        result = convlens.pool(
+            [[5]], 1, 1, "sum", padding=((0, 0), (0, 3)), partial=partial, method=method
+        )
+        assert result.tolist() == [[5, 0, 0, 0]]
+
+
+def test_partial_window_larger_than_the_image(method):
+    """One window that hangs over from the beginning."""
+    result = convlens.pool(np.array([[1, 5]]), (1, 3), partial=True, method=method)
+    assert result.tolist() == [[5]]
+
+
+# ------------------------------------------------------------------------------- integers
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "u1", "u2", "u4"])
+def test_integers_at_the_edges_of_their_type(method, dtype):
+    """Sums are exact and means are right, of the smallest and of the largest numbers."""
+    for number in (np.iinfo(dtype).min, np.iinfo(dtype).max):
+        x = np.full((3, 3), number, dtype)
+        results = {mode: convlens.pool(x, 3, mode=mode, method=method) for mode in POOL_MODES}
+        assert results["sum"].tolist() == [[9 * number]]
+        assert results["avg"].tolist() == [[number]]
+        assert results["max"].tolist() == results["min"].tolist() == [[number]]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_64_bit_sums_are_those_of_numpy(method, dtype):
+    """They are taken in int64, and leave it as `numpy.sum` does."""
+    limits = np.iinfo(dtype)
+    x = np.random.default_rng(0).integers(limits.min, limits.max, (5, 4), dtype, endpoint=True)
+    result = convlens.pool(x, (5, 4), mode="sum", method=method)
+    assert result.tolist() == [[x.astype(np.int64).sum()]]
+
+
+@pytest.mark.parametrize(
+    "number", [2**62, -(2**63), 2**63 - 1, np.uint64(2**63), np.uint64(2**64 - 1)]
+)
+def test_64_bit_means(method, number):
+    """The mean of a number with itself is that number, to the last bit but one of a float64."""
+    result = convlens.pool(np.full((2, 2), number), 2, mode="avg", method=method)
+    np.testing.assert_array_max_ulp(result, np.full((1, 1), float(number)), maxulp=1)
+
+
+def test_booleans(method):
+    """Largest is any, smallest is all, the sum counts."""
+    x = np.array([[True, False], [False, False]])
+    assert convlens.pool(x, 2, method=method).tolist() == [[True]]
+    assert convlens.pool(x, 2, mode="min", method=method).tolist() == [[False]]
+    assert convlens.pool(x, 2, mode="sum", method=method).tolist() == [[1]]
+    assert convlens.pool(x, 2, mode="avg", method=method).tolist() == [[0.25]]
+
+
+# --------------------------------------------------------------------------------- floats
+
+
+def test_float16_averages_beyond_its_range(method):
+    """The sum of nine would not fit into float16, the mean does."""
+    x = np.full((3, 3), 60000, np.float16)
+    assert convlens.pool(x, 3, mode="avg", method=method).tolist() == [[60000]]
+
+
+def test_float16_sums_beyond_its_precision(method):
+    """Added up in float16, ones get no further than 2048."""
+    x = np.ones((64, 64), np.float16)
+    assert convlens.pool(x, 64, mode="sum", method=method).tolist() == [[4096]]
+
+
+def test_complex(method):
+    """Complex numbers are in NumPy's order, by the real part and then by the imaginary."""
+    x = np.array([[1 + 5j, 2 - 9j], [2 - 3j, 1 - 7j]])
+    assert convlens.pool(x, 2, method=method).tolist() == [[2 - 3j]]
+    assert convlens.pool(x, 2, mode="min", method=method).tolist() == [[1 - 7j]]
+    assert convlens.pool(x, 2, mode="sum", method=method).tolist() == [[6 - 14j]]
+    assert convlens.pool(x, 2, mode="avg", method=method).tolist() == [[1.5 - 3.5j]]
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64])
+def test_nan_reaches_what_covers_it(method, dtype, mode):
+    """Just the outputs with the NaN in their window are NaN, in its image and channel."""
+    rng = np.random.default_rng(0)
+    for number in range(30):
+        i, j = number // 6, number % 6
+        x = rng.standard_normal((3, 5, 6, 2)).astype(dtype)
+        x[1, i, j, 1] = np.nan
+        stride, dilation = 1 + number % 2, 1 + number // 15
+        result = convlens.pool(
+            x, (2, 3), stride, mode, padding="full", dilation=dilation, method=method
+        )
+        bad = np.zeros(result.shape, bool)
+        for y in range(result.shape[1]):
+            for z in range(result.shape[2]):
+                rows = [y * stride + (t - 1) * dilation for t in range(2)]
+                columns = [z * stride + (t - 2) * dilation for t in range(3)]
+                bad[1, y, z, 1] = i in rows and j in columns
+        np.testing.assert_array_equal(np.isnan(result), bad)
+
+
+def test_inf_reaches_what_it_wins(method):
+    """Infinity is a number like any other to max and min, and takes over sums and means."""
+    x = np.array([[1.0, np.inf, 2.0, -np.inf, 3.0]])
+    results = {
+        mode: convlens.pool(x, (1, 2), 1, mode, method=method)[0].tolist() for mode in POOL_MODES
+    }
+    inf = np.inf
+    assert results["max"] == [inf, inf, 2, 3]
+    assert results["min"] == [1, 2, -inf, -inf]
+    assert results["avg"] == results["sum"] == [inf, inf, -inf, -inf]
+
+
+# ------------------------------------------------------------------------------------ out
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+def test_out_of_any_layout(method, mode):
+    """`out` may lie strided, reversed and transposed in a larger array, which stays as it was."""
+    x = np.random.default_rng(0).standard_normal((3, 6, 5, 2))
+    expected = convlens.pool(x, (2, 3), 1, mode, method=method)
+    around = np.full([2 * size + 3 for size in expected.shape[::-1]], 7.0)
+    out = around[(slice(-2, 1, -2),) * 4].transpose()
+    assert convlens.pool(x, (2, 3), 1, mode, out=out, method=method) is out
+    np.testing.assert_array_equal(out, expected)
+    assert np.count_nonzero(around == 7.0) == around.size - expected.size
