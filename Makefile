@@ -15,6 +15,9 @@ test: .venv/test  ## check style and types, and run every test
 	.venv/bin/mypy
 	.venv/bin/python -m pytest
 
+bench: .venv/bench  ## time everything next to its peers; writes benchmarks/RESULTS.md
+	.venv/bin/python benchmarks/run.py
+
 clean:  ## remove the environments, the data and the pictures
 	rm -rf .venv .venv39 demo $(COURSE)/*.npz
 
@@ -25,4 +28,4 @@ clean:  ## remove the environments, the data and the pictures
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-.PHONY: help demo test clean
+.PHONY: help demo test bench clean

@@ -1,0 +1,139 @@
+"""The run: rates of the machine, cases, new processes, the picture, and the page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import growth
+import processes
+import report
+from cases import CASES, Case
+from contenders import Task, contenders, find_peers
+from machine import bandwidth, description, multiply_add_rate, versions
+from race import check, race
+from reference import reference
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Do what the command line asks."""
+    options = _options()
+    started = perf_counter()
+
+    def progress(line: str) -> None:
+        print(f"{perf_counter() - started:5.0f} s  {line}", flush=True)
+
+    def chosen(name: str) -> bool:
+        return re.search(options.only, name, re.IGNORECASE) is not None
+
+    peers, missing = find_peers()
+    progress(f"here: {', '.join(peers) or 'no peers'}; not here: {', '.join(missing) or 'none'}")
+    size, side = (2**24, 256) if options.quick else (2**28, 2048)
+    speed = bandwidth(size)
+    rates = {dtype: multiply_add_rate(dtype, side) for dtype in ("float32", "float64")}
+    facts = _facts(speed, rates, options.quick)
+    progress(facts[-1])
+
+    rows = []
+    for case in filter(lambda case: chosen(case.name), CASES):
+        row = _row(case, peers, speed, rates, options.quick)
+        rows.append(row)
+        progress(f"{case.name}: {_told(row)}")
+    first_calls, programs = {}, {}
+    if chosen("processes"):
+        repeats = 1 if options.quick else 5
+        first_calls = processes.first_calls(repeats)
+        programs = processes.programs(set(peers), repeats)
+        progress("processes")
+    curves = []
+    if chosen("growth"):
+        curves = growth.measure(peers, quick=options.quick, progress=progress)
+
+    text = report.text(rows, facts, missing, first_calls, programs, growth=bool(curves))
+    if options.output is None:
+        print(f"\n{text}")
+        return
+    options.output.mkdir(parents=True, exist_ok=True)
+    if curves:
+        _replace(options.output / "growth.png", lambda path: growth.draw(curves, path))
+    _replace(options.output / "RESULTS.md", lambda path: path.write_text(text, encoding="utf-8"))
+    progress(f"wrote {options.output / 'RESULTS.md'}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Time convlens next to what people use today, and write RESULTS.md.",
+        epilog="With --quick or --only the page is printed, unless --output says where it goes.",
+    )
+    parser.add_argument("--quick", action="store_true", help="small images, few repeats: to try it")
+    parser.add_argument(
+        "--only",
+        metavar="PATTERN",
+        default="",
+        help="just the cases, and of 'processes' and 'growth' those, whose names have this in them",
+    )
+    parser.add_argument("--output", metavar="FOLDER", type=Path, help="where RESULTS.md goes")
+    options = parser.parse_args()
+    if options.output is None and not (options.quick or options.only):
+        options.output = HERE
+    return options
+
+
+def _facts(speed: float, rates: dict[str, float], quick: bool) -> list[str]:
+    """The machine, its rates and the versions, in lines."""
+    return [
+        "**A quick try on small images: the numbers mean nothing.**\n" if quick else "",
+        f"- {description()}",
+        f"- {', '.join(f'{name} {version}' for name, version in versions().items())}",
+        f"- memory {speed / 1e9:.1f} GB/s; multiply-adds "
+        + ", ".join(f"{rate / 1e9:.1f} billion/s in {dtype}" for dtype, rate in rates.items()),
+    ]
+
+
+def _row(case: Case, peers: dict, speed: float, rates: dict[str, float], quick: bool) -> report.Row:
+    """One case from its numbers to its times."""
+    task = Task(case.small() if quick else case)
+    results = check(contenders(task, peers), reference(task))
+    race(results, 0.05 if quick else 6.0, most=3 if quick else 25)
+    row = report.Row(case, results, _floor(task, speed, rates))
+    best = row.best("peer")
+    for each in filter(None, (row.ours, best)):
+        extra = processes.extra_bytes(case, each.name, small=quick)
+        if extra is not None:
+            row.extra[each.name] = extra
+    return row
+
+
+def _floor(task: Task, speed: float, rates: dict[str, float]) -> float:
+    """Seconds that a task takes at least, going by the machine's rates."""
+    plan, work = task.plan, task.plan.multiply_adds
+    if task.case.operation == "pool":
+        work = 0
+    elif task.case.separable:  # one pass down, one across
+        work = work * sum(plan.window) // (plan.window[0] * plan.window[1])
+    return max(plan.bytes_moved / speed, work / rates[task.real.name])
+
+
+def _told(row: report.Row) -> str:
+    """A row's result in a line."""
+    wrong = [each.name for each in row.results if each.fault]
+    ahead, best = row.ahead(), row.best("peer")
+    text = "no peer" if ahead is None else f"{ahead:.3g}x ahead of {best.name}"
+    return text + (f"; wrong: {', '.join(wrong)}" if wrong else "")
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file that is under its name only when it is whole."""
+    part = path.with_name(f".{path.name}.part")
+    write(part)
+    os.replace(part, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Who takes part: convlens, the course files, and the peers, each with the calls to time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cases import Case
+
+import convlens
+
+COURSE = Path(__file__).parents[1] / "math" / "convolutions_and_pooling"
+PEERS = {  # the modules of `peers`, by what their package is called
+    "PyTorch": "pytorch",
+    "ONNX Runtime": "onnx_runtime",
+    "OpenCV": "open_cv",
+    "SciPy": "sci_py",
+    "JAX": "xla",
+}
+
+
+class Task:
+    """A case with its numbers; peers read the full forms, in which every axis is there.
+
+    Attributes
+    ----------
+    case : Case
+    images, kernels : numpy.ndarray
+        As convlens takes them; a pooling has no kernels.
+    plan : convlens.Plan
+    pixels : numpy.ndarray
+        The images, (m, h, w, c).
+    taps : numpy.ndarray or None
+        The kernels, (kh, kw, c // groups, nc).
+    mode : {"sum", "max", "avg"}
+        "sum" is a convolution.
+    real : numpy.dtype
+        The floating type in which peers compute.
+    """
+
+    def __init__(self, case: Case, seed: int = 0):
+        rng = np.random.default_rng(seed)
+        self.case = case
+        self.images = _random(rng, case.images, case.dtype)
+        pooling = case.operation == "pool"
+        self.kernels = None
+        if not pooling:
+            numbers = isinstance(case.kernels, np.ndarray)
+            self.kernels = case.kernels if numbers else _normal(rng, case.kernels, case.dtype)
+        self.arguments = (self.images, case.kernels if pooling else self.kernels)
+        self.plan = getattr(convlens, f"plan_{case.operation}")(*self.arguments, **case.options)
+        call = self.plan.call
+        self.mode, self.count_padding, self.channels = call.mode, call.count_padding, call.channels
+        self.real = np.dtype("float64" if case.dtype == "float64" else "float32")
+
+    def run(self, out: np.ndarray | None = None) -> np.ndarray:
+        """Let convlens do it, as a user would."""
+        return getattr(convlens, self.case.operation)(*self.arguments, **self.case.options, out=out)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """The images with all axes."""
+        return self.plan.call.full_images(self.images)
+
+    @cached_property
+    def taps(self) -> np.ndarray | None:
+        """The kernels with all axes."""
+        return None if self.kernels is None else self.plan.call.full_kernels(self.kernels)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(m, oh, ow, nc)."""
+        return self.plan.call.full_output_shape
+
+    @property
+    def exact(self) -> bool:
+        """Whether the answer is whole numbers, or some of the pixels: nothing is rounded."""
+        return self.mode == "max" or self.plan.output_dtype.kind in "iu"
+
+    @property
+    def same_kernel(self) -> np.ndarray | None:
+        """The (kh, kw) kernel that is applied to each channel, if that is what is asked for."""
+        if self.taps is None or self.plan.groups != self.channels or self.taps.shape[2] != 1:
+            return None
+        kernel = self.taps[:, :, 0, 0]
+        return kernel if (self.taps[:, :, 0] == kernel[..., np.newaxis]).all() else None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to do a task.
+
+    Attributes
+    ----------
+    name : str
+        The library, and after a comma its layout or function.
+    fresh : callable
+        Does it, and gives a result of its own.
+    answer : callable
+        A result as a NumPy array (m, oh, ow, nc).
+    into : callable, optional
+        Does it into an array made before.
+    role : {"peer", "trick", "course", "ours"}
+        A trick reads the data as something they are not, as no one would by looking at the peer's
+        manual; it is timed and shown, and not called the best peer.
+    """
+
+    name: str
+    fresh: Callable[[], Any]
+    answer: Callable[[Any], np.ndarray]
+    into: Callable[[], Any] | None = None
+    role: str = "peer"
+
+
+def find_peers(names: Iterable[str] = tuple(PEERS)) -> tuple[dict[str, Any], list[str]]:
+    """The peers that are installed, imported, and the names of those that are not."""
+    found, missing = {}, []
+    for name in filter(PEERS.get, names):
+        try:
+            found[name] = import_module(f"peers.{PEERS[name]}")
+        except ImportError:
+            missing.append(name)
+    return found, missing
+
+
+def contenders(task: Task, peers: dict[str, Any]) -> list[Contender]:
+    """Everyone who can express a task, convlens first."""
+    found = [_convlens(task)]
+    if task.case.course:
+        found.append(_course(task))
+    for peer in peers.values():
+        found += peer.contenders(task)
+    return found
+
+
+def _convlens(task: Task) -> Contender:
+    out = np.empty(task.plan.output_shape, task.plan.output_dtype)
+    full = task.plan.call.full_output
+    return Contender("convlens", task.run, full, partial(task.run, out), role="ours")
+
+
+def _course(task: Task) -> Contender:
+    file, name, arguments = task.case.course
+    sys.path.insert(0, str(COURSE))
+    try:
+        function = getattr(import_module(file), name)
+    finally:
+        sys.path.remove(str(COURSE))
+    call = partial(function, *task.arguments, *arguments)
+    return Contender("the course file", call, task.plan.call.full_output, role="course")
+
+
+def _random(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    if dtype == "uint8":
+        return rng.integers(0, 256, shape, np.uint8)
+    return rng.random(shape, dtype)
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    return rng.standard_normal(shape).astype(dtype)

@@ -1,0 +1,99 @@
+"""The machine: the same two threads for everyone, what it is, and how fast it can be at all."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from threading import Thread
+from time import perf_counter
+
+THREADS = 2
+PACKAGES = {  # what is compared, as pip names it
+    "convlens": "convlens",
+    "NumPy": "numpy",
+    "PyTorch": "torch",
+    "ONNX Runtime": "onnxruntime",
+    "OpenCV": "opencv-python-headless",
+    "SciPy": "scipy",
+    "JAX": "jax",
+}
+
+
+def limit_threads() -> None:
+    """Give this process, and those it starts, two processors; call it before importing NumPy."""
+    names = ("OMP", "OPENBLAS", "MKL")
+    os.environ.update({f"{name}_NUM_THREADS": str(THREADS) for name in names})
+    os.environ["NPROC"] = str(THREADS)  # what XLA, and so JAX, goes by
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    if hasattr(os, "sched_setaffinity"):  # then nobody can count, or use, more than two
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+
+
+def versions() -> dict[str, str]:
+    """The version of everything that is compared and installed."""
+    found = {"Python": platform.python_version()}
+    for name, package in PACKAGES.items():
+        try:
+            found[name] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def description() -> str:
+    """The machine in a line: processor, memory, system."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo, details = Path("/proc/cpuinfo"), ""
+    if cpuinfo.exists():
+        lines = (line.partition(":") for line in cpuinfo.read_text().splitlines())
+        facts = {name.strip(): value.strip() for name, _, value in lines}
+        processor = facts.get("model name", processor)
+        sets = [level for level in ("avx2", "avx512f") if level in facts.get("flags", "").split()]
+        details = f" ({', '.join(sets)})" if sets else ""
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        details += f", {memory:.0f} GiB of memory"
+    return f"{processor}{details}, {platform.system()}, {THREADS} threads"
+
+
+def bandwidth(size: int) -> float:
+    """Bytes a second that two threads move at best: copying, reading or writing `size` bytes."""
+    import numpy as np  # noqa: PLC0415  # after limit_threads
+
+    source, target = np.ones(size // 4, np.float32), np.ones(size // 4, np.float32)
+    halves = [slice(0, size // 8), slice(size // 8, None)]
+
+    def rate(work, moved):
+        def both():
+            threads = [Thread(target=work, args=(half,)) for half in halves]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        return moved / _least(both)
+
+    return max(
+        rate(lambda half: np.copyto(target[half], source[half]), 2 * size),
+        rate(lambda half: source[half].max(), size),
+        rate(lambda half: target[half].fill(1), size),
+    )
+
+
+def multiply_add_rate(dtype: str, side: int) -> float:
+    """Multiply-adds a second in a large matrix product, at best."""
+    import numpy as np  # noqa: PLC0415  # after limit_threads
+
+    left, right, product = (np.ones((side, side), dtype) for _ in range(3))
+    return side**3 / _least(lambda: np.matmul(left, right, out=product))
+
+
+def _least(call, repeats: int = 7) -> float:
+    times = []
+    for _ in range(repeats):
+        start = perf_counter()
+        call()
+        times.append(perf_counter() - start)
+    return min(times)

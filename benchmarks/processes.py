@@ -1,0 +1,127 @@
+"""What must be measured in a new process: memory, the first call, and a whole program."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from cases import CASES, Case
+from contenders import Contender, Task, contenders, find_peers
+from machine import THREADS
+
+STATUS, RESET_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+FIRST_CALLS = """
+import json, statistics, time
+import numpy as np
+images = np.ones((1000, 28, 28), np.float32)
+kernel = np.ones((3, 3), np.float32)
+def timed(call):
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+def load():
+    global convlens
+    import convlens
+times = [timed(load)]
+times += [timed(lambda: convlens.convolve(images, kernel, "valid"))]
+times += [statistics.median(timed(lambda: convlens.convolve(images, kernel, "valid"))
+                            for _ in range(20))]
+times += [statistics.median(timed(lambda: convlens.convolve(images[:1], kernel, "valid"))
+                            for _ in range(500))]
+print(json.dumps(times))
+"""
+FIRST_CALL_LABELS = (
+    "import convlens, after import numpy",
+    "the first call, (1000, 28, 28) and 3x3",
+    "the same call again",
+    "a call on (1, 28, 28) and 3x3",
+)
+
+START = """
+import numpy as np
+images = np.ones((50_000, 28, 28), np.float32)
+kernel = np.ones((3, 3), np.float32)
+"""
+PROGRAMS = {
+    "NumPy alone: the data, and no convolution": START + "print(images[0, 0, 0] * 9)",
+    "convlens": START
+    + """
+import convlens
+print(convlens.convolve(images, kernel, "valid")[0, 0, 0])
+""",
+    "PyTorch": START
+    + f"""
+import torch
+torch.set_num_threads({THREADS})
+images, kernel = torch.from_numpy(images), torch.from_numpy(kernel)
+print(torch.conv2d(images[..., None].permute(0, 3, 1, 2), kernel[None, None])[0, 0, 0, 0].item())
+""",
+}
+
+
+def first_calls(processes: int = 5) -> dict[str, float]:
+    """Seconds for what happens first in a new process."""
+    runs = [json.loads(_run(FIRST_CALLS)) for _ in range(processes)]
+    return dict(zip(FIRST_CALL_LABELS, map(median, zip(*runs, strict=True)), strict=True))
+
+
+def programs(installed: set[str], repeats: int = 5) -> dict[str, float]:
+    """Seconds for whole processes, from start to result, in turns."""
+    wanted = dict(PROGRAMS)
+    if "PyTorch" not in installed:
+        del wanted["PyTorch"]
+    times = {name: [] for name in wanted}
+    for _ in range(repeats):
+        for name, code in wanted.items():
+            start = perf_counter()
+            assert "9.0" in _run(code)
+            times[name].append(perf_counter() - start)
+    return {name: median(values) for name, values in times.items()}
+
+
+def _run(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+def extra_bytes(case: Case, name: str, *, small: bool = False) -> int | None:
+    """Bytes in use at most beyond input and output, in a new process; None if none can tell."""
+    if not RESET_PEAK.exists():
+        return None
+    command = [sys.executable, __file__, case.name, name, "small" if small else "full"]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    return int(done.stdout.split()[-1]) if done.returncode == 0 else None
+
+
+def _measure_extra_bytes(case: Case, name: str, size: str) -> int:
+    """The part of `extra_bytes` in the new process: how far memory rises during a call."""
+    peers, _ = find_peers([name.partition(",")[0]])
+
+    def contender(case: Case) -> Contender:
+        return next(each for each in contenders(Task(case), peers) if each.name == name)
+
+    contender(case.small()).fresh()  # what is loaded or made once is none of the call's memory
+    chosen = contender(case.small() if size == "small" else case)
+    ctypes.CDLL(None).malloc_trim(0)
+    RESET_PEAK.write_text("5")
+    before = _in_use("VmRSS")
+    result = chosen.fresh()
+    return max(0, _in_use("VmHWM") - before - chosen.answer(result).nbytes)
+
+
+def _in_use(name: str) -> int:
+    """Bytes of this process's memory: now, VmRSS, or at most so far, VmHWM."""
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name))
+    return 1024 * int(line.split()[1])
+
+
+if __name__ == "__main__":
+    asked = next(case for case in CASES if case.name == sys.argv[1])
+    print(_measure_extra_bytes(asked, *sys.argv[2:]))

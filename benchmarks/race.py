@@ -1,0 +1,127 @@
+"""Checking everyone's answer, then timing those that are right, in turns."""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from math import inf
+from statistics import median
+from time import perf_counter, sleep
+from typing import Any
+
+from contenders import Contender
+from reference import Answer, fault
+
+OUTCLASSED = 6  # few calls are enough of who is this many times slower than the fastest peer
+LONG = 3  # seconds: of a call as long as this the first one is as good as any
+BRIEF = 0.05  # seconds that several brief calls may take together
+PAUSE = 0.002  # seconds in which the threads of the one before go to sleep
+
+
+@dataclass
+class Result:
+    """How one contender did.
+
+    Attributes
+    ----------
+    name, role : str
+        The contender's.
+    calls : dict of str to callable
+        What is timed, by column: "into" an existing array and "fresh" ones. They hold the arrays.
+    fault : str
+        Why it was not timed, or "".
+    times : dict of str to list of float
+        Seconds, by column.
+    outclassed : bool
+        Whether it was called just a few times, being far behind.
+    """
+
+    name: str
+    role: str
+    calls: dict[str, Callable]
+    fault: str = ""
+    times: dict[str, list[float]] = field(default_factory=lambda: {"into": [], "fresh": []})
+    outclassed: bool = False
+
+    @property
+    def library(self) -> str:
+        """The name up to the comma."""
+        return self.name.partition(",")[0]
+
+    def seconds(self, column: str) -> float:
+        """The median; of a contender that cannot write into an array, that of fresh ones."""
+        return median(self.times[column] or self.times["fresh"])
+
+
+def check(contenders: Iterable[Contender], right: Answer) -> list[Result]:
+    """Call everyone, both ways, and compare what they give."""
+    results = []
+    for contender in contenders:
+        ways = {"into": contender.into, "fresh": contender.fresh}
+        calls = {column: call for column, call in ways.items() if call}
+        result = Result(contender.name, contender.role, calls)
+        results.append(result)
+        for column, call in calls.items():
+            try:
+                seconds, given = _timed(call)
+                result.fault = fault(contender.answer(given), right)
+            except Exception as error:  # noqa: BLE001  # whatever a peer raises, the others go on
+                result.fault = f"{type(error).__name__}: {error}".splitlines()[0]
+            if result.fault:
+                break
+            result.times[column] = [seconds]
+    return results
+
+
+def race(results: list[Result], budget: float, most: int = 25) -> None:
+    """Time everyone whose answer is right, for about `budget` seconds; then let their arrays go."""
+    running = []
+    for column in ("into", "fresh"):
+        right = [each for each in results if column in each.calls and not each.fault]
+        for each in right:
+            first = max(each.times[column], default=0)  # the check, which met new pages too
+            if first < LONG:
+                repeats = 1 if first > 10 * BRIEF else 3
+                each.times[column] = [_timed(each.calls[column])[0] for _ in range(repeats)]
+        peers = [min(each.times[column]) for each in right if each.role == "peer"]
+        for each in right:
+            times = each.times[column]
+            if each.role == "course" or min(times) <= OUTCLASSED * min(peers, default=inf):
+                running.append((times, each.calls[column]))
+            else:
+                each.outclassed = True
+    _take_turns(running, budget, most)
+    for each in results:
+        each.calls.clear()
+
+
+def _take_turns(running: list[tuple[list[float], Callable]], budget: float, most: int) -> None:
+    """Time calls in turns, in another order each round; at least three rounds.
+
+    In its turn a brief call comes several times, after one that warms caches and threads.
+    """
+    turns, length = [], 0.0
+    for times, call in running:
+        repeats = max(1, min(5, round(BRIEF / min(times))))
+        length += PAUSE + min(times) * (repeats + (repeats > 1))
+        turns.append((times, call, repeats))
+        times.clear()  # what was in there was to find out who runs
+    order = random.Random(0)
+    gc.disable()
+    for _ in range(max(3, min(most, round(budget / length)))) if running else ():
+        order.shuffle(turns)
+        for times, call, repeats in turns:
+            sleep(PAUSE)
+            if repeats > 1:
+                call()
+            times += [_timed(call)[0] for _ in range(repeats)]
+    gc.enable()
+
+
+def _timed(call: Callable) -> tuple[float, Any]:
+    """Seconds and the result; giving its memory back, later, is not timed."""
+    start = perf_counter()
+    result = call()
+    return perf_counter() - start, result

@@ -1,0 +1,256 @@
+"""What was measured, as the text of RESULTS.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cases import WANTED_OF_COURSE, Case
+from race import Result
+
+HOW_TO_READ = """\
+Times are medians in milliseconds: first the time into an array made before (`out=`, OpenCV's dst,
+ONNX Runtime's IO binding; who has no such way is timed as it is), then in parentheses the time with
+a new array for every result. *Ahead* is the time of the best peer over that of convlens: above 1x
+convlens is faster. Every peer has its best layout, made before the time starts, and the same two
+threads; all take turns, so that whatever else the machine does falls on everyone. Nobody was timed
+whose answer was not right: whole numbers exactly, others within the error that float arithmetic
+allows each sum, against float64.
+
+*Of the floor* is the share of a time nothing could be much faster than: the larger of the bytes of
+input and output over the memory's bandwidth, and the multiply-adds over the rate of a large matrix
+product (for a kernel that is a column times a row: of both passes; for poolings: none). Arrays of
+a few megabytes stay in the processor's cache, which is faster than memory; there it may pass 100%.
+"""
+
+TRICK = """\
+OpenCV's functions take one image. A batch (m, h, w) in one piece of memory can be handed to them as
+one image of m * h rows; the outputs whose windows lay on two images are thrown away afterwards. No
+manual says so, and it needs care with borders, so it is not among the best peers above; but it is
+what a loop costs beside it, and how far ahead convlens is of it.
+"""
+
+
+@dataclass
+class Row:
+    """A case and what came of it.
+
+    Attributes
+    ----------
+    case : Case
+    results : list of Result
+        convlens first.
+    floor : float
+        Seconds.
+    extra : dict of str to int
+        Bytes beyond input and output, by contender.
+    """
+
+    case: Case
+    results: list[Result]
+    floor: float
+    extra: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> Result:
+        """That of convlens."""
+        return self.results[0]
+
+    def best(self, role: str, column: str = "into") -> Result | None:
+        """The fastest of those that gave the right answer."""
+        right = [each for each in self.results if each.role == role and not each.fault]
+        return min(right, key=lambda each: each.seconds(column), default=None)
+
+    def ahead(self, role: str = "peer", column: str = "into") -> float | None:
+        """The best one's time over ours, if both are right."""
+        best = self.best(role, column)
+        if best is None or self.ours.fault:
+            return None
+        return best.seconds(column) / self.ours.seconds(column)
+
+    @property
+    def of_floor(self) -> float | None:
+        """The floor's time over ours."""
+        return None if self.ours.fault else self.floor / self.ours.seconds("into")
+
+    @property
+    def missed(self) -> list[str]:
+        """The marks that the row falls short of; with new arrays being ahead at all is one."""
+        marks = [
+            (self.ahead(), self.case.wanted, "best peer"),
+            (self.ahead(column="fresh"), 1, "new arrays"),
+        ]
+        if self.case.wanted_of_floor:
+            marks.append((self.of_floor, self.case.wanted_of_floor, "floor"))
+        if self.case.course:
+            marks.append((self.ahead("course"), WANTED_OF_COURSE, "course file"))
+        found = ["wrong answer"] if self.ours.fault else []
+        return found + [what for value, mark, what in marks if value is not None and value < mark]
+
+
+def text(
+    rows: list[Row],
+    facts: list[str],
+    missing: list[str],
+    first_calls: dict[str, float],
+    programs: dict[str, float],
+    *,
+    growth: bool,
+) -> str:
+    """The whole page; parts that were not measured are left out."""
+    parts = ["# How fast\n", "Made by `make bench`.\n", *facts]
+    if missing:
+        parts.append(f"\nNot installed, so left out: {', '.join(missing)}.\n")
+    parts += ["", HOW_TO_READ]
+    if rows:
+        parts += [_summary(rows), _table(rows), _notes(rows)]
+        parts += [_course(rows), _tricks(rows), _memory(rows)]
+    if first_calls or programs:
+        parts.append(_processes(first_calls, programs))
+    if growth:
+        parts.append("## How time grows\n\n![Four panels of times on log scales](growth.png)\n")
+    if rows:
+        parts += [_faults(rows), _everyone(rows)]
+    return "\n".join(part for part in parts if part is not None).rstrip() + "\n"
+
+
+def _summary(rows: list[Row]) -> str:
+    missed = [row for row in rows if row.missed]
+    met = f"{len(rows) - len(missed)} of {len(rows)} rows meet every mark."
+    return f"## Next to the best peer\n\n**{met}** The last column says which the others miss.\n"
+
+
+def _table(rows: list[Row]) -> str:
+    lines = []
+    for row in rows:
+        best, fresh = row.best("peer"), row.best("peer", "fresh")
+        peer = "nobody"
+        if best and fresh:
+            peer = f"{_times(best.seconds('into'), fresh.seconds('fresh'))} {best.name}"
+            if fresh is not best:
+                peer += f" ({fresh.name})"
+        floor = "" if row.of_floor is None else f"{row.of_floor:.0%}"
+        if row.case.wanted_of_floor:
+            floor += f" (wanted {row.case.wanted_of_floor:.0%})"
+        lines.append(
+            (
+                row.case.name,
+                _ratio(row.ahead()),
+                f"{row.case.wanted:g}x",
+                _ratio(row.ahead(column="fresh")),
+                _both(row.ours),
+                peer,
+                floor,
+                f"**missed**: {', '.join(row.missed)}" if row.missed else "met",
+            )
+        )
+    head = ("case", "ahead", "wanted", "ahead, new arrays", "convlens", "best peer", "of the floor")
+    return _markdown((*head, "mark"), lines)
+
+
+def _notes(rows: list[Row]) -> str | None:
+    noted = [f"- **{row.case.name}**: {row.case.note}" for row in rows if row.case.note]
+    return "\n".join([*noted, ""]) if noted else None
+
+
+def _course(rows: list[Row]) -> str | None:
+    lines = []
+    for row in rows:
+        course = row.best("course")
+        if course:
+            ahead = row.ahead("course")
+            lines.append((row.case.name, _ratio(ahead), _both(row.ours), _both(course)))
+    head = ("call", f"ahead, {WANTED_OF_COURSE:g}x wanted", "convlens", "the course file")
+    return _section("The mains' calls next to the course files", "", head, lines)
+
+
+def _tricks(rows: list[Row]) -> str | None:
+    lines = []
+    for row in rows:
+        trick = row.best("trick")
+        if trick:
+            values = _ratio(row.ahead("trick")), _both(row.ours), _both(trick), trick.name
+            lines.append((row.case.name, *values))
+    head = ("case", "ahead", "convlens", "the trick", "which")
+    return _section("A trick", TRICK, head, lines)
+
+
+def _memory(rows: list[Row]) -> str | None:
+    lines = []
+    for row in rows:
+        if row.extra:
+            (_, ours), *peers = row.extra.items()
+            peer = "".join(f"{_megabytes(size)} {name}" for name, size in peers)
+            lines.append((row.case.name, _megabytes(ours), peer))
+    about = "How far a new process's memory rises in a call, less the result's size, in MB.\n"
+    head = ("case", "convlens", "the best peer")
+    return _section("Memory beyond input and output", about, head, lines)
+
+
+def _processes(first_calls: dict[str, float], programs: dict[str, float]) -> str:
+    first = [(name, _milliseconds(seconds)) for name, seconds in first_calls.items()]
+    whole = [(name, _milliseconds(seconds)) for name, seconds in programs.items()]
+    return (
+        "## In a new process\n\n"
+        + _markdown(("what happens first", "ms"), first)
+        + "\nA whole process, `python -c` from start to result: 50,000 digits, one 3x3 kernel.\n\n"
+        + _markdown(("with", "ms"), whole)
+    )
+
+
+def _faults(rows: list[Row]) -> str | None:
+    lines = [
+        (row.case.name, each.name, each.fault) for row in rows for each in row.results if each.fault
+    ]
+    head = ("case", "contender", "what is wrong")
+    return _section("Not timed: wrong answers", "", head, lines)
+
+
+def _everyone(rows: list[Row]) -> str | None:
+    lines = [
+        (row.case.name if each is row.ours else "", each.name, _both(each))
+        for row in rows
+        for each in row.results
+        if not each.fault
+    ]
+    about = "A time with ~ is of few calls: that contender was far behind.\n"
+    return _section("Everyone", about, ("case", "contender", "ms"), lines)
+
+
+def _section(title: str, about: str, head: Iterable[str], lines: list) -> str | None:
+    """A table under its title, if there is anything in it."""
+    if not lines:
+        return None
+    return f"## {title}\n\n" + (f"{about}\n" if about else "") + _markdown(head, lines)
+
+
+def _markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    table = [head, ["---"] * len(head), *lines]
+    return "".join(f"| {' | '.join(line)} |\n" for line in table)
+
+
+def _both(result: Result) -> str:
+    """A contender's two times."""
+    if result.fault:
+        return "wrong answer"
+    return "~" * result.outclassed + _times(result.seconds("into"), result.seconds("fresh"))
+
+
+def _times(into: float, fresh: float) -> str:
+    return f"{_milliseconds(into)} ({_milliseconds(fresh)})"
+
+
+def _milliseconds(seconds: float) -> str:
+    value = 1e3 * seconds
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f}"
+
+
+def _ratio(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.0f}x" if value >= 100 else f"{value:.2g}x" if value < 0.1 else f"{value:.2f}x"
