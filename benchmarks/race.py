@@ -75,7 +75,9 @@ def check(contenders: Iterable[Contender], right: Answer) -> list[Result]:
     return results
 
 
-def race(results: list[Result], budget: float, most: int = 25) -> None:
+def race(
+    results: list[Result], budget: float, most: int = 25, outclassed: float = OUTCLASSED
+) -> None:
     """Time everyone whose answer is right, for about `budget` seconds; then let their arrays go."""
     running = []
     for column in ("into", "fresh"):
@@ -88,7 +90,7 @@ def race(results: list[Result], budget: float, most: int = 25) -> None:
         peers = [min(each.times[column]) for each in right if each.role == "peer"]
         for each in right:
             times = each.times[column]
-            if each.role == "course" or min(times) <= OUTCLASSED * min(peers, default=inf):
+            if each.role == "course" or min(times) <= outclassed * min(peers, default=inf):
                 running.append((times, each.calls[column]))
             else:
                 each.outclassed = True

@@ -382,7 +382,12 @@ REFUSED = [
     ("identity", (3.0,), TypeError, "identity: size must be an integer or a pair.*; got 3.0"),
     ("identity", ("3",), TypeError, "identity: size must be an integer or a pair.*; got '3'"),
     ("identity", ((3, 3, 3),), ValueError, r"size must be an integer or a pair.*; got \(3, 3, 3\)"),
-    ("identity", (True,), TypeError, "identity: size must be an integer; got True"),
+    (
+        "identity",
+        (True,),
+        TypeError,
+        "identity: size must be an integer or a pair .vertical, horizontal.; got True",
+    ),
     ("box", (0,), ValueError, "box: size must be at least 1; got 0"),
     ("box", ((2, 0),), ValueError, r"box: size must be at least 1; got \(2, 0\)"),
     ("box", (1.5,), TypeError, "box: size must be an integer or a pair.*; got 1.5"),

@@ -20,6 +20,7 @@ PADDING_WORDS = ("valid", "same", "full")
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 POOL_MODES = ("max", "min", "avg", "sum")
 METHODS = ("auto", "numpy")
+_LARGEST = 2**31 - 1  # of strides, dilations and paddings
 
 CONVOLVE_LAYOUTS = {  # by the ranks of images and kernels
     (3, 2): Layout("mhw", "yx", "mhw"),
@@ -209,7 +210,7 @@ def output(
     """The array to write the result into: `out` if it will do, else a new one."""
     if out is None:
         return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray):
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"out must be a NumPy array; got {type(out).__name__}")
     if out.shape != shape:
         raise ValueError(f"out must have shape {shape}; got {out.shape}")
@@ -236,25 +237,29 @@ def integer(name: str, value: object) -> int:
         raise TypeError(f"{name} must be an integer; got {value!r}") from None
 
 
-def pair(name: str, value: object, at_least: int = 1) -> tuple[int, int]:
-    """An integer for both axes, or a pair (vertical, horizontal)."""
+_PAIR = "an integer or a pair (vertical, horizontal)"
+
+
+def pair(
+    name: str, value: object, at_least: int = 1, expected: str = _PAIR, given: object = None
+) -> tuple[int, int]:
+    """An integer for both axes, or a pair; of the argument that is shown as `given`."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if isinstance(value, (tuple, list)):
-        if len(value) != 2:
-            raise ValueError(
-                f"{name} must be an integer or a pair (vertical, horizontal); got {value!r}"
-            )
-        pair = (integer(name, value[0]), integer(name, value[1]))
-    else:
-        if isinstance(value, str) or not hasattr(value, "__index__"):
-            raise TypeError(
-                f"{name} must be an integer or a pair (vertical, horizontal); got {value!r}"
-            )
-        pair = (integer(name, value),) * 2
-    if min(pair) < at_least:
-        raise ValueError(f"{name} must be at least {at_least}; got {value!r}")
-    return pair
+    given = value if given is None else given
+    wrong = f"{name} must be {expected}; got {given!r}"
+    numbers = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(numbers) != 2:
+        raise ValueError(wrong)
+    try:
+        vertical, horizontal = (integer(name, number) for number in numbers)
+    except TypeError:
+        raise TypeError(wrong) from None
+    if min(vertical, horizontal) < at_least:
+        raise ValueError(f"{name} must be at least {at_least}; got {given!r}")
+    if max(vertical, horizontal) > _LARGEST:
+        raise ValueError(f"{name} must be at most {_LARGEST}; got {given!r}")
+    return vertical, horizontal
 
 
 def flag(name: str, value: object) -> bool:
@@ -281,10 +286,11 @@ def method(value: object) -> str:
 def _did_you_mean(value: str, words: tuple[str, ...]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415  # slow to import, seldom needed
 
-    known = {"mean": "avg", "average": "avg", "zeros": "constant", "zero": "constant"}
-    known |= {"replicate": "edge", "nearest": "edge", "circular": "wrap", "periodic": "wrap"}
+    elsewhere = {"mean": "avg", "average": "avg", "total": "sum", "add": "sum"}
+    elsewhere |= {"zeros": "constant", "zero": "constant", "replicate": "edge", "nearest": "edge"}
+    elsewhere |= {"mirror": "reflect", "circular": "wrap", "periodic": "wrap"}
     word = value.lower()
-    close = get_close_matches(known.get(word, word), words, n=1, cutoff=0.5)
+    close = get_close_matches(elsewhere.get(word, word), words, n=1, cutoff=0.6)
     return f": did you mean {close[0]!r}?" if close else ""
 
 
@@ -315,9 +321,10 @@ def _groups(
         )
     expected, received = channels // groups, kernels.shape[2]
     if expected != received:
-        of = "" if groups == 1 else f" // {groups} groups = {expected}"
+        plural = "" if received == 1 else "s"
+        each = "" if groups == 1 else f", {expected} in each of {groups} groups"
         raise ValueError(
-            f"kernels expect {received} channels, images have {channels}{of}; "
+            f"kernels expect {received} channel{plural}, images have {channels}{each}; "
             f"{_shapes(images, kernels)}"
         )
     output_channels = kernels.shape[3] if "n" in layout.kernels else 1
@@ -329,7 +336,10 @@ def _groups(
     return groups, output_channels
 
 
-_MANY = (tuple, list, np.ndarray)
+_PADDING = (
+    f"{', '.join(map(repr, PADDING_WORDS))}, an integer, (vertical, horizontal) or "
+    "((top, bottom), (left, right))"
+)
 
 
 def _padding(value: object) -> tuple[str, tuple[Any, Any]]:
@@ -339,18 +349,16 @@ def _padding(value: object) -> tuple[str, tuple[Any, Any]]:
         return word, (word, word)
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if isinstance(value, (tuple, list)) and any(isinstance(side, _MANY) for side in value):
-        if len(value) != 2:
-            raise ValueError(f"padding must be ((top, bottom), (left, right)); got {value!r}")
-        return "given", tuple(_sides(value, side) for side in value)  # type: ignore[return-value]
-    vertical, horizontal = pair("padding", value, at_least=0)
-    return "given", ((vertical, vertical), (horizontal, horizontal))
-
-
-def _sides(padding: object, sides: object) -> tuple[int, int]:
-    if not isinstance(sides, _MANY) or len(sides) != 2:
-        raise ValueError(f"padding must be ((top, bottom), (left, right)); got {padding!r}")
-    return pair("padding", sides, at_least=0)
+    many = (tuple, list, np.ndarray)
+    if isinstance(value, (tuple, list)) and any(isinstance(sides, many) for sides in value):
+        if len(value) != 2 or not all(
+            isinstance(sides, many) and len(sides) == 2 for sides in value
+        ):
+            raise ValueError(f"padding must be {_PADDING}; got {value!r}")
+        vertical, horizontal = (pair("padding", sides, 0, _PADDING, value) for sides in value)
+        return "given", (vertical, horizontal)
+    both = pair("padding", value, 0, _PADDING)
+    return "given", ((both[0], both[0]), (both[1], both[1]))
 
 
 def _axes(
@@ -413,7 +421,10 @@ def _convolve_dtypes(
     if result.kind not in "iufc":
         raise TypeError(f"dtype must be an integer, floating or complex type; got {result}")
     if _KINDS[result.kind] < _KINDS[natural.kind]:
-        raise ValueError(f"dtype={result} cannot hold the {natural} result of {images} * {kernels}")
+        raise ValueError(
+            f"dtype={result} cannot hold the {natural} result of {images} * {kernels}; use a "
+            f"{'complex' if natural.kind == 'c' else 'floating'} dtype, or integer arrays"
+        )
     if integers:  # exactly, in int64 or in a float that holds as much
         return result if result.kind in "fc" and np.finfo(result).nmant >= 63 else _INT64, result
     return np.result_type(_sums_of(natural), result), result
@@ -422,7 +433,7 @@ def _convolve_dtypes(
 def check_sums_fit(call: Call, kernels: Array) -> None:
     """Refuse integer kernels whose largest possible sums the result's type cannot hold exactly.
 
-    Sums of 64-bit images are kept in int64 as `numpy.sum` keeps them, and are not checked.
+    Sums of 64-bit images are kept in int64, wrapping as NumPy's do, and are not checked.
     """
     images, result = call.images.dtype, call.output_dtype
     if images.kind not in "biu" or kernels.dtype.kind not in "biu":

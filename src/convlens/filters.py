@@ -112,7 +112,12 @@ def gaussian(sigma: float = 1.0, size: int | tuple[int, int] | None = None) -> K
            [0.   , 0.011, 0.084, 0.011, 0.   ],
            [0.   , 0.   , 0.   , 0.   , 0.   ]])
     """
-    down, across, sigma = _distances("gaussian", sigma, size)
+    return _gaussian("gaussian", sigma, size)
+
+
+def _gaussian(name: str, sigma: Any, size: object) -> Kernel:
+    """`gaussian`, for the filter of that name, which errors are said to be of."""
+    down, across, sigma = _distances(name, sigma, size)
     column = np.exp(-(down**2) / (2 * sigma**2))
     row = np.exp(-(across**2) / (2 * sigma**2))
     return np.outer(column / column.sum(), row / row.sum())
@@ -167,7 +172,7 @@ def unsharp(
     ((13, 13), 1.0)
     """
     amount = _number("unsharp", "amount", amount)
-    blur = gaussian(sigma, size)
+    blur = _gaussian("unsharp", sigma, size)
     sharp = identity(blur.shape)
     return sharp + amount * (sharp - blur)
 

@@ -67,8 +67,8 @@ def convolve(
     dtype : dtype, optional
         Type of the result. By default integers give int64, exactly, and floats give
         ``np.result_type(images, kernels)``; float16 is summed in float32. Another type is refused
-        if it cannot hold the largest sum that these kernels can make of such images. Sums of
-        64-bit integers are taken in int64, as `numpy.sum` takes them.
+        if it cannot hold the largest sum that these kernels can make of such images. Only sums
+        of 64-bit integers can wrap around: they are taken in int64, as `numpy.sum` takes them.
     out : numpy.ndarray, optional
         Where to write the result; of its shape and type, and sharing no memory with the inputs.
     method : {"auto", "numpy"}
@@ -231,7 +231,8 @@ def pool(
     -------
     numpy.ndarray
         (m, oh, ow, c), (m, oh, ow) or (oh, ow). "max" and "min" keep the images' type; "avg" gives
-        floats (float64 for integers); "sum" gives int64 for integers. NaN reaches just those
+        floats (float64 for integers); "sum" gives int64 for integers, where only sums of 64-bit
+        integers can wrap around. NaN reaches just those
         outputs whose window covers it.
 
     Raises

@@ -147,6 +147,8 @@ class Plan:
         with arguments.refusing(self.operation):
             images = arguments.planned("images", images, self.call.images)
             if self.call.kernels is not None:
+                if kernels is None:
+                    raise TypeError("the plan needs kernels too: plan(images, kernels)")
                 kernels = arguments.planned("kernels", kernels, self.call.kernels)
                 arguments.check_sums_fit(self.call, kernels)
             elif kernels is not None:
@@ -174,8 +176,8 @@ class Plan:
             self.operation: _title(self.call),
             "input": _inputs(self.call),
             "output": _outputs(self.call),
-            "rows": _size_formula(self.call.rows, "h + top + bottom - kh", "sh"),
-            "columns": _size_formula(self.call.columns, "w + left + right - kw", "sw"),
+            "rows": _size_formula(self.call.rows, "h + top + bottom", "h"),
+            "columns": _size_formula(self.call.columns, "w + left + right", "w"),
             "padding": _padding(self.call),
             "windows": _windows(self),
             "work": f"{_quantity(self.multiply_adds, '')} {work}",
@@ -203,11 +205,11 @@ def _title(call: Call) -> str:
     if "c" not in call.layout.kernels:
         each_channel = " on each channel" if "c" in call.layout.images else ""
         return f"{images}, one {kh} x {kw} kernel{each_channel}"
-    kernel = f"{kh} x {kw} x {c // call.groups} kernel"
+    size = f"{kh} x {kw} x {c // call.groups}"
     if call.output_channels == 1:
-        return f"{images}, one {kernel}"
+        return f"{images}, one {size} kernel"
     groups = f" in {call.groups} groups of channels" if call.groups > 1 else ""
-    return f"{images}, {call.output_channels} {kernel}s{groups}"
+    return f"{images}, {call.output_channels} kernels of {size}{groups}"
 
 
 def _inputs(call: Call) -> str:
@@ -226,15 +228,15 @@ def _outputs(call: Call) -> str:
     return f"{text}, summed in {call.sum_dtype}"
 
 
-def _size_formula(axis: Axis, room: str, stride: str) -> str:
+def _size_formula(axis: Axis, padded: str, letter: str) -> str:
     """How the number of outputs comes about: the formula, then the numbers put in."""
-    window = str(axis.window)
+    window, taps = f"k{letter}", f"{axis.window}"
     if axis.dilation > 1:
-        window = f"(({axis.window} - 1) * {axis.dilation} + 1)"
-    numbers = f"{axis.size} + {axis.before} + {axis.after} - {window}"
-    if not axis.hangs_over:
-        return f"({room}) // {stride} + 1 = ({numbers}) // {axis.stride} + 1 = {axis.outputs}"
-    return f"ceil(({room}) / {stride}) + 1 = ceil(({numbers}) / {axis.stride}) + 1 = {axis.outputs}"
+        window, taps = f"(({window} - 1) * d{letter} + 1)", f"(({taps} - 1) * {axis.dilation} + 1)"
+    formula = f"({padded} - {window})", f"s{letter}"
+    numbers = f"({axis.size} + {axis.before} + {axis.after} - {taps})", f"{axis.stride}"
+    shape = "ceil({} / {}) + 1" if axis.hangs_over else "{} // {} + 1"
+    return f"{shape.format(*formula)} = {shape.format(*numbers)} = {axis.outputs}"
 
 
 def _padding(call: Call) -> str:
