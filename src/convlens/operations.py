@@ -232,8 +232,7 @@ def pool(
     numpy.ndarray
         (m, oh, ow, c), (m, oh, ow) or (oh, ow). "max" and "min" keep the images' type; "avg" gives
         floats (float64 for integers); "sum" gives int64 for integers, where only sums of 64-bit
-        integers can wrap around. NaN reaches just those
-        outputs whose window covers it.
+        integers can wrap around. NaN reaches just those outputs whose window covers it.
 
     Raises
     ------
