@@ -85,6 +85,7 @@ class Row:
         if self.case.course:
             marks.append((self.ahead("course"), WANTED_OF_COURSE, "course file"))
         found = ["wrong answer"] if self.ours.fault else []
+        found += ["nobody to compare with"] if self.best("peer") is None else []
         return found + [what for value, mark, what in marks if value is not None and value < mark]
 
 
