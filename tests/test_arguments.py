@@ -187,12 +187,12 @@ def test_plans_of_negative_shapes(shape):
     (
         {"kernels": ones(3, 3, 4, 2), "groups": 2},
         ValueError,
-        "kernels expect 4 channels, images have 4, 2 in each of 2 groups; ",
+        "kernels expect 4 channels, each of 2 groups has 2; ",
     ),
     (
         {"kernels": ones(3, 3, 2, 4), "groups": 4},
         ValueError,
-        "kernels expect 2 channels, images have 4, 1 in each of 4 groups; ",
+        "kernels expect 2 channels, each of 4 groups has 1; ",
     ),
     (
         {"kernels": ones(3, 3, 1, 4), "groups": 3},
@@ -476,8 +476,8 @@ NO_PAIRS = [
     ((1, "2"), TypeError, f"{A_PAIR} (1, '2')"),
     ((None, 1), TypeError, f"{A_PAIR} (None, 1)"),
     (((1, 2), (3, 4)), TypeError, f"{A_PAIR} ((1, 2), (3, 4))"),
-    (2**31, ValueError, "must be at most 2147483647; got 2147483648"),
-    ((1, 2**64), ValueError, "must be at most 2147483647; got (1, 18446744073709551616)"),
+    (2**63, ValueError, f"must be at most {2**62}; got {2**63}"),
+    ((1, 2**64), ValueError, f"must be at most {2**62}; got (1, {2**64})"),
 ]
 
 
@@ -512,7 +512,7 @@ def test_none_is_no_pair(refuses, call, name):
     ({"padding": (1, -2)}, ValueError, "padding must be at least 0; got (1, -2)"),
     ({"padding": ((1, 2), (3, -4))}, ValueError, "must be at least 0; got ((1, 2), (3, -4))"),
     ({"padding": ((-1, 2), (3, 4))}, ValueError, "must be at least 0; got ((-1, 2), (3, 4))"),
-    ({"padding": 2**31}, ValueError, "padding must be at most 2147483647; got 2147483648"),
+    ({"padding": 2**63}, ValueError, f"padding must be at most {2**62}; got {2**63}"),
     ({"padding": 1.5}, TypeError, f"{A_PADDING} 1.5"),
     ({"padding": None}, TypeError, f"{A_PADDING} None"),
     ({"padding": b"same"}, TypeError, f"{A_PADDING} b'same'"),

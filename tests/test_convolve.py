@@ -40,6 +40,15 @@ def test_types(method, images, kernels):
     expected.check(result)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "c8"])
+def test_foreign_byte_order(method, dtype):
+    """Images and kernels of the other byte order give a result of the machine's own."""
+    x, k = np.arange(12).reshape(3, 4), np.arange(4).reshape(2, 2)
+    swapped = np.dtype(dtype).newbyteorder()
+    result = convlens.convolve(x.astype(swapped), k.astype(swapped), method=method)
+    oracle.convolve(x.astype(dtype), k.astype(dtype)).check(result)
+
+
 SIZES = {
     "many small images": ((700, 5, 7, 3), (2, 3, 3, 4), {}),
     "a tall image": ((1, 3000, 9, 5), (3, 3, 5, 2), {"stride": (5, 2)}),
@@ -394,3 +403,24 @@ def test_inf_keeps_its_sign(method):
     x = np.array([[0.0, np.inf, 0.0, 0.0, -np.inf, np.inf, np.inf]])
     result = convlens.convolve(x, np.array([[2.0, -1.0]]), "valid", method=method)
     np.testing.assert_array_equal(result, [[-np.inf, np.inf, 0, np.inf, -np.inf, np.nan]])
+
+
+def test_three_axes_with_a_plain_kernel_are_gray_images(method):
+    """(h, w, c) with (kh, kw) is h images of w x c; one photograph is blurred with its m."""
+    photograph = np.random.default_rng(3).random((6, 7, 3))
+    kernel = np.ones((3, 3))
+    gray = convlens.convolve(photograph, kernel, method=method)
+    assert np.array_equal(gray[2], convlens.convolve(photograph[2], kernel, method=method))
+    blurred = convlens.convolve(photograph[np.newaxis], kernel, method=method)
+    for channel in range(3):
+        alone = convlens.convolve(photograph[..., channel], kernel, method=method)
+        np.testing.assert_allclose(blurred[0, ..., channel], alone, rtol=1e-14)
+
+
+def test_floats_are_rounded_to_the_asked_type(method):
+    """Beyond its range they are inf there, as everywhere in NumPy."""
+    images, kernel = np.full((5, 5), 1e300), np.ones((1, 1))
+    assert convlens.convolve(images, kernel, dtype="f4", method=method)[2, 2] == np.inf
+    images[:] = 1 / 3
+    rounded = convlens.convolve(images, kernel, dtype="f4", method=method)
+    assert np.array_equal(rounded, images.astype("f4"))

@@ -188,7 +188,7 @@ MAY_IMPORT = {
     "arguments": {"call", "geometry"},
     "filters": {"arguments"},
     "plan": {"arguments", "call", "drawing", "engines", "geometry"},
-    "operations": {"arguments", "plan"},
+    "operations": {"arguments", "call", "plan"},
     "__init__": {"filters", "operations", "plan"},
 }
 

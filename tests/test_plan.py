@@ -709,3 +709,19 @@ def test_the_picture_has_a_line_between_any_two_cells():
 def test_the_class_is_public():
     """For annotations, and for isinstance."""
     assert isinstance(plan_pool((5, 5), 2), convlens.Plan)
+
+
+@pytest.mark.parametrize("shape", [(1, 1000, 10), (1, 5, 5), (1, 300, 3), (1, 10, 1000)])
+def test_the_words_of_the_picture_have_room(shape):
+    """The second begins where the first has ended, and ends inside the picture."""
+    root = ET.fromstring(plan_convolve(shape, (3, 3))._repr_svg_())
+    first, second = root.iter(f"{SVG}text")
+    letter = 6  # SVG units, at least as wide as the digits of a sans-serif of size 11
+    assert float(first.get("x")) + letter * len(first.text) < float(second.get("x"))
+    assert float(second.get("x")) + letter * len(second.text) < float(root.get("width"))
+
+
+def test_a_plan_reads_at_the_prompt_as_in_print():
+    """Most people meet their first plan there."""
+    plan = plan_convolve((2, 5, 5), (3, 3))
+    assert repr(plan) == str(plan)

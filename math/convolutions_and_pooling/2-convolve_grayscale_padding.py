@@ -22,9 +22,10 @@ def convolve_grayscale_padding(images, kernel, padding):
                          f'got {images.shape} and {kernel.shape}')
     m, h, w = images.shape
     kh, kw = kernel.shape
+    if np.shape(padding) != (2,) or min(padding) < 0:
+        raise ValueError(f'padding must be (ph, pw), none negative, '
+                         f'got {padding!r}')
     ph, pw = padding
-    if ph < 0 or pw < 0:
-        raise ValueError(f'padding cannot be negative, got {padding}')
     if not (1 <= kh <= h + 2 * ph and 1 <= kw <= w + 2 * pw):
         raise ValueError(f'a {kh} x {kw} kernel does not fit in {h} x {w} '
                          f'images with padding {padding}')

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Strided convolution: the window moves sh rows or sw columns at a time.
 
-With a stride of 2 every other window is left out, and the result has half
-the rows and half the columns. What one tap meets is then every second row
-and column of the image, which is how NumPy writes it too: start::2.
+With a stride of 2 every other window is left out: without padding, about
+half the rows and half the columns remain. What one tap meets is then every
+second row and column of the image, as NumPy writes it too: start::2.
 """
 import numpy as np
 
@@ -24,9 +24,10 @@ def convolve_grayscale(images, kernel, padding='same', stride=(1, 1)):
                          f'got {images.shape} and {kernel.shape}')
     m, h, w = images.shape
     kh, kw = kernel.shape
+    if np.shape(stride) != (2,) or min(stride) < 1:
+        raise ValueError(f'stride must be (sh, sw), none below 1, '
+                         f'got {stride!r}')
     sh, sw = stride
-    if sh < 1 or sw < 1:
-        raise ValueError(f'stride must be at least (1, 1), got {stride}')
 
     # Rows and columns of zeros in all, both sides together.
     if padding == 'same':
@@ -34,14 +35,11 @@ def convolve_grayscale(images, kernel, padding='same', stride=(1, 1)):
         rows, cols = (h - 1) * sh + kh - h, (w - 1) * sw + kw - w
     elif padding == 'valid':
         rows, cols = 0, 0
-    elif isinstance(padding, str):
-        raise ValueError(f"padding must be 'same', 'valid' or (ph, pw), "
-                         f"got '{padding}'")
+    elif np.shape(padding) == (2,) and min(padding) >= 0:
+        rows, cols = 2 * padding[0], 2 * padding[1]
     else:
-        ph, pw = padding
-        if ph < 0 or pw < 0:
-            raise ValueError(f'padding cannot be negative, got {padding}')
-        rows, cols = 2 * ph, 2 * pw
+        raise ValueError(f"padding must be 'same', 'valid' or (ph, pw), "
+                         f'none negative, got {padding!r}')
     if not (1 <= kh <= h + rows and 1 <= kw <= w + cols):
         raise ValueError(f'a {kh} x {kw} kernel does not fit in {h} x {w} '
                          f'images with padding {padding}')
@@ -61,7 +59,7 @@ def convolve_grayscale(images, kernel, padding='same', stride=(1, 1)):
     # the first of them then starts at (y, x).
     pad = ((0, 0), (kh - 1, kh - 1), (kw - 1, kw - 1))
     y, x = y0 * sh - top + kh - 1, x0 * sw - left + kw - 1
-    oh, ow = y1 - y0, x1 - x0
+    nh, nw = y1 - y0, x1 - x0
 
     # A few images at a time: small enough for the processor's cache.
     few = 1 + 2 ** 16 // ((h + 2 * kh) * (w + 2 * kw))
@@ -69,7 +67,7 @@ def convolve_grayscale(images, kernel, padding='same', stride=(1, 1)):
         # In float64 the sums of small integer types cannot wrap around.
         part = np.pad(images[n:n + few], pad).astype(float, copy=False)
         for i, j in np.ndindex(kh, kw):
-            under_tap = part[:, y + i:y + i + sh * oh:sh,
-                             x + j:x + j + sw * ow:sw]
+            under_tap = part[:, y + i:y + i + sh * nh:sh,
+                             x + j:x + j + sw * nw:sw]
             inner[n:n + few] += under_tap * kernel[i, j]
     return output

@@ -26,9 +26,10 @@ def convolve_channels(images, kernel, padding='same', stride=(1, 1)):
     kh, kw, kc = kernel.shape
     if kc != c:
         raise ValueError(f'the kernel has {kc} channels, the images {c}')
+    if np.shape(stride) != (2,) or min(stride) < 1:
+        raise ValueError(f'stride must be (sh, sw), none below 1, '
+                         f'got {stride!r}')
     sh, sw = stride
-    if sh < 1 or sw < 1:
-        raise ValueError(f'stride must be at least (1, 1), got {stride}')
 
     # Rows and columns of zeros in all, both sides together.
     if padding == 'same':
@@ -36,14 +37,11 @@ def convolve_channels(images, kernel, padding='same', stride=(1, 1)):
         rows, cols = (h - 1) * sh + kh - h, (w - 1) * sw + kw - w
     elif padding == 'valid':
         rows, cols = 0, 0
-    elif isinstance(padding, str):
-        raise ValueError(f"padding must be 'same', 'valid' or (ph, pw), "
-                         f"got '{padding}'")
+    elif np.shape(padding) == (2,) and min(padding) >= 0:
+        rows, cols = 2 * padding[0], 2 * padding[1]
     else:
-        ph, pw = padding
-        if ph < 0 or pw < 0:
-            raise ValueError(f'padding cannot be negative, got {padding}')
-        rows, cols = 2 * ph, 2 * pw
+        raise ValueError(f"padding must be 'same', 'valid' or (ph, pw), "
+                         f'none negative, got {padding!r}')
     if not (1 <= kh <= h + rows and 1 <= kw <= w + cols):
         raise ValueError(f'a {kh} x {kw} kernel does not fit in {h} x {w} '
                          f'images with padding {padding}')
@@ -63,7 +61,7 @@ def convolve_channels(images, kernel, padding='same', stride=(1, 1)):
     # the first of them then starts at (y, x).
     pad = ((0, 0), (kh - 1, kh - 1), (kw - 1, kw - 1), (0, 0))
     y, x = y0 * sh - top + kh - 1, x0 * sw - left + kw - 1
-    oh, ow = y1 - y0, x1 - x0
+    nh, nw = y1 - y0, x1 - x0
 
     # A few images at a time: small enough for the processor's cache.
     few = 1 + 2 ** 16 // ((h + 2 * kh) * (w + 2 * kw) * (c + 1))
@@ -71,7 +69,7 @@ def convolve_channels(images, kernel, padding='same', stride=(1, 1)):
         # In float64 the sums of small integer types cannot wrap around.
         part = np.pad(images[n:n + few], pad).astype(float, copy=False)
         for i, j in np.ndindex(kh, kw):
-            under_tap = part[:, y + i:y + i + sh * oh:sh,
-                             x + j:x + j + sw * ow:sw]
+            under_tap = part[:, y + i:y + i + sh * nh:sh,
+                             x + j:x + j + sw * nw:sw]
             inner[n:n + few] += under_tap @ kernel[i, j]
     return output

@@ -21,10 +21,13 @@ def pool(images, kernel_shape, stride, mode='max'):
     if images.ndim != 4:
         raise ValueError(f'expected images (m, h, w, c), got {images.shape}')
     m, h, w, c = images.shape
+    if np.shape(kernel_shape) != (2,):
+        raise ValueError(f'kernel_shape must be (kh, kw), got {kernel_shape}')
     kh, kw = kernel_shape
+    if np.shape(stride) != (2,) or min(stride) < 1:
+        raise ValueError(f'stride must be (sh, sw), none below 1, '
+                         f'got {stride!r}')
     sh, sw = stride
-    if sh < 1 or sw < 1:
-        raise ValueError(f'stride must be at least (1, 1), got {stride}')
     if not (1 <= kh <= h and 1 <= kw <= w):
         raise ValueError(f'a {kh} x {kw} window does not fit in {h} x {w}')
 

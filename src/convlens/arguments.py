@@ -20,7 +20,7 @@ PADDING_WORDS = ("valid", "same", "full")
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 POOL_MODES = ("max", "min", "avg", "sum")
 METHODS = ("auto", "numpy")
-_LARGEST = 2**31 - 1  # of strides, dilations and paddings
+_LARGEST = 2**62  # of strides, dilations and paddings: what index arithmetic can bear
 
 CONVOLVE_LAYOUTS = {  # by the ranks of images and kernels
     (3, 2): Layout("mhw", "yx", "mhw"),
@@ -322,10 +322,11 @@ def _groups(
     expected, received = channels // groups, kernels.shape[2]
     if expected != received:
         plural = "" if received == 1 else "s"
-        each = "" if groups == 1 else f", {expected} in each of {groups} groups"
+        have = f"images have {channels}"
+        if groups > 1:
+            have = f"each of {groups} groups has {expected}"
         raise ValueError(
-            f"kernels expect {received} channel{plural}, images have {channels}{each}; "
-            f"{_shapes(images, kernels)}"
+            f"kernels expect {received} channel{plural}, {have}; {_shapes(images, kernels)}"
         )
     output_channels = kernels.shape[3] if "n" in layout.kernels else 1
     if output_channels % groups:
@@ -349,7 +350,7 @@ def _padding(value: object) -> tuple[str, tuple[Any, Any]]:
         return word, (word, word)
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    many = (tuple, list, np.ndarray)
+    many = (tuple, list, np.ndarray)  # there are lists of arrays
     if isinstance(value, (tuple, list)) and any(isinstance(sides, many) for sides in value):
         if len(value) != 2 or not all(
             isinstance(sides, many) and len(sides) == 2 for sides in value
@@ -452,7 +453,8 @@ def check_sums_fit(call: Call, kernels: Array) -> None:
     if least < smallest_held or largest > largest_held:
         raise ValueError(
             f"dtype={result} cannot hold every result exactly: {images} images and these kernels "
-            f"can give {least} to {largest}; use a wider dtype, or floating-point kernels"
+            f"can give {least} to {largest}; use {'' if result == _INT64 else 'a wider dtype, or '}"
+            "floating-point kernels"
         )
 
 

@@ -7,6 +7,7 @@ from convlens.geometry import Axis
 
 SIDE = 220  # the longer side of the padded image, in SVG units
 MARGIN = 14
+LETTER = 6.5  # the width of a letter of the labels
 GRID_FROM = 5.0  # cells smaller than this are not drawn one by one
 
 FIRST, LAST = "#0072b2", "#d55e00"  # blue and vermilion, told apart by every kind of eye
@@ -20,9 +21,11 @@ def draw(call: Call) -> str:
     cell = SIDE / max(down, across, rows.outputs, columns.outputs)
     left, top = MARGIN, MARGIN + 20
     gap = 56
-    x = left + across * cell + gap
+    sizes = f"{rows.size} x {columns.size}{_with_padding(rows, columns)}"
+    made = f"{rows.outputs} x {columns.outputs}"
+    x = left + max(across * cell, LETTER * len(sizes)) + gap
     height = top + max(down, rows.outputs) * cell + MARGIN
-    width = x + max(columns.outputs * cell, 60) + MARGIN
+    width = x + max(columns.outputs * cell, LETTER * len(made)) + MARGIN
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
@@ -31,8 +34,8 @@ def draw(call: Call) -> str:
         f"<title>{rows.size} by {columns.size} pixels, windows of {rows.window} by "
         f"{columns.window}, {rows.outputs} by {columns.outputs} outputs</title>",
         f'<rect width="100%" height="100%" rx="6" fill="{PAPER}"/>',
-        _label(left, top, f"{rows.size} x {columns.size}" + _with_padding(rows, columns)),
-        _label(x, top, f"{rows.outputs} x {columns.outputs}"),
+        _label(left, top, sizes),
+        _label(x, top, made),
         _grid(left, top, rows.padded, columns.padded, cell, PADDING),
         _grid(
             left + columns.before * cell,

@@ -51,6 +51,15 @@ def identity(size: int | tuple[int, int] = 3) -> Kernel:
     numpy.ndarray
         int64.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `size` is no odd number or pair of them.
+
+    Notes
+    -----
+    The unit of convolution: a sampled Dirac impulse.
+
     Examples
     --------
     >>> identity()
@@ -76,6 +85,15 @@ def box(size: int | tuple[int, int] = 3) -> Kernel:
     -------
     numpy.ndarray
         float64, summing to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `size` is no positive integer or pair of them.
+
+    Notes
+    -----
+    The normalised box filter, as OpenCV's `blur` and SciPy's `uniform_filter` compute it.
 
     Examples
     --------
@@ -103,6 +121,16 @@ def gaussian(sigma: float = 1.0, size: int | tuple[int, int] | None = None) -> K
     numpy.ndarray
         float64, summing to 1. It is the outer product of a column and a row.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `sigma` is not a number above 0, or `size` no odd number or pair of them.
+
+    Notes
+    -----
+    The density of the normal distribution at the pixels' centres, scaled to sum to 1, as OpenCV's
+    `getGaussianKernel` takes it.
+
     Examples
     --------
     >>> gaussian(0.5).round(3)
@@ -118,8 +146,7 @@ def gaussian(sigma: float = 1.0, size: int | tuple[int, int] | None = None) -> K
 def _gaussian(name: str, sigma: Any, size: object) -> Kernel:
     """`gaussian`, for the filter of that name, which errors are said to be of."""
     down, across, sigma = _distances(name, sigma, size)
-    column = np.exp(-(down**2) / (2 * sigma**2))
-    row = np.exp(-(across**2) / (2 * sigma**2))
+    column, row = np.exp(-((down / sigma) ** 2) / 2), np.exp(-((across / sigma) ** 2) / 2)
     return np.outer(column / column.sum(), row / row.sum())
 
 
@@ -135,6 +162,15 @@ def sharpen(amount: float = 1) -> Kernel:
     -------
     numpy.ndarray
         (3, 3), summing to 1; int64 if `amount` is an integer, else float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `amount` is not a finite number.
+
+    Notes
+    -----
+    The image minus its Laplacian; with an amount of 1 the kernel that image programs call sharpen.
 
     Examples
     --------
@@ -164,6 +200,15 @@ def unsharp(
     -------
     numpy.ndarray
         float64, summing to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `sigma` is not a number above 0, `amount` not finite, or `size` not odd.
+
+    Notes
+    -----
+    Named after the darkroom's way: a blurred negative of the picture is its unsharp mask.
 
     Examples
     --------
@@ -207,6 +252,10 @@ def sobel_y() -> Kernel:
     numpy.ndarray
         (3, 3) int64, summing to 0.
 
+    Notes
+    -----
+    As for `sobel_x`.
+
     Examples
     --------
     >>> sobel_y()
@@ -247,6 +296,10 @@ def prewitt_y() -> Kernel:
     -------
     numpy.ndarray
         (3, 3) int64, summing to 0.
+
+    Notes
+    -----
+    As for `prewitt_x`.
 
     Examples
     --------
@@ -289,6 +342,10 @@ def scharr_y() -> Kernel:
     numpy.ndarray
         (3, 3) int64, summing to 0.
 
+    Notes
+    -----
+    As for `scharr_x`.
+
     Examples
     --------
     >>> scharr_y()
@@ -311,6 +368,16 @@ def laplacian(*, diagonals: bool = False) -> Kernel:
     -------
     numpy.ndarray
         (3, 3) int64, summing to 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `diagonals` is neither True nor False.
+
+    Notes
+    -----
+    The five-point finite-difference Laplacian, or with diagonals the nine-point sum of differences;
+    OpenCV's `Laplacian` and SciPy's `ndimage.laplace` take the first.
 
     Examples
     --------
@@ -343,6 +410,11 @@ def laplacian_of_gaussian(sigma: float = 1.0, size: int | tuple[int, int] | None
     numpy.ndarray
         float64, summing to 0.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `sigma` is not a number above 0, or `size` no odd number or pair of them.
+
     Notes
     -----
     D. Marr and E. Hildreth, "Theory of edge detection", Proc. R. Soc. Lond. B 207, 1980. The
@@ -369,6 +441,10 @@ def emboss() -> Kernel:
     numpy.ndarray
         (3, 3) int64, summing to 1.
 
+    Notes
+    -----
+    The kernel commonly used: differences along the diagonal, added to the pixel itself.
+
     Examples
     --------
     >>> emboss()
@@ -386,6 +462,10 @@ def outline() -> Kernel:
     -------
     numpy.ndarray
         (3, 3) int64, summing to 0.
+
+    Notes
+    -----
+    Known as edge detection or outline; `laplacian` with diagonals, its sign turned.
 
     Examples
     --------
@@ -411,6 +491,15 @@ def motion_blur(length: int = 9, angle: float = 0.0) -> Kernel:
     -------
     numpy.ndarray
         (length, length) float64, summing to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `length` is not odd and positive, or `angle` not finite.
+
+    Notes
+    -----
+    A line of equal weights, drawn over the pixels by bilinear interpolation.
 
     Examples
     --------

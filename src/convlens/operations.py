@@ -7,9 +7,9 @@ from typing import Any
 import numpy.typing as npt
 
 from convlens import arguments
-from convlens.plan import Plan, choose
+from convlens.call import Array
+from convlens.plan import Plan, choose, execute
 
-Array = npt.NDArray[Any]
 Numbers = npt.ArrayLike
 Shape = tuple[int, ...]
 
@@ -50,6 +50,8 @@ def convolve(
         (h, w, c)      (kh, kw, c // groups, nc)  (oh, ow, nc)
         =============  =========================  ================================================
 
+        Three axes with a (kh, kw) kernel are always (m, h, w): to blur one photograph (h, w, c),
+        give it its m, as in ``photograph[np.newaxis]``.
     padding : {"same", "valid", "full"}, int, (ph, pw) or ((top, bottom), (left, right))
         Cells added around the images. "valid": none. "same": as many as make ceil(h / stride)
         rows and ceil(w / stride) columns, the odd cell after (as TensorFlow, JAX and ONNX's
@@ -66,9 +68,10 @@ def convolve(
         What the padding holds, by `numpy.pad`'s names and meaning; "constant" is zeros.
     dtype : dtype, optional
         Type of the result. By default integers give int64, exactly, and floats give
-        ``np.result_type(images, kernels)``; float16 is summed in float32. Another type is refused
-        if it cannot hold the largest sum that these kernels can make of such images. Only sums
-        of 64-bit integers can wrap around: they are taken in int64, as `numpy.sum` takes them.
+        ``np.result_type(images, kernels)``; float16 is summed in float32. For integers another
+        type is refused if it cannot hold every sum that these kernels can make of such images;
+        floats are rounded to it. Only sums of 64-bit integers can wrap around: they are taken in
+        int64, as `numpy.sum` takes them.
     out : numpy.ndarray, optional
         Where to write the result; of its shape and type, and sharing no memory with the inputs.
     method : {"auto", "numpy"}
@@ -121,7 +124,7 @@ def convolve(
         dtype=dtype,
         method=method,
     )
-    return plan.run(images, kernels, out)
+    return execute(plan, images, kernels, out)
 
 
 def plan_convolve(
@@ -206,7 +209,8 @@ def pool(
     Parameters
     ----------
     images : array_like
-        (m, h, w, c), (m, h, w) or (h, w); numbers of any type.
+        (m, h, w, c), (m, h, w) or (h, w); numbers of any type. Three axes are always (m, h, w): one
+        photograph (h, w, c) needs its m, as in ``photograph[np.newaxis]``.
     kernel_shape : int or (int, int)
         The window, down and across.
     stride : int or (int, int), optional
@@ -269,7 +273,7 @@ def pool(
         partial=partial,
         method=method,
     )
-    return plan.run(images, None, out)
+    return execute(plan, images, None, out)
 
 
 def plan_pool(

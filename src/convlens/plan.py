@@ -15,10 +15,12 @@ from convlens.drawing import draw
 from convlens.engines import numpy_engine
 from convlens.geometry import Axis
 
+ENGINES = {"numpy": numpy_engine}
+
 Pair = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """What a call will compute, and how.
 
@@ -33,6 +35,10 @@ class Plan:
         The engine that will carry the plan out.
     reason : str
         Why this one.
+    operation, output_shape, output_dtype, padding, stride, dilation, groups, window, windows
+        What will be computed; see each.
+    multiply_adds, bytes_moved : int
+        The work, and the memory traffic at the least.
 
     Examples
     --------
@@ -153,19 +159,11 @@ class Plan:
                 arguments.check_sums_fit(self.call, kernels)
             elif kernels is not None:
                 raise TypeError("a plan for pooling takes images alone; got kernels too")
-        return self.run(images, kernels, out)
+        return execute(self, images, kernels, out)
 
-    def run(self, images: Array, kernels: Array | None, out: object) -> Array:
-        """Carry the plan out on checked arrays, with `out` still to be checked."""
-        with arguments.refusing(self.operation):
-            result = arguments.output(out, self.output_shape, self.output_dtype, images, kernels)
-        # NaN, inf and overflow are answers, and reach the result; NumPy need not warn of them.
-        with np.errstate(invalid="ignore", over="ignore"):
-            if kernels is None:
-                numpy_engine.pool(self.call, images, result)
-            else:
-                numpy_engine.convolve(self.call, images, kernels, result)
-        return result
+    def __repr__(self) -> str:
+        """The same words at the prompt as in print."""
+        return str(self)
 
     def __str__(self) -> str:
         read, written = _quantity(self._bytes_read, "B"), _quantity(self._bytes_written, "B")
@@ -189,6 +187,28 @@ class Plan:
     def _repr_svg_(self) -> str:
         """The drawing that notebooks show."""
         return draw(self.call)
+
+
+def choose(call: Call, method: str) -> Plan:
+    """The plan for a call: NumPy's engine, the only one so far."""
+    reason = (
+        "as asked" if method == "numpy" else "which takes every type; there is no other engine yet"
+    )
+    return Plan(call, "numpy", reason)
+
+
+def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:
+    """Carry a plan out on arrays that have been checked; only `out` has not."""
+    with arguments.refusing(plan.operation):
+        result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
+    engine = ENGINES[plan.method]
+    # NaN, inf and overflow are answers, and reach the result; NumPy need not warn of them.
+    with np.errstate(invalid="ignore", over="ignore"):
+        if kernels is None:
+            engine.pool(plan.call, images, result)
+        else:
+            engine.convolve(plan.call, images, kernels, result)
+    return result
 
 
 # ------------------------------------------------------------------ the plan in words
@@ -284,11 +304,3 @@ def _quantity(count: int, unit: str) -> str:
     while float(f"{size:.3g}") >= 1000 and (larger := next(units, None)) is not None:
         size, name = size / 1000, larger
     return f"{size:.3g}{name}" if size < 999.5 else f"{size:,.0f}{name}"
-
-
-def choose(call: Call, method: str) -> Plan:
-    """The plan for a call: NumPy's engine, the only one so far."""
-    reason = (
-        "as asked" if method == "numpy" else "which takes every type; there is no other engine yet"
-    )
-    return Plan(call, "numpy", reason)

@@ -125,17 +125,17 @@ def test_images_without_pixels(function):
 def test_strides_below_one(function, stride):
     """Down or across."""
     place = 2 if function is POOL else 3
-    words = r"stride must be at least \(1, 1\), got \({}, {}\)"
+    words = r"stride must be \(sh, sw\), none below 1, got \({}, {}\)"
     refused(function, {place: stride}, words.format(*stride))
 
 
 @named([STRIDED, CHANNELS, SEVERAL, POOL])
 def test_strides_that_are_no_pair(function):
-    """The brief asks for a tuple; Python says so in its own words."""
+    """The brief asks for a tuple."""
     place = 2 if function is POOL else 3
-    refused(function, {place: 2}, "unpack")
-    refused(function, {place: (1, 1, 1)}, "unpack")
-    refused(function, {place: None}, "unpack")
+    for stride in (2, (1, 1, 1), None, "ab"):
+        words = rf"stride must be \(sh, sw\), none below 1, got {re.escape(repr(stride))}"
+        refused(function, {place: stride}, words)
 
 
 @named([STRIDED, CHANNELS, SEVERAL, POOL])
@@ -149,15 +149,20 @@ def test_strides_that_are_not_whole(function):
 def test_negative_paddings(function, padding):
     """Even where the kernel would fit in what is left."""
     spoilt = {1: resized(function, 1, 1), 2: padding}
-    refused(function, spoilt, r"padding cannot be negative, got \({}, {}\)".format(*padding))
+    refused(function, spoilt, r"none negative, got \({}, {}\)".format(*padding))
 
 
 @named([PADDED, STRIDED, CHANNELS, SEVERAL])
 def test_paddings_that_are_no_pair(function):
     """Nor one of the words."""
-    refused(function, {2: 1}, "unpack")
-    refused(function, {2: (1, 1, 1)}, "unpack")
-    refused(function, {2: None}, "unpack")
+    for padding in (1, (1, 1, 1), None):
+        words = rf"padding must be .*\(ph, pw\), none negative, got {re.escape(repr(padding))}"
+        refused(function, {2: padding}, words)
+
+
+def test_words_where_none_is_known():
+    """File 2 takes numbers alone."""
+    refused(PADDED, {2: "same"}, r"padding must be \(ph, pw\), none negative, got 'same'")
 
 
 @named([PADDED, STRIDED, CHANNELS, SEVERAL])
@@ -170,7 +175,8 @@ def test_paddings_that_are_not_whole(function):
 @pytest.mark.parametrize("word", ["full", "SAME", "", "ab"])
 def test_paddings_that_do_not_exist(function, word):
     """'ab' would unpack into a pair."""
-    refused(function, {2: word}, rf"padding must be 'same', 'valid' or \(ph, pw\), got '{word}'")
+    words = rf"padding must be 'same', 'valid' or \(ph, pw\), none negative, got '{word}'"
+    refused(function, {2: word}, words)
 
 
 @pytest.mark.parametrize("mode", ["min", "MAX", "", None])
@@ -181,8 +187,8 @@ def test_modes_that_do_not_exist(mode):
 
 @pytest.mark.parametrize("window", [2, (2, 2, 2), None])
 def test_pooling_windows_that_are_no_pair(window):
-    """The brief asks for a tuple; Python says so in its own words."""
-    refused(POOL, {1: window}, "unpack")
+    """The brief asks for a tuple."""
+    refused(POOL, {1: window}, rf"kernel_shape must be \(kh, kw\), got {re.escape(repr(window))}")
 
 
 @named(FUNCTIONS)

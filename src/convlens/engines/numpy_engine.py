@@ -23,8 +23,8 @@ from convlens.geometry import Axis, source
 Indices = npt.NDArray[np.intp]
 
 BLOCK = 2**16  # numbers in an array of a block: half a megabyte of float64
-# Matrix products of at most 64 x 64 x 64: OpenBLAS gives larger ones to several threads, and rounds
-# them by how many there are.
+# Matrix products of at most 64³ multiply-adds, from matrices of at most 2 * 64² numbers: OpenBLAS
+# gives larger ones to several threads, and rounds them by how many there are.
 TILE = 64
 
 
@@ -111,10 +111,10 @@ def _add_matrix_products(sums: Array, pixels: Array, tap: Array) -> None:
     for c in range(0, tap.shape[0], TILE):
         for n in range(0, tap.shape[1], TILE):
             tile = tap[c : c + TILE, n : n + TILE].astype(sums.dtype, order="C")
-            for x in range(0, pixels.shape[2], TILE):
-                sums[:, :, x : x + TILE, n : n + TILE] += (
-                    pixels[:, :, x : x + TILE, c : c + TILE] @ tile
-                )
+            step = min(TILE**3 // tile.size, 2 * TILE**2 // len(tile))
+            for x in range(0, pixels.shape[2], step):
+                products = pixels[:, :, x : x + step, c : c + TILE] @ tile
+                sums[:, :, x : x + step, n : n + TILE] += products
 
 
 def pool(call: Call, images: Array, out: Array) -> None:
