@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from convlens.call import Array, Call, Layout, Spec
+from convlens.call import Array, Call, Layout, Spec, kernel_parts
 from convlens.geometry import Axis, resolve_padding
 
 PADDING_WORDS = ("valid", "same", "full")
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 POOL_MODES = ("max", "min", "avg", "sum")
-METHODS = ("auto", "numpy")
+METHODS = ("auto", "compiled", "numpy")
 _LARGEST = 2**62  # of strides, dilations and paddings: what index arithmetic can bear
 
 CONVOLVE_LAYOUTS = {  # by the ranks of images and kernels
@@ -462,7 +462,7 @@ def _sums_by_sign(kernels: Array) -> list[tuple[int, int]]:
     """Of each kernel's integers the sum of the positive and the sum of the negative, exactly."""
     count = kernels.shape[3]
     above, below = [0] * count, [0] * count
-    for part in _parts(kernels):  # (…, nc)
+    for part in kernel_parts(kernels):  # (…, nc)
         numbers = part if part.dtype == np.uint64 else part.astype(np.int64)
         halves = (numbers >> 32, 32), (numbers & 0xFFFFFFFF, 0)  # whose sums int64 can hold
         for sums, chosen in ((above, numbers > 0), (below, numbers < 0)):
@@ -472,18 +472,6 @@ def _sums_by_sign(kernels: Array) -> list[tuple[int, int]]:
                     sum_ + (total << shift) for sum_, total in zip(sums, totals, strict=True)
                 ]
     return list(zip(above, below, strict=True))
-
-
-def _parts(kernels: Array, size: int = 2**18) -> Iterator[Array]:
-    """A small bank of kernels as it is, a large one in parts of about that many numbers."""
-    kh, kw, channels, count = kernels.shape
-    if kernels.size <= size:
-        yield kernels.reshape(kh * kw * channels, count)
-        return
-    step = max(1, size // count)
-    for i, j in np.ndindex(kh, kw):
-        for first in range(0, channels, step):
-            yield kernels[i, j, first : first + step]
 
 
 def _pool_dtypes(images: np.dtype[Any], mode: str) -> tuple[np.dtype[Any], np.dtype[Any]]:

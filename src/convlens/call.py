@@ -7,6 +7,7 @@ the axes that are there, so that one piece of code serves them all.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
@@ -117,3 +118,15 @@ class Call:
 def _with_axes(values: Array, axes: str, full: str) -> Array:
     """A view with an axis of length 1 wherever one of the full form is missing."""
     return values[tuple(slice(None) if axis in axes else np.newaxis for axis in full)]
+
+
+def kernel_parts(kernels: Array, size: int = 2**18) -> Iterator[Array]:
+    """A small bank of kernels as it is, a large one in parts of about that many numbers."""
+    kh, kw, channels, count = kernels.shape
+    if kernels.size <= size:
+        yield kernels.reshape(kh * kw * channels, count)
+        return
+    step = max(1, size // count)
+    for i, j in np.ndindex(kh, kw):
+        for first in range(0, channels, step):
+            yield kernels[i, j, first : first + step]

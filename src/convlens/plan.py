@@ -12,10 +12,10 @@ import numpy.typing as npt
 from convlens import arguments
 from convlens.call import Array, Call, Spec
 from convlens.drawing import draw
-from convlens.engines import numpy_engine
+from convlens.engines import compiled_engine, numpy_engine
 from convlens.geometry import Axis
 
-ENGINES = {"numpy": numpy_engine}
+ENGINES = {"compiled": compiled_engine, "numpy": numpy_engine}
 
 Pair = tuple[int, int]
 
@@ -190,11 +190,10 @@ class Plan:
 
 
 def choose(call: Call, method: str) -> Plan:
-    """The plan for a call: NumPy's engine, the only one so far."""
-    reason = (
-        "as asked" if method == "numpy" else "which takes every type; there is no other engine yet"
-    )
-    return Plan(call, "numpy", reason)
+    """The plan for a call."""
+    if method != "numpy" and compiled_engine.handles(call):
+        return Plan(call, "compiled", "x")
+    return Plan(call, "numpy", "y")
 
 
 def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:

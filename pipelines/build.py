@@ -1,0 +1,213 @@
+"""Compile every pipeline for every level of a processor, and link them into one shared library.
+
+    python pipelines/build.py src/convlens/engines
+
+writes the library there, and beside it ``pipelines.json``: what is in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+import convolution
+import pooling
+from levels import LEVELS, Level, Pipeline
+
+import halide as hl
+
+TYPES = {
+    "u8": hl.UInt(8),
+    "i32": hl.Int(32),
+    "i64": hl.Int(64),
+    "u64": hl.UInt(64),
+    "f32": hl.Float(32),
+    "f64": hl.Float(64),
+}
+SUFFIXES = {"linux": ".so", "osx": ".dylib", "windows": ".dll"}
+ZIG_TARGETS = {
+    "x86-64-linux": "x86_64-linux-gnu.2.17",
+    "arm-64-linux": "aarch64-linux-gnu.2.17",
+    "arm-64-osx": "aarch64-macos.11.0",
+    "x86-64-windows": "x86_64-windows-gnu",
+}
+
+Make = Callable[[Level], Pipeline]
+
+
+def table() -> Iterator[tuple[str, Make]]:
+    """Every pipeline's name, and what makes it."""
+
+    def types(names: str) -> tuple[hl.Type, ...]:
+        return tuple(TYPES[name] for name in names.split("_"))
+
+    # Of the images, the sums and the results. Integers are summed in floats where these are exact,
+    # which is much faster; other types are converted on the way, a little at a time.
+    sums = ("f32_f32_f32", "u8_f32_i64", "u8_f32_f32", "f64_f64_f64", "i64_i64_i64")
+    for names in sums:
+        yield f"planes_{names}", lambda level, t=names: convolution.planes(level, types(t))
+    for names in sums[:4]:
+        for sizes in (  # the usual few, and the common case of one kernel over one channel
+            {"channels": 1, "stride": 1, "kernels": 1},
+            {"channels": 1, "stride": 1, "taps": 3, "kernels": 1},
+            {"channels": 1, "stride": 2, "taps": 3, "kernels": 1},
+            {"channels": 1, "stride": 1, "taps": 5, "kernels": 1},
+            {"channels": 3, "stride": 1, "taps": 3, "kernels": 1},
+            {"channels": 3, "stride": 1, "taps": 3, "kernels": 3},
+        ):
+            if names == "f64_f64_f64" and "taps" in sizes:
+                continue
+            yield (
+                _name(f"planes_{names}", sizes),
+                lambda level, t=names, s=sizes: convolution.planes(level, types(t), **s),
+            )
+        yield f"separable_{names}", lambda level, t=names: convolution.separable(level, types(t))
+    for names in ("f32_f32_f32", "f64_f64_f64"):
+        yield f"depthwise_{names}", lambda level, t=names: convolution.depthwise(level, types(t))
+        for vectors, pixels in ((1, 28), (2, 14), (4, 7)):
+            yield (
+                _name(f"dense_{names}", {"vectors": vectors, "pixels": pixels}),
+                lambda level, t=names, v=vectors, p=pixels: convolution.dense(
+                    level, types(t), vectors=v, pixels=p
+                ),
+            )
+
+    for mode, names in (
+        *((mode, f"{t}_{t}_{t}") for mode in ("max", "min") for t in ("u8", "i64", "u64", "f32", "f64")),
+        *(("avg", f"{t}_{t}_{t}") for t in ("f32", "f64")),
+        ("avg", "u8_i32_f64"),
+        ("avg", "i64_i64_f64"),
+        ("sum", "u8_i32_i64"),
+        ("sum", "i64_i64_i64"),
+    ):
+        common = {"types": types(names), "mode": mode}
+        for sizes in ({}, {"channels": 1}, {"channels": 1, "side": 2}, {"channels": 3, "side": 2}):
+            if "side" in sizes and names not in ("u8_u8_u8", "f32_f32_f32", "u8_i32_f64"):
+                continue
+            yield (
+                _name(f"{mode}_{names}", sizes),
+                lambda level, c=common, s=sizes: pooling.windows(level, **c, **s),
+            )
+        yield (
+            f"doubling_{mode}_{names}",
+            lambda level, c=common: pooling.doubling(level, **c),
+        )
+
+
+def _name(start: str, sizes: dict[str, int]) -> str:
+    return "_".join([start, *(f"{name}{size}" for name, size in sizes.items())])
+
+
+def compile_one(job: tuple[str, str, str, Path]) -> None:
+    """Compile one pipeline for one level into an object file."""
+    name, base, level_name, folder = job
+    level = next(level for level in levels_of(base) if level.name == level_name)
+    pipeline = dict(table())[name](level)
+    target = target_of(base, level, strict=pipeline.strict)
+    function = f"{name}_{level.name}"
+    outputs = {hl.OutputFileType.object: str(folder / f"{function}.o")}
+    pipeline.func.compile_to(outputs, pipeline.arguments, function, target)
+
+
+def levels_of(base: str) -> tuple[Level, ...]:
+    """The levels of a target such as "x86-64-linux"."""
+    return next(levels for start, levels in LEVELS.items() if base.startswith(start))
+
+
+def target_of(base: str, level: Level, *, strict: bool = False) -> hl.Target:
+    """Halide's target: without its runtime, which is linked in once."""
+    features = ["no_runtime", *level.features, *(["strict_float"] if strict else [])]
+    return hl.Target("-".join([base, *features]))
+
+
+def features_of(level: Level) -> list[int]:
+    """The instruction sets of a level, as the bits that Halide's runtime asks the processor for."""
+    bits = 0
+    for name, feature in hl.TargetFeature.__members__.items():
+        if name.lower() in level.features:
+            bits |= 1 << int(feature.value)
+    return [bits & (2**64 - 1), bits >> 64]
+
+
+def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
+    """Link with the system's C compiler, or with zig's, which can for every target."""
+    compiler = [os.environ.get("CC", "cc")]
+    if zig:
+        compiler = [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGETS[base]]
+    options = ["-shared"]
+    if "linux" in base:
+        options += ["-Wl,--gc-sections", "-s", "-lpthread", "-ldl", "-lm"]
+    if "windows" in base:  # where objects with floats ask for a symbol of Microsoft's runtime
+        symbol = library.with_name("fltused.c")
+        symbol.write_text("int _fltused = 0;\n")
+        objects = [*objects, symbol]
+        options += ["-Wl,--export-all-symbols", "-s"]
+    listing = library.with_suffix(".objects")  # too many for a command line
+    listing.write_text("\n".join(path.as_posix() for path in objects))
+    subprocess.run([*compiler, f"@{listing}", *options, "-o", str(library)], check=True)
+    listing.unlink()
+
+
+def host() -> str:
+    """This machine, in Halide's words."""
+    system = {"Linux": "linux", "Darwin": "osx", "Windows": "windows"}[platform.system()]
+    arm = platform.machine().lower() in ("aarch64", "arm64")
+    return f"{'arm-64' if arm else 'x86-64'}-{system}"
+
+
+def fingerprint() -> str:
+    """Of these files and of Halide: what a library is made from."""
+    digest = hashlib.sha256(version("halide").encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def build(folder: Path, base: str, *, zig: bool = False) -> Path:
+    """Compile and link everything; the library and its list appear in `folder`, or nothing does."""
+    library = folder / f"pipelines{SUFFIXES[base.rsplit('-', 1)[1]]}"
+    listing = folder / "pipelines.json"
+    if library.exists() and listing.exists():
+        made = json.loads(listing.read_text(encoding="utf-8"))
+        if (made["made_from"], made["target"]) == (fingerprint(), base):
+            return library
+    folder.mkdir(parents=True, exist_ok=True)
+    levels, names = levels_of(base), [name for name, _ in table()]
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        objects = Path(scratch)
+        jobs = [(name, base, level.name, objects) for name in names for level in levels]
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            list(pool.map(compile_one, jobs))
+        hl.compile_standalone_runtime(str(objects / "runtime.o"), hl.Target(base))
+        link(sorted(objects.glob("*.o")), objects / library.name, base, zig=zig)
+        listed = {
+            "target": base,
+            "halide": version("halide"),
+            "made_from": fingerprint(),
+            "levels": {level.name: features_of(level) for level in levels},
+            "pipelines": names,
+        }
+        (objects / listing.name).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+        (objects / library.name).replace(library)
+        (objects / listing.name).replace(listing)
+    return library
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("folder", type=Path, help="where to put the library")
+    parser.add_argument("--target", choices=ZIG_TARGETS, default=host())
+    parser.add_argument("--zig", action="store_true", help="link with ziglang's compiler")
+    options = parser.parse_args()
+    print(build(options.folder.resolve(), options.target, zig=options.zig))

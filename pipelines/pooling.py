@@ -1,0 +1,257 @@
+"""Pooling: what lies under a window is merged down its rows, then across its columns.
+
+    down[f, y, n] = merge over ky of  cells[f, y * sy + ky * dy, n]
+    out[c, x, y, n] = merge over kx of  down[(x * sx + kx * dx) * C + c, y, n]
+
+Merging is taking the larger, the smaller, or the sum. Halide counts axes from the innermost: c is
+one of C channels, x and y a place, n an image, f a position in a row. sx and sy are strides, dx and
+dy dilations. Cells of padding hold what changes nothing.
+
+`windows` merges tap by tap. `doubling` merges windows of 1 into windows of 2, of 4, of 8, so that
+the work grows with the logarithm of the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from cells import INT, Cells
+from levels import Level, Pipeline
+
+import halide as hl
+
+Types = tuple[hl.Type, hl.Type, hl.Type]  # of the images, the merged numbers and the results
+c, x, y, n, f = (hl.Var(name) for name in "cxynf")
+AXES = (c, x, y, n)
+Tail = hl.TailStrategy
+
+
+def larger(a: hl.Expr, b: hl.Expr) -> hl.Expr:
+    """The larger number; NaN wins, which the processor's own maximum would drop."""
+    return hl.select((a > b) | hl.is_nan(a), a, b) if a.type().is_float() else hl.max(a, b)
+
+
+def smaller(a: hl.Expr, b: hl.Expr) -> hl.Expr:
+    """The smaller number; NaN wins."""
+    return hl.select((a < b) | hl.is_nan(a), a, b) if a.type().is_float() else hl.min(a, b)
+
+
+def add(a: hl.Expr, b: hl.Expr) -> hl.Expr:
+    """The sum."""
+    return a + b
+
+
+# How two numbers become one, and the number that changes nothing.
+MERGES: dict[str, tuple[Callable[[hl.Expr, hl.Expr], hl.Expr], Callable[[hl.Type], hl.Expr]]] = {
+    "max": (larger, hl.Type.min),
+    "min": (smaller, hl.Type.max),
+    "sum": (add, lambda numbers: hl.cast(numbers, 0)),
+    "avg": (add, lambda numbers: hl.cast(numbers, 0)),
+}
+
+
+class Pooling:
+    """What every pooling is called with, and the definition.
+
+    The sizes given here are fixed when a pipeline is compiled; the others come with the call.
+
+    Parameters
+    ----------
+    types
+        Of the images, the merged numbers and the results.
+    mode
+        "max", "min", "sum" or "avg".
+    channels, side : int, optional
+        C; and of a square window kh, kw, sx and sy, all the same, without dilation.
+    """
+
+    def __init__(
+        self, types: Types, mode: str, channels: int | None = None, side: int | None = None
+    ) -> None:
+        pixels, self.numbers, self.results = types
+        self.mode = mode
+        self.merge, nothing = MERGES[mode]
+        self.nothing = nothing(self.numbers)
+        self.cells = Cells(pixels, self.numbers, self.nothing)
+        # How many cells of a window count, in each row and each column of the output.
+        self.rows_counted = hl.ImageParam(self.results, 1, "rows_counted")
+        self.columns_counted = hl.ImageParam(self.results, 1, "columns_counted")
+        names = ("C", "kw", "kh", "sx", "sy", "dx", "dy", "strip", "chunk")
+        scalars = {name: hl.Param(INT, name) for name in names}
+        self.arguments = [
+            *self.cells.arguments, self.rows_counted, self.columns_counted, *scalars.values()
+        ]  # fmt: skip
+        self.strip, self.chunk = scalars["strip"], scalars["chunk"]
+        self.channels = channels or scalars["C"]
+        fixed = {"kw": side, "kh": side, "sx": side, "sy": side} if side else {}
+        fixed |= {"dx": 1, "dy": 1} if side else {}
+        sizes = scalars | fixed
+        self.kw, self.kh, self.dx, self.dy = (sizes[name] for name in ("kw", "kh", "dx", "dy"))
+        self.sx, self.sy = sizes["sx"], sizes["sy"]
+        self.out = hl.Func("out")
+
+    def give(self, merged: hl.Expr) -> None:
+        """Define the output: what was merged, or its mean."""
+        if self.mode == "avg":
+            counted = self.rows_counted[y] * self.columns_counted[x]
+            merged = hl.cast(self.results, merged) / counted
+        self.out[AXES] = hl.cast(self.results, merged)
+        for axis in range(4):
+            self.out.output_buffer().dim(axis).set_min(0)
+
+    def by_strips(self, order: list[hl.Var]) -> hl.Var:
+        """Cut the output into strips of rows and chunks of images; a task is a strip of a chunk."""
+        images, task = hl.Var("images"), hl.Var("task")
+        self.out.split(n, images, n, self.chunk, Tail.GuardWithIf)
+        self.out.reorder(*order, n, hl.Var("strips"), images)
+        self.out.fuse(hl.Var("strips"), images, task).parallel(task)
+        return task
+
+
+def windows(
+    level: Level, types: Types, mode: str, *, channels: int | None = None, side: int | None = None
+) -> Pipeline:
+    """Tap by tap: vectors along the row on the way down, then along the channels.
+
+    With one channel, or few and known, rows are dealt out into sx * C planes before the way across,
+    so that vectors can lie along x: ``planes[q, p] = down[q * sx * C + p]``.
+    """
+    pool = Pooling(types, mode, channels, side)
+    lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
+    rows = hl.RDom([(pool.cells.left, pool.cells.right - pool.cells.left), (0, pool.kh)], "rows")
+    down = hl.Func("down")
+    down[f, y, n] = pool.nothing
+    number = cells.number(rows.x - cells.left + cells.first, y * pool.sy + rows.y * pool.dy, n)
+    down[rows.x, y, n] = merge(number, hl.Expr(down[rows.x, y, n]))
+
+    apart = hl.RDom([(0, cells.after.dim(0).extent()), (0, pool.kh)], "apart")
+    number = cells.anywhere(cells.after[apart.x], y * pool.sy + apart.y * pool.dy, n)
+    place = cells.right + apart.x
+    down[place, y, n] = merge(number, hl.Expr(down[place, y, n]))
+
+    across = hl.Func("across")
+    period = pool.sx * pool.channels
+    spread, q, p = hl.Func("spread"), hl.Var("q"), hl.Var("p")
+    spread[q, p, y, n] = down[q * period + p, y, n]
+
+    def pixel(kx: int | hl.Expr) -> hl.Expr:
+        step = kx * pool.dx
+        if channels:
+            return hl.Expr(spread[x + step // pool.sx, step % pool.sx * channels + c, y, n])
+        return hl.Expr(down[(x * pool.sx + step) * pool.channels + c, y, n])
+
+    if side:
+        merged = pixel(0)
+        for kx in range(1, side):
+            merged = merge(pixel(kx), merged)
+        across[AXES] = merged
+    else:
+        across[AXES] = pool.nothing
+        columns = hl.RDom([(0, pool.kw)], "columns")
+        across[AXES] = merge(pixel(columns.x), hl.Expr(across[AXES]))
+    pool.give(hl.Expr(across[AXES]))
+
+    strips, o, i = (hl.Var(name) for name in ("strips", "o", "i"))
+    out.split(y, strips, y, pool.strip, Tail.ShiftInwards)
+    if channels:
+        out.bound(c, 0, channels).unroll(c)
+        out.output_buffer().dim(0).set_stride(hl.Expr())
+        out.output_buffer().dim(1).set_stride(channels)
+        out.split(x, o, i, lanes, Tail.PredicateStores).vectorize(i)
+        task = pool.by_strips([i, c, o, y])
+        across.compute_at(out, o).vectorize(x)
+        spread.compute_at(out, n)
+        if side:
+            across.unroll(c)
+            spread.bound(p, 0, period).reorder(p, q, y).unroll(p)
+        else:
+            across.update().reorder(x, c, columns.x).vectorize(x)
+            spread.specialize(pool.sx == 1).vectorize(q, lanes)
+        spread.vectorize(q, lanes)
+    else:
+        out.split(c, o, i, lanes, Tail.PredicateStores).vectorize(i)
+        task = pool.by_strips([i, o, x, y])
+        across.compute_at(out, o).vectorize(c)
+        if not side:
+            across.update().reorder(c, columns.x).vectorize(c)
+    down.compute_at(out, n).hoist_storage(out, task).vectorize(f, lanes)
+    down.update().reorder(rows.x, rows.y).vectorize(rows.x, lanes, Tail.Predicate)
+    down.update(1).unscheduled()
+    if side:
+        down.update().unroll(rows.y)
+    return Pipeline(out, pool.arguments, strict=True)
+
+
+def doubling(level: Level, types: Types, mode: str) -> Pipeline:
+    """By doubling: merge windows of 1 into windows of 2, of 4, of 8 …, wherever they start.
+
+    Along an axis ``double[i]`` is at first the number at i. Each step makes it
+    ``merge(double[i], double[i + shift])``, with shifts 1, 2, 4, … taps: in place, as what is read
+    lies ahead. The larger and smaller of overlapping windows are those of the whole, so one
+    more step with a shift of the window less its largest power of two is the last. Sums must not
+    count twice: there ``whole[i]`` collects ``double[i + offset]`` in the steps that the bits of
+    the window name, each beginning where the one before ended.
+    """
+    pool = Pooling(types, mode)
+    lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
+    sums = mode in ("sum", "avg")
+    step = hl.Var("step")
+
+    def doubled(name: str, first: hl.Func, size: hl.Expr, along: int) -> tuple[hl.Func, hl.RDom]:
+        """The windows of one axis; and its pixels, and the steps, to loop over."""
+        steps = hl.ImageParam(INT, 2, f"{name}_steps")  # of each step: shift, offset, whether taken
+        reach = hl.Param(INT, f"{name}_reach")
+        pool.arguments += [steps, reach]
+        i = hl.RDom([(0, size), (0, steps.dim(1).extent())], name)
+        place = [f, y, n]
+
+        def at(func: hl.Func, shift: int | hl.Expr) -> hl.FuncRef:
+            return func[tuple(i.x + shift if axis == along else place[axis] for axis in range(3))]
+
+        shift, offset = (hl.clamp(steps[k, i.y], 0, reach) for k in (0, 1))
+        func = hl.Func(name)
+        start = hl.Expr(first[f, y, n])
+        if not sums:
+            func[f, y, n] = start
+            at_i = at(func, 0)
+            func[tuple(i.x if axis == along else place[axis] for axis in range(3))] = merge(
+                hl.Expr(at(func, shift)), hl.Expr(at_i)
+            )
+        else:
+            func[f, y, n] = (pool.nothing, start)
+            taken = hl.select(steps[2, i.y] != 0, at(func, offset)[1], pool.nothing)
+            func[tuple(i.x if axis == along else place[axis] for axis in range(3))] = (
+                merge(taken, at(func, 0)[0]),
+                merge(at(func, shift)[1], at(func, 0)[1]),
+            )
+        return func, i
+
+    def whole(func: hl.Func, *place: hl.Expr) -> hl.Expr:
+        return hl.Expr(func[place][0]) if sums else hl.Expr(func[place])
+
+    height, width = hl.Param(INT, "height"), hl.Param(INT, "width")  # of the cells
+    pool.arguments += [height, width]
+    pixel, down = hl.Func("pixel"), hl.Func("down")
+    pixel[f, y, n] = cells.number(f, y, n)
+    tall, rows = doubled("tall", pixel, height, along=1)
+    inner = cells.inner
+    down[f, y, n] = pool.nothing
+    down[inner.x, y, n] = whole(tall, inner.x - cells.left + cells.first, y * pool.sy, n)
+    wide, columns = doubled("wide", down, width, along=0)
+    pool.give(whole(wide, x * pool.sx * pool.channels + c, y, n))
+
+    xo, xi, yn, o, i = (hl.Var(name) for name in ("xo", "xi", "yn", "o", "i"))
+    out.output_buffer().dim(0).set_stride(hl.Expr())
+    out.output_buffer().dim(1).set_stride(hl.Expr())
+    out.reorder(x, c, y, n).fuse(y, n, yn).parallel(yn)
+    whole_rows = (pool.sx == 1) & (pool.channels == 1) & (out.output_buffer().dim(1).stride() == 1)
+    out.specialize(whole_rows).vectorize(x, lanes, Tail.GuardWithIf)
+    wide.compute_at(out, yn).vectorize(f, lanes)
+    wide.update().allow_race_conditions().vectorize(columns.x, lanes)
+
+    fo, fi = hl.RVar("fo"), hl.RVar("fi")
+    down.compute_root().vectorize(f, lanes).parallel(n)
+    down.update().split(inner.x, fo, fi, lanes, Tail.Predicate).vectorize(fi)
+    down.update().reorder(fi, y, fo, n).parallel(n).parallel(fo)
+    tall.compute_at(down, fo).vectorize(f, lanes, Tail.Predicate)
+    tall.update().reorder(f, rows.x, rows.y).vectorize(f, lanes, Tail.Predicate)
+    return Pipeline(out, pool.arguments, strict=True)

@@ -1,0 +1,159 @@
+"""How a call is cut into blocks for the compiled pipelines, and where a block finds its numbers.
+
+A block is a range of images, of rows and of columns of the output, computed by one call of a
+pipeline. Blocks are small enough for 32-bit indices, for little memory, and for Ctrl-C between
+them; every output is computed alike, however its call is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convlens.call import Call
+from convlens.geometry import Axis, source
+
+Pixels = npt.NDArray[np.int64]
+
+WORK = 2**30  # multiply-adds in a block: tens of milliseconds
+STRIP = 2**17  # numbers in a strip of cells: what fits into a core's own cache
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Ranges of images, and of rows and columns of the output."""
+
+    images: range
+    rows: range
+    columns: range
+
+
+def blocks(call: Call, *, numbers: int, strips: bool) -> Iterator[Block]:
+    """Cut a call into blocks.
+
+    Parameters
+    ----------
+    call : Call
+    numbers : int
+        The most numbers that a block should read, or write.
+    strips : bool
+        Whether a block's cells are in memory a strip at a time, or all at once.
+    """
+    m, oh, ow, nc = call.full_output_shape
+    rows, columns = call.rows, call.columns
+    taps = rows.window * columns.window * max(1, call.channels // max(1, call.groups))
+
+    def fits(images: int, height: int, width: int) -> bool:
+        across = _cells(columns, width) * call.channels
+        cells = _cells(rows, 1) if strips else images * _cells(rows, height)
+        outputs = images * height * width * nc
+        return (
+            outputs * taps <= WORK
+            and max(outputs, images * _cells(rows, height) * across) <= numbers
+            and cells * across <= 4 * STRIP
+            and height <= STRIP
+        )
+
+    width = _most(ow, lambda width: fits(1, 1, width))
+    height = _most(oh, lambda height: fits(1, height, width)) if width == ow else 1
+    count = _most(m, lambda count: fits(count, height, width)) if height == oh else 1
+    for n in range(0, m, count):
+        for y in range(0, oh, height):
+            for x in range(0, ow, width):
+                yield Block(
+                    range(n, min(n + count, m)),
+                    range(y, min(y + height, oh)),
+                    range(x, min(x + width, ow)),
+                )
+
+
+def _most(upper: int, fits: Callable[[int], bool]) -> int:
+    """The largest of 1 … upper that fits, or nearly; 1 where none does."""
+    while upper > 1 and not fits(upper):
+        upper = (upper + 1) // 2
+    return upper
+
+
+def _cells(axis: Axis, outputs: int) -> int:
+    """How many cells so many outputs need."""
+    span = (outputs - 1) * axis.stride + axis.reach
+    return min(span, axis.window * outputs) if _sparse(axis, outputs) else span
+
+
+def _sparse(axis: Axis, outputs: int) -> bool:
+    """Whether most cells between the first and the last of these outputs' are of no use."""
+    return (outputs - 1) * axis.stride + axis.reach > 8 * axis.window * outputs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """The cells along one axis that a range of outputs needs, and the pixels behind them.
+
+    Tap t of the o-th of these outputs lies on cell ``o * stride + t * dilation``. These are the
+    axis's own stride and dilation; where most cells would be of no use, those in use are put side
+    by side, tap after tap. For each cell there is the pixel it takes its value from, or -1 where
+    it holds a zero.
+
+    Attributes
+    ----------
+    before, inner, after : array, range, array
+        The pixels of the first cells, of those on neighbouring pixels, and of the rest.
+    stride, dilation : int
+    used : range
+        From the first of all these pixels to the last.
+    """
+
+    before: Pixels
+    inner: range
+    after: Pixels
+    stride: int
+    dilation: int
+    used: range
+
+    def __len__(self) -> int:
+        """The number of cells."""
+        return len(self.before) + len(self.inner) + len(self.after)
+
+    @property
+    def pixels(self) -> Pixels:
+        """The pixel behind every cell."""
+        return np.concatenate([self.before, np.asarray(self.inner, np.int64), self.after])
+
+
+@lru_cache(maxsize=64)
+def grid(axis: Axis, outputs: range, pad_mode: str) -> Grid:
+    """The grid of these outputs."""
+    first, count = outputs.start * axis.stride - axis.before, len(outputs)
+    if _sparse(axis, count):
+        taps = [first + tap * axis.dilation for tap in range(axis.window)]
+        cells = [tap + output * axis.stride for tap in taps for output in range(count)]
+        before, inner, after = _pixels([], axis, pad_mode), range(0), _pixels(cells, axis, pad_mode)
+        stride, dilation = 1, count
+    else:
+        stop = first + (count - 1) * axis.stride + axis.reach
+        start = min(max(first, 0), stop)
+        inner = range(start, max(start, min(axis.size, stop)))
+        before = _pixels(range(first, inner.start), axis, pad_mode)
+        after = _pixels(range(inner.stop, stop), axis, pad_mode)
+        stride = axis.stride if count > 1 else 1  # else of no use, and maybe huge
+        dilation = axis.dilation if axis.window > 1 else 1
+    borders = np.concatenate([before, after])
+    seen = [*borders[borders >= 0].tolist(), *inner[:1], *inner[-1:]]
+    used = range(min(seen, default=0), max(seen, default=0) + 1)
+    return Grid(before, inner, after, stride, dilation, used)
+
+
+def _pixels(cells: Iterable[int], axis: Axis, pad_mode: str) -> Pixels:
+    sources = (source(cell, axis.size, pad_mode) for cell in cells)
+    return np.array([-1 if pixel is None else pixel for pixel in sources], np.int64)
+
+
+def numbers_of(pixels: Pixels, channels: int) -> npt.NDArray[Any]:
+    """The places in a row of an image of these pixels' numbers, all channels of each; -1 stays."""
+    places = pixels[:, np.newaxis] * channels + np.arange(channels)
+    return np.where(pixels[:, np.newaxis] < 0, -1, places).ravel()
