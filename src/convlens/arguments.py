@@ -7,7 +7,6 @@ computed before every argument has passed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from operator import index
 from typing import Any
 
@@ -38,13 +37,20 @@ POOL_LAYOUTS = {  # by the rank of the images
 }
 
 
-@contextmanager
-def refusing(operation: str) -> Iterator[None]:
+class refusing:  # noqa: N801  # a context manager, used like a function, many times a call
     """Begin the messages of what is refused inside with the name of the operation."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{operation}: {error}") from None
+
+    __slots__ = ("operation",)
+
+    def __init__(self, operation: str) -> None:
+        self.operation = operation
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (TypeError, ValueError)):
+            raise type(error)(f"{self.operation}: {error}") from None
 
 
 # ------------------------------------------------------------------------- whole calls

@@ -108,6 +108,8 @@ class Call:
     def full_kernels(self, kernels: Array) -> Array:
         """A view of the kernels as (kh, kw, c // groups, nc)."""
         full = _with_axes(kernels, self.layout.kernels, "yxcn")
+        if full.shape[3] == self.output_channels:
+            return full
         return np.broadcast_to(full, (*full.shape[:3], self.output_channels))
 
     def full_output(self, output: Array) -> Array:
@@ -117,6 +119,8 @@ class Call:
 
 def _with_axes(values: Array, axes: str, full: str) -> Array:
     """A view with an axis of length 1 wherever one of the full form is missing."""
+    if axes == full:
+        return values
     return values[tuple(slice(None) if axis in axes else np.newaxis for axis in full)]
 
 

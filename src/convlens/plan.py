@@ -191,7 +191,7 @@ class Plan:
 
 def choose(call: Call, method: str) -> Plan:
     """The plan for a call."""
-    if method != "numpy" and compiled_engine.handles(call):
+    if method != "numpy" and compiled_engine.missing(call) is None:
         return Plan(call, "compiled", "x")
     return Plan(call, "numpy", "y")
 
@@ -201,12 +201,10 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
     with arguments.refusing(plan.operation):
         result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
     engine = ENGINES[plan.method]
-    # NaN, inf and overflow are answers, and reach the result; NumPy need not warn of them.
-    with np.errstate(invalid="ignore", over="ignore"):
-        if kernels is None:
-            engine.pool(plan.call, images, result)
-        else:
-            engine.convolve(plan.call, images, kernels, result)
+    if kernels is None:
+        engine.pool(plan.call, images, result)
+    else:
+        engine.convolve(plan.call, images, kernels, result)
     return result
 
 

@@ -20,7 +20,6 @@ from convlens.geometry import Axis, source
 
 Pixels = npt.NDArray[np.int64]
 
-WORK = 2**30  # multiply-adds in a block: tens of milliseconds
 STRIP = 2**17  # numbers in a strip of cells: what fits into a core's own cache
 
 
@@ -32,44 +31,61 @@ class Block:
     rows: range
     columns: range
 
+    def grids(self, call: Call) -> tuple[Grid, Grid]:
+        """Its cells down and across."""
+        return (
+            grid(call.rows, self.rows, call.pad_mode),
+            grid(call.columns, self.columns, call.pad_mode),
+        )
 
-def blocks(call: Call, *, numbers: int, strips: bool) -> Iterator[Block]:
-    """Cut a call into blocks.
+
+class Blocks:
+    """The blocks of a call, in order.
 
     Parameters
     ----------
     call : Call
     numbers : int
         The most numbers that a block should read, or write.
+    work : int
+        The most multiply-adds in a block.
     strips : bool
         Whether a block's cells are in memory a strip at a time, or all at once.
     """
-    m, oh, ow, nc = call.full_output_shape
-    rows, columns = call.rows, call.columns
-    taps = rows.window * columns.window * max(1, call.channels // max(1, call.groups))
 
-    def fits(images: int, height: int, width: int) -> bool:
-        across = _cells(columns, width) * call.channels
-        cells = _cells(rows, 1) if strips else images * _cells(rows, height)
-        outputs = images * height * width * nc
-        return (
-            outputs * taps <= WORK
-            and max(outputs, images * _cells(rows, height) * across) <= numbers
-            and cells * across <= 4 * STRIP
-            and height <= STRIP
-        )
+    def __init__(self, call: Call, *, numbers: int, work: int, strips: bool) -> None:
+        m, oh, ow, nc = self._shape = call.full_output_shape
+        rows, columns = call.rows, call.columns
+        taps = rows.window * columns.window * max(1, call.channels // max(1, call.groups))
 
-    width = _most(ow, lambda width: fits(1, 1, width))
-    height = _most(oh, lambda height: fits(1, height, width)) if width == ow else 1
-    count = _most(m, lambda count: fits(count, height, width)) if height == oh else 1
-    for n in range(0, m, count):
-        for y in range(0, oh, height):
-            for x in range(0, ow, width):
-                yield Block(
-                    range(n, min(n + count, m)),
-                    range(y, min(y + height, oh)),
-                    range(x, min(x + width, ow)),
-                )
+        def fits(images: int, height: int, width: int) -> bool:
+            across = _cells(columns, width) * call.channels
+            cells = _cells(rows, 1) if strips else images * _cells(rows, height)
+            outputs = images * height * width * nc
+            return (
+                outputs * taps <= work
+                and max(outputs, images * _cells(rows, height) * across) <= numbers
+                and cells * across <= 4 * STRIP
+                and height <= STRIP
+            )
+
+        self._width = _most(ow, lambda width: fits(1, 1, width))
+        whole = self._width == ow
+        self._height = _most(oh, lambda height: fits(1, height, ow)) if whole else 1
+        whole = whole and self._height == oh
+        self._count = _most(m, lambda count: fits(count, oh, ow)) if whole else 1
+        self.only_one = whole and self._count == m
+
+    def __iter__(self) -> Iterator[Block]:
+        m, oh, ow, _ = self._shape
+        for n in range(0, m, self._count):
+            for y in range(0, oh, self._height):
+                for x in range(0, ow, self._width):
+                    yield Block(
+                        range(n, min(n + self._count, m)),
+                        range(y, min(y + self._height, oh)),
+                        range(x, min(x + self._width, ow)),
+                    )
 
 
 def _most(upper: int, fits: Callable[[int], bool]) -> int:
@@ -123,6 +139,16 @@ class Grid:
     def pixels(self) -> Pixels:
         """The pixel behind every cell."""
         return np.concatenate([self.before, np.asarray(self.inner, np.int64), self.after])
+
+    def among(self, pixels: Pixels) -> Grid:
+        """The same cells, where these pixels alone are there, side by side."""
+        before, after = (
+            np.where(part < 0, -1, np.searchsorted(pixels, part))
+            for part in (self.before, self.after)
+        )
+        start = int(np.searchsorted(pixels, self.inner.start))
+        inner = range(start, start + len(self.inner))
+        return Grid(before, inner, after, self.stride, self.dilation, range(len(pixels)))
 
 
 @lru_cache(maxsize=64)

@@ -8,16 +8,16 @@ pipeline can read and write them there; else each block goes through a small cop
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from math import log2
-from typing import Any
+from math import log2, prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from convlens.call import Array, Call, kernel_parts
-from convlens.engines.blocks import STRIP, Block, Grid, blocks, grid, numbers_of
-from convlens.engines.library import Library, buffer, load
+from convlens.engines.blocks import STRIP, Block, Blocks, Grid, numbers_of
+from convlens.engines.library import Buffer, Library, Run, buffer, frame, load
 from convlens.geometry import Axis
 
 DType = np.dtype[Any]
@@ -28,6 +28,7 @@ DIRECT = 2**26  # numbers that a block may read or write where they are
 KERNELS = 2**20  # kernels' numbers in a block
 COPIED = 2**18  # and through a copy: a megabyte or two
 SPARE = 64  # entries after the last, which pipelines may read, and make no use of
+STEADY, SLOW = 2**30, 2**27  # multiply-adds in a block: with Ctrl-C between blocks
 LARGEST = 2**31 - 1  # of a pipeline's indices
 
 
@@ -43,22 +44,31 @@ class Method:
         What it reads, computes in and writes.
     folded : bool
         Whether an image of c channels is taken for one of a single channel, c times as wide.
-    factors : tuple of arrays, optional
-        A kernel's column and row.
     """
 
     pipeline: str
     pixels: DType
     numbers: DType
     results: DType
-    folded: bool = False
-    factors: tuple[Array, Array] | None = None
+    folded: bool
 
 
-def handles(call: Call) -> bool:
-    """Whether there are pipelines for a call's types."""
-    types = call.images.dtype, call.sum_dtype, call.output_dtype
-    return all(t.kind in "biuf" and t.itemsize <= 8 for t in types)
+def missing(call: Call | None = None) -> str | None:
+    """Why there is no compiled way for a call, or for any; None where there is one."""
+    library = load()
+    if isinstance(library, str):
+        return library
+    types = () if call is None else (call.images.dtype, call.sum_dtype, call.output_dtype)
+    for dtype in types:
+        if dtype.kind not in "biuf" or dtype.itemsize > 8:
+            return f"it does not take {dtype}"
+    return None
+
+
+def _library() -> Library:
+    library = load()
+    assert isinstance(library, Library)  # plans see to that
+    return library
 
 
 # ---------------------------------------------------------------------------- convolution
@@ -66,89 +76,66 @@ def handles(call: Call) -> bool:
 
 def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
     """Write the convolution of images and kernels into `out`."""
-    images, out = call.full_images(images), call.full_output(out)  # (m, h, w, c), (m, oh, ow, nc)
+    images, out = _bytes(call.full_images(images)), call.full_output(out)
+    kernels = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
     if images.size == 0:  # no pixels, so every sum is empty
         out[...] = 0
         return
-    images = _bytes(images)
-    kernels = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
-    kh, kw, depth, nc = kernels.shape
-    groups = call.groups
-    if "c" not in call.layout.kernels:  # the same kernel on each channel
-        groups = nc
-    library = load()
-    method = convolution(call, kernels)
-    if method.folded:
-        groups, kernels = 1, kernels[..., :1]
-    unit = nc if method.folded else 1  # output channels that lie along x
-    kernels = kernels.reshape(kh, kw, depth, groups, -1)
-    step = max(8, KERNELS // (kernels.size // kernels.shape[4]))
-    for block, cells, results in pieces(call, method, images, out):
-        down, across = _grids(call, block)
-        n, oh, ow, _ = results.shape
-        places = results.reshape(n, oh, ow * unit, groups, -1)
-        for o in range(0, kernels.shape[4], step):
-            part = slice(o, o + step)
-            if method.factors is None:
-                taps, *rest = [np.ascontiguousarray(kernels[..., part], method.numbers)]
-            else:
-                taps, *rest = method.factors
-            library.run(
-                method.pipeline,
-                *cells,
-                buffer(taps),
-                call.channels // unit,
-                across.stride,
-                down.stride,
-                across.dilation * unit,
-                down.dilation,
-                *_tasks(call, block, library.threads),
-                *(buffer(each) for each in rest),
-                buffer(places[..., part]),
-            )
-
-
-def convolution(call: Call, kernels: Array) -> Method:
-    """The way to carry a convolution out."""
     numbers = _sums_in(call, kernels)
+    factors = rank_1(call, numbers, kernels)
+    work = _work(call, numbers, factors is not None, _Seen.of(images), _Seen.of(out))
+    kernels = kernels[..., :1] if work.method.folded else kernels
+    kernels = kernels.reshape(*kernels.shape[:3], work.groups, -1)  # (kh, kw, cg, groups, og)
+    for pixels, results, runs in work.pieces(images, out):
+        for part, run in runs:
+            if factors is None:
+                run(pixels, np.ascontiguousarray(kernels[..., part], numbers), results[..., part])
+            else:
+                run(pixels, *factors, results)
+
+
+def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
+    """The way to carry a convolution out, with sums in numbers of this type."""
     rows, columns = call.rows, call.columns
-    alone = "c" not in call.layout.kernels  # one kernel, on each channel
-    folded = alone and columns.stride == 1
-    channels = 1 if folded else call.channels
-    count = 1 if folded else call.output_channels // (call.channels if alone else call.groups)
-    if numbers.kind == "f" and folded and min(rows.window, columns.window) >= 3 and rows.window * columns.window >= 25:
-        factors = rank_1(kernels[:, :, 0, 0].astype(numbers), call)
-        if factors is not None:
-            return _typed(call, numbers, ["separable"], folded=True, factors=factors)
+    folded = _alone(call) and columns.stride == 1
+    if two_passes:
+        return _typed(call, numbers, ["separable"], folded)
+    groups = call.channels if _alone(call) else call.groups
+    depth, count = call.channels // groups, call.output_channels // groups
     names = []
-    if numbers.kind == "f":
-        if not folded and call.channels == call.output_channels >= 4 and kernels.shape[2] == 1 and count == 1:
-            names.append("depthwise")
-        elif count >= 8:
-            wide = 8 if numbers == F64 else 16
-            names.append("dense_vectors1_pixels28" if count <= wide else "dense_vectors2_pixels14")
+    if folded:
+        groups, depth, count = 1, 1, 1
+    elif depth == count == 1 and groups >= 4:
+        names.append("depthwise")
+    elif count >= 8:
+        lanes = 64 // numbers.itemsize
+        names.append("dense_vectors1_pixels28" if count <= lanes else "dense_vectors2_pixels14")
+    if groups == 1:
+        sizes = f"planes_channels{depth}_stride{columns.stride}"
         square = rows.window == columns.window and (columns.stride == 1 or columns.dilation == 1)
-        for c, taps, nc in ((channels, rows.window, count), (channels, None, count)):
-            if call.groups == 1 or folded:
-                size = f"_taps{taps}" if taps and square else ""
-                names.append(f"planes_channels{c}_stride{columns.stride}{size}_kernels{nc}")
-    return _typed(call, numbers, [*names, "planes"], folded=folded)
+        names += [f"{sizes}_taps{rows.window}_kernels{count}"] * square
+        names += [f"{sizes}_kernels{count}"]
+    return _typed(call, numbers, [*names, "planes"], folded)
 
 
-def _typed(call: Call, numbers: DType, names: list[str], **more: Any) -> Method:
+def _alone(call: Call) -> bool:
+    """Whether there is one kernel for each channel alone."""
+    return call.kernels is not None and "c" not in call.layout.kernels
+
+
+def _typed(call: Call, numbers: DType, names: list[str], folded: bool) -> Method:
     """The first of these that there is, for types as near to the call's as there are."""
-    pipelines = load().pipelines
+    pipelines = _library().pipelines
+    images = U8 if call.images.dtype.kind == "b" else call.images.dtype.newbyteorder("=")
     for name in names:
         method, _, sizes = name.partition("_")
-        for pixels in (U8 if call.images.dtype == np.bool_ else call.images.dtype, numbers):
+        for pixels in (images, numbers):
             for results in (call.output_dtype, numbers):
-                types = [NAMES.get(t.newbyteorder("=")) for t in (pixels, numbers, results)]
-                if None in types:
-                    continue
-                full = "_".join(filter(None, [method, *types, sizes]))
+                types = [NAMES.get(each, "none") for each in (pixels, numbers, results)]
+                full = "_".join([method, *types, *([sizes] if sizes else [])])
                 if full in pipelines:
-                    return Method(full, pixels.newbyteorder("="), numbers, results, **more)
-    raise LookupError(f"no pipeline for {call}")
+                    return Method(full, pixels, numbers, results, folded)
+    raise LookupError(f"no pipeline among {names} for {call}")
 
 
 def _sums_in(call: Call, kernels: Array) -> DType:
@@ -170,22 +157,30 @@ def _largest(dtype: DType) -> int:
     return max(int(limits.max), -int(limits.min))
 
 
-def rank_1(kernel: Array, call: Call) -> tuple[Array, Array] | None:
-    """The column and the row whose products a kernel's numbers are, if they are, up to rounding."""
-    if not np.isfinite(kernel).all() or not kernel.any():
+def rank_1(call: Call, numbers: DType, kernels: Array) -> tuple[Array, Array] | None:
+    """The column and the row whose products a kernel's numbers are, if they are, up to rounding.
+
+    Sought where two passes would be faster: (kh, 1, 1, 1, 1) and (kw,).
+    """
+    kh, kw = kernels.shape[:2]
+    worthwhile = min(kh, kw) >= 3 and kh * kw >= 2 * (kh + kw)
+    if not (worthwhile and _alone(call) and call.columns.stride == 1 and numbers.kind == "f"):
+        return None
+    kernel = kernels[:, :, 0, 0].astype(F64)  # (kh, kw)
+    largest = np.abs(kernel).max()
+    if not 0 < largest < np.inf:
         return None
     i, j = np.unravel_index(np.argmax(np.abs(kernel)), kernel.shape)
-    if call.sum_dtype.kind != "f":
-        row = kernel[i].astype(I64) // np.gcd.reduce(kernel[i].astype(I64))
-        row = row.astype(kernel.dtype)
-        column = kernel[:, j] / row[j]
-        column = column.reshape(-1, 1, 1, 1, 1)
-        return (column, row) if np.array_equal(np.multiply.outer(column.ravel(), row), kernel) else None
-    column, row = kernel[:, j].astype(F64), kernel[i].astype(F64) / float(kernel[i, j])
+    column, row = kernel[:, j], kernel[i] / kernel[i, j]
+    exact = call.sum_dtype.kind != "f"
+    if exact:  # integers, so the row's common divisor is what the column takes
+        divisor = np.gcd.reduce(kernel[i].astype(I64))
+        column, row = column * divisor / kernel[i, j], kernel[i] / divisor
     error = np.abs(np.multiply.outer(column, row) - kernel)
-    if (error > 2 * np.finfo(kernel.dtype).eps * np.abs(kernel)).any():
+    allowed = 0 if exact else 2 * np.finfo(kernels.dtype).eps if kernels.dtype.kind == "f" else 0
+    if (error > allowed * np.abs(kernel)).any() or exact and (column % 1).any():
         return None
-    return column.astype(kernel.dtype).reshape(-1, 1, 1, 1, 1), row.astype(kernel.dtype)
+    return column.astype(numbers).reshape(kh, 1, 1, 1, 1), row.astype(numbers)
 
 
 # -------------------------------------------------------------------------------- pooling
@@ -193,51 +188,14 @@ def rank_1(kernel: Array, call: Call) -> tuple[Array, Array] | None:
 
 def pool(call: Call, images: Array, out: Array) -> None:
     """Write the pooled images into `out`."""
-    images, out = call.full_images(images), call.full_output(out)  # (m, h, w, c), (m, oh, ow, c)
-    images, out = _bytes(images), _bytes(out)
+    images, out = _bytes(call.full_images(images)), _bytes(call.full_output(out))
     if images.size == 0:
         out[...] = 0
         return
-    library = load()
-    method = pooling(call)
-    doubling = method.pipeline.startswith("doubling")
-    unit = call.channels if method.folded else 1
-    for block, cells, results in pieces(call, method, images, out, strips=not doubling):
-        down, across = _grids(call, block)
-        n, oh, ow, c = results.shape
-        places = results.reshape(n, oh, ow * unit, c // unit)
-        dilation = across.dilation * unit
-        counted = [
-            buffer(_counted(call, axis, outputs, repeat, method.results))
-            for axis, outputs, repeat in (
-                (call.rows, block.rows, 1), (call.columns, block.columns, unit)
-            )
-        ]
-        rest: list[Any] = []
-        if doubling:
-            sums = call.mode in ("avg", "sum")
-            numbers = dilation * call.channels // unit
-            height, width = len(down), len(across) * call.channels
-            rest = [
-                height, width,
-                buffer(_steps(call.rows.window, down.dilation, sums)), down.dilation * call.rows.window,
-                buffer(_steps(call.columns.window, numbers, sums)), numbers * call.columns.window,
-            ]
-        library.run(
-            method.pipeline,
-            *cells,
-            *counted,
-            call.channels // unit,
-            call.columns.window,
-            call.rows.window,
-            across.stride,
-            down.stride,
-            dilation,
-            down.dilation,
-            *_tasks(call, block, library.threads),
-            *rest,
-            buffer(places),
-        )
+    work = _work(call, None, False, _Seen.of(images), _Seen.of(out))
+    for pixels, results, runs in work.pieces(images, out):
+        for _, run in runs:
+            run(pixels, results)
 
 
 def pooling(call: Call) -> Method:
@@ -271,8 +229,8 @@ def pooling(call: Call) -> Method:
     sparse = any(axis.reach > 16 * axis.window for axis in (rows, columns))
     if tap_by_tap > doubled and not sparse:
         names.insert(0, f"doubling_{names[-1]}")
-    pipelines = load().pipelines
-    return Method(next(n for n in names if n in pipelines), pixels, numbers, results, folded)
+    pipelines = _library().pipelines
+    return Method(next(name for name in names if name in pipelines), pixels, numbers, results, folded)
 
 
 @lru_cache(maxsize=256)
@@ -296,38 +254,171 @@ def _steps(window: int, unit: int, sums: bool) -> Array:
     )
 
 
-# --------------------------------------------------------------------------------- pieces
+# ----------------------------------------------------------------------------------- work
 
 
-def pieces(
-    call: Call, method: Method, images: Array, out: Array, *, strips: bool = True
-) -> Iterator[tuple[Block, tuple[Any, ...], Array]]:
-    """The blocks of a call, each with its cells, as pipelines take them, and its results' place."""
-    read_here, write_here = _usable(images, method.pixels), _usable(out, method.results)
-    numbers = DIRECT if read_here and write_here else COPIED
-    pooling = call.operation == "pool"
-    for block in blocks(call, numbers=numbers, strips=strips):
-        down, across = _grids(call, block)
-        m, y, x = (slice(r.start, r.stop) for r in (block.images, block.rows, block.columns))
-        rows, columns = _of(down.used), _of(across.used)
-        pixels = images[m, rows, columns]
-        if read_here and _indexable(pixels):
-            cells = _cells(down, across, call.channels, pooling)
+class _Seen(NamedTuple):
+    """What matters of an array beside its shape and type: how it lies in memory."""
+
+    strides: tuple[int, ...]
+    aligned: bool
+
+    @staticmethod
+    def of(array: Array) -> _Seen:
+        return _Seen(array.strides, array.flags.aligned)
+
+
+class Work:
+    """A call made ready for arrays that lie in memory in one way.
+
+    Attributes
+    ----------
+    method : Method
+    groups : int
+        Groups of channels, as the pipeline sees them.
+    read_here, write_here : bool
+        Whether images and output are used where they are.
+    """
+
+    def __init__(self, call: Call, method: Method, images: _Seen, out: _Seen, threads: int) -> None:
+        self.call, self.method, self.threads = call, method, threads
+        self.groups = 1 if method.folded else call.channels if _alone(call) else call.groups
+        self.unit = call.channels if method.folded else 1  # channels that lie along x
+        self.read_here = _usable(call.images.dtype, method.pixels, images, call.channels)
+        self.write_here = _usable(call.output_dtype, method.results, out, call.output_channels)
+        here = self.read_here and self.write_here
+        self.blocks = Blocks(
+            call,
+            numbers=DIRECT if here else COPIED,
+            work=STEADY if method.numbers.kind == "f" else SLOW,
+            strips=not method.pipeline.startswith("doubling"),
+        )
+        # Where to read and what to run, if there is one block, used where it is.
+        self._ready: tuple[tuple[slice, ...], list[tuple[slice, Run]]] | None = None
+
+    def pieces(
+        self, images: Array, out: Array
+    ) -> Iterator[tuple[Array, Array, list[tuple[slice, Run]]]]:
+        """For every block its pixels, the place of its results, and what to run on them."""
+        if self._ready is not None:
+            used, runs = self._ready
+            yield images[used], out.reshape(self._places(out.shape)), runs
+            return
+        for block in self.blocks:
+            down, across = block.grids(self.call)
+            m, y, x = (slice(r.start, r.stop) for r in (block.images, block.rows, block.columns))
+            used = m, _of(down.used), _of(across.used)
+            pixels, target = images[used], out[m, y, x]
+            in_place = self.read_here and _indexable(pixels)
+            if not in_place:
+                pixels, down, across = _copied(images[m], down, across, self.method.pixels)
+            results = target if self.write_here else np.empty(target.shape, self.method.results)
+            runs = list(self._runs(block, pixels, results, down, across))
+            if in_place and self.write_here and self.blocks.only_one:
+                self._ready = used, runs
+            yield pixels, results.reshape(self._places(results.shape)), runs
+            if not self.write_here:
+                # What does not fit is an answer too, as inf.
+                with np.errstate(invalid="ignore", over="ignore"):
+                    target[...] = results
+
+    def _places(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape in which pipelines see results: channels that lie along x belong to it."""
+        n, oh, ow, nc = shape
+        if self.call.kernels is None:
+            return n, oh, ow * self.unit, nc // self.unit
+        return n, oh, ow * self.unit, self.groups, nc // self.unit // self.groups
+
+    def _runs(
+        self, block: Block, pixels: Array, results: Array, down: Grid, across: Grid
+    ) -> Iterator[tuple[slice, Run]]:
+        """The runs that compute a block, each with its part of the kernels."""
+        call, method, unit = self.call, self.method, self.unit
+        library, pooling = _library(), call.kernels is None
+        places = results.reshape(self._places(results.shape))
+        cells = [_frame(pixels.reshape(*pixels.shape[:2], -1))]
+        cells += _cells(down, across, call.channels, pooling)
+        steps = [across.stride, down.stride, across.dilation * unit, down.dilation]
+        tasks = self._tasks(block, down, across)
+        if pooling:
+            counted = [
+                _counted(call, call.rows, block.rows, 1, method.results),
+                _counted(call, call.columns, block.columns, unit, method.results),
+            ]
+            sizes = [call.channels // unit, call.columns.window, call.rows.window]
+            arguments = [*cells, *map(buffer, counted), *sizes, *steps, *tasks]
+            if method.pipeline.startswith("doubling"):
+                arguments += _doubling(call, down, across)
+            arguments.append(_frame(places))
+            yield slice(None), Run(library, method.pipeline, arguments, [0, len(arguments) - 1])
+            return
+        kh, kw = call.rows.window, call.columns.window
+        depth, count = call.channels // unit // self.groups, places.shape[-1]
+        if method.pipeline.startswith("separable"):
+            kernels, rest = [(slice(None), (kh, 1, 1, 1, 1))], [_packed((kw,), method.numbers)]
         else:
-            pixels, cells = _copied(images[m], down, across, method.pixels, pooling)
-        target = out[m, y, x]
-        results = target if write_here else np.empty(target.shape, method.results)
-        flat = pixels.reshape(*pixels.shape[:2], -1)
-        yield block, (buffer(flat), *cells), results
-        if results is not target:
-            target[...] = results
+            step, rest = max(8, KERNELS // (kh * kw * depth * self.groups)), []
+            parts = [slice(o, min(o + step, count)) for o in range(0, count, step)]
+            kernels = [(p, (kh, kw, depth, self.groups, p.stop - p.start)) for p in parts]
+        for part, shape in kernels:
+            taps = _packed(shape, method.numbers)
+            arguments = [*cells, taps, call.channels // unit, *steps, *tasks, *rest]
+            arguments.append(_frame(places[..., part]))
+            arrays = [0, len(cells), *([len(arguments) - 2] if rest else []), len(arguments) - 1]
+            yield part, Run(library, method.pipeline, arguments, arrays)
+
+    def _tasks(self, block: Block, down: Grid, across: Grid) -> tuple[int, int]:
+        """How many rows make a strip and how many images a chunk: few enough for a core's cache."""
+        call, oh, m = self.call, len(block.rows), len(block.images)
+        row = max(len(across) * call.channels, len(block.columns) * call.output_channels)
+        halo = len(down) - (oh - 1) * down.stride
+        height = max(1, (STRIP // row - halo) // down.stride + 1)
+        if m < 4 * self.threads:
+            height = min(height, max(8, -(-oh * m // (4 * self.threads))))
+        strips = -(-oh // min(height, oh))
+        height = -(-oh // strips)
+        if strips > 1:
+            return height, 1
+        numbers = max(1, len(down) * len(across) * call.channels)
+        return height, max(1, min(m // (4 * self.threads), STRIP // numbers))
 
 
-def _grids(call: Call, block: Block) -> tuple[Grid, Grid]:
-    return (
-        grid(call.rows, block.rows, call.pad_mode),
-        grid(call.columns, block.columns, call.pad_mode),
-    )
+@lru_cache(maxsize=256)
+def _prepared(
+    call: Call, numbers: DType | None, two_passes: bool, images: _Seen, out: _Seen, threads: int
+) -> Work:
+    method = pooling(call) if numbers is None else convolution(call, numbers, two_passes)
+    return Work(call, method, images, out, threads)
+
+
+def _work(
+    call: Call, numbers: DType | None, two_passes: bool, images: _Seen, out: _Seen
+) -> Work:
+    """What a call comes to, kept for the next time."""
+    return _prepared(call, numbers, two_passes, images, out, _library().threads)
+
+
+def _doubling(call: Call, down: Grid, across: Grid) -> list[Any]:
+    """What doubling needs to know besides."""
+    sums, numbers = call.mode in ("avg", "sum"), across.dilation * call.channels
+    return [
+        len(down),
+        len(across) * call.channels,
+        buffer(_steps(call.rows.window, down.dilation, sums)),
+        down.dilation * call.rows.window,
+        buffer(_steps(call.columns.window, numbers, sums)),
+        numbers * call.columns.window,
+    ]
+
+
+def _frame(array: Array) -> Buffer:
+    return frame(array.shape, array.strides, array.dtype)
+
+
+def _packed(shape: tuple[int, ...], dtype: DType) -> Buffer:
+    """The frame of an array without gaps."""
+    strides = tuple(prod(shape[axis + 1 :]) * dtype.itemsize for axis in range(len(shape)))
+    return frame(shape, strides, dtype)
 
 
 def _bytes(array: Array) -> Array:
@@ -335,13 +426,13 @@ def _bytes(array: Array) -> Array:
     return array.view(U8) if array.dtype == np.bool_ else array
 
 
-def _usable(array: Array, dtype: DType) -> bool:
-    """Whether pipelines can read or write this array where it is: whole rows, one after the other."""
-    size = array.itemsize
-    inner = array.strides[3] == size or array.shape[3] == 1
-    outer = array.strides[2] == size * array.shape[3] or array.shape[2] == 1
-    aligned = array.flags.aligned and not any(stride % size for stride in array.strides)
-    return array.dtype == dtype and array.dtype.isnative and inner and outer and aligned
+def _usable(dtype: DType, wanted: DType, seen: _Seen, channels: int) -> bool:
+    """Whether pipelines can use an array where it is: rows whole, numbers side by side."""
+    if (U8 if dtype.kind == "b" else dtype) != wanted or not dtype.isnative or not seen.aligned:
+        return False
+    size, strides = dtype.itemsize, seen.strides
+    side_by_side = channels == 1 or strides[3] == size
+    return side_by_side and strides[2] == size * channels and not any(s % size for s in strides)
 
 
 def _indexable(pixels: Array) -> bool:
@@ -354,64 +445,36 @@ def _of(used: range) -> slice:
     return slice(used.start, used.stop)
 
 
-def _copied(
-    images: Array, down: Grid, across: Grid, dtype: DType, pooling: bool
-) -> tuple[Array, tuple[Any, ...]]:
-    """A copy of the pixels that these grids use, and where in it to find the cells."""
+def _copied(images: Array, down: Grid, across: Grid, dtype: DType) -> tuple[Array, Grid, Grid]:
+    """A copy of the pixels that these grids use, and grids to find them there."""
     grids = []
     for axis, each in ((1, down), (2, across)):
         if len(each.used) <= 4 * len(each):
             images = images[(slice(None),) * axis + (_of(each.used),)]
             grids.append(each)
         else:  # few, far between
-            unique = np.unique(each.pixels)
-            unique = unique[unique >= 0]
-            images = np.take(images, unique, axis)
-            before, after = (
-                np.where(part < 0, -1, np.searchsorted(unique, part))
-                for part in (each.before, each.after)
-            )
-            start = int(np.searchsorted(unique, each.inner.start))
-            inner = range(start, start + len(each.inner))
-            grids.append(replace(each, before=before, inner=inner, after=after, used=range(len(unique))))
-    cells = _cells.__wrapped__(*grids, images.shape[3], pooling)
-    return np.ascontiguousarray(images, dtype), cells
+            pixels = np.unique(each.pixels)
+            pixels = pixels[pixels >= 0]
+            images = np.take(images, pixels, axis)
+            grids.append(each.among(pixels))
+    return np.ascontiguousarray(images, dtype), *grids
 
 
-@lru_cache(maxsize=64)
-def _cells(down: Grid, across: Grid, channels: int, pooling: bool) -> tuple[Any, ...]:
-    """The arguments by which a pipeline finds its cells in the pixels that these grids use."""
-
-    def shifted(pixels: Array, used: range) -> Array:
-        return np.where(pixels < 0, -1, pixels - used.start)
-
+def _cells(down: Grid, across: Grid, channels: int, pooling: bool) -> list[Any]:
+    """The arguments by which a pipeline finds its cells among the pixels that these grids use."""
     rows = np.full(2 * len(down) + SPARE, -1, np.int32)
-    rows[: len(down)] = shifted(down.pixels, down.used)
+    rows[: len(down)] = _from(down.pixels, down.used.start)
     before, after = (
-        numbers_of(shifted(part, across.used), channels).astype(np.int32)
+        numbers_of(_from(part, across.used.start), channels).astype(np.int32)
         for part in (across.before, across.after)
     )
-    if pooling and (after < 0).all():
-        after = after[:0]
     left = len(before)
     right = left + len(across.inner) * channels
     first = (across.inner.start - across.used.start) * channels if across.inner else 0
-    return buffer(rows), buffer(before), buffer(after), left, right, first
+    if pooling and (after < 0).all():
+        after = after[:0]  # where there is nothing to merge
+    return [buffer(rows), buffer(before), buffer(after), left, right, first]
 
 
-def _tasks(call: Call, block: Block, threads: int) -> tuple[int, int]:
-    """How many rows make a strip and how many images a chunk: small enough for a core's cache."""
-    down, across = _grids(call, block)
-    row = max(len(across) * call.channels, len(block.columns) * call.output_channels)
-    oh = len(block.rows)
-    halo = len(down) - (oh - 1) * down.stride
-    height = max(1, (STRIP // row - halo) // down.stride + 1)
-    if len(block.images) < 4 * threads:
-        height = min(height, max(8, -(-oh * len(block.images) // (4 * threads))))
-    strips = -(-oh // min(height, oh))
-    height = -(-oh // strips)
-    chunk = 1
-    if strips == 1:
-        numbers = max(len(down) * len(across) * call.channels, 1)
-        chunk = max(1, min(len(block.images) // (4 * threads), STRIP // numbers))
-    return height, chunk
+def _from(pixels: Array, start: int) -> Array:
+    return np.where(pixels < 0, -1, pixels - start)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import threading
-from ctypes import POINTER, c_char_p, c_int, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,8 @@ class _Dimension(ctypes.Structure):
     _fields_ = [("min", c_int32), ("extent", c_int32), ("stride", c_int32), ("flags", c_uint32)]
 
 
-class _Buffer(ctypes.Structure):
-    """Halide's halide_buffer_t."""
+class Buffer(ctypes.Structure):
+    """Halide's halide_buffer_t: an array as pipelines see it."""
 
     _fields_ = [
         ("device", c_uint64),
@@ -47,22 +46,61 @@ class _Buffer(ctypes.Structure):
     ]
 
 
-_CODES = {"i": 0, "u": 1, "b": 1, "f": 2}
+_CODES = {"i": 0, "u": 1, "f": 2}
 
 
-def buffer(array: Array) -> _Buffer:
-    """An array as Halide sees it: no copy, its last axis first, strides counted in numbers."""
-    size, packed = array.itemsize, 1
-    dimensions = (_Dimension * array.ndim)()
-    for axis, (extent, stride) in enumerate(zip(array.shape[::-1], array.strides[::-1])):
-        step = stride // size if extent > 1 else packed  # NumPy's means nothing for a single one
+def buffer(array: Array) -> Buffer:
+    """An array as pipelines see it, alive as long as this."""
+    made = frame(array.shape, array.strides, array.dtype)
+    made.host = array.__array_interface__["data"][0]
+    made.array = array
+    return made
+
+
+def frame(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
+    """An array's shape alone: its last axis first, strides counted in numbers."""
+    size, packed = dtype.itemsize, 1
+    dimensions = (_Dimension * len(shape))()
+    for axis, (extent, stride) in enumerate(zip(shape[::-1], strides[::-1], strict=True)):
+        step = stride // size if extent > 1 else packed  # of a single one NumPy's means nothing
         dimensions[axis] = _Dimension(0, extent, step, 0)
         packed = step * extent
-    made = _Buffer(
-        0, None, array.ctypes.data, 0, _CODES[array.dtype.kind], 8 * size, 1, array.ndim, dimensions
-    )
-    made.array = array  # kept alive as long
-    return made
+    return Buffer(0, None, None, 0, _CODES[dtype.kind], 8 * size, 1, len(shape), dimensions)
+
+
+class Run:
+    """A pipeline with its arguments, to be run on any arrays laid out alike.
+
+    Parameters
+    ----------
+    library : Library
+    name : str
+        The pipeline's.
+    arguments : list of Buffer or int
+    arrays : list of int
+        Which of the arguments are frames, for other arrays each time.
+    """
+
+    def __init__(
+        self, library: Library, name: str, arguments: list[Any], arrays: list[int]
+    ) -> None:
+        self._library, self._name = library, name
+        self._function = library.function(name)
+        self._frames = [(place, arguments[place]) for place in arrays]
+        self._kept = arguments  # which byref does not
+        self._arguments = [
+            ctypes.byref(each) if isinstance(each, Buffer) else each for each in arguments
+        ]
+
+    def __call__(self, *arrays: Array) -> None:
+        """Run the pipeline on these arrays."""
+        arguments = self._arguments.copy()
+        for (place, frame), array in zip(self._frames, arrays, strict=True):
+            made = Buffer.from_buffer_copy(frame)
+            made.host = array.__array_interface__["data"][0]
+            arguments[place] = ctypes.byref(made)
+        if code := self._function(*arguments):
+            raise RuntimeError(f"the compiled pipeline {self._name}: {self._library.said(code)}")
 
 
 class Library:
@@ -76,10 +114,14 @@ class Library:
     levels : list of str
         Those that this machine can run, the best first.
     pipelines : frozenset of str
+    halide : str
+        The version of Halide that compiled them.
+    threads : int
+        How many threads they may run on.
     """
 
     def __init__(self, path: Path, listed: dict[str, Any]) -> None:
-        self.path = path
+        self.path, self.halide = path, listed["halide"]
         self._library = ctypes.CDLL(str(path))
         self.pipelines = frozenset(listed["pipelines"])
         can_use = self._library.halide_can_use_target_features
@@ -88,44 +130,65 @@ class Library:
             for name, bits in listed["levels"].items()
             if can_use(len(bits), (c_uint64 * len(bits))(*bits))
         ]
-        forced = os.environ.get(LEVEL)
-        if forced and forced not in self.levels:
+        self.level = os.environ.get(LEVEL) or self.levels[0]
+        if self.level not in self.levels:
             raise ValueError(
-                f"{LEVEL} must be one of {', '.join(map(repr, self.levels))}, which is what this "
-                f"machine can run; got {forced!r}"
+                f"the environment variable {LEVEL} must be one of "
+                f"{', '.join(map(repr, self.levels))}, which this machine can run; "
+                f"got {self.level!r}"
             )
-        self.level = forced or self.levels[0]
-        self.set_threads(int(os.environ.get(THREADS, 0)) or len(os.sched_getaffinity(0)))
         self._functions: dict[str, Any] = {}
-        # Halide's own handler would end the process.
         self._messages: list[str] = []
+        # Halide's own handler would end the process.
         self._handler = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)(self._note)
         self._library.halide_set_error_handler(self._handler)
+        self.set_threads(_threads())
 
     def _note(self, _context: int | None, message: bytes) -> None:
         self._messages.append(message.decode(errors="replace").strip())
 
+    def said(self, code: int) -> str:
+        """What went wrong, after a pipeline returned this code."""
+        return self._messages.pop() if self._messages else f"code {code}"
+
     def set_threads(self, count: int) -> None:
         """Let pipelines run on so many threads."""
         self.threads = count
-        self._library.halide_set_num_threads(c_int(count))
+        self._library.halide_set_num_threads(count)
 
-    def run(self, name: str, *arguments: _Buffer | int) -> None:
-        """Run a pipeline: on buffers, which the caller keeps alive, and integers."""
-        function = self._functions.get(name)
-        if function is None:
-            function = self._functions[name] = getattr(self._library, f"{name}_{self.level}")
-        code = function(
-            *(c_int32(a) if isinstance(a, int) else ctypes.byref(a) for a in arguments)
+    def function(self, name: str) -> Any:
+        """A pipeline of this level."""
+        if name not in self._functions:
+            self._functions[name] = getattr(self._library, f"{name}_{self.level}")
+        return self._functions[name]
+
+
+def _threads() -> int:
+    """As many threads as the environment asks for, or the machine lends to this process."""
+    asked = os.environ.get(THREADS)
+    if not asked:
+        mine = getattr(os, "sched_getaffinity", None)  # not on every system
+        return len(mine(0)) if mine else os.cpu_count() or 1
+    if not asked.isdecimal() or not 1 <= int(asked) <= MOST_THREADS:
+        raise ValueError(
+            f"the environment variable {THREADS} must be a number of threads, 1 to {MOST_THREADS}; "
+            f"got {asked!r}"
         )
-        if code:
-            message = self._messages.pop() if self._messages else f"code {code}"
-            raise RuntimeError(f"the compiled pipeline {name} failed: {message}")
+    return int(asked)
+
+
+MOST_THREADS = 256  # Halide's own limit
 
 
 @cache
-def load() -> Library:
-    """The library; loaded once."""
+def load() -> Library | str:
+    """The library, loaded once; or why there is none."""
+    paths = [FOLDER / f"pipelines{suffix}" for suffix in (".so", ".dylib", ".dll")]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        return "convlens was built without it"
     listed = json.loads((FOLDER / "pipelines.json").read_text(encoding="utf-8"))
-    path = next(FOLDER.glob("pipelines.[sd]*"))
-    return Library(path, listed)
+    try:
+        return Library(path, listed)
+    except OSError as error:  # made for another machine, say
+        return f"{path.name} cannot be loaded: {error}"

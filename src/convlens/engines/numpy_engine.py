@@ -28,6 +28,8 @@ BLOCK = 2**16  # numbers in an array of a block: half a megabyte of float64
 TILE = 64
 
 
+# NaN, inf and overflow are answers, and reach the result; NumPy need not warn of them.
+@np.errstate(invalid="ignore", over="ignore")
 def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
     """Write the convolution of images and kernels into `out`."""
     images, out = call.full_images(images), call.full_output(out)  # (m, h, w, c), (m, oh, ow, nc)
@@ -117,6 +119,7 @@ def _add_matrix_products(sums: Array, pixels: Array, tap: Array) -> None:
                 sums[:, :, x : x + step, n : n + TILE] += products
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def pool(call: Call, images: Array, out: Array) -> None:
     """Write the pooled images into `out`."""
     images, out = call.full_images(images), call.full_output(out)  # (m, h, w, c), (m, oh, ow, c)
