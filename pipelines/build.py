@@ -22,10 +22,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import convolution
+import halide as hl
 import pooling
 from levels import LEVELS, Level, Pipeline
-
-import halide as hl
 
 TYPES = {
     "u8": hl.UInt(8),
@@ -84,7 +83,11 @@ def table() -> Iterator[tuple[str, Make]]:
             )
 
     for mode, names in (
-        *((mode, f"{t}_{t}_{t}") for mode in ("max", "min") for t in ("u8", "i64", "u64", "f32", "f64")),
+        *(
+            (mode, f"{t}_{t}_{t}")
+            for mode in ("max", "min")
+            for t in ("u8", "i64", "u64", "f32", "f64")
+        ),
         *(("avg", f"{t}_{t}_{t}") for t in ("f32", "f64")),
         ("avg", "u8_i32_f64"),
         ("avg", "i64_i64_f64"),

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import halide as hl
 from cells import INT, Cells
 from levels import Level, Pipeline
-
-import halide as hl
 
 Number = int | hl.Expr
 Types = tuple[hl.Type, hl.Type, hl.Type]  # of the images, the sums and the results
@@ -73,7 +72,9 @@ class Convolution:
         zero = hl.cast(self.numbers, 0)
         if self.taps:
             taps, depth = range(self.taps), range(self.channels)
-            self.sums[AXES] = sum((product(c, i, j) for j in taps for i in taps for c in depth), zero)
+            self.sums[AXES] = sum(
+                (product(c, i, j) for j in taps for i in taps for c in depth), zero
+            )
         else:
             self.sums[AXES] = zero
             kw, kh = self.kernels.dim(3).extent(), self.kernels.dim(4).extent()
@@ -102,6 +103,7 @@ class Convolution:
         self.out.split(n, images, n, self.chunk, Tail.GuardWithIf)
         self.out.reorder(*order, n, strips, images).fuse(strips, images, task).parallel(task)
         self.cells.fill_at(self.out, n, task, vector)
+
 
 def planes(
     level: Level,
@@ -142,11 +144,13 @@ def planes(
     else:
         conv.by_strips([xi, yi, xo, yo, o, g], lanes)
     sums.compute_at(out, xo).bound_extent(y, rows).vectorize(x).unroll(y)
-    if kernels: sums.bound_extent(o, kernels).unroll(o)
+    if kernels:
+        sums.bound_extent(o, kernels).unroll(o)
     if not taps:
         c, i, j = conv.r.x, conv.r.y, conv.r.z
         sums.update().reorder(x, y, o, c, i, j).vectorize(x).unroll(y)
-        if kernels: sums.update().unroll(o)
+        if kernels:
+            sums.update().unroll(o)
     if isinstance(period, int) and period > 1:
         spread.compute_at(out, n).bound(p, 0, period).reorder(p, q, y).unroll(p).vectorize(q, lanes)
     elif not isinstance(period, int):
@@ -164,7 +168,10 @@ def dense(level: Level, types: Types, *, vectors: int, pixels: int) -> Pipeline:
     conv = Convolution(types)
     lanes = level.lanes(conv.numbers)
     block = vectors * lanes
-    packed, b, ob, c, i, j = hl.Func("packed"), *(hl.Var(name) for name in ("b", "ob", "c", "i", "j"))
+    packed, b, ob, c, i, j = (
+        hl.Func("packed"),
+        *(hl.Var(name) for name in ("b", "ob", "c", "i", "j")),
+    )
     kernel = hl.min(ob * block + b, conv.kernels.dim(0).extent() - 1)
     packed[b, c, i, j, ob, g] = conv.kernels[kernel, g, c, i, j]
 
@@ -196,7 +203,9 @@ def depthwise(level: Level, types: Types) -> Pipeline:
 
     def product(c: Number, kx: Number, ky: Number) -> hl.Expr:
         position = (x * conv.sx + kx * conv.dx) * conv.channels + g
-        return conv.kernels[0, g, 0, kx, ky] * conv.cells.func[position, y * conv.sy + ky * conv.dy, n]
+        return (
+            conv.kernels[0, g, 0, kx, ky] * conv.cells.func[position, y * conv.sy + ky * conv.dy, n]
+        )
 
     conv.define(product)
     strips, xo, xi, go, gi = (hl.Var(name) for name in ("strips", "xo", "xi", "go", "gi"))
@@ -235,7 +244,9 @@ def separable(level: Level, types: Types) -> Pipeline:
     i = hl.RDom([(0, conv.kernels.dim(4).extent())], "i")
     j = hl.RDom([(0, across.dim(0).extent())], "j")
     down[x, y, n] = zero
-    down[x, y, n] += conv.kernels[0, 0, 0, 0, i.x] * conv.cells.func[x, y * conv.sy + i.x * conv.dy, n]
+    down[x, y, n] += (
+        conv.kernels[0, 0, 0, 0, i.x] * conv.cells.func[x, y * conv.sy + i.x * conv.dy, n]
+    )
     sums[x, y, n] = zero
     sums[x, y, n] += across[j.x] * down[x + j.x * conv.dx, y, n]
     conv.give(sums[x, y, n])

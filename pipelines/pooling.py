@@ -14,10 +14,10 @@ the work grows with the logarithm of the window.
 from __future__ import annotations
 
 from collections.abc import Callable
-from cells import INT, Cells
-from levels import Level, Pipeline
 
 import halide as hl
+from cells import INT, Cells
+from levels import Level, Pipeline
 
 Types = tuple[hl.Type, hl.Type, hl.Type]  # of the images, the merged numbers and the results
 c, x, y, n, f = (hl.Var(name) for name in "cxynf")
@@ -239,7 +239,7 @@ def doubling(level: Level, types: Types, mode: str) -> Pipeline:
     wide, columns = doubled("wide", down, width, along=0)
     pool.give(whole(wide, x * pool.sx * pool.channels + c, y, n))
 
-    xo, xi, yn, o, i = (hl.Var(name) for name in ("xo", "xi", "yn", "o", "i"))
+    yn = hl.Var("yn")
     out.output_buffer().dim(0).set_stride(hl.Expr())
     out.output_buffer().dim(1).set_stride(hl.Expr())
     out.reorder(x, c, y, n).fuse(y, n, yn).parallel(yn)

@@ -189,7 +189,8 @@ MAY_IMPORT = {
     "filters": {"arguments"},
     "plan": {"arguments", "call", "drawing", "engines", "geometry"},
     "operations": {"arguments", "call", "plan"},
-    "__init__": {"filters", "operations", "plan"},
+    "config": {"arguments", "engines"},
+    "__init__": {"config", "filters", "operations", "plan"},
 }
 
 

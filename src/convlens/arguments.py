@@ -6,7 +6,6 @@ computed before every argument has passed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from operator import index
 from typing import Any
 

@@ -74,8 +74,9 @@ def convolve(
         int64, as `numpy.sum` takes them.
     out : numpy.ndarray, optional
         Where to write the result; of its shape and type, and sharing no memory with the inputs.
-    method : {"auto", "numpy"}
-        The engine; `plan_convolve` tells which one "auto" takes, and why.
+    method : {"auto", "compiled", "numpy"}
+        The engine. "auto" is compiled wherever that is there and takes the types, else NumPy;
+        `plan_convolve` tells which, and why.
 
     Returns
     -------
@@ -228,8 +229,9 @@ def pool(
         altogether; they see what they cover. Elsewhere known as ceil mode.
     out : numpy.ndarray, optional
         Where to write the result; of its shape and type, and sharing no memory with the images.
-    method : {"auto", "numpy"}
-        The engine; `plan_pool` tells which one "auto" takes, and why.
+    method : {"auto", "compiled", "numpy"}
+        The engine. "auto" is compiled wherever that is there and takes the types, else NumPy;
+        `plan_pool` tells which, and why.
 
     Returns
     -------

@@ -33,8 +33,10 @@ class Plan:
         The arguments, normalised.
     method : str
         The engine that will carry the plan out.
+    missing : str or None
+        Why the compiled engine will not, where that was wanted.
     reason : str
-        Why this one.
+        Why this engine, and how it works.
     operation, output_shape, output_dtype, padding, stride, dilation, groups, window, windows
         What will be computed; see each.
     multiply_adds, bytes_moved : int
@@ -53,7 +55,16 @@ class Plan:
 
     call: Call
     method: str
-    reason: str
+    missing: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why this engine, and how it works."""
+        if self.method == "compiled":
+            return compiled_engine.describe(self.call)
+        if self.missing is None:
+            return "as asked"
+        return f"which takes every type; the compiled engine would be faster, but {self.missing}"
 
     @property
     def operation(self) -> str:
@@ -190,10 +201,13 @@ class Plan:
 
 
 def choose(call: Call, method: str) -> Plan:
-    """The plan for a call."""
-    if method != "numpy" and compiled_engine.missing(call) is None:
-        return Plan(call, "compiled", "x")
-    return Plan(call, "numpy", "y")
+    """The plan for a call: compiled, wherever there is a compiled engine that takes its types."""
+    missing = None if method == "numpy" else compiled_engine.missing(call)
+    if method == "compiled" and missing is not None:
+        raise ValueError(f"method='compiled' needs the compiled engine, but {missing}")
+    if method == "numpy" or missing is not None:
+        return Plan(call, "numpy", missing)
+    return Plan(call, "compiled")
 
 
 def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:

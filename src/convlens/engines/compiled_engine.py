@@ -65,6 +65,31 @@ def missing(call: Call | None = None) -> str | None:
     return None
 
 
+def describe(call: Call) -> str:
+    """How a call is carried out, in words."""
+    library = _library()
+    numbers = call.sum_dtype if call.sum_dtype.kind == "f" else None
+    if call.kernels is None:
+        method = pooling(call)
+        numbers, name = method.numbers, method.pipeline.partition("_")[0]
+    else:
+        name = convolution(call, numbers or F32, False).pipeline.partition("_")[0]
+    adding = f"in {numbers}" if numbers else "in the first of float32, float64, int64 that is exact"
+    words = [WORDS.get(name, WORDS["windows"]), adding]
+    if call.kernels is not None and _two_passes_pay(call):
+        words.append("in two passes if the kernel is a column times a row")
+    return f"for {library.level}, {', '.join(words)}"
+
+
+WORDS = {
+    "planes": "vectors along the rows",
+    "dense": "vectors along the kernels",
+    "depthwise": "vectors along the channels",
+    "windows": "tap by tap, down and then across",
+    "doubling": "by windows of twice the size at each step, down and then across",
+}
+
+
 def _library() -> Library:
     library = load()
     assert isinstance(library, Library)  # plans see to that
@@ -139,7 +164,7 @@ def _typed(call: Call, numbers: DType, names: list[str], folded: bool) -> Method
 
 
 def _sums_in(call: Call, kernels: Array) -> DType:
-    """The numbers to add up in: of floats the sums' own type, of integers the first that is exact."""
+    """What to add up in: of floats the sums' own type, of integers the first that is exact."""
     if call.sum_dtype.kind == "f":
         return call.sum_dtype
     if call.images.dtype.itemsize == 8:
@@ -157,14 +182,19 @@ def _largest(dtype: DType) -> int:
     return max(int(limits.max), -int(limits.min))
 
 
+def _two_passes_pay(call: Call) -> bool:
+    """Whether it is worth looking for a column and a row: kh + kw taps against kh * kw."""
+    kh, kw = call.rows.window, call.columns.window
+    worthwhile = min(kh, kw) >= 3 and kh * kw >= 2 * (kh + kw)
+    return worthwhile and _alone(call) and call.columns.stride == 1
+
+
 def rank_1(call: Call, numbers: DType, kernels: Array) -> tuple[Array, Array] | None:
     """The column and the row whose products a kernel's numbers are, if they are, up to rounding.
 
     Sought where two passes would be faster: (kh, 1, 1, 1, 1) and (kw,).
     """
-    kh, kw = kernels.shape[:2]
-    worthwhile = min(kh, kw) >= 3 and kh * kw >= 2 * (kh + kw)
-    if not (worthwhile and _alone(call) and call.columns.stride == 1 and numbers.kind == "f"):
+    if numbers.kind != "f" or not _two_passes_pay(call):
         return None
     kernel = kernels[:, :, 0, 0].astype(F64)  # (kh, kw)
     largest = np.abs(kernel).max()
@@ -178,9 +208,9 @@ def rank_1(call: Call, numbers: DType, kernels: Array) -> tuple[Array, Array] | 
         column, row = column * divisor / kernel[i, j], kernel[i] / divisor
     error = np.abs(np.multiply.outer(column, row) - kernel)
     allowed = 0 if exact else 2 * np.finfo(kernels.dtype).eps if kernels.dtype.kind == "f" else 0
-    if (error > allowed * np.abs(kernel)).any() or exact and (column % 1).any():
+    if (error > allowed * np.abs(kernel)).any() or (exact and (column % 1).any()):
         return None
-    return column.astype(numbers).reshape(kh, 1, 1, 1, 1), row.astype(numbers)
+    return column.astype(numbers).reshape(-1, 1, 1, 1, 1), row.astype(numbers)
 
 
 # -------------------------------------------------------------------------------- pooling
@@ -213,7 +243,9 @@ def pooling(call: Call) -> Method:
         bound = rows.window * columns.window * _largest(images)
         results = F64 if mode == "avg" else I64
         small = images.kind == "b" or images == U8
-        numbers = I32 if small and bound < 2**31 else F64 if mode == "avg" and bound < 2**52 else I64
+        numbers = (
+            I32 if small and bound < 2**31 else F64 if mode == "avg" and bound < 2**52 else I64
+        )
     pixels = U8 if numbers == I32 else numbers
     names = [f"{mode}_{NAMES[pixels]}_{NAMES[numbers]}_{NAMES[results]}"]
     folded = columns.stride == 1
@@ -230,7 +262,9 @@ def pooling(call: Call) -> Method:
     if tap_by_tap > doubled and not sparse:
         names.insert(0, f"doubling_{names[-1]}")
     pipelines = _library().pipelines
-    return Method(next(name for name in names if name in pipelines), pixels, numbers, results, folded)
+    return Method(
+        next(name for name in names if name in pipelines), pixels, numbers, results, folded
+    )
 
 
 @lru_cache(maxsize=256)
@@ -391,9 +425,7 @@ def _prepared(
     return Work(call, method, images, out, threads)
 
 
-def _work(
-    call: Call, numbers: DType | None, two_passes: bool, images: _Seen, out: _Seen
-) -> Work:
+def _work(call: Call, numbers: DType | None, two_passes: bool, images: _Seen, out: _Seen) -> Work:
     """What a call comes to, kept for the next time."""
     return _prepared(call, numbers, two_passes, images, out, _library().threads)
 
@@ -438,7 +470,7 @@ def _usable(dtype: DType, wanted: DType, seen: _Seen, channels: int) -> bool:
 def _indexable(pixels: Array) -> bool:
     """Whether 32 bits can count these numbers, and tell each from the first."""
     reach = sum(abs(s) * (n - 1) for s, n in zip(pixels.strides, pixels.shape, strict=True))
-    return max(pixels.size, reach // pixels.itemsize) <= LARGEST
+    return bool(max(pixels.size, reach // pixels.itemsize) <= LARGEST)
 
 
 def _of(used: range) -> slice:
@@ -457,7 +489,7 @@ def _copied(images: Array, down: Grid, across: Grid, dtype: DType) -> tuple[Arra
             pixels = pixels[pixels >= 0]
             images = np.take(images, pixels, axis)
             grids.append(each.among(pixels))
-    return np.ascontiguousarray(images, dtype), *grids
+    return np.ascontiguousarray(images, dtype), grids[0], grids[1]
 
 
 def _cells(down: Grid, across: Grid, channels: int, pooling: bool) -> list[Any]:
