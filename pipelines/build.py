@@ -42,6 +42,9 @@ ZIG_TARGETS = {
     "x86-64-windows": "x86_64-windows-gnu",
 }
 
+# The commonest of all: one 3 x 3 kernel over one channel. Without padding it needs no cells.
+UNPADDED = {"channels": 1, "stride": 1, "taps": 3, "kernels": 1}
+
 Make = Callable[[Level], Pipeline]
 
 
@@ -57,7 +60,7 @@ def table() -> Iterator[tuple[str, Make]]:
     for names in sums:
         yield f"planes_{names}", lambda level, t=names: convolution.planes(level, types(t))
     for names in sums[:4]:
-        for sizes in (  # the usual few, and the common case of one kernel over one channel
+        for sizes in (  # the common ones; from all others `planes` learns the sizes as it runs
             {"channels": 1, "stride": 1, "kernels": 1},
             {"channels": 1, "stride": 1, "taps": 3, "kernels": 1},
             {"channels": 1, "stride": 2, "taps": 3, "kernels": 1},
@@ -71,15 +74,20 @@ def table() -> Iterator[tuple[str, Make]]:
                 _name(f"planes_{names}", sizes),
                 lambda level, t=names, s=sizes: convolution.planes(level, types(t), **s),
             )
+            if sizes == UNPADDED:
+                yield (
+                    _name(f"planes_{names}", sizes) + "_unpadded",
+                    lambda level, t=names, s=sizes: convolution.planes(
+                        level, types(t), **s, padded=False
+                    ),
+                )
         yield f"separable_{names}", lambda level, t=names: convolution.separable(level, types(t))
     for names in ("f32_f32_f32", "f64_f64_f64"):
         yield f"depthwise_{names}", lambda level, t=names: convolution.depthwise(level, types(t))
-        for vectors, pixels in ((1, 28), (2, 14), (4, 7)):
+        for tile in ("few", "many", "short"):
             yield (
-                _name(f"dense_{names}", {"vectors": vectors, "pixels": pixels}),
-                lambda level, t=names, v=vectors, p=pixels: convolution.dense(
-                    level, types(t), vectors=v, pixels=p
-                ),
+                f"dense_{names}_{tile}",
+                lambda level, t=names, s=tile: convolution.dense(level, types(t), tile=s),
             )
 
     for mode, names in (
@@ -95,13 +103,18 @@ def table() -> Iterator[tuple[str, Make]]:
         ("sum", "i64_i64_i64"),
     ):
         common = {"types": types(names), "mode": mode}
-        for sizes in ({}, {"channels": 1}, {"channels": 1, "side": 2}, {"channels": 3, "side": 2}):
-            if "side" in sizes and names not in ("u8_u8_u8", "f32_f32_f32", "u8_i32_f64"):
-                continue
+        for sizes in ({}, {"channels": 1}):
             yield (
-                _name(f"{mode}_{names}", sizes),
+                _name(f"windows_{mode}_{names}", sizes),
                 lambda level, c=common, s=sizes: pooling.windows(level, **c, **s),
             )
+        if names in ("u8_u8_u8", "f32_f32_f32", "u8_i32_f64"):
+            for channels in (1, 3):
+                sizes = {"channels": channels, "side": 2}
+                yield (
+                    _name(f"squares_{mode}_{names}", sizes),
+                    lambda level, c=common, s=sizes: pooling.squares(level, **c, **s),
+                )
         yield (
             f"doubling_{mode}_{names}",
             lambda level, c=common: pooling.doubling(level, **c),

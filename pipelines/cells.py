@@ -18,15 +18,31 @@ INT = hl.Int(32)
 class Cells:
     """A strip of rows of images and padding, as numbers of one type.
 
+    Parameters
+    ----------
+    pixels, numbers : halide.Type
+        Of the images, and of the cells.
+    padding : halide.Expr, optional
+        What a cell of padding holds; 0 by default.
+    planes : int
+        Into how many planes a row is dealt out, number after number: one for each channel, so that
+        those of a channel lie side by side.
+
     Attributes
     ----------
     func : halide.Func
-        ``func[f, y, n]``: the number at position f of row y of image n, of the strip and its cells.
+        ``func[q, p, y, n]``: the number ``q * planes + p`` of row y of image n, of its cells.
     arguments : list
         What a pipeline that reads cells is called with, first of all.
     """
 
-    def __init__(self, pixels: hl.Type, numbers: hl.Type, padding: hl.Expr | None = None) -> None:
+    def __init__(
+        self,
+        pixels: hl.Type,
+        numbers: hl.Type,
+        padding: hl.Expr | None = None,
+        planes: int = 1,
+    ) -> None:
         self.images = hl.ImageParam(pixels, 3, "images")  # numbers of a row, rows, images
         self.rows = hl.ImageParam(INT, 1, "rows")
         self.before = hl.ImageParam(INT, 1, "before")
@@ -41,17 +57,27 @@ class Cells:
             for axis in range(buffer.dimensions()):
                 buffer.dim(axis).set_min(0)
 
-        f, y, n = hl.Var("f"), hl.Var("y"), hl.Var("n")
+        q, p, y, n = (hl.Var(name) for name in "qpyn")
         self.padding = hl.cast(numbers, 0) if padding is None else padding
-        self.numbers = numbers
+        self.numbers, self.planes, self._axes = numbers, planes, (q, p)
         self.func = hl.Func("cells")
-        self.func[f, y, n] = hl.undef(numbers)
-        self.inner = hl.RDom([(self.left, self.right - self.left)], "inner")
-        self.func[self.inner.x, y, n] = self.number(self.inner.x - self.left + self.first, y, n)
-        left = hl.RDom([(0, self.left)], "before")
-        self.func[left.x, y, n] = self.anywhere(self.before[left.x], y, n)
-        right = hl.RDom([(0, self.after.dim(0).extent())], "after")
-        self.func[self.right + right.x, y, n] = self.anywhere(self.after[right.x], y, n)
+        self.func[q, p, y, n] = hl.undef(numbers)
+        start, stop = self.left // planes, self.right // planes
+        self.inner = hl.RDom([(start, stop - start)], "inner")
+        first = self.first + (self.inner.x - start) * planes
+        self.func[self.inner.x, p, y, n] = self.number(first + p, y, n)
+        left = hl.RDom([(0, start)], "before")
+        self.func[left.x, p, y, n] = self.anywhere(self.before[left.x * planes + p], y, n)
+        right = hl.RDom([(0, self.after.dim(0).extent() // planes)], "after")
+        self.func[stop + right.x, p, y, n] = self.anywhere(self.after[right.x * planes + p], y, n)
+
+    def pixel(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
+        """The number at a position of the pixels themselves, where no cell is padding."""
+        return hl.cast(self.numbers, self.images[f, y, n])
+
+    def at(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
+        """The number at a position of a row of cells that is one plane."""
+        return self.func[f, 0, y, n]
 
     def number(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
         """The number at a position of an image's row, for row y of the cells."""
@@ -66,7 +92,10 @@ class Cells:
 
     def fill_at(self, func: hl.Func, each: hl.Var, task: hl.Var, vector: int) -> None:
         """Fill the cells that one turn of a loop needs, in memory that lasts for a whole task."""
+        q, p = self._axes
         self.func.compute_at(func, each).hoist_storage(func, task)
-        self.func.update(0).vectorize(self.inner.x, vector, hl.TailStrategy.Predicate)
+        self.func.bound(p, 0, self.planes).align_storage(q, vector)
+        inner = self.func.update(0).vectorize(self.inner.x, vector, hl.TailStrategy.Predicate)
+        inner.reorder(p, self.inner.x).unroll(p)
         self.func.update(1).unscheduled()
         self.func.update(2).unscheduled()

@@ -47,9 +47,10 @@ class Convolution:
         channels: int | None = None,
         stride: int | None = None,
         taps: int | None = None,
+        planes: int = 1,
     ) -> None:
         pixels, self.numbers, self.results = types
-        self.cells = Cells(pixels, self.numbers)
+        self.cells = Cells(pixels, self.numbers, planes=planes)
         self.kernels = hl.ImageParam(self.numbers, 5, "kernels")
         for axis in range(5):
             self.kernels.dim(axis).set_min(0)
@@ -62,8 +63,9 @@ class Convolution:
         self.channels: Number = channels or scalars["C"]
         self.depth: Number = channels or self.kernels.dim(2).extent()  # cg
         self.sx: Number = stride or scalars["sx"]
+        self.sy: Number = stride if taps else scalars["sy"]
         self.dx: Number = 1 if (stride or 1) > 1 else scalars["dx"]
-        self.sy, self.dy = scalars["sy"], scalars["dy"]
+        self.dy: Number = 1 if taps else scalars["dy"]
         self.taps = taps
 
     def define(self, product: Callable[[Number, Number, Number], hl.Expr]) -> None:
@@ -94,7 +96,7 @@ class Convolution:
         """Channel c of the group, among all of the image's."""
         return c if isinstance(self.channels, int) else g * self.depth + c
 
-    def by_strips(self, order: list[hl.Var], vector: int) -> None:
+    def by_strips(self, order: list[hl.Var], vector: int, *, padded: bool = True) -> None:
         """Cut the output into strips of rows and chunks of images; a task is a strip of a chunk.
 
         `order` names the axes inside a strip of one image, from the innermost.
@@ -102,7 +104,8 @@ class Convolution:
         strips, images, task = hl.Var("strips"), hl.Var("images"), hl.Var("task")
         self.out.split(n, images, n, self.chunk, Tail.GuardWithIf)
         self.out.reorder(*order, n, strips, images).fuse(strips, images, task).parallel(task)
-        self.cells.fill_at(self.out, n, task, vector)
+        if padded:
+            self.cells.fill_at(self.out, n, task, vector)
 
 
 def planes(
@@ -113,17 +116,24 @@ def planes(
     stride: int | None = None,
     taps: int | None = None,
     kernels: int | None = None,
+    padded: bool = True,
 ) -> Pipeline:
     """Vectors along x: for few channels in and out.
 
     Neighbours along x lie D = sx * C numbers apart. So that vectors can be loaded whole, rows are
     dealt out into D planes first: ``planes[q, p] = cells[q * D + p]``.
     """
-    conv = Convolution(types, channels, stride, taps)
+    ready = stride == 1 and channels is not None  # a plane for each channel, from the images
+    conv = Convolution(types, channels, stride, taps, planes=channels if ready else 1)
     lanes = level.lanes(conv.numbers)
     period = conv.sx * conv.channels
     spread, q, p = hl.Func("spread"), hl.Var("q"), hl.Var("p")
-    spread[q, p, y, n] = conv.cells.func[q * period + p, y, n]
+    if not padded:
+        spread[q, p, y, n] = conv.cells.pixel(q, y, n)
+    elif ready:
+        spread[q, p, y, n] = conv.cells.func[q, p, y, n]
+    else:
+        spread[q, p, y, n] = conv.cells.at(q * period + p, y, n)
 
     def product(c: Number, kx: Number, ky: Number) -> hl.Expr:
         step, row = kx * conv.dx, y * conv.sy + ky * conv.dy
@@ -131,16 +141,18 @@ def planes(
         return conv.kernels[o, g, c, kx, ky] * spread[x + step // conv.sx, plane, row, n]
 
     conv.define(product)
-    width, rows = (lanes, 2) if (kernels or 1) > 1 else (2 * lanes, 2)
+    width, rows = (lanes, 3) if (kernels or 1) > 1 else (lanes if not padded else 2 * lanes, 2)
     strips, yo, yi, xo, xi = (hl.Var(name) for name in ("strips", "yo", "yi", "xo", "xi"))
     out, sums = conv.out, conv.sums
     out.split(y, strips, y, conv.strip, Tail.ShiftInwards)
-    out.split(y, yo, yi, rows, Tail.GuardWithIf).split(x, xo, xi, width, Tail.PredicateStores)
+    out.split(y, yo, yi, rows, Tail.GuardWithIf).split(
+        x, xo, xi, width, Tail.PredicateStores if padded else Tail.ShiftInwards
+    )
     out.vectorize(xi).unroll(yi)
     if kernels:
         out.bound(o, 0, kernels).bound(g, 0, 1).unroll(o)
         out.output_buffer().dim(2).set_stride(kernels)
-        conv.by_strips([xi, o, yi, xo, yo, g], lanes)
+        conv.by_strips([xi, o, yi, xo, yo, g], lanes, padded=padded)
     else:
         conv.by_strips([xi, yi, xo, yo, o, g], lanes)
     sums.compute_at(out, xo).bound_extent(y, rows).vectorize(x).unroll(y)
@@ -151,20 +163,30 @@ def planes(
         sums.update().reorder(x, y, o, c, i, j).vectorize(x).unroll(y)
         if kernels:
             sums.update().unroll(o)
-    if isinstance(period, int) and period > 1:
+    if isinstance(period, int) and not ready:
         spread.compute_at(out, n).bound(p, 0, period).reorder(p, q, y).unroll(p).vectorize(q, lanes)
     elif not isinstance(period, int):
         spread.compute_at(out, n).vectorize(q, lanes)
     return Pipeline(conv.out, conv.arguments)
 
 
-def dense(level: Level, types: Types, *, vectors: int, pixels: int) -> Pipeline:
+# Vectors of kernels and pixels of the tile of sums, by how many registers a processor has: for
+# many kernels, for few, and for many with so few taps that a tile of pixels is worth keeping while
+# all kernels go by.
+TILES = {
+    32: {"many": (2, 14), "few": (1, 28), "short": (4, 6)},
+    16: {"many": (2, 6), "few": (1, 12), "short": (2, 6)},
+}
+
+
+def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
     """Vectors along o: for many kernels.
 
-    A tile of `vectors` times `pixels` sums stays in registers while all taps and channels go by.
-    Each of its multiply-adds takes one number of a pixel, the same for all lanes, and a vector of
-    the kernels' numbers, which are packed so that those of a tile lie together.
+    A tile of sums, some vectors of kernels by some pixels, stays in registers while all taps and
+    channels go by. Each of its multiply-adds takes one number of a pixel, the same for all lanes,
+    and a vector of the kernels' numbers, which are packed so that those of a tile lie together.
     """
+    vectors, pixels = TILES[level.registers][tile]
     conv = Convolution(types)
     lanes = level.lanes(conv.numbers)
     block = vectors * lanes
@@ -177,7 +199,7 @@ def dense(level: Level, types: Types, *, vectors: int, pixels: int) -> Pipeline:
 
     def product(c: Number, kx: Number, ky: Number) -> hl.Expr:
         position = (x * conv.sx + kx * conv.dx) * conv.channels + conv.channel(c)
-        pixel = conv.cells.func[position, y * conv.sy + ky * conv.dy, n]
+        pixel = conv.cells.at(position, y * conv.sy + ky * conv.dy, n)
         return packed[o % block, c, kx, ky, o // block, g] * pixel
 
     conv.define(product)
@@ -187,9 +209,9 @@ def dense(level: Level, types: Types, *, vectors: int, pixels: int) -> Pipeline:
     out.split(y, strips, y, conv.strip, Tail.ShiftInwards)
     out.split(o, oo, oi, block, Tail.PredicateStores).vectorize(oi)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
-    conv.by_strips([oi, xi, xo, y, oo, g], lanes)
-    sums.compute_at(out, xo).bound_extent(x, pixels).bound_extent(o, block)
-    sums.vectorize(o).unroll(x)
+    conv.by_strips([oi, xi, oo, xo, y, g] if tile == "short" else [oi, xi, xo, y, oo, g], lanes)
+    sums.compute_at(out, oo if tile == "short" else xo)
+    sums.bound_extent(x, pixels).bound_extent(o, block).vectorize(o).unroll(x)
     c, i, j = conv.r.x, conv.r.y, conv.r.z
     sums.update().reorder(o, x, c, i, j).vectorize(o).unroll(x)
     packed.compute_root().bound(b, 0, block).vectorize(b).fuse(ob, g, g).parallel(g)
@@ -203,8 +225,8 @@ def depthwise(level: Level, types: Types) -> Pipeline:
 
     def product(c: Number, kx: Number, ky: Number) -> hl.Expr:
         position = (x * conv.sx + kx * conv.dx) * conv.channels + g
-        return (
-            conv.kernels[0, g, 0, kx, ky] * conv.cells.func[position, y * conv.sy + ky * conv.dy, n]
+        return conv.kernels[0, g, 0, kx, ky] * conv.cells.at(
+            position, y * conv.sy + ky * conv.dy, n
         )
 
     conv.define(product)
@@ -244,8 +266,8 @@ def separable(level: Level, types: Types) -> Pipeline:
     i = hl.RDom([(0, conv.kernels.dim(4).extent())], "i")
     j = hl.RDom([(0, across.dim(0).extent())], "j")
     down[x, y, n] = zero
-    down[x, y, n] += (
-        conv.kernels[0, 0, 0, 0, i.x] * conv.cells.func[x, y * conv.sy + i.x * conv.dy, n]
+    down[x, y, n] += conv.kernels[0, 0, 0, 0, i.x] * conv.cells.at(
+        x, y * conv.sy + i.x * conv.dy, n
     )
     sums[x, y, n] = zero
     sums[x, y, n] += across[j.x] * down[x + j.x * conv.dx, y, n]

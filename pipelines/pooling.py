@@ -107,77 +107,74 @@ class Pooling:
         return task
 
 
-def windows(
-    level: Level, types: Types, mode: str, *, channels: int | None = None, side: int | None = None
-) -> Pipeline:
+def windows(level: Level, types: Types, mode: str, *, channels: int | None = None) -> Pipeline:
     """Tap by tap: vectors along the row on the way down, then along the channels.
 
-    With one channel, or few and known, rows are dealt out into sx * C planes before the way across,
-    so that vectors can lie along x: ``planes[q, p] = down[q * sx * C + p]``.
+    With one channel there is nothing to put side by side but the pixels of a row: then all places
+    of a row are merged across, and those that the stride meets are taken.
     """
-    pool = Pooling(types, mode, channels, side)
+    pool = Pooling(types, mode, channels)
     lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
-    rows = hl.RDom([(pool.cells.left, pool.cells.right - pool.cells.left), (0, pool.kh)], "rows")
+    rows = hl.RDom([(cells.left, cells.right - cells.left), (0, pool.kh)], "rows")
     down = hl.Func("down")
     down[f, y, n] = pool.nothing
     number = cells.number(rows.x - cells.left + cells.first, y * pool.sy + rows.y * pool.dy, n)
     down[rows.x, y, n] = merge(number, hl.Expr(down[rows.x, y, n]))
-
     apart = hl.RDom([(0, cells.after.dim(0).extent()), (0, pool.kh)], "apart")
     number = cells.anywhere(cells.after[apart.x], y * pool.sy + apart.y * pool.dy, n)
     place = cells.right + apart.x
     down[place, y, n] = merge(number, hl.Expr(down[place, y, n]))
 
     across = hl.Func("across")
-    period = pool.sx * pool.channels
-    spread, q, p = hl.Func("spread"), hl.Var("q"), hl.Var("p")
-    spread[q, p, y, n] = down[q * period + p, y, n]
+    columns = hl.RDom([(0, pool.kw)], "columns")
+    step, place = columns.x * pool.dx * pool.channels, x * pool.sx * pool.channels + c
+    at, start = ((f, y, n), f) if channels else (AXES, place)
+    across[at] = pool.nothing
+    across[at] = merge(hl.Expr(down[start + step, y, n]), hl.Expr(across[at]))
+    pool.give(hl.Expr(across[place, y, n] if channels else across[AXES]))
 
-    def pixel(kx: int | hl.Expr) -> hl.Expr:
-        step = kx * pool.dx
-        if channels:
-            return hl.Expr(spread[x + step // pool.sx, step % pool.sx * channels + c, y, n])
-        return hl.Expr(down[(x * pool.sx + step) * pool.channels + c, y, n])
-
-    if side:
-        merged = pixel(0)
-        for kx in range(1, side):
-            merged = merge(pixel(kx), merged)
-        across[AXES] = merged
-    else:
-        across[AXES] = pool.nothing
-        columns = hl.RDom([(0, pool.kw)], "columns")
-        across[AXES] = merge(pixel(columns.x), hl.Expr(across[AXES]))
-    pool.give(hl.Expr(across[AXES]))
-
-    strips, o, i = (hl.Var(name) for name in ("strips", "o", "i"))
-    out.split(y, strips, y, pool.strip, Tail.ShiftInwards)
+    along, o, i = x if channels else c, hl.Var("o"), hl.Var("i")
+    out.split(y, hl.Var("strips"), y, pool.strip, Tail.ShiftInwards)
+    out.split(along, o, i, lanes, Tail.PredicateStores).vectorize(i)
     if channels:
-        out.bound(c, 0, channels).unroll(c)
-        out.output_buffer().dim(0).set_stride(hl.Expr())
+        out.bound(c, 0, channels).output_buffer().dim(0).set_stride(hl.Expr())
         out.output_buffer().dim(1).set_stride(channels)
-        out.split(x, o, i, lanes, Tail.PredicateStores).vectorize(i)
-        task = pool.by_strips([i, c, o, y])
-        across.compute_at(out, o).vectorize(x)
-        spread.compute_at(out, n)
-        if side:
-            across.unroll(c)
-            spread.bound(p, 0, period).reorder(p, q, y).unroll(p)
-        else:
-            across.update().reorder(x, c, columns.x).vectorize(x)
-            spread.specialize(pool.sx == 1).vectorize(q, lanes)
-        spread.vectorize(q, lanes)
+        task = pool.by_strips([i, o, c, y])
+        out.specialize(pool.sx == 1)
     else:
-        out.split(c, o, i, lanes, Tail.PredicateStores).vectorize(i)
         task = pool.by_strips([i, o, x, y])
-        across.compute_at(out, o).vectorize(c)
-        if not side:
-            across.update().reorder(c, columns.x).vectorize(c)
+    across.compute_at(out, y if channels else o).vectorize(at[0], lanes)
+    across.update().reorder(at[0], columns.x).vectorize(at[0], lanes)
     down.compute_at(out, n).hoist_storage(out, task).vectorize(f, lanes)
     down.update().reorder(rows.x, rows.y).vectorize(rows.x, lanes, Tail.Predicate)
     down.update(1).unscheduled()
-    if side:
-        down.update().unroll(rows.y)
+    return Pipeline(out, pool.arguments, strict=True)
+
+
+def squares(level: Level, types: Types, mode: str, *, channels: int, side: int) -> Pipeline:
+    """Small squares side by side, without padding: the usual pooling, straight from the images.
+
+    across[f, y, n] = merge over kx and ky of  images[f + kx * C, y * side + ky, n]
+    out[c, x, y, n] = across[x * side * C + c, y, n]
+    """
+    pool = Pooling(types, mode, channels, side)
+    lanes, merge, out = level.lanes(pool.numbers), pool.merge, pool.out
+    across = hl.Func("across")
+    merged = pool.nothing
+    for ky in range(side):
+        for kx in range(side):
+            number = pool.cells.pixel(f + kx * channels, y * side + ky, n)
+            merged = merge(number, merged) if kx or ky else number
+    across[f, y, n] = merged
+    pool.give(hl.Expr(across[x * side * channels + c, y, n]))
+
+    along, o, i = x if channels == 1 else c, hl.Var("o"), hl.Var("i")
+    out.split(y, hl.Var("strips"), y, pool.strip, Tail.ShiftInwards)
+    out.bound(c, 0, channels).output_buffer().dim(1).set_stride(channels)
+    out.split(along, o, i, min(lanes, 4) if channels > 1 else lanes, Tail.PredicateStores)
+    out.vectorize(i)
+    pool.by_strips([i, o, c, y] if channels == 1 else [i, o, x, y])
+    across.compute_at(out, y).vectorize(f, lanes, Tail.ShiftInwards)
     return Pipeline(out, pool.arguments, strict=True)
 
 

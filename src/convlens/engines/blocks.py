@@ -65,7 +65,7 @@ class Blocks:
             return (
                 outputs * taps <= work
                 and max(outputs, images * _cells(rows, height) * across) <= numbers
-                and cells * across <= 4 * STRIP
+                and cells * across <= (4 if strips else 8) * STRIP
                 and height <= STRIP
             )
 

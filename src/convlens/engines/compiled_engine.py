@@ -75,7 +75,7 @@ def describe(call: Call) -> str:
     else:
         name = convolution(call, numbers or F32, False).pipeline.partition("_")[0]
     adding = f"in {numbers}" if numbers else "in the first of float32, float64, int64 that is exact"
-    words = [WORDS.get(name, WORDS["windows"]), adding]
+    words = [WORDS[name], adding]
     if call.kernels is not None and _two_passes_pay(call):
         words.append("in two passes if the kernel is a column times a row")
     return f"for {library.level}, {', '.join(words)}"
@@ -86,6 +86,7 @@ WORDS = {
     "dense": "vectors along the kernels",
     "depthwise": "vectors along the channels",
     "windows": "tap by tap, down and then across",
+    "squares": "squares side by side",
     "doubling": "by windows of twice the size at each step, down and then across",
 }
 
@@ -133,14 +134,24 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
     elif depth == count == 1 and groups >= 4:
         names.append("depthwise")
     elif count >= 8:
-        lanes = 64 // numbers.itemsize
-        names.append("dense_vectors1_pixels28" if count <= lanes else "dense_vectors2_pixels14")
+        lanes, short = 64 // numbers.itemsize, rows.window * columns.window * depth <= 256
+        tile = "few" if count <= lanes else "short" if short and count > 2 * lanes else "many"
+        names.append(f"dense_{tile}")
     if groups == 1:
         sizes = f"planes_channels{depth}_stride{columns.stride}"
-        square = rows.window == columns.window and (columns.stride == 1 or columns.dilation == 1)
-        names += [f"{sizes}_taps{rows.window}_kernels{count}"] * square
+        if rows.window == columns.window and rows.stride == columns.stride and rows.dilation == 1:
+            name = f"{sizes}_taps{rows.window}_kernels{count}"
+            if columns.stride == 1 or columns.dilation == 1:
+                names += [f"{name}_unpadded"] * _plain(call, columns.outputs * call.channels)
+                names += [name]
         names += [f"{sizes}_kernels{count}"]
     return _typed(call, numbers, [*names, "planes"], folded)
+
+
+def _plain(call: Call, row: int) -> bool:
+    """Whether no window covers padding, and a row of so many numbers fills some vectors."""
+    no_padding = all(len(axis.inside) == axis.outputs for axis in (call.rows, call.columns))
+    return no_padding and 16 <= row <= 2**15  # which blocks do not cut
 
 
 def _alone(call: Call) -> bool:
@@ -255,12 +266,14 @@ def pooling(call: Call) -> Method:
     wide = columns.stride
     tap_by_tap = rows.window * wide + columns.window
     doubled = 3 * wide * (rows.stride * log2(rows.window + 1) + log2(columns.window + 1))
-    names = [f"{names[0]}_channels{channels}", names[0]]
-    if len(square) == 1 and rows.dilation == columns.dilation == 1:
-        names.insert(0, f"{names[0]}_side{rows.window}")
+    types, sizes = names[0], f"_channels{channels}"
+    names = [f"windows_{types}{sizes}", f"windows_{types}"]
+    undilated = rows.dilation == columns.dilation == 1
+    if len(square) == 1 and undilated and _plain(call, columns.outputs * channels):
+        names.insert(0, f"squares_{types}{sizes}_side{rows.window}")
     sparse = any(axis.reach > 16 * axis.window for axis in (rows, columns))
     if tap_by_tap > doubled and not sparse:
-        names.insert(0, f"doubling_{names[-1]}")
+        names.insert(0, f"doubling_{types}")
     pipelines = _library().pipelines
     return Method(
         next(name for name in names if name in pipelines), pixels, numbers, results, folded
