@@ -1,0 +1,240 @@
+"""Pictures in files: PNG, JPEG, TIFF and WebP of 8 and 16 bits, read and written by libvips.
+
+libvips keeps every bit of all of these. (Pillow, the usual choice, reads colours of 16 bits as 8.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyvips
+
+from convlens.call import Array, Spec
+from convlens.files import replacing
+from convlens.geometry import Axis
+
+MAPS = ("clip", "stretch", "absolute")
+
+_COLOURS = {"b-w", "grey16", "srgb", "rgb16"}  # what libvips calls gray and RGB
+_NUMBERS = {"uchar": np.dtype(np.uint8), "ushort": np.dtype(np.uint16)}
+_DESCRIPTIONS = ("exif-", "icc-profile-", "xmp-", "iptc-")  # what is kept beside the pixels
+_WRITING: dict[str, dict[str, Any]] = {
+    ".jpg": {"Q": 95},
+    ".jpeg": {"Q": 95},
+    ".webp": {"lossless": True, "exact": True},
+    ".tif": {"compression": "deflate", "predictor": "horizontal"},
+    ".tiff": {"compression": "deflate", "predictor": "horizontal"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture's numbers, upright.
+
+    Attributes
+    ----------
+    pixels : numpy.ndarray
+        (1, h, w) gray or (1, h, w, 3) colours, uint8 or uint16: a batch of one.
+    alpha : numpy.ndarray or None
+        (h, w), of the same type: the opacity.
+    file : pyvips.Image
+        What they were read from, for its colour profile and description.
+    """
+
+    pixels: Array
+    alpha: Array | None
+    file: Any
+
+
+def spec(path: Path) -> Spec:
+    """The shape and type of `Picture.pixels`, read from the beginning of the file."""
+    image = _open(path)
+    size = (1, image.height, image.width)
+    return Spec(size if _colours(image) == 1 else (*size, 3), _NUMBERS[image.format])
+
+
+def read(path: Path) -> Picture:
+    """Read a picture, turned the way its EXIF orientation says.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A PNG, JPEG, TIFF or WebP file.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If it holds no picture, a damaged one, or one that could not be kept as it is.
+    """
+    image = _open(path)
+    try:
+        values = image.numpy().reshape(image.height, image.width, image.bands)  # (h, w, bands)
+    except pyvips.Error as error:
+        raise ValueError(f"the picture is damaged: {_last_line(error)}") from None
+    colours = _colours(image)
+    alpha = values[:, :, -1] if image.hasalpha() else None
+    pixels = values[np.newaxis, :, :, 0] if colours == 1 else values[np.newaxis, :, :, :colours]
+    return Picture(pixels, alpha, image)
+
+
+def write(picture: Picture, path: Path) -> None:
+    """Write a picture, in the format of the path's suffix; whole, or not at all.
+
+    JPEG at quality 95; the other formats lose nothing.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    ValueError
+        If the format cannot hold this picture.
+    """
+    check_format(path, picture.pixels.dtype, alpha=picture.alpha is not None)
+    bands = picture.pixels[0].reshape(*picture.pixels.shape[1:3], -1)  # (h, w, 1 or 3)
+    colours = bands.shape[2]
+    if picture.alpha is not None:
+        bands = np.dstack([bands, picture.alpha])
+    kind = ("b-w", "srgb") if bands.dtype == np.uint8 else ("grey16", "rgb16")
+    image = pyvips.Image.new_from_array(
+        np.ascontiguousarray(bands), interpretation=kind[colours > 1]
+    ).copy(xres=picture.file.xres, yres=picture.file.yres)
+    for name in picture.file.get_fields():
+        # A profile tells what the colours mean; that of three colours says nothing of gray.
+        if name.startswith("icc-") and colours != _colours(picture.file):
+            continue
+        if name.startswith(_DESCRIPTIONS):
+            image.set_type(picture.file.get_typeof(name), name, picture.file.get(name))
+    try:
+        with replacing(path) as temporary:
+            image.write_to_file(str(temporary), **_WRITING.get(path.suffix.lower(), {}))
+    except pyvips.Error as error:
+        raise OSError(f"the picture could not be written: {_last_line(error)}") from None
+
+
+def check_format(path: Path, dtype: np.dtype[Any], *, alpha: bool) -> None:
+    """Refuse a format that would lose something of such a picture.
+
+    Examples
+    --------
+    >>> check_format(Path("photo.jpg"), np.dtype(np.uint8), alpha=False)
+    >>> check_format(Path("photo.jpg"), np.dtype(np.uint8), alpha=True)
+    Traceback (most recent call last):
+        ...
+    ValueError: a .jpg file cannot hold transparency; write a .png, .tif or .webp
+    """
+    suffix = path.suffix.lower()
+    if dtype == np.uint16 and suffix not in (".png", ".tif", ".tiff"):
+        raise ValueError(f"a {suffix} file cannot hold 16 bits; write a .png or .tif")
+    if alpha and suffix in (".jpg", ".jpeg"):
+        raise ValueError(f"a {suffix} file cannot hold transparency; write a .png, .tif or .webp")
+
+
+def with_result(picture: Picture, result: Array, rows: Axis, columns: Axis, how: str) -> Picture:
+    """The picture that a convolution or pooling has made of another.
+
+    Parameters
+    ----------
+    picture : Picture
+        The one before.
+    result : numpy.ndarray
+        (1, oh, ow) or (1, oh, ow, 1 or 3), of any real type.
+    rows, columns : Axis
+        The windows' way. Alpha is not computed with: that of a window's middle is kept.
+    how : {"clip", "stretch", "absolute"}
+        As in `to_pixels`.
+    """
+    alpha = picture.alpha
+    if alpha is not None:
+        alpha = alpha[np.ix_(_middles(rows), _middles(columns))]  # (oh, ow)
+    pixels = to_pixels(result, picture.pixels.dtype, how)
+    return replace(picture, pixels=pixels, alpha=alpha)
+
+
+def to_pixels(values: Array, dtype: np.dtype[Any], how: str) -> Array:
+    """Numbers as pixels: rounded, and brought between 0 and the largest a pixel can be.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Real numbers.
+    dtype : numpy.dtype
+        uint8 or uint16.
+    how : {"clip", "stretch", "absolute"}
+        "clip": what is below or above is cut off. "stretch": the least becomes black and the
+        largest white, those between in proportion; values all alike become black. "absolute":
+        signs are dropped, then as "clip".
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the same shape, and of `dtype`.
+
+    Raises
+    ------
+    ValueError
+        If the numbers are complex, or there is NaN or inf among them.
+
+    Examples
+    --------
+    >>> for how in MAPS:
+    ...     print(to_pixels(np.array([-510, 0, 255, 510]), np.dtype(np.uint8), how))
+    [  0   0 255 255]
+    [  0 128 191 255]
+    [255   0 255 255]
+    """
+    if values.dtype.kind == "c":
+        raise ValueError("complex results make no picture; use an array (.npy)")
+    if not np.isfinite(values).all():
+        raise ValueError("the results hold NaN or inf, which make no picture; use an array (.npy)")
+    largest = np.iinfo(dtype).max
+    if how == "absolute":
+        values = np.abs(values)
+    elif how == "stretch":
+        low, high = float(values.min()), float(values.max())
+        values = (values - low) * (largest / (high - low) if high > low else 0)
+    return np.rint(np.clip(values, 0, largest)).astype(dtype)
+
+
+def _open(path: Path) -> Any:
+    """The file as a libvips image, upright, its pixels still to be read."""
+    with open(path, "rb"):  # what the system has to say, in its own words
+        pass
+    try:
+        image = pyvips.Image.new_from_file(str(path), fail_on="error").autorot()
+    except pyvips.Error as error:
+        raise ValueError(f"not a picture: {_last_line(error)}") from None
+    if image.get_typeof("n-pages") and image.get("n-pages") > 1:
+        raise ValueError(f"the file holds {image.get('n-pages')} pictures; one was expected")
+    if image.interpretation not in _COLOURS or image.format not in _NUMBERS:
+        raise ValueError(
+            f"the picture's numbers are {image.interpretation} of type {image.format}; convert it "
+            "to gray or RGB of 8 or 16 bits first"
+        )
+    return image
+
+
+def _colours(image: Any) -> int:
+    return int(image.bands - image.hasalpha())
+
+
+def _middles(axis: Axis) -> list[int]:
+    """For each output the pixel in the middle of its window, or the one nearest to it."""
+    first = (axis.reach - 1) // 2 - axis.before
+    return [
+        min(max(first + output * axis.stride, 0), axis.size - 1) for output in range(axis.outputs)
+    ]
+
+
+def _last_line(error: pyvips.Error) -> str:
+    """What libvips says last, which is closest to the cause that it can tell."""
+    lines = [line.strip() for line in str(error.detail).splitlines() if line.strip()]
+    return lines[-1] if lines else error.message

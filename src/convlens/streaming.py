@@ -1,0 +1,316 @@
+"""Arrays larger than memory: a plan carried out on a .npy file, tile by tile, into another.
+
+A tile is a part of the output small enough for memory: some whole images, else some rows of one,
+else a part of some rows. While a tile is computed, the pixels for the next are read and the one
+before is written. Files are read, not mapped into memory: mapped pages count as memory in use, and
+a file that becomes shorter meanwhile would end the process.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from io import FileIO
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from convlens.call import Array, Call, Spec
+from convlens.files import replacing
+from convlens.geometry import Axis, source
+from convlens.plan import Plan, execute
+
+# Of a tile's pixels and results together. Two tiles at most are in memory at a time, and with them
+# what the engine takes and the libraries: in all less than 300 MB.
+TILE_BYTES = 2**25
+
+
+class Tile(NamedTuple):
+    """Outputs of one call: these images, rows and columns."""
+
+    images: range
+    rows: range
+    columns: range
+
+
+class ArrayFile(NamedTuple):
+    """An array in a .npy file: what it holds, and where its numbers begin."""
+
+    path: Path
+    spec: Spec
+    start: int
+
+
+def open_array(path: Path) -> ArrayFile:
+    """Read what a .npy file holds, but not its numbers.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If it is no .npy file, shorter than its array, or of a kind that cannot be streamed.
+    """
+    with open(path, "rb") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            readers: dict[tuple[int, int], Callable[[BinaryIO], tuple[Any, ...]]] = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }
+            if version not in readers:
+                raise ValueError(f"version {version} of the format")
+            shape, fortran_order, dtype = readers[version](file)
+        except ValueError as error:
+            raise ValueError(f"not a .npy file of numbers: {error}") from None
+        start = file.tell()
+        length = file.seek(0, 2)
+    spec = Spec(shape, dtype)
+    if dtype.hasobject:
+        raise ValueError("the array is of Python objects, not of numbers")
+    if fortran_order and len(shape) > 1:
+        raise ValueError(
+            "the array is stored column by column (Fortran order); save it again with "
+            "numpy.save(name, numpy.ascontiguousarray(array))"
+        )
+    if length < start + spec.nbytes:
+        raise ValueError(f"the file ends early: {length:,} bytes of {start + spec.nbytes:,}")
+    return ArrayFile(path, spec, start)
+
+
+def stream(
+    plan: Plan,
+    array: ArrayFile,
+    kernels: Array | None,
+    target: Path,
+    advance: Callable[[int], object] = lambda _: None,
+) -> None:
+    """Carry a plan out on a file, into another file that is written whole or not at all.
+
+    The numbers are those of the same call in memory, to the last bit, except where kernels add up
+    channels and a few rows alone are too much for a tile: then sums of floats may be rounded
+    differently.
+
+    Parameters
+    ----------
+    plan : Plan
+        For images of the array's shape and type.
+    array : ArrayFile
+        The images.
+    kernels : numpy.ndarray or None
+        As planned; None for pooling.
+    target : pathlib.Path
+        The .npy file to write.
+    advance : callable
+        Called with the bytes of images that have been dealt with since the last call.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read or written, or the disk is too small.
+    ValueError
+        If the pixels under a single window are too much for memory.
+    """
+    call, output = plan.call, Spec(plan.output_shape, plan.output_dtype)
+    tiles = list(_tiles(call))
+    free = shutil.disk_usage(target.resolve().parent).free
+    if free < output.nbytes:
+        raise OSError(f"the result takes {output.nbytes:,} bytes, and its disk has {free:,} left")
+    with (
+        replacing(target) as temporary,
+        open(array.path, "rb", buffering=0) as source_file,
+        open(temporary, "xb", buffering=0) as target_file,
+        ThreadPoolExecutor(1) as reader,
+        ThreadPoolExecutor(1) as writer,
+    ):
+        start = _write_header(target_file, output)
+        # Memory for two tiles, taken in turn: while one is computed, its neighbours are moved.
+        memory = _Memory(), _Memory()
+
+        def read(number: int) -> tuple[Call, Array]:
+            return _read(source_file, array.start, call, tiles[number], memory[number % 2])
+
+        coming = [reader.submit(read, 0)] if tiles else []
+        going: list[Future[None]] = []
+        done = 0
+        for number, tile in enumerate(tiles):
+            part, images = coming.pop().result()
+            if number + 1 < len(tiles):
+                coming.append(reader.submit(read, number + 1))
+            result = memory[number % 2].array("result", part.output_shape, output.dtype)
+            execute(replace(plan, call=part), images, kernels, result)
+            if going:
+                going.pop().result()
+            going.append(writer.submit(_write, target_file, start, call, tile, result))
+            before = array.spec.nbytes * done // prod(output.shape)
+            done += result.size
+            advance(array.spec.nbytes * done // prod(output.shape) - before)
+        if going:
+            going.pop().result()
+
+
+class _Memory:
+    """Memory for the arrays of a tile, kept for the next: asking the system anew takes time."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[str, Array] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array of this shape and type, where the last one of this name was."""
+        size = Spec(shape, dtype).nbytes
+        if name not in self._bytes or self._bytes[name].size < size:
+            self._bytes[name] = np.empty(size, np.uint8)
+        return self._bytes[name][:size].view(dtype).reshape(shape)
+
+
+# ------------------------------------------------------------------------------- tiles
+
+
+def _tiles(call: Call) -> Iterator[Tile]:
+    """The output in parts that are small enough, in the order of the file."""
+    m, oh, ow, _ = call.full_output_shape
+    if 0 in call.full_output_shape:
+        return
+    count, height, width = _tile_size(call)
+    for n in range(0, m, count):
+        for y in range(0, oh, height):
+            for x in range(0, ow, width):
+                yield Tile(
+                    range(n, min(n + count, m)),
+                    range(y, min(y + height, oh)),
+                    range(x, min(x + width, ow)),
+                )
+
+
+def _tile_size(call: Call) -> tuple[int, int, int]:
+    """Images, rows and columns of a tile's output."""
+    m, oh, ow, nc = call.full_output_shape
+    pixel = call.channels * call.images.dtype.itemsize
+    result = nc * call.output_dtype.itemsize
+
+    def nbytes(height: int, width: int) -> int:
+        under = _under(call.rows, height) * _under(call.columns, width)
+        return under * pixel + height * width * result
+
+    height, width = oh, ow
+    while nbytes(height, width) > TILE_BYTES:
+        if height == width == 1:
+            raise ValueError(
+                f"the pixels under one window take {nbytes(1, 1):,} bytes, more than the "
+                f"{TILE_BYTES:,} that are held in memory at a time; load the array and call "
+                f"convlens.{call.operation}"
+            )
+        # Whole rows are read in one piece; but what neighbouring tiles both read should not
+        # outweigh the rest, and so a tile stays higher than two windows while it can.
+        rows = height * call.rows.stride / call.rows.reach  # in windows
+        columns = width * call.columns.stride / call.columns.reach
+        if width == 1 or (height > 1 and (rows > 2 or rows >= columns)):
+            height = -(-height // 2)
+        else:
+            width = -(-width // 2)
+    if (height, width) != (oh, ow):
+        return 1, height, width
+    return min(m, max(1, TILE_BYTES // max(1, nbytes(oh, ow)))), oh, ow
+
+
+def _under(axis: Axis, outputs: int) -> int:
+    """Pixels of the image, and cells around it, under so many windows."""
+    if outputs == axis.outputs:
+        return axis.size
+    return min(axis.padded, (outputs - 1) * axis.stride + axis.reach)
+
+
+def _part(axis: Axis, outputs: range, pad_mode: str) -> tuple[Axis, list[range]]:
+    """The axis that has just these outputs, and the pixels it consists of, run after run.
+
+    Zeros remain padding, which a pooling must know from pixels; any other padding that the windows
+    touch becomes pixels.
+    """
+    if len(outputs) == axis.outputs:
+        return axis, [range(axis.size)]
+    start = axis.pixels(outputs[0])[0]
+    stop = min(axis.pixels(outputs[-1])[-1] + 1, axis.size + axis.after)
+    above = range(start, max(start, min(stop, 0)))  # cells before the image, and behind it
+    below = range(min(stop, max(start, axis.size)), stop)
+    inside = range(above.stop, below.start)
+    if pad_mode == "constant":
+        runs = [inside] if inside else []
+        part = replace(axis, size=len(inside), before=len(above), after=len(below))
+    else:
+        borders = [[source(cell, axis.size, pad_mode) for cell in cells] for cells in (above, below)]
+        first, last = [[range(n, n + 1) for n in border if n is not None] for border in borders]
+        runs = [*first, *([inside] if inside else []), *last]
+        part = replace(axis, size=stop - start, before=0, after=0)
+    return part, runs
+
+
+# ------------------------------------------------------------------------------- files
+
+
+def _read(
+    file: FileIO, start: int, call: Call, tile: Tile, memory: _Memory
+) -> tuple[Call, Array]:
+    """The call for one tile alone, and its images."""
+    rows, down = _part(call.rows, tile.rows, call.pad_mode)
+    columns, across = _part(call.columns, tile.columns, call.pad_mode)
+    sizes = {"m": len(tile.images), "h": rows.size, "w": columns.size, "c": call.channels}
+    shape = tuple(sizes[axis] for axis in call.layout.images)
+    images = memory.array("images", shape, call.images.dtype)
+    part = replace(call, images=Spec(shape, images.dtype), rows=rows, columns=columns)
+    size = call.rows.size, call.columns.size, call.channels * images.dtype.itemsize
+    into = memoryview(images.reshape(-1).view(np.uint8))
+    for place, length in _pieces(tile.images, down, across, size):
+        file.seek(start + place)
+        piece, into = into[:length], into[length:]
+        while piece:
+            count = file.readinto(piece)
+            if not count:
+                raise ValueError("the file ends early: it has become shorter")
+            piece = piece[count:]
+    return part, images
+
+
+def _write(file: FileIO, start: int, call: Call, tile: Tile, result: Array) -> None:
+    """Put the results of one tile in their places."""
+    _, oh, ow, nc = call.full_output_shape
+    size = oh, ow, nc * result.dtype.itemsize
+    rest = memoryview(result.reshape(-1).view(np.uint8))
+    for place, length in _pieces(tile.images, [tile.rows], [tile.columns], size):
+        file.seek(start + place)
+        piece, rest = rest[:length], rest[length:]
+        while piece:
+            piece = piece[file.write(piece) :]
+
+
+def _pieces(
+    images: range, down: list[range], across: list[range], size: tuple[int, int, int]
+) -> Iterator[tuple[int, int]]:
+    """Where these parts of an array (m, h, w, c) lie in its file: (first byte, bytes) each.
+
+    `down` and `across` are runs of rows and columns, `size` is h, w and the bytes of a pixel.
+    """
+    h, w, pixel = size
+    whole_rows = across == [range(w)]
+    if whole_rows and down == [range(h)]:
+        yield images.start * h * w * pixel, len(images) * h * w * pixel
+        return
+    for image in images:
+        for rows in down:
+            if whole_rows:
+                yield (image * h + rows.start) * w * pixel, len(rows) * w * pixel
+                continue
+            for row in rows:
+                for columns in across:
+                    yield ((image * h + row) * w + columns.start) * pixel, len(columns) * pixel
+
+
+def _write_header(file: FileIO, output: Spec) -> int:
+    """Begin a .npy file; where its numbers begin."""
+    descr = np.lib.format.dtype_to_descr(output.dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": output.shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.tell()
