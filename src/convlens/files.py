@@ -1,4 +1,4 @@
-"""Which files are read, which are written, and how a file comes to be written whole or not at all."""
+"""Which files are read and which are written, each whole or not at all."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def pair_up(
     sources = [source for path in inputs for source in _files(path)]
     into_folder = len(inputs) > 1 or inputs[0].is_dir() or output.is_dir()
     if into_folder and (output.is_file() or output.suffix.lower() in (*PICTURES, ARRAY)):
-        raise ValueError(f"several inputs need a folder to be written to; {output} is a file's name")
+        raise ValueError(
+            f"several inputs need a folder to be written to; {output} is a file's name"
+        )
     if not into_folder and not output.resolve().parent.is_dir():
         raise ValueError(f"there is no folder {output.parent} to write {output.name} in")
     pairs = [(source, output / source.name if into_folder else output) for source in sources]

@@ -19,7 +19,8 @@ from convlens.geometry import Axis
 MAPS = ("clip", "stretch", "absolute")
 
 _COLOURS = {"b-w", "grey16", "srgb", "rgb16"}  # what libvips calls gray and RGB
-_NUMBERS = {"uchar": np.dtype(np.uint8), "ushort": np.dtype(np.uint16)}
+_NUMBERS: dict[str, np.dtype[Any]] = {"uchar": np.dtype(np.uint8), "ushort": np.dtype(np.uint16)}
+_LOADERS = {"pngload", "jpegload", "tiffload", "webpload"}
 _DESCRIPTIONS = ("exif-", "icc-profile-", "xmp-", "iptc-")  # what is kept beside the pixels
 _WRITING: dict[str, dict[str, Any]] = {
     ".jpg": {"Q": 95},
@@ -78,8 +79,8 @@ def read(path: Path) -> Picture:
     image = _open(path)
     try:
         values = image.numpy().reshape(image.height, image.width, image.bands)  # (h, w, bands)
-    except pyvips.Error as error:
-        raise ValueError(f"the picture is damaged: {_last_line(error)}") from None
+    except pyvips.Error:
+        raise ValueError("the picture is damaged or cut short") from None
     colours = _colours(image)
     alpha = values[:, :, -1] if image.hasalpha() else None
     pixels = values[np.newaxis, :, :, 0] if colours == 1 else values[np.newaxis, :, :, :colours]
@@ -89,16 +90,15 @@ def read(path: Path) -> Picture:
 def write(picture: Picture, path: Path) -> None:
     """Write a picture, in the format of the path's suffix; whole, or not at all.
 
-    JPEG at quality 95; the other formats lose nothing.
+    JPEG at quality 95; the other formats lose nothing. `check_format` tells which can hold it.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     ValueError
-        If the format cannot hold this picture.
+        If the picture is too large for the format.
     """
-    check_format(path, picture.pixels.dtype, alpha=picture.alpha is not None)
     bands = picture.pixels[0].reshape(*picture.pixels.shape[1:3], -1)  # (h, w, 1 or 3)
     colours = bands.shape[2]
     if picture.alpha is not None:
@@ -113,11 +113,14 @@ def write(picture: Picture, path: Path) -> None:
             continue
         if name.startswith(_DESCRIPTIONS):
             image.set_type(picture.file.get_typeof(name), name, picture.file.get(name))
+    suffix = path.suffix.lower()
     try:
-        with replacing(path) as temporary:
-            image.write_to_file(str(temporary), **_WRITING.get(path.suffix.lower(), {}))
+        data = image.write_to_buffer(suffix, **_WRITING.get(suffix, {}))
     except pyvips.Error as error:
-        raise OSError(f"the picture could not be written: {_last_line(error)}") from None
+        reason = str(error.detail).strip().splitlines()[-1]
+        raise ValueError(f"the picture cannot be written as {suffix}: {reason}") from None
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def check_format(path: Path, dtype: np.dtype[Any], *, alpha: bool) -> None:
@@ -201,7 +204,8 @@ def to_pixels(values: Array, dtype: np.dtype[Any], how: str) -> Array:
     elif how == "stretch":
         low, high = float(values.min()), float(values.max())
         values = (values - low) * (largest / (high - low) if high > low else 0)
-    return np.rint(np.clip(values, 0, largest)).astype(dtype)
+    pixels: Array = np.rint(np.clip(values, 0, largest)).astype(dtype)
+    return pixels
 
 
 def _open(path: Path) -> Any:
@@ -210,8 +214,11 @@ def _open(path: Path) -> Any:
         pass
     try:
         image = pyvips.Image.new_from_file(str(path), fail_on="error").autorot()
-    except pyvips.Error as error:
-        raise ValueError(f"not a picture: {_last_line(error)}") from None
+        known = image.get("vips-loader") in _LOADERS
+    except pyvips.Error:
+        known = False
+    if not known:
+        raise ValueError("not a PNG, JPEG, TIFF or WebP picture")
     if image.get_typeof("n-pages") and image.get("n-pages") > 1:
         raise ValueError(f"the file holds {image.get('n-pages')} pictures; one was expected")
     if image.interpretation not in _COLOURS or image.format not in _NUMBERS:
@@ -232,9 +239,3 @@ def _middles(axis: Axis) -> list[int]:
     return [
         min(max(first + output * axis.stride, 0), axis.size - 1) for output in range(axis.outputs)
     ]
-
-
-def _last_line(error: pyvips.Error) -> str:
-    """What libvips says last, which is closest to the cause that it can tell."""
-    lines = [line.strip() for line in str(error.detail).splitlines() if line.strip()]
-    return lines[-1] if lines else error.message

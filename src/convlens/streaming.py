@@ -241,7 +241,9 @@ def _part(axis: Axis, outputs: range, pad_mode: str) -> tuple[Axis, list[range]]
         runs = [inside] if inside else []
         part = replace(axis, size=len(inside), before=len(above), after=len(below))
     else:
-        borders = [[source(cell, axis.size, pad_mode) for cell in cells] for cells in (above, below)]
+        borders = [
+            [source(cell, axis.size, pad_mode) for cell in cells] for cells in (above, below)
+        ]
         first, last = [[range(n, n + 1) for n in border if n is not None] for border in borders]
         runs = [*first, *([inside] if inside else []), *last]
         part = replace(axis, size=stop - start, before=0, after=0)
@@ -251,9 +253,7 @@ def _part(axis: Axis, outputs: range, pad_mode: str) -> tuple[Axis, list[range]]
 # ------------------------------------------------------------------------------- files
 
 
-def _read(
-    file: FileIO, start: int, call: Call, tile: Tile, memory: _Memory
-) -> tuple[Call, Array]:
+def _read(file: FileIO, start: int, call: Call, tile: Tile, memory: _Memory) -> tuple[Call, Array]:
     """The call for one tile alone, and its images."""
     rows, down = _part(call.rows, tile.rows, call.pad_mode)
     columns, across = _part(call.columns, tile.columns, call.pad_mode)
@@ -262,7 +262,7 @@ def _read(
     images = memory.array("images", shape, call.images.dtype)
     part = replace(call, images=Spec(shape, images.dtype), rows=rows, columns=columns)
     size = call.rows.size, call.columns.size, call.channels * images.dtype.itemsize
-    into = memoryview(images.reshape(-1).view(np.uint8))
+    into = images.reshape(-1).view(np.uint8).data
     for place, length in _pieces(tile.images, down, across, size):
         file.seek(start + place)
         piece, into = into[:length], into[length:]
@@ -278,7 +278,7 @@ def _write(file: FileIO, start: int, call: Call, tile: Tile, result: Array) -> N
     """Put the results of one tile in their places."""
     _, oh, ow, nc = call.full_output_shape
     size = oh, ow, nc * result.dtype.itemsize
-    rest = memoryview(result.reshape(-1).view(np.uint8))
+    rest = result.reshape(-1).view(np.uint8).data
     for place, length in _pieces(tile.images, [tile.rows], [tile.columns], size):
         file.seek(start + place)
         piece, rest = rest[:length], rest[length:]

@@ -1,0 +1,524 @@
+"""The command line: what is typed becomes a plan, and the plan is carried out on files.
+
+Exit codes: 0, all is done; 1, some files could not be dealt with; 2, the command itself is not
+right, and nothing was done; 130, interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from inspect import getdoc
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from convlens import __version__, files, filters, pictures, spelling, streaming
+from convlens.arguments import PAD_MODES, POOL_MODES
+from convlens.call import Array, Spec
+from convlens.operations import plan_convolve, plan_pool
+from convlens.plan import Plan
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is done to every file: the plan for its images, and the kernels, if there are any."""
+
+    plan: Callable[[Any], Plan]
+    kernels: Array | tuple[int, ...] | None = None
+
+    def planned(self, spec: Spec) -> Plan:
+        """The plan for images of this shape and type: their numbers are not needed."""
+        return self.plan(np.broadcast_to(np.zeros((), spec.dtype), spec.shape))
+
+    def layout(self, picture: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape to take a picture in: gray has a channel if the kernels ask for channels."""
+        kernels = self.kernels.shape if isinstance(self.kernels, np.ndarray) else self.kernels
+        return (*picture, 1) if len(picture) == 3 and len(kernels or ()) > 2 else picture
+
+
+def convolution(kernels: Any, padding: Any, stride: Any, **options: Any) -> Operation:
+    """The operation of `convlens apply`."""
+    return Operation(
+        lambda images: plan_convolve(images, kernels, padding, stride, **options), kernels
+    )
+
+
+def pooling(window: Any, stride: Any, mode: str, **options: Any) -> Operation:
+    """The operation of `convlens pool`."""
+    return Operation(lambda images: plan_pool(images, window, stride, mode, **options))
+
+
+# --------------------------------------------------------------------- what is typed
+
+
+class Typed(click.ParamType[Any]):
+    """An argument that a function of `convlens.spelling` reads."""
+
+    def __init__(self, name: str, read: Callable[[str], Any], expected: str) -> None:
+        self.name, self.read, self.expected = name, read, expected
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """What the text stands for; a default stands for itself."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.read(value)
+        except (ValueError, TypeError):
+            self.fail(f"expected {self.expected}; got {value!r}", param, ctx)
+
+
+PAIR = Typed("N or V,H", spelling.pair, "a number, or two: down,across")
+PADDING = Typed(
+    "padding",
+    spelling.padding,
+    "same, valid, full, or one, two or four numbers: all, vertical,horizontal or "
+    "top,bottom,left,right",
+)
+DTYPE = Typed("dtype", np.dtype, "a NumPy dtype, such as float32")
+PATH = click.Path(path_type=Path)
+
+
+def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator, in the order in which --help shows them."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def window_options(padding: str, stride: int | None) -> Callable[[Command], Command]:
+    """Where the windows lie; `apply` and `pool` differ in what they are unless given."""
+    return options(
+        click.option(
+            "--padding",
+            type=PADDING,
+            default=padding,
+            show_default=True,
+            metavar="PADDING",
+            help="same, valid, full, N, V,H or TOP,BOTTOM,LEFT,RIGHT: cells around the image.",
+        ),
+        click.option(
+            "--stride",
+            type=PAIR,
+            default=stride,
+            show_default="the window's size" if stride is None else True,
+            metavar="N|V,H",
+            help="Pixels from one window to the next.",
+        ),
+        click.option(
+            "--dilation",
+            type=PAIR,
+            default=1,
+            show_default=True,
+            metavar="N|V,H",
+            help="Pixels from one tap of a window to the next.",
+        ),
+    )
+
+
+convolve_options = options(
+    window_options("same", 1),
+    click.option(
+        "--pad-mode",
+        type=click.Choice(PAD_MODES),
+        default="constant",
+        show_default=True,
+        help="What the padding holds; constant is zeros.",
+    ),
+    click.option(
+        "--groups", type=int, default=1, show_default=True, help="Groups of channels and kernels."
+    ),
+    click.option("--dtype", type=DTYPE, metavar="DTYPE", help="Type of the results, as in NumPy."),
+)
+pool_options = options(
+    click.option(
+        "--mode",
+        type=click.Choice(POOL_MODES),
+        default="max",
+        show_default=True,
+        help="What is kept.",
+    ),
+    window_options("valid", None),
+    click.option(
+        "--count-padding", is_flag=True, help="Count the padding in an average, as zeros."
+    ),
+    click.option("--partial", is_flag=True, help="Keep windows that hang over the far edges."),
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+force_option = click.option("--force", is_flag=True, help="Overwrite outputs that exist.")
+file_options = options(
+    click.option(
+        "-o",
+        "--output",
+        type=PATH,
+        required=True,
+        help="The file to write; for several inputs, the folder.",
+    ),
+    click.option(
+        "--map",
+        "how",
+        type=click.Choice(pictures.MAPS),
+        default="clip",
+        show_default=True,
+        help="How results become pixels: cut off, stretched from the least to the largest, or "
+        "without their signs.",
+    ),
+    force_option,
+    json_option,
+)
+inputs_argument = click.argument("inputs", nargs=-1, required=True, type=PATH, metavar="INPUT...")
+window_argument = click.argument("window", type=PAIR, metavar="WINDOW")
+filter_argument = click.argument("filter_", metavar="FILTER")
+what_argument = click.argument("what", metavar="FILE|SHAPE")
+
+
+# ----------------------------------------------------------------------- the commands
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""Exit codes: 0, all is done; 1, some files could not be dealt with; 2, the command is
+    not right, and nothing was done; 130, interrupted.""",
+)
+@click.version_option(__version__, prog_name="convlens", message="%(prog)s %(version)s")
+def command() -> None:
+    """Convolution and pooling on pictures and on arrays of any size."""
+
+
+@command.command(
+    short_help="Convolve pictures or arrays with a filter.",
+    epilog="""\b
+    Examples:
+      convlens apply gaussian:sigma=2 photo.jpg -o soft.png
+      convlens apply sobel_x photo.png -o edges.png --map absolute --pad-mode edge
+      convlens apply sharpen holiday/ -o sharper/
+      convlens apply kernels.npy images.npy -o features.npy --stride 2 --dtype float32
+    """,
+)
+@filter_argument
+@inputs_argument
+@file_options
+@convolve_options
+def apply(
+    filter_: str,
+    inputs: Sequence[Path],
+    output: Path,
+    how: str,
+    force: bool,
+    as_json: bool,
+    **rest: Any,
+) -> int:
+    """Convolve pictures, or .npy arrays of any size, with a filter.
+
+    FILTER is a name, with parameters after a colon (`convlens filters` lists them), or a file of
+    kernels: .npy, or rows of numbers in .txt or .csv. INPUT is a .png, .jpg, .tif, .webp or .npy
+    file, or a folder of them. Kernels are not flipped.
+
+    A picture's channels are filtered one by one; transparency is kept aside. An array may be larger
+    than memory.
+    """
+    operation = convolution(spelling.kernel(filter_), **rest)
+    kernel_path = spelling.kernel_path(filter_)
+    pairs = files.pair_up(inputs, output, force=force, also_read=kernel_path)
+    return carry_out(operation, pairs, how, as_json)
+
+
+@command.command(
+    short_help="Keep the largest, smallest, mean or sum of each window.",
+    epilog="""\b
+    Examples:
+      convlens pool 2 photo.png -o half.png --mode avg
+      convlens pool 3,3 images.npy -o pooled.npy --stride 2 --padding same
+    """,
+)
+@window_argument
+@inputs_argument
+@file_options
+@pool_options
+def pool(
+    window: Any,
+    inputs: Sequence[Path],
+    output: Path,
+    how: str,
+    force: bool,
+    as_json: bool,
+    **rest: Any,
+) -> int:
+    """Keep the largest, smallest, mean or sum of each WINDOW: N, or V,H.
+
+    INPUT is a .png, .jpg, .tif, .webp or .npy file, or a folder of them. An array may be larger
+    than memory.
+    """
+    pairs = files.pair_up(inputs, output, force=force)
+    return carry_out(pooling(window, **rest), pairs, how, as_json)
+
+
+@command.group(short_help="Say what apply or pool would compute.")
+def explain() -> None:
+    """Say what `apply` or `pool` would compute, how, and at what cost."""
+
+
+@explain.command(
+    "apply",
+    epilog="""\b
+    Examples:
+      convlens explain apply gaussian:sigma=2 photo.jpg
+      convlens explain apply 3x3x3x64 1000x32x32x3:float32 --stride 2
+    """,
+)
+@filter_argument
+@what_argument
+@convolve_options
+@json_option
+def explain_apply(filter_: str, what: str, as_json: bool, **rest: Any) -> None:
+    """Explain a convolution of a file, or of a SHAPE such as 1000x28x28:uint8.
+
+    FILTER may be a shape as well, such as 3x3. Shapes are of float64 unless they say otherwise.
+    """
+    kernels = spelling.shape(filter_) or spelling.kernel(filter_)
+    show_plan(convolution(kernels, **rest), what, as_json)
+
+
+@explain.command(
+    "pool",
+    epilog="""\b
+    Example:
+      convlens explain pool 2 1000x32x32x3:uint8 --mode avg
+    """,
+)
+@window_argument
+@what_argument
+@pool_options
+@json_option
+def explain_pool(window: Any, what: str, as_json: bool, **rest: Any) -> None:
+    """Explain a pooling of a file, or of a SHAPE such as 1000x28x28:uint8."""
+    show_plan(pooling(window, **rest), what, as_json)
+
+
+@command.command(
+    "filters",
+    short_help="Show filters and their numbers.",
+    epilog="""\b
+    Examples:
+      convlens filters
+      convlens filters gaussian:sigma=0.7 sobel_x
+    """,
+)
+@click.argument("names", nargs=-1, metavar="[FILTER]...")
+@json_option
+def list_filters(names: Sequence[str], as_json: bool) -> None:
+    """Show filters: their parameters, their numbers, and what they look like.
+
+    Each picture shows the smallest number darkest and the largest lightest.
+    """
+    kernels = {name: spelling.kernel(name) for name in names or filters.__all__}
+    if as_json:
+        show_json(
+            [
+                {"filter": name, "shape": kernel.shape, "kernel": kernel.tolist()}
+                for name, kernel in kernels.items()
+            ]
+        )
+        return
+    for name, kernel in kernels.items():
+        click.secho(name if names else spelling.described(name), bold=True)
+        if not names:
+            click.echo(f"  {(getdoc(getattr(filters, name)) or '').splitlines()[0]}")
+        for line in drawn(kernel):
+            click.echo(f"  {line}")
+        click.echo()
+
+
+# -------------------------------------------------------------------------- the work
+
+
+def carry_out(
+    operation: Operation, pairs: Sequence[tuple[Path, Path]], how: str, as_json: bool
+) -> int:
+    """Do it to each file; one that fails does not stop the others. The exit code."""
+    began = perf_counter()
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    sizes = [source.stat().st_size if source.is_file() else 0 for source, _ in pairs]
+    with tqdm(
+        total=sum(sizes), unit="B", unit_scale=True, leave=False, disable=None, dynamic_ncols=True
+    ) as bar:
+        for number, (source, target) in enumerate(pairs):
+            bar.set_description(source.name)
+            start = perf_counter()
+            try:
+                if len(pairs) > 1 or not target.parent.is_dir():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                made = to_file(operation, source, target, how, bar.update)
+            except (OSError, ValueError, TypeError, MemoryError) as error:
+                failed.append({"input": str(source), "error": sentence(error, source)})
+            else:
+                seconds = round(perf_counter() - start, 3)
+                done.append(
+                    {
+                        "input": str(source),
+                        "output": str(target),
+                        "shape": made.shape,
+                        "dtype": str(made.dtype),
+                        "seconds": seconds,
+                    }
+                )
+            bar.update(sum(sizes[: number + 1]) - bar.n)
+    if as_json:
+        show_json({"done": done, "failed": failed})
+    elif len(pairs) == 1 and done:
+        click.echo("{output}: {shape} {dtype}, in {seconds:.2f} s".format(**done[0]))
+    elif done:
+        folder, seconds = pairs[0][1].parent, perf_counter() - began
+        click.echo(f"{folder}: {len(done)} of {len(pairs)} files, in {seconds:.2f} s")
+    for failure in failed:
+        complain(f"{failure['input']}: {failure['error']}")
+    return 1 if failed else 0
+
+
+def to_file(
+    operation: Operation, source: Path, target: Path, how: str, advance: Callable[[int], object]
+) -> Spec:
+    """Read one file and write the result; what has been written."""
+    kernels = operation.kernels if isinstance(operation.kernels, np.ndarray) else None
+    if files.is_array(source):
+        array = streaming.open_array(source)
+        plan = operation.planned(array.spec)
+        streaming.stream(plan, array, kernels, target, advance)
+        return Spec(plan.output_shape, plan.output_dtype)
+    picture = pictures.read(source)
+    pictures.check_format(target, picture.pixels.dtype, alpha=picture.alpha is not None)
+    images = picture.pixels.reshape(operation.layout(picture.pixels.shape))
+    plan = operation.plan(images)
+    channels = plan.output_shape[3] if len(plan.output_shape) == 4 else 1
+    if channels not in (1, 3):
+        raise ValueError(f"these kernels make {channels} channels, and a picture has 1 or 3")
+    result = plan(images, kernels)
+    made = pictures.with_result(picture, result, plan.call.rows, plan.call.columns, how)
+    pictures.write(made, target)
+    return Spec(made.pixels.shape[1:], made.pixels.dtype)
+
+
+def show_plan(operation: Operation, what: str, as_json: bool) -> None:
+    """Print the plan for a file, or for a shape with or without a type."""
+    size, _, dtype = what.partition(":")
+    shape = spelling.shape(size)
+    if shape is not None:
+        spec = Spec(shape, np.dtype(dtype or np.float64))
+    elif files.is_array(Path(what)):
+        spec = streaming.open_array(Path(what)).spec
+    else:
+        spec = pictures.spec(Path(what))
+        spec = Spec(operation.layout(spec.shape), spec.dtype)
+    plan = operation.planned(spec)
+    if not as_json:
+        click.echo(str(plan))
+        return
+    names = "operation output_shape padding stride dilation groups window windows multiply_adds"
+    facts = {
+        name: getattr(plan, name) for name in (*names.split(), "bytes_moved", "method", "reason")
+    }
+    facts |= {"input_shape": spec.shape, "input_dtype": str(spec.dtype)}
+    show_json(facts | {"output_dtype": str(plan.output_dtype)})
+
+
+def drawn(kernel: Array) -> list[str]:
+    """A kernel (kh, kw) as a small picture, with its numbers beside it."""
+    if kernel.ndim != 2 or kernel.dtype.kind not in "biuf" or not np.isfinite(kernel).all():
+        raise ValueError(
+            f"only finite kernels (kh, kw) can be shown; got {kernel.shape} {kernel.dtype}"
+        )
+    shades = np.array(list(" ░▒▓█"))
+    low, high = kernel.min(), kernel.max()
+    levels = np.rint((kernel - low) / (high - low) * 4 if high > low else 4 + 0 * kernel).astype(
+        int
+    )
+    whole = kernel.dtype.kind in "biu"
+    numbers = [[f"{n:d}" if whole else f"{n:.3f}" for n in row] for row in kernel.tolist()]
+    width = max(len(number) for row in numbers for number in row)
+    return [
+        "".join(shade * 2 for shade in shades[row])
+        + "   "
+        + " ".join(f"{n:>{width}}" for n in line)
+        for row, line in zip(levels, numbers, strict=True)
+    ]
+
+
+# ------------------------------------------------------------------ words and the end
+
+
+def sentence(error: BaseException, source: Path | None = None) -> str:
+    """What went wrong, in one line; a file is named unless it is the `source`."""
+    if isinstance(error, click.ClickException):
+        words = error.format_message()
+    elif isinstance(error, OSError) and error.strerror:
+        other = error.filename is not None and str(error.filename) != str(source)
+        words = f"{error.filename}: {error.strerror}" if other else error.strerror
+    else:
+        words = str(error) or type(error).__name__
+    return " ".join(words.split())
+
+
+def complain(message: str) -> None:
+    """Say what is wrong, on standard error."""
+    click.echo(f"convlens: {message}", err=True)
+
+
+def show_json(value: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(value))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code. Nothing that a user does wrong is shown as a traceback.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What was typed behind the command's name; by default what the process was started with.
+
+    Returns
+    -------
+    int
+        0, 1, 2 or 130; see the module.
+
+    Examples
+    --------
+    >>> run(["explain", "pool", "2", "10x28x28:uint8"])
+    pool      10 images of 28 x 28, the largest of each 2 x 2 window
+    input     (10, 28, 28) uint8
+    output    (10, 14, 14) uint8
+    rows      (h + top + bottom - kh) // sh + 1 = (28 + 0 + 0 - 2) // 2 + 1 = 14
+    columns   (w + left + right - kw) // sw + 1 = (28 + 0 + 0 - 2) // 2 + 1 = 14
+    padding   none
+    windows   10 x 14 x 14 = 1,960, each of 2 x 2 = 4 taps
+    work      7,840 comparisons
+    memory    reads 7.84 kB, writes 1.96 kB
+    method    numpy, which takes every type; there is no other engine yet
+    0
+    """
+    try:
+        return command.main(arguments, "convlens", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+    except click.ClickException as error:
+        complain(sentence(error))
+    except click.Abort:
+        complain("interrupted; no file is half written")
+        return INTERRUPTED
+    except (OSError, ValueError, TypeError) as error:
+        complain(sentence(error))
+    return 2
