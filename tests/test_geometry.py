@@ -182,6 +182,7 @@ PACKAGE = Path(convlens.__file__).parent
 # What each module may import of the package. Every arrow points down this list.
 MAY_IMPORT = {
     "geometry": set(),
+    "files": set(),
     "call": {"geometry"},
     "engines": {"call", "geometry"},
     "drawing": {"call", "geometry"},
@@ -190,6 +191,9 @@ MAY_IMPORT = {
     "plan": {"arguments", "call", "drawing", "engines", "geometry"},
     "operations": {"arguments", "call", "plan"},
     "config": {"arguments", "engines"},
+    "pictures": {"call", "files", "geometry"},
+    "streaming": {"call", "files", "geometry", "plan"},
+    "spelling": {"arguments", "call", "filters"},
     "__init__": {"config", "filters", "operations", "plan"},
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from inspect import getdoc
 from pathlib import Path
 from time import perf_counter
@@ -340,6 +341,39 @@ def list_filters(names: Sequence[str], as_json: bool) -> None:
         for line in drawn(kernel):
             click.echo(f"  {line}")
         click.echo()
+
+
+@command.command(
+    short_help="Watch a filter at work, in the browser.",
+    epilog="""\b
+    Examples:
+      convlens explore photo.jpg
+      convlens explore photo.jpg --filter laplacian -o laplacian.html
+    """,
+)
+@click.argument("picture", required=False, type=PATH, metavar="[FILE]")
+@click.option("--filter", "filter_", metavar="FILTER", help="The filter that the page begins with.")
+@click.option("-o", "--output", type=PATH, help="Write the page to this .html file; open nothing.")
+@force_option
+def explore(picture: Path | None, filter_: str | None, output: Path | None, force: bool) -> None:
+    """Open a page on which a filter can be watched sliding over a picture, number by number.
+
+    FILE is a picture, or a small .npy array; without it the page shows pictures of its own. FILTER
+    is a name with parameters, or a file of kernels, as for `apply`.
+    """
+    if output is not None and output.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"the page's name must end in .html; got {output}")
+    if output is not None and output.exists() and not force:
+        raise ValueError(f"{output} exists; --force overwrites it")
+    images = None
+    if picture is not None and files.is_array(picture):
+        images = np.load(picture, mmap_mode="r", allow_pickle=False)
+    elif picture is not None:
+        images = pictures.read(picture).pixels
+    kernels = None if filter_ is None else spelling.kernel(filter_)
+    # Imported here because it reads files and makes HTML: no other command need wait for it.
+    page = import_module("convlens.explorer").explore(images, kernels)
+    click.echo(page.open() if output is None else page.save(output))
 
 
 # -------------------------------------------------------------------------- the work
