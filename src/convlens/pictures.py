@@ -16,6 +16,8 @@ from convlens.call import Array, Spec
 from convlens.files import replacing
 from convlens.geometry import Axis
 
+pyvips.cache_set_max(0)  # or a file that has changed would be read as it was
+
 MAPS = ("clip", "stretch", "absolute")
 
 _COLOURS = {"b-w", "grey16", "srgb", "rgb16"}  # what libvips calls gray and RGB
@@ -113,6 +115,7 @@ def write(picture: Picture, path: Path) -> None:
             continue
         if name.startswith(_DESCRIPTIONS):
             image.set_type(picture.file.get_typeof(name), name, picture.file.get(name))
+    image.set_type(pyvips.GValue.gint_type, "orientation", 1)  # upright, whatever the words say
     suffix = path.suffix.lower()
     try:
         data = image.write_to_buffer(suffix, **_WRITING.get(suffix, {}))
@@ -218,7 +221,7 @@ def _open(path: Path) -> Any:
     except pyvips.Error:
         known = False
     if not known:
-        raise ValueError("not a PNG, JPEG, TIFF or WebP picture")
+        raise ValueError("not a PNG, JPEG, TIFF or WebP picture, or a damaged one")
     if image.get_typeof("n-pages") and image.get("n-pages") > 1:
         raise ValueError(f"the file holds {image.get('n-pages')} pictures; one was expected")
     if image.interpretation not in _COLOURS or image.format not in _NUMBERS:

@@ -1,0 +1,340 @@
+"""Pictures go in and out without loss, and what cannot be kept is refused."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms, ImageOps
+
+from convlens import convolve, filters, pictures
+from convlens.cli import run
+
+KINDS = {  # the shape behind (h, w), the bits, and whether the last channel is alpha
+    "gray8": ((), np.uint8, False),
+    "gray16": ((), np.uint16, False),
+    "gray8-alpha": ((2,), np.uint8, True),
+    "gray16-alpha": ((2,), np.uint16, True),
+    "colour8": ((3,), np.uint8, False),
+    "colour16": ((3,), np.uint16, False),
+    "colour8-alpha": ((4,), np.uint8, True),
+    "colour16-alpha": ((4,), np.uint16, True),
+}
+HOLDS = {
+    ".png": set(KINDS),
+    ".tif": set(KINDS),
+    ".webp": {"colour8", "colour8-alpha"},  # it has no gray; and JPEG loses something of each
+}
+
+
+def numbers(kind, shape=(23, 31)):
+    """Noise of that kind."""
+    channels, dtype, _ = KINDS[kind]
+    return np.random.default_rng(7).integers(
+        0, np.iinfo(dtype).max, (*shape, *channels), dtype, True
+    )
+
+
+def opened(path):
+    """A picture as Pillow reads it, all of it."""
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def write(path, values):
+    """Write a file as another library does; OpenCV where it can, for it keeps 16 bits."""
+    bands = values.shape[2] if values.ndim == 3 else 1
+    if path.suffix == ".tif":
+        extra = {"extrasamples": ["unassalpha"]} if bands in (2, 4) else {}
+        photometric = "rgb" if bands > 2 else "minisblack"
+        tifffile.imwrite(path, values, photometric=photometric, planarconfig="contig", **extra)
+    elif path.suffix == ".webp":
+        Image.fromarray(values).save(path, lossless=True, exact=True)
+    elif bands == 2 and values.dtype == np.uint8:
+        Image.fromarray(values).save(path)
+    elif bands == 2:
+        pytest.skip("none of the other libraries writes 16 bits of gray with alpha")
+    else:
+        order = {1: slice(None), 3: [2, 1, 0], 4: [2, 1, 0, 3]}[bands]
+        assert cv2.imwrite(str(path), values if bands == 1 else values[..., order])
+
+
+def read(path):
+    """Read a file as another library does, as (h, w) or (h, w, bands)."""
+    if path.suffix == ".tif":
+        return tifffile.imread(path)
+    if path.suffix == ".webp" or opened(path).mode in ("LA", "L"):
+        return np.asarray(opened(path))
+    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    bands = values.shape[2] if values.ndim == 3 else 1
+    return values if bands == 1 else values[..., {3: [2, 1, 0], 4: [2, 1, 0, 3]}[bands]]
+
+
+CASES = [(suffix, kind) for suffix, kinds in HOLDS.items() for kind in sorted(kinds)]
+
+
+@pytest.mark.parametrize(("suffix", "kind"), CASES)
+def test_read(tmp_path, suffix, kind):
+    """Every bit of what another library has written."""
+    values, path = numbers(kind), tmp_path / f"x{suffix}"
+    write(path, values)
+    picture = pictures.read(path)
+    _, dtype, alpha = KINDS[kind]
+    assert picture.pixels.dtype == dtype
+    colours = values[..., :-1] if alpha else values
+    colours = colours[..., 0] if kind == f"gray{colours.dtype.itemsize * 8}-alpha" else colours
+    np.testing.assert_array_equal(picture.pixels, colours[np.newaxis])
+    assert (picture.alpha is None) == (not alpha)
+    if alpha:
+        np.testing.assert_array_equal(picture.alpha, values[..., -1])
+    assert pictures.spec(path) == (picture.pixels.shape, picture.pixels.dtype)
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [c for c in CASES if c[1] != "gray16-alpha"])
+def test_the_identity_keeps_every_bit(tmp_path, suffix, kind):
+    """Through the command and back, as another library reads it."""
+    values, path, target = numbers(kind), tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
+    write(path, values)
+    assert run(["apply", "identity", str(path), "-o", str(target)]) == 0
+    np.testing.assert_array_equal(read(target), values)
+
+
+def test_gray_with_alpha_of_16_bits(tmp_path):
+    """As TIFF holds it, also written as PNG and read again."""
+    values = numbers("gray16-alpha")
+    write(tmp_path / "x.tif", values)
+    for source, target in (("x.tif", "y.png"), ("y.png", "z.tif")):
+        command = ["apply", "identity", str(tmp_path / source), "-o", str(tmp_path / target)]
+        assert run(command) == 0
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "z.tif"), values)
+
+
+@pytest.mark.parametrize("quality", [60, 95])
+def test_jpeg(tmp_path, quality):
+    """Read as other libraries decode it; written so that one hardly sees it."""
+    smooth = np.add.outer(np.arange(64), np.arange(80)).astype(np.uint8)
+    photograph = np.dstack([smooth, 200 - smooth, smooth // 2])
+    Image.fromarray(photograph).save(tmp_path / "x.jpg", quality=quality)
+    decoded = np.asarray(opened(tmp_path / "x.jpg")).astype(int)
+    assert abs(pictures.read(tmp_path / "x.jpg").pixels[0] - decoded).max() <= 3
+    assert run(["apply", "identity", str(tmp_path / "x.jpg"), "-o", str(tmp_path / "y.jpg")]) == 0
+    assert abs(np.asarray(opened(tmp_path / "y.jpg")) - decoded).mean() < 1
+
+
+def test_few_colours(tmp_path):
+    """A palette, with and without transparency, and black and white, become what they show."""
+    colours = Image.fromarray(numbers("colour8")).quantize(8)
+    transparent = Image.fromarray(numbers("colour8-alpha")).quantize(8)
+    black = Image.fromarray(numbers("gray8")).convert("1")
+    for image, mode in ((colours, "RGB"), (transparent, "RGBA"), (black, "L")):
+        image.save(tmp_path / "x.png")
+        picture = pictures.read(tmp_path / "x.png")
+        shown = np.asarray(image.convert(mode))
+        assert picture.pixels[0].shape == (shown.shape if mode != "RGBA" else (23, 31, 3))
+        np.testing.assert_array_equal(picture.pixels[0], shown[..., :3] if mode != "L" else shown)
+
+
+# --------------------------------------------------------------------- beside the pixels
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation(tmp_path, suffix, orientation):
+    """A picture is turned as its EXIF says, and is not turned again by who reads the result."""
+    values = np.kron(np.arange(1, 7).reshape(2, 3, 1) * 40, np.ones((16, 16, 3))).astype(np.uint8)
+    image = Image.fromarray(values)
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    lossless = {"lossless": True} if suffix == ".webp" else {}
+    image.save(tmp_path / f"x{suffix}", exif=exif, **lossless)
+    upright = np.asarray(ImageOps.exif_transpose(opened(tmp_path / f"x{suffix}"))).astype(int)
+    assert abs(pictures.read(tmp_path / f"x{suffix}").pixels[0] - upright).max() <= 3
+    target = tmp_path / f"y{suffix}"
+    assert run(["apply", "identity", str(tmp_path / f"x{suffix}"), "-o", str(target)]) == 0
+    made = ImageOps.exif_transpose(opened(target))
+    assert abs(np.asarray(made) - upright).max() <= 4
+
+
+def test_profile_and_description(tmp_path):
+    """The colour profile and the camera's words stay; gray does not take a profile of colours."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x10F], exif[0x112] = "A camera", 6
+    source = tmp_path / "x.jpg"
+    Image.fromarray(numbers("colour8")).save(source, icc_profile=profile, exif=exif)
+    for suffix in (".jpg", ".png", ".webp", ".tif"):
+        target = tmp_path / f"y{suffix}"
+        assert run(["apply", "box", str(source), "-o", str(target)]) == 0
+        made = opened(target)
+        assert made.info["icc_profile"] == profile
+        if suffix != ".tif":  # libvips writes no EXIF there
+            assert made.getexif()[0x10F] == "A camera"
+        assert made.getexif().get(0x112, 1) == 1
+    np.save(tmp_path / "k.npy", np.ones((3, 3, 3)) / 27)
+    command = ["apply", str(tmp_path / "k.npy"), str(source), "-o", str(tmp_path / "z.png")]
+    assert run(command) == 0
+    made = opened(tmp_path / "z.png")
+    assert made.mode == "L"
+    assert "icc_profile" not in made.info
+
+
+WINDOWS = [
+    (["box:3"], (0, 1, 0)),  # the first middle, the step, and the pixels lost at the end
+    (["box:4"], (0, 1, 0)),
+    (["box:5", "--padding", "valid"], (2, 1, 2)),
+    (["box:3", "--stride", "2", "--padding", "1"], (0, 2, 0)),
+]
+
+
+@pytest.mark.parametrize(("words", "middles"), WINDOWS)
+def test_alpha_is_kept_aside(tmp_path, words, middles):
+    """Not computed with: the opacity of a result is that of the pixel in its window's middle."""
+    first, step, lost = middles
+    values = numbers("colour8-alpha")
+    Image.fromarray(values).save(tmp_path / "x.png")
+    target = tmp_path / "y.png"
+    assert run(["apply", *words, str(tmp_path / "x.png"), "-o", str(target)]) == 0
+    made = np.asarray(opened(target))
+    kept = values[first : 23 - lost : step, first : 31 - lost : step, 3]
+    np.testing.assert_array_equal(made[..., 3], kept)
+    Image.fromarray(values[..., :3].copy()).save(tmp_path / "opaque.png")
+    opaque = tmp_path / "z.png"
+    assert run(["apply", *words, str(tmp_path / "opaque.png"), "-o", str(opaque)]) == 0
+    np.testing.assert_array_equal(made[..., :3], np.asarray(opened(opaque)))
+
+
+# ------------------------------------------------------------------- numbers into pixels
+
+
+@pytest.mark.parametrize("kind", ["gray8", "gray16", "colour8", "colour16"])
+@pytest.mark.parametrize("how", pictures.MAPS)
+def test_maps(tmp_path, how, kind):
+    """Cut off, stretched, or without signs: as computed here from the exact results."""
+    values = numbers(kind)
+    largest = np.iinfo(values.dtype).max
+    source, target = tmp_path / "x.png", tmp_path / "y.png"
+    write(source, values)
+    words = ["apply", "sobel_x", str(source), "-o", str(target), "--map", how]
+    assert run([*words, "--pad-mode", "reflect"]) == 0
+    exact = convolve(values[np.newaxis], filters.sobel_x(), pad_mode="reflect")[0]
+    if how == "absolute":
+        exact = abs(exact)
+    if how == "stretch":
+        exact = (exact - exact.min()) / (exact.max() - exact.min()) * largest
+    made = read(target)
+    assert made.dtype == values.dtype
+    assert abs(made - exact.clip(0, largest)).max() <= 0.5 + 1e-9
+    if how == "stretch":
+        assert (made.min(), made.max()) == (0, largest)
+
+
+def test_flat_results_are_black():
+    """Nothing to stretch."""
+    made = pictures.to_pixels(np.full((2, 2), 7.5), np.dtype(np.uint8), "stretch")
+    assert not made.any()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.array([1, np.nan]), "NaN or inf"),
+        (np.array([1, -np.inf]), "NaN or inf"),
+        (np.array([1j]), "complex results make no picture"),
+    ],
+)
+def test_what_makes_no_pixels(values, words):
+    """There is no colour for it."""
+    with pytest.raises(ValueError, match=words):
+        pictures.to_pixels(values, np.dtype(np.uint8), "clip")
+
+
+def test_channels(tmp_path, capsys):
+    """Kernels (kh, kw, c, nc) make pictures of one or three channels, gray ones too."""
+    colour, gray, target = (str(tmp_path / name) for name in ("c.png", "g.png", "y.png"))
+    Image.fromarray(numbers("colour8")).save(colour)
+    Image.fromarray(numbers("gray8")).save(gray)
+    kernels = str(tmp_path / "k.npy")
+    for shape, source, mode in (
+        ((3, 3, 3), colour, "L"),
+        ((3, 3, 3, 1), colour, "L"),
+        ((3, 3, 3, 3), colour, "RGB"),
+        ((3, 3, 1, 3), gray, "RGB"),
+        ((3, 3, 1), gray, "L"),
+    ):
+        np.save(kernels, np.full(shape, 0.03))
+        assert run(["apply", kernels, source, "-o", target, "--force"]) == 0
+        assert opened(target).mode == mode
+    np.save(kernels, np.ones((3, 3, 3, 2)))
+    assert run(["apply", kernels, colour, "-o", target, "--force"]) == 1
+    assert "these kernels make 2 channels, and a picture has 1 or 3" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------ refusals
+
+
+def saved(image, **options):
+    """The bytes of a file."""
+    file = io.BytesIO()
+    image.save(file, **options)
+    return file.getvalue()
+
+
+RGB = Image.fromarray(numbers("colour8", (200, 200)))
+REFUSED = {
+    "no picture": ("x.png", b"text", "not a PNG, JPEG, TIFF or WebP picture"),
+    "empty": ("x.jpg", b"", "not a PNG, JPEG, TIFF or WebP picture"),
+    "GIF": ("x.png", saved(RGB, format="GIF"), "not a PNG, JPEG, TIFF or WebP picture"),
+    "half a PNG": ("x.png", saved(RGB, format="PNG")[:9000], "damaged or cut short"),
+    "half a JPEG": ("x.jpg", saved(RGB, format="JPEG")[:9000], "damaged or cut short"),
+    "half a WebP": ("x.webp", saved(RGB, format="WebP")[:9000], "or a damaged one"),
+    "half a TIFF": ("x.tif", saved(RGB, format="TIFF")[:9000], "damaged"),
+    "CMYK": (
+        "x.jpg",
+        saved(RGB.convert("CMYK"), format="JPEG"),
+        "cmyk .* convert it to gray or RGB",
+    ),
+    "floats": ("x.tif", saved(RGB.convert("F"), format="TIFF"), "float; convert it to gray"),
+    "pages": ("x.tif", saved(RGB, format="TIFF", save_all=True, append_images=[RGB]), "2 pictures"),
+    "film": (
+        "x.webp",
+        saved(RGB, format="WebP", save_all=True, append_images=[RGB.rotate(9)]),
+        "2 pic",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(tmp_path, case):
+    """What cannot be read as one whole picture."""
+    name, content, words = REFUSED[case]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=words):
+        pictures.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "words"),
+    [
+        ("gray16", ".jpg", "a .jpg file cannot hold 16 bits; write a .png or .tif"),
+        ("colour16", ".webp", "a .webp file cannot hold 16 bits"),
+        ("colour8-alpha", ".jpeg", "a .jpeg file cannot hold transparency"),
+    ],
+)
+def test_formats_that_would_lose_something(tmp_path, capsys, kind, suffix, words):
+    """Said, and nothing is written."""
+    write(tmp_path / "x.png", numbers(kind))
+    target = tmp_path / f"y{suffix}"
+    assert run(["apply", "box", str(tmp_path / "x.png"), "-o", str(target)]) == 1
+    assert words in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_too_large_for_the_format(tmp_path, capsys):
+    """WebP ends at 16,383 pixels."""
+    Image.fromarray(np.zeros((2, 17_000), np.uint8)).save(tmp_path / "x.png")
+    target = tmp_path / "y.webp"
+    assert run(["apply", "box", str(tmp_path / "x.png"), "-o", str(target)]) == 1
+    assert "the picture cannot be written as .webp" in capsys.readouterr().err
+    assert not target.exists()

@@ -1,0 +1,372 @@
+"""Files larger than memory: the same numbers, in little memory, fast, and whole or not at all."""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from strategies import random_convolution, random_pooling
+from test_invariance import same_bits
+
+import convlens
+from convlens import streaming
+from convlens.streaming import open_array, stream
+
+VERBS = {
+    "convolve": (convlens.convolve, convlens.plan_convolve, random_convolution),
+    "pool": (convlens.pool, convlens.plan_pool, random_pooling),
+}
+
+
+def planned(plan, array, *arguments, **options):
+    """The plan of a call for the images in a file."""
+    images = np.broadcast_to(np.zeros((), array.spec.dtype), array.spec.shape)
+    return plan(images, *arguments, **options)
+
+
+@pytest.fixture
+def streamed(tmp_path):
+    """Carry a call out from file to file; what is then in the file."""
+
+    def call(plan, images, *arguments, advance=lambda _: None, **options):
+        source, target = tmp_path / "images.npy", tmp_path / "results.npy"
+        np.save(source, images)
+        array = open_array(source)
+        kernels = arguments[0] if plan is convlens.plan_convolve else None
+        stream(planned(plan, array, *arguments, **options), array, kernels, target, advance)
+        assert sorted(path.name for path in tmp_path.iterdir()) == [source.name, target.name]
+        return np.load(target)
+
+    return call
+
+
+# ------------------------------------------------------------------------------ meaning
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_same_numbers_in_tiles_of_every_size(streamed, monkeypatch, verb):
+    """Bit for bit, in one tile and in hundreds; the progress adds up to the whole file."""
+    function, plan, draw = VERBS[verb]
+    seen = Counter()
+    for seed in range(200):
+        case = draw(np.random.default_rng([11, seed]))
+        images, argument = case.arguments
+        images = np.ascontiguousarray(images)
+        if verb == "convolve":
+            argument = np.asarray(argument)
+        try:
+            expected = function(images, argument, **case.options)
+        except ValueError:  # a window without a pixel
+            continue
+        call = plan(images, argument, **case.options).call
+        for tile_bytes in (2**25, 2000, 500, 100):
+            monkeypatch.setattr(streaming, "TILE_BYTES", tile_bytes)
+            try:
+                tiles = list(streaming._tiles(call))
+            except ValueError:  # a single window is more than that
+                continue
+            steps = []
+            result = streamed(plan, images, argument, advance=steps.append, **case.options)
+            assert sum(steps) == (images.nbytes if tiles else 0)
+            assert len(steps) == len(tiles)
+            seen[min(len(tiles), 4)] += 1
+            # Products of matrices may be rounded by their number of rows: those are columns here.
+            parts_of_rows = any(len(tile.columns) < call.columns.outputs for tile in tiles)
+            if parts_of_rows and "c" in call.layout.kernels and result.dtype.kind in "fc":
+                assert result.dtype == expected.dtype
+                coarsest = max(np.finfo(each).eps for each in (call.sum_dtype, result.dtype))
+                close = {"rtol": 0, "atol": float(200 * coarsest * np.abs(expected).max())}
+                np.testing.assert_allclose(result, expected, **close)
+            else:
+                assert same_bits(result, expected), (str(case), tile_bytes)
+    assert min(seen[count] for count in (1, 2, 3, 4)) > 10, seen
+
+
+BORDERS = [
+    {"pad_mode": mode, "padding": padding, "stride": stride}
+    for mode in ("constant", "edge", "reflect", "symmetric", "wrap")
+    for padding, stride in (("same", 1), ("full", 3), (((70, 3), (2, 90)), (5, 4)))
+]
+
+
+@pytest.mark.parametrize("options", BORDERS, ids=str)
+@pytest.mark.parametrize("kernel_shape", [(3, 5), (3, 5, 3), (3, 5, 3, 4)])
+def test_rows_of_one_image(streamed, monkeypatch, kernel_shape, options):
+    """An image in tiles of whole rows: bit for bit, where kernels add up channels as well."""
+    rng = np.random.default_rng(1)
+    images = rng.standard_normal((2, 64, 17, 3), np.float32)
+    kernels = rng.standard_normal(kernel_shape, np.float32)
+    expected = convlens.convolve(images, kernels, **options)
+    call = convlens.plan_convolve(images, kernels, **options).call
+    monkeypatch.setattr(streaming, "TILE_BYTES", (images.nbytes + expected.nbytes) // 5)
+    tiles = list(streaming._tiles(call))
+    assert len(tiles) > 2
+    assert all(tile.columns == range(call.columns.outputs) for tile in tiles)
+    result = streamed(convlens.plan_convolve, images, kernels, **options)
+    assert same_bits(result, expected)
+
+
+def test_a_row_larger_than_a_tile(streamed, monkeypatch):
+    """A signal is one row: it is cut into parts of it."""
+    monkeypatch.setattr(streaming, "TILE_BYTES", 4000)
+    signal = np.random.default_rng(2).standard_normal((1, 20_000), np.float32)
+    kernel = np.random.default_rng(3).standard_normal((1, 31), np.float32)
+    result = streamed(convlens.plan_convolve, signal, kernel, pad_mode="wrap")
+    assert same_bits(result, convlens.convolve(signal, kernel, pad_mode="wrap"))
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 6), (3, 0, 6), (3, 5, 0), (3, 5, 6, 0)])
+def test_no_pixels(streamed, shape):
+    """Empty in, empty out."""
+    result = streamed(convlens.plan_convolve, np.ones(shape), np.ones((3, 3)))
+    assert result.shape == shape
+
+
+# ------------------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "not a .npy file of numbers"),
+        (b"picture", "not a .npy file of numbers"),
+        (b"\x93NUMPY\x09\x00", "not a .npy file of numbers"),
+        (b"\x93NUMPY\x01\x00\x10\x00", "not a .npy file of numbers"),
+    ],
+)
+def test_no_array_files(tmp_path, content, words):
+    """What is not NumPy's."""
+    path = tmp_path / "x.npy"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=words):
+        open_array(path)
+
+
+def test_arrays_that_cannot_be_streamed(tmp_path):
+    """Objects, columns first, and less than there should be."""
+    path = tmp_path / "x.npy"
+    np.save(path, np.array([[None, 1]]), allow_pickle=True)
+    with pytest.raises(ValueError, match="Python objects, not of numbers"):
+        open_array(path)
+    np.save(path, np.ones((4, 5)).T)
+    with pytest.raises(ValueError, match=r"Fortran order.*numpy\.ascontiguousarray"):
+        open_array(path)
+    np.save(path, np.ones((4, 5)))
+    os.truncate(path, 200)
+    with pytest.raises(ValueError, match="the file ends early: 200 bytes of 288"):
+        open_array(path)
+    with pytest.raises(FileNotFoundError):
+        open_array(tmp_path / "none.npy")
+
+
+def test_a_window_larger_than_a_tile(tmp_path, streamed, monkeypatch):
+    """Said before any work."""
+    monkeypatch.setattr(streaming, "TILE_BYTES", 1000)
+    with pytest.raises(ValueError, match="under one window take 3,208 bytes, more than the 1,000"):
+        streamed(convlens.plan_convolve, np.ones((40, 40)), np.ones((20, 20)))
+    assert not (tmp_path / "results.npy").exists()
+
+
+def test_a_file_that_becomes_shorter(tmp_path):
+    """An error, not the end of the process; and nothing is left of the result."""
+    source = tmp_path / "x.npy"
+    np.save(source, np.ones((100, 5, 5)))
+    array = open_array(source)
+    plan = planned(convlens.plan_pool, array, 2)
+    os.truncate(source, 5000)
+    with pytest.raises(ValueError, match="the file ends early: it has become shorter"):
+        stream(plan, array, None, tmp_path / "y.npy")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+# ---------------------------------------------------------------------- memory and speed
+
+LIMIT = 300_000_000
+
+IN_LITTLE_MEMORY = """
+import resource, sys
+import numpy as np
+from convlens import cli
+
+limit = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+try:
+    np.load(sys.argv[-1])
+except MemoryError:
+    pass
+else:
+    sys.exit("the limit does not hold")
+code = cli.run(sys.argv[1:])
+status = open("/proc/self/status").read().split()
+print("peak", int(status[status.index("VmHWM:") + 1]) * 1024)
+sys.exit(code)
+"""
+
+LARGE = {
+    "batch": ((60_000, 70, 70), ["apply", "sobel_x", "--stride", "5", "--dtype", "float64"]),
+    "one image": ((1, 17_000, 17_300), ["apply", "box:5", "--stride", "5", "--pad-mode", "wrap"]),
+    "one row": ((1, 294_000_000), ["pool", "1,4"]),
+    "one image, pooled": ((17_000, 17_300), ["pool", "7,7", "--mode", "avg", "--partial"]),
+}
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="limits memory, and reads its peak, as Linux does"
+)
+@pytest.mark.parametrize("case", LARGE)
+def test_a_file_four_times_the_memory(tmp_path, case):
+    """A process that may have 300 MB deals with a file of 1.2 GB, and is right."""
+    shape, words = LARGE[case]
+    source, target = tmp_path / "x.npy", tmp_path / "y.npy"
+    images = np.lib.format.open_memmap(source, "w+", np.float32, shape)  # a hole: zeros
+    flat = images.reshape(-1)
+    rng = np.random.default_rng(4)
+    for place in (0, flat.size // 3, flat.size - 10_000):
+        flat[place : place + 10_000] = rng.integers(0, 256, 10_000)
+    assert source.stat().st_size > 3.9 * LIMIT
+    command = [sys.executable, "-c", IN_LITTLE_MEMORY, str(LIMIT), *words, "-o", target, source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) < LIMIT
+    result = np.load(target, mmap_mode="r")
+    assert same_bits(result, expected_of(case, images))
+    del flat, images, result
+
+
+def expected_of(case, images):
+    """The same call in memory."""
+    if case == "batch":
+        return convlens.convolve(images, convlens.filters.sobel_x(), stride=5, dtype="f8")
+    if case == "one image":
+        return convlens.convolve(images, convlens.filters.box(5), stride=5, pad_mode="wrap")
+    if case == "one row":
+        return convlens.pool(images, (1, 4))
+    return convlens.pool(images, 7, mode="avg", partial=True)
+
+
+def seconds(function):
+    """How long a call takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("shape", [(60_000, 28, 28), (1, 6_800, 6_900)], ids=str)
+def test_speed(tmp_path, shape):
+    """At least 70% of the speed in memory, or of copying the files, whichever is slower.
+
+    Each is the best of some trials: whatever else the machine does can only slow them.
+    """
+    source, target, copy = (tmp_path / name for name in ("x.npy", "y.npy", "z.npy"))
+    images = np.random.default_rng(5).random(shape, np.float32)
+    np.save(source, images)
+    kernel = np.ones((3, 3), np.float32)
+    array = open_array(source)
+    plan = planned(convlens.plan_convolve, array, kernel)
+    best = {"memory": np.inf, "copy": np.inf, "file": np.inf}
+
+    def copying():
+        with open(source, "rb", buffering=0) as read, open(copy, "wb", buffering=0) as written:
+            while block := read.read(2**24):
+                written.write(block)
+
+    for _ in range(8):
+        best["memory"] = min(best["memory"], seconds(lambda: convlens.convolve(images, kernel)))
+        best["copy"] = min(best["copy"], seconds(copying))
+        best["file"] = min(best["file"], seconds(lambda: stream(plan, array, kernel, target)))
+        if best["file"] * 0.7 < max(best["memory"], best["copy"]):
+            break
+    assert best["file"] * 0.7 < max(best["memory"], best["copy"]), best
+
+
+# ------------------------------------------------------------------- whole or not at all
+
+
+def run(*words, **options):
+    """The command as a process of its own, run to its end."""
+    command = [sys.executable, "-m", "convlens", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def zeros(path, shape):
+    """A file of zeros that takes no room."""
+    del_me = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    del del_me
+    return path
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_interrupted(tmp_path, name, code):
+    """Ctrl-C amid the work: the old output is as it was, and nothing else is left."""
+    import signal  # noqa: PLC0415
+
+    source = zeros(tmp_path / "x.npy", (1, 20_000, 20_000))
+    target = tmp_path / "y.npy"
+    target.write_text("precious")
+    command = [sys.executable, "-m", "convlens", "apply", "box:9", source, "-o", target, "--force"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (parts := list(tmp_path.glob(".convlens-*"))) or parts[0].stat().st_size < 10**6:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(getattr(signal, name))
+        message = process.communicate(timeout=60)[1]
+    assert process.returncode == code
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.npy", "y.npy"]
+    assert target.read_text() == "precious"
+    expected = "convlens: interrupted; no file is half written" if code == 130 else ""
+    assert message.strip() == expected
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")
+def test_a_disk_that_fills_up(tmp_path):
+    """Writing fails amid the work: one sentence, the old output as it was."""
+    source = zeros(tmp_path / "x.npy", (1000, 100, 100))
+    target = tmp_path / "y.npy"
+    target.write_text("precious")
+    most = 10**7
+    done = run(
+        *("apply", "box:3", source, "-o", target, "--force"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"convlens: {source}: File too large\n"
+    assert target.read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.npy", "y.npy"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of one megabyte, where we may make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("only root can mount a small disk")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_small_disk(tmp_path, small_disk):
+    """An array that has no room is refused before any work; a picture leaves nothing."""
+    source = zeros(tmp_path / "x.npy", (1000, 100, 100))
+    done = run("apply", "box:3", source, "-o", small_disk / "y.npy")
+    assert done.returncode == 1
+    assert re.search(
+        r"the result takes 80,000,000 bytes, and its disk has 1,\d+,\d+ left", done.stderr
+    )
+    import cv2  # noqa: PLC0415
+
+    noise = np.random.default_rng(6).integers(0, 256, (700, 700, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "x.png"), noise)
+    done = run("apply", "identity", tmp_path / "x.png", "-o", small_disk / "y.png")
+    assert done.returncode == 1
+    assert done.stderr == f"convlens: {tmp_path / 'x.png'}: No space left on device\n"
+    assert not list(small_disk.iterdir())
