@@ -22,7 +22,7 @@ KINDS = {  # the shape behind (h, w), the bits, and whether the last channel is 
     "colour16-alpha": ((4,), np.uint16, True),
 }
 HOLDS = {
-    ".png": set(KINDS),
+    ".png": set(KINDS) - {"gray16-alpha"},  # no other library here writes those: see below
     ".tif": set(KINDS),
     ".webp": {"colour8", "colour8-alpha"},  # it has no gray; and JPEG loses something of each
 }
@@ -54,8 +54,6 @@ def write(path, values):
         Image.fromarray(values).save(path, lossless=True, exact=True)
     elif bands == 2 and values.dtype == np.uint8:
         Image.fromarray(values).save(path)
-    elif bands == 2:
-        pytest.skip("none of the other libraries writes 16 bits of gray with alpha")
     else:
         order = {1: slice(None), 3: [2, 1, 0], 4: [2, 1, 0, 3]}[bands]
         assert cv2.imwrite(str(path), values if bands == 1 else values[..., order])
@@ -92,7 +90,7 @@ def test_read(tmp_path, suffix, kind):
     assert pictures.spec(path) == (picture.pixels.shape, picture.pixels.dtype)
 
 
-@pytest.mark.parametrize(("suffix", "kind"), [c for c in CASES if c[1] != "gray16-alpha"])
+@pytest.mark.parametrize(("suffix", "kind"), CASES)
 def test_the_identity_keeps_every_bit(tmp_path, suffix, kind):
     """Through the command and back, as another library reads it."""
     values, path, target = numbers(kind), tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from signal import SIGTERM, signal
 
 
@@ -14,6 +15,9 @@ def main() -> int:
         missing = f"convlens: the command needs {error.name}: pip install 'convlens[cli]'"
         print(missing, file=sys.stderr)
         return 2
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # not every terminal can show every letter
     signal(SIGTERM, lambda number, _: sys.exit(128 + number))  # by way of every `finally`
     return cli.run()
 

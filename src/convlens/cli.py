@@ -334,11 +334,12 @@ def list_filters(names: Sequence[str], as_json: bool) -> None:
             ]
         )
         return
-    for name, kernel in kernels.items():
+    pictured = {name: drawn(kernel) for name, kernel in kernels.items()}
+    for name, lines in pictured.items():
         click.secho(name if names else spelling.described(name), bold=True)
         if not names:
             click.echo(f"  {(getdoc(getattr(filters, name)) or '').splitlines()[0]}")
-        for line in drawn(kernel):
+        for line in lines:
             click.echo(f"  {line}")
         click.echo()
 
@@ -394,8 +395,7 @@ def carry_out(
             bar.set_description(source.name)
             start = perf_counter()
             try:
-                if len(pairs) > 1 or not target.parent.is_dir():
-                    target.parent.mkdir(parents=True, exist_ok=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 made = to_file(operation, source, target, how, bar.update)
             except (OSError, ValueError, TypeError, MemoryError) as error:
                 failed.append({"input": str(source), "error": sentence(error, source)})

@@ -86,13 +86,14 @@ def pair_up(
         raise ValueError(f"there is no folder {output.parent} to write {output.name} in")
     pairs = [(source, output / source.name if into_folder else output) for source in sources]
 
-    read = {path.resolve() for path in (*sources, *([also_read] if also_read else []))}
-    read_files = [path for path in read if path.exists()]
+    read = [*sources, *([also_read] if also_read else [])]
+    read_files: set[object] = {path.resolve() for path in read}
+    read_files |= {identity for path in read if (identity := _identity(path))}
     written: dict[Path, Path] = {}
     for source, target in pairs:
         _check_kinds(source, target)
         place = target.resolve()
-        if place in read or any(target.exists() and target.samefile(path) for path in read_files):
+        if place in read_files or _identity(target) in read_files:
             raise ValueError(f"{target} is read from; write to another file")
         if place in written:
             raise ValueError(f"{written[place]} and {source} would both be written to {target}")
@@ -113,6 +114,15 @@ def _files(path: Path) -> list[Path]:
     if not files:
         raise ValueError(f"there is no picture and no array in {path}: no file ends in {KINDS}")
     return files
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What a file has in common with itself under another name; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _check_kinds(source: Path, target: Path) -> None:

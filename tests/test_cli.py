@@ -1,0 +1,501 @@
+"""The command: what it reads, writes, prints and refuses, and with which exit code."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import convlens
+from convlens import cli, filters, spelling
+from convlens.cli import run
+from convlens.files import pair_up
+
+ROOT = Path(__file__).parents[1]
+NOISE = np.random.default_rng(8).integers(0, 256, (20, 30, 3), np.uint8)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder to work in, with two pictures, an array, and a file that is no picture."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(NOISE).save("a.png")
+    Image.fromarray(NOISE).save("b.tif")
+    np.save("x.npy", NOISE[..., 0][np.newaxis].repeat(3, axis=0))
+    (tmp_path / "bad.png").write_text("no picture")
+    return tmp_path
+
+
+@pytest.fixture
+def typed(capsys):
+    """Type a command; its exit code, and what it prints on standard output and error."""
+
+    def command(line):
+        code = run(shlex.split(line))
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return command
+
+
+def names(folder):
+    """What is in a folder, with what is in its folders."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def process(*words, **options):
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "convlens", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+# ------------------------------------------------------------------- apply and pool
+
+
+@pytest.mark.usefixtures("here")
+def test_apply_to_an_array(typed):
+    """Every option means what it means in the library."""
+    kernels = np.random.default_rng(9).standard_normal((3, 2, 1, 4), np.float32)
+    images = np.random.default_rng(9).standard_normal((4, 9, 8, 2), np.float32)
+    np.save("k.npy", kernels)
+    np.save("i.npy", images)
+    code, out, err = typed(
+        "apply k.npy i.npy -o o.npy --padding 0,1,2,3 --stride 2,1 --dilation 1x2 "
+        "--pad-mode wrap --groups 2 --dtype float64"
+    )
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"o\.npy: \(4, 4, 11, 4\) float64, in \d+\.\d\d s\n", out)
+    expected = convlens.convolve(
+        *(images, kernels, ((0, 1), (2, 3)), (2, 1)),
+        dilation=(1, 2),
+        pad_mode="wrap",
+        groups=2,
+        dtype="f8",
+    )
+    np.testing.assert_array_equal(np.load("o.npy"), expected)
+
+
+@pytest.mark.usefixtures("here")
+def test_pool_an_array(typed):
+    """Likewise."""
+    code, _, err = typed(
+        "pool 3,2 x.npy -o o.npy --mode avg --stride 2 --padding 1 --dilation 2 "
+        "--count-padding --partial"
+    )
+    assert (code, err) == (0, "")
+    options = {"padding": 1, "dilation": 2, "count_padding": True, "partial": True}
+    expected = convlens.pool(np.load("x.npy"), (3, 2), 2, "avg", **options)
+    np.testing.assert_array_equal(np.load("o.npy"), expected)
+
+
+@pytest.mark.usefixtures("here")
+def test_pool_a_picture(typed):
+    """Windows lie side by side unless told otherwise."""
+    assert typed("pool 2 a.png -o o.png --mode avg")[0] == 0
+    expected = np.rint(convlens.pool(NOISE[np.newaxis], 2, mode="avg")[0])
+    with Image.open("o.png") as made:
+        np.testing.assert_array_equal(made, expected)
+
+
+def test_several_files_one_of_them_bad(here, typed):
+    """The others are done; the bad ones are told of at the end."""
+    code, out, err = typed("apply box:5 a.png bad.png none.png b.tif x.npy -o new/er")
+    assert code == 1
+    assert names(here / "new") == ["er", "er/a.png", "er/b.tif", "er/x.npy"]
+    assert re.fullmatch(r"new/er: 3 of 5 files, in \d+\.\d\d s\n", out)
+    assert err.splitlines() == [
+        "convlens: bad.png: not a PNG, JPEG, TIFF or WebP picture, or a damaged one",
+        "convlens: none.png: No such file or directory",
+    ]
+
+
+def test_a_folder(here, typed):
+    """The pictures and arrays in it, and nothing else; results go into another folder."""
+    (here / "in" / "deeper").mkdir(parents=True)
+    for name in ("c.PNG", "d.webp", ".hidden.png", "notes.txt", "deeper/e.png"):
+        if not name.endswith("txt"):
+            Image.fromarray(NOISE).save(here / "in" / name)
+    (here / "in" / "notes.txt").write_text("a word")
+    code, out, _ = typed("apply box in -o out")
+    assert code == 0
+    assert out.startswith("out: 2 of 2 files")
+    assert names(here / "out") == ["c.PNG", "d.webp"]
+    (here / "empty").mkdir()
+    code, _, err = typed("apply box empty -o out2")
+    assert (code, err.split(":")[1]) == (2, " there is no picture and no array in empty")
+
+
+@pytest.mark.usefixtures("here")
+def test_json(typed):
+    """What a program would read, failures too."""
+    code, out, err = typed("apply sobel_x a.png bad.png -o out --json")
+    told = json.loads(out)
+    assert code == 1
+    assert [(each["input"], each["output"]) for each in told["done"]] == [("a.png", "out/a.png")]
+    assert told["done"][0]["shape"] == [20, 30, 3]
+    assert told["done"][0]["dtype"] == "uint8"
+    assert told["done"][0]["seconds"] > 0
+    assert [each["input"] for each in told["failed"]] == ["bad.png"]
+    assert err == f"convlens: bad.png: {told['failed'][0]['error']}\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals as POSIX has them")
+@pytest.mark.usefixtures("here")
+def test_progress():
+    """In a terminal a bar, of bytes, that is gone at the end; elsewhere nothing."""
+    import pty  # noqa: PLC0415
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "convlens", "apply", "box", "a.png", "x.npy", "-o", "out"]
+    done = subprocess.run(command, stderr=theirs, stdout=subprocess.PIPE, text=True, check=True)
+    shown = os.read(ours, 10**5).decode()
+    os.close(theirs)
+    os.close(ours)
+    size = sum(Path(name).stat().st_size for name in ("a.png", "x.npy"))
+    assert f"{size / 1000:.2f}k" in shown
+    assert "x.npy: " in shown
+    assert shown.rstrip("\r\n").endswith("\r")
+    assert done.stdout.startswith("out: 2 of 2 files")
+    assert process("apply", "box", "a.png", "-o", "c.png").stderr == ""
+
+
+# -------------------------------------------------------------- what is never harmed
+
+
+def test_outputs_that_exist(here, typed):
+    """Need --force; one of many is enough to refuse them all, before any work."""
+    (here / "out").mkdir()
+    (here / "out" / "b.tif").write_text("precious")
+    assert typed("apply box a.png b.tif -o out") == (
+        *(2, ""),
+        f"convlens: {Path('out/b.tif')} exists; --force overwrites it\n",
+    )
+    assert names(here / "out") == ["b.tif"]
+    assert typed("apply box a.png b.tif -o out --force")[0] == 0
+    with Image.open("out/b.tif") as made:
+        assert made.size == (30, 20)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "apply box a.png -o a.png --force",
+        "apply box a.png -o ./sub/../a.png --force",
+        "apply box a.png -o symbolic.png --force",
+        "apply box a.png -o hard.png --force",
+        "apply box a.png b.tif -o . --force",
+        "pool 2 x.npy -o x.npy --force",
+        "apply k.npy x.npy -o k.npy --force",
+    ],
+)
+def test_inputs_are_never_written_to(here, typed, line):
+    """By whatever name; the kernels' file is an input as well."""
+    (here / "sub").mkdir()
+    np.save("k.npy", np.ones((3, 3)))
+    (here / "symbolic.png").symlink_to("a.png")
+    (here / "hard.png").hardlink_to("a.png")
+    before = {name: (here / name).read_bytes() for name in ("a.png", "b.tif", "x.npy", "k.npy")}
+    code, out, err = typed(line)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"convlens: \S+ is read from; write to another file\n", err)
+    assert before == {name: (here / name).read_bytes() for name in before}
+
+
+def test_a_link_is_followed(here, typed):
+    """The file that it leads to is replaced, not the link."""
+    (here / "kept").mkdir()
+    (here / "kept" / "o.png").write_text("old")
+    (here / "o.png").symlink_to("kept/o.png")
+    assert typed("apply box a.png -o o.png --force")[0] == 0
+    assert (here / "o.png").is_symlink()
+    assert names(here / "kept") == ["o.png"]
+    with Image.open("kept/o.png") as made:
+        assert made.size == (30, 20)
+
+
+def test_a_folder_without_permission(here):
+    """One sentence."""
+    if os.name != "posix" or os.geteuid() == 0:
+        target = "/proc/o.png"  # where not even root can write
+        if not Path("/proc").is_dir():
+            pytest.skip("no folder that refuses")
+    else:
+        (here / "locked").mkdir(mode=0o500)
+        target = "locked/o.png"
+    done = process("apply", "box", "a.png", "-o", target)
+    assert done.returncode == 1
+    assert re.fullmatch(r"convlens: a\.png: .*\.convlens-\w+\.png: [^\n]+\n", done.stderr)
+
+
+# ---------------------------------------------------------------------------- refusals
+
+REFUSED = {
+    "appli box a.png -o o.png": "No such command 'appli'.",
+    "apply box a.png": "Missing option '-o' / '--output'.",
+    "apply box": "Missing argument 'INPUT...'.",
+    "apply gausian a.png -o o.png": "there is no filter 'gausian': did you mean gaussian?",
+    "apply xyz a.png -o o.png": "there is no filter 'xyz': `convlens filters` lists them",
+    "apply __all__ a.png -o o.png": "there is no filter '__all__'",
+    "apply gaussian:sgima=2 a.png -o o.png": "the filter is gaussian:sigma=1.0,size=auto",
+    "apply gaussian:sigma=-1 a.png -o o.png": "sigma must be greater than 0; got -1",
+    "apply gaussian:sigma=big a.png -o o.png": "sigma must be a number; got 'big'",
+    "apply sobel_x:3 a.png -o o.png": "sobel_x:3: too many positional arguments",
+    "apply none.npy a.png -o o.png": "none.npy: No such file or directory",
+    "apply words.txt a.png -o o.png": "words.txt must hold rows of numbers",
+    "apply uneven.csv a.png -o o.png": "uneven.csv must hold rows of numbers, all of the same",
+    "apply empty.txt a.png -o o.png": "empty.txt must hold rows of numbers",
+    "apply fake.npy a.png -o o.png": "fake.npy is no .npy file of numbers",
+    "apply box a.png -o o.gif": "the output's name must end in .png, .jpg,",
+    "apply box a.png -o o": "the output's name must end in .png, .jpg,",
+    "apply box a.png -o o.npy": "a.png is a picture, and o.npy would not be",
+    "apply box x.npy -o o.png": "x.npy is an array (.npy), and o.png would not be",
+    "apply box a.png -o none/o.png": "there is no folder none to write o.png in",
+    "apply box a.png b.tif -o o.png": "several inputs need a folder to be written to; o.png is",
+    "apply box a.png b.tif -o words.txt": "several inputs need a folder to be written to",
+    "apply box a.png sub/a.png -o out": "would both be written to",
+    "apply box a.png -o o.png --stride 1,2,3": "'--stride': expected a number, or two: down,across",
+    "apply box a.png -o o.png --padding some": "'--padding': expected same, valid, full, or one",
+    "apply box a.png -o o.png --padding 1,2,3": "'--padding': expected same, valid, full, or one",
+    "apply box a.png -o o.png --pad-mode zero": "'--pad-mode': 'zero' is not one of 'constant'",
+    "apply box a.png -o o.png --map loud": "'--map': 'loud' is not one of 'clip'",
+    "apply box a.png -o o.png --dtype float31": "'--dtype': expected a NumPy dtype",
+    "pool two a.png -o o.png": "'WINDOW': expected a number, or two: down,across; got 'two'",
+    "pool 2 a.png -o o.png --mode mean": "'--mode': 'mean' is not one of 'max'",
+    "explain apply box 3x28x28:float31": "float31",
+    "explain apply box 28": "28: No such file or directory",
+    "explain apply box bad.png": "not a PNG, JPEG, TIFF or WebP picture",
+    "explain apply 3x3x4 5x6x6x3": "convolve: kernels expect 4 channels, images have 3",
+    "explain pool 0 5x6x6": "pool: kernel_shape must be at least 1; got 0",
+    "filters sobel": "there is no filter 'sobel': did you mean sobel_y?",
+    "filters k4.npy": "only finite kernels (kh, kw) can be shown; got (3, 3, 1, 2) float64",
+    "explore a.png -o page.png": "the page's name must end in .html; got page.png",
+    "explore a.png -o page.html": "page.html exists; --force overwrites it",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_refused(here, typed, line):
+    """One plain sentence, exit code 2, nothing printed, nothing written."""
+    (here / "sub").mkdir()
+    Image.fromarray(NOISE).save("sub/a.png")
+    contents = {"words.txt": "a b\n", "uneven.csv": "1,2\n3\n", "empty.txt": "\n"}
+    contents |= {"fake.npy": "x", "page.html": "precious"}
+    for name, text in contents.items():
+        (here / name).write_text(text)
+    np.save("k4.npy", np.ones((3, 3, 1, 2)))
+    before = names(here)
+    code, out, err = typed(line)
+    assert (code, out) == (2, "")
+    assert re.match(rf"convlens: .*{re.escape(REFUSED[line])}", err)
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert names(here) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("apply box:50 x.npy -o o.npy --padding valid", "x.npy: convolve: the kernel is larger"),
+        (
+            "apply sobel_x x.npy -o o.npy --dtype int8",
+            "dtype=int8 cannot hold every result exactly",
+        ),
+        ("apply k4.npy a.png -o o.png", "a.png: convolve: kernels expect 1 channel, images have 3"),
+        ("pool 2 x.npy -o o.npy --stride 0", "x.npy: pool: stride must be at least 1; got 0"),
+    ],
+)
+def test_files_that_do_not_suit(here, typed, line, words):
+    """What is wrong with a file, in the library's words; exit code 1."""
+    np.save("k4.npy", np.ones((3, 3, 1, 2)))
+    before = names(here)
+    code, out, err = typed(line)
+    assert (code, out) == (1, "")
+    assert words in err
+    assert err.count("\n") == 1
+    assert names(here) == before
+
+
+def test_without_the_extra():
+    """The command says what is missing, and the library does without it."""
+    code = "import sys; sys.modules[{!r}] = None; from convlens.__main__ import main; exit(main())"
+    for name in ("click", "tqdm", "pyvips"):
+        command = [sys.executable, "-c", code.format(name)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr == f"convlens: the command needs {name}: pip install 'convlens[cli]'\n"
+
+
+def test_a_reader_that_goes_away():
+    """As in `convlens filters | head -1`: no complaint."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "convlens", "filters", *["gaussian:sigma=20"] * 30],
+        **dict.fromkeys(("stdout", "stderr"), subprocess.PIPE),
+    ) as shown:
+        shown.stdout.readline()
+        shown.stdout.close()
+        assert shown.stderr.read() == b""
+
+
+@pytest.mark.usefixtures("here")
+def test_a_terminal_of_few_letters():
+    """Letters that it does not have are replaced."""
+    done = process("filters", "sobel_x", env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert "-2  0  2" in done.stdout
+
+
+# ------------------------------------------------------------------- what is explained
+
+
+@pytest.mark.usefixtures("here")
+def test_explain(typed):
+    """The library's plan, for shapes and for files."""
+    for line, plan in {
+        "apply 3x3x3x64 1000x32x32x3:float32 --stride 2": convlens.plan_convolve(
+            np.broadcast_to(np.float32(0), (1000, 32, 32, 3)), (3, 3, 3, 64), stride=2
+        ),
+        "apply sobel_x x.npy": convlens.plan_convolve(np.load("x.npy"), filters.sobel_x()),
+        "apply box a.png": convlens.plan_convolve(NOISE[np.newaxis], filters.box()),
+        "pool 2 50000x28x28": convlens.plan_pool((50000, 28, 28), 2),
+        "pool 2 b.tif --mode avg": convlens.plan_pool(NOISE[np.newaxis], 2, mode="avg"),
+    }.items():
+        assert typed(f"explain {line}") == (0, f"{plan}\n", "")
+
+
+def test_explain_as_json(typed):
+    """Numbers instead of words."""
+    code, out, _ = typed("explain apply 3x3 50000x28x28:uint8 --stride 2 --json")
+    plan = json.loads(out)
+    assert code == 0
+    assert plan["input_shape"] == [50000, 28, 28]
+    assert plan["output_shape"] == [50000, 14, 14]
+    assert (plan["input_dtype"], plan["output_dtype"]) == ("uint8", "float64")
+    assert plan["multiply_adds"] == 88_200_000
+    assert plan["padding"] == [[0, 1], [0, 1]]
+
+
+def test_filters(typed):
+    """All of them, as they are typed; and as numbers."""
+    code, out, _ = typed("filters")
+    assert code == 0
+    for name in filters.__all__:
+        typed_so = spelling.described(name)
+        assert f"\n{typed_so}\n" in f"\n{out}"
+        np.testing.assert_array_equal(spelling.kernel(typed_so), getattr(filters, name)())
+    kernels = json.loads(typed("filters --json")[1])
+    assert [each["filter"] for each in kernels] == filters.__all__
+    for each in kernels:
+        np.testing.assert_array_equal(each["kernel"], getattr(filters, each["filter"])())
+
+
+def test_a_filter_drawn():
+    """Dark is little, light is much."""
+    assert cli.drawn(filters.laplacian()) == [
+        "▓▓████▓▓    0  1  0".replace("▓▓████▓▓", "▓▓██▓▓"),
+        "██  ██    1 -4  1",
+        "▓▓██▓▓    0  1  0",
+    ]
+    assert cli.drawn(filters.box(2)) == ["████   0.250 0.250"] * 2
+
+
+# -------------------------------------------------------------------- what is typed
+
+
+def test_kernels_by_name_and_in_files(tmp_path):
+    """Names with parameters; .npy files of any rank; rows of numbers."""
+    for text, expected in {
+        "box": filters.box(),
+        "box:5": filters.box(5),
+        "box:size=3x5": filters.box((3, 5)),
+        "gaussian:sigma=0.5, size=3": filters.gaussian(0.5, 3),
+        "gaussian:2,size=auto": filters.gaussian(2),
+        "laplacian:diagonals=true": filters.laplacian(diagonals=True),
+        "motion-blur:length=5,angle=45": filters.motion_blur(5, 45),
+        "sharpen:2": filters.sharpen(2),
+    }.items():
+        made = spelling.kernel(text)
+        np.testing.assert_array_equal(made, expected)
+        assert made.dtype == expected.dtype
+    (tmp_path / "k.txt").write_text("1 2 3\n\n-4 5e0 6\n")
+    np.testing.assert_array_equal(spelling.kernel(str(tmp_path / "k.txt")), [[1, 2, 3], [-4, 5, 6]])
+    (tmp_path / "k.csv").write_text("1, 2\r\n3,4\r\n")
+    made = spelling.kernel(str(tmp_path / "k.csv"))
+    assert made.tolist() == [[1, 2], [3, 4]]
+    assert made.dtype == np.int64
+    np.save(tmp_path / "k.npy", np.ones((3, 3, 2, 5), np.float32))
+    assert spelling.kernel(str(tmp_path / "k.npy")).shape == (3, 3, 2, 5)
+
+
+def test_objects_are_not_unpickled(tmp_path):
+    """A kernel file is numbers, never a program."""
+    np.save(tmp_path / "k.npy", np.array([[print]]), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"k\.npy is no \.npy file of numbers"):
+        spelling.kernel(str(tmp_path / "k.npy"))
+
+
+@pytest.mark.usefixtures("here")
+def test_pairs_of_files():
+    """One for one, or many into a folder."""
+    one, two = Path("a.png"), Path("b.tif")
+    assert pair_up([one], Path("o.jpg"), force=False) == [(one, Path("o.jpg"))]
+    assert pair_up([one, two], Path("out"), force=False) == [
+        (one, Path("out/a.png")),
+        (two, Path("out/b.tif")),
+    ]
+
+
+@pytest.mark.parametrize(
+    "words", ["", "apply", "pool", "explain apply", "explain pool", "filters", "explore"]
+)
+def test_help(typed, words):
+    """Each command explains itself, with examples that can be typed."""
+    code, out, err = typed(f"{words} --help")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Usage: convlens {words}".rstrip())
+    assert ("convlens " + words in out.partition("Example")[2]) == bool(words)
+    if not words:
+        assert "Exit codes: 0, all is done; 1, some files could not be dealt with; 2," in out
+
+
+def test_version_and_no_command(typed):
+    """The version; and without a command, the help, on standard error."""
+    assert typed("--version") == (0, f"convlens {convlens.__version__}\n", "")
+    code, out, err = typed("")
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: convlens")
+
+
+# ------------------------------------------------------------------------- the explorer
+
+
+def test_explore(here, typed):
+    """The page, with the picture in it."""
+    pytest.importorskip("convlens.explorer")
+    code, out, err = typed("explore a.png --filter laplacian -o page.html")
+    assert (code, out, err) == (0, "page.html\n", "")
+    assert "Your picture" in (here / "page.html").read_text(encoding="utf-8")
+    assert typed("explore x.npy -o page.html --force")[0] == 0
+    code, _, err = typed("explore bad.png -o page.html --force")
+    assert (code, err.split(":")[1]) == (
+        2,
+        " not a PNG, JPEG, TIFF or WebP picture, or a damaged one\n",
+    )
+
+
+def test_explore_opens_a_browser(here):
+    """A real program, called with the page's address: here it writes it down."""
+    pytest.importorskip("convlens.explorer")
+    browser = here / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" > "$(dirname "$0")/address"\n')
+    browser.chmod(0o755)
+    done = process("explore", "a.png", env=os.environ | {"BROWSER": f"{browser} %s"})
+    assert done.returncode == 0
+    address = (here / "address").read_text().strip()
+    assert address == Path(done.stdout.strip()).as_uri()
+    assert Path(done.stdout.strip()).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
