@@ -150,17 +150,20 @@ def test_json(typed):
 def test_progress():
     """In a terminal a bar, of bytes, that is gone at the end; elsewhere nothing."""
     import pty  # noqa: PLC0415
+    import termios  # noqa: PLC0415
 
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
     command = [sys.executable, "-m", "convlens", "apply", "box", "a.png", "x.npy", "-o", "out"]
     done = subprocess.run(command, stderr=theirs, stdout=subprocess.PIPE, text=True, check=True)
+    os.set_blocking(ours, False)
     shown = os.read(ours, 10**5).decode()
     os.close(theirs)
     os.close(ours)
     size = sum(Path(name).stat().st_size for name in ("a.png", "x.npy"))
-    assert f"{size / 1000:.2f}k" in shown
+    assert f"/{size / 1000:.2f}k" in shown
     assert "x.npy: " in shown
-    assert shown.rstrip("\r\n").endswith("\r")
+    assert re.search(r"\r +\r$", shown)
     assert done.stdout.startswith("out: 2 of 2 files")
     assert process("apply", "box", "a.png", "-o", "c.png").stderr == ""
 
@@ -469,6 +472,52 @@ def test_version_and_no_command(typed):
     code, out, err = typed("")
     assert (code, out) == (2, "")
     assert err.startswith("Usage: convlens")
+
+
+# --------------------------------------------------------------------------- the README
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHOWN = re.findall(r"(?m)^\$ (convlens .*)\n((?:(?!\$ |```).*\n)*)", README)
+
+
+@pytest.fixture(scope="module")
+def readers_folder(tmp_path_factory):
+    """What somebody who tries the README's commands has: a cat, a holiday, and digits."""
+    import skimage.data  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("reader")
+    cat = Image.fromarray(skimage.data.chelsea())
+    cat.save(folder / "cat.png")
+    (folder / "holiday").mkdir()
+    for name in ("beach", "castle", "harbour"):
+        cat.save(folder / "holiday" / f"{name}.jpg")
+    (folder / "holiday" / "ferry.jpg").write_text("not copied to its end")
+    digits = np.random.default_rng(0).integers(0, 256, (50_000, 28, 28), np.uint8)
+    np.save(folder / "digits.npy", digits)
+    return folder
+
+
+@pytest.mark.parametrize(("line", "output"), SHOWN, ids=[line for line, _ in SHOWN])
+def test_the_readme(readers_folder, line, output):
+    """What it shows is what is printed, but for the time that it takes."""
+    words = shlex.split(line)
+    if words[1] == "explore":
+        pytest.importorskip("convlens.explorer")
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=readers_folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    printed, shown = (re.sub(r"in \d+\.\d\d s", "in … s", text) for text in (done.stdout, output))
+    assert printed == shown
+
+
+def test_the_readme_shows_every_command():
+    """Each with what it prints."""
+    assert {line.split()[1] for line, _ in SHOWN} == set(cli.command.commands)
 
 
 # ------------------------------------------------------------------------- the explorer
