@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import getdoc
+from itertools import accumulate
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
@@ -391,7 +392,7 @@ def carry_out(
     with tqdm(
         total=sum(sizes), unit="B", unit_scale=True, leave=False, disable=None, dynamic_ncols=True
     ) as bar:
-        for number, (source, target) in enumerate(pairs):
+        for (source, target), so_far in zip(pairs, accumulate(sizes), strict=True):
             bar.set_description(source.name)
             start = perf_counter()
             try:
@@ -410,7 +411,7 @@ def carry_out(
                         "seconds": seconds,
                     }
                 )
-            bar.update(sum(sizes[: number + 1]) - bar.n)
+            bar.update(so_far - bar.n)
     if as_json:
         show_json({"done": done, "failed": failed})
     elif len(pairs) == 1 and done:
@@ -461,26 +462,27 @@ def show_plan(operation: Operation, what: str, as_json: bool) -> None:
     if not as_json:
         click.echo(str(plan))
         return
-    names = "operation output_shape padding stride dilation groups window windows multiply_adds"
-    facts = {
-        name: getattr(plan, name) for name in (*names.split(), "bytes_moved", "method", "reason")
-    }
-    facts |= {"input_shape": spec.shape, "input_dtype": str(spec.dtype)}
-    show_json(facts | {"output_dtype": str(plan.output_dtype)})
+    names = (
+        *("operation", "output_shape", "padding", "stride", "dilation", "groups", "window"),
+        *("windows", "multiply_adds", "bytes_moved", "method", "reason"),
+    )
+    facts = {name: getattr(plan, name) for name in names}
+    dtypes = {"input_dtype": str(spec.dtype), "output_dtype": str(plan.output_dtype)}
+    show_json(facts | {"input_shape": spec.shape} | dtypes)
 
 
 def drawn(kernel: Array) -> list[str]:
     """A kernel (kh, kw) as a small picture, with its numbers beside it."""
-    if kernel.ndim != 2 or kernel.dtype.kind not in "biuf" or not np.isfinite(kernel).all():
+    if kernel.ndim != 2 or kernel.dtype.kind not in "iuf" or not np.isfinite(kernel).all():
         raise ValueError(
             f"only finite kernels (kh, kw) can be shown; got {kernel.shape} {kernel.dtype}"
         )
     shades = np.array(list(" ░▒▓█"))
     low, high = kernel.min(), kernel.max()
-    levels = np.rint((kernel - low) / (high - low) * 4 if high > low else 4 + 0 * kernel).astype(
-        int
-    )
-    whole = kernel.dtype.kind in "biu"
+    levels = np.full(kernel.shape, 4)
+    if high > low:
+        levels = np.rint((kernel - low) / (high - low) * 4).astype(int)
+    whole = kernel.dtype.kind != "f"
     numbers = [[f"{n:d}" if whole else f"{n:.3f}" for n in row] for row in kernel.tolist()]
     width = max(len(number) for row in numbers for number in row)
     return [

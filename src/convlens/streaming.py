@@ -27,6 +27,8 @@ from convlens.plan import Plan, execute
 # Of a tile's pixels and results together. Two tiles at most are in memory at a time, and with them
 # what the engine takes and the libraries: in all less than 300 MB.
 TILE_BYTES = 2**25
+# A window is never cut, and a tile of one may be larger: so many times.
+WINDOW_TILES = 2
 
 
 class Tile(NamedTuple):
@@ -197,13 +199,7 @@ def _tile_size(call: Call) -> tuple[int, int, int]:
         return under * pixel + height * width * result
 
     height, width = oh, ow
-    while nbytes(height, width) > TILE_BYTES:
-        if height == width == 1:
-            raise ValueError(
-                f"the pixels under one window take {nbytes(1, 1):,} bytes, more than the "
-                f"{TILE_BYTES:,} that are held in memory at a time; load the array and call "
-                f"convlens.{call.operation}"
-            )
+    while nbytes(height, width) > TILE_BYTES and (height, width) != (1, 1):
         # Whole rows are read in one piece; but what neighbouring tiles both read should not
         # outweigh the rest, and so a tile stays higher than two windows while it can.
         rows = height * call.rows.stride / call.rows.reach  # in windows
@@ -212,6 +208,12 @@ def _tile_size(call: Call) -> tuple[int, int, int]:
             height = -(-height // 2)
         else:
             width = -(-width // 2)
+    if nbytes(height, width) > WINDOW_TILES * TILE_BYTES:
+        raise ValueError(
+            f"the pixels under one window take {nbytes(height, width):,} bytes, more than the "
+            f"{WINDOW_TILES * TILE_BYTES:,} that are held in memory at a time; load the array and "
+            f"call convlens.{call.operation}"
+        )
     if (height, width) != (oh, ow):
         return 1, height, width
     return min(m, max(1, TILE_BYTES // max(1, nbytes(oh, ow)))), oh, ow
