@@ -183,11 +183,12 @@ PACKAGE = Path(convlens.__file__).parent
 MAY_IMPORT = {
     "geometry": set(),
     "call": {"geometry"},
+    "chunked": {"call", "geometry"},
     "engines": {"call", "geometry"},
     "drawing": {"call", "geometry"},
     "arguments": {"call", "geometry"},
     "filters": {"arguments"},
-    "plan": {"arguments", "call", "drawing", "engines", "geometry"},
+    "plan": {"arguments", "call", "chunked", "drawing", "engines", "geometry"},
     "operations": {"arguments", "call", "plan"},
     "__init__": {"filters", "operations", "plan"},
 }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from convlens import arguments
+from convlens import arguments, chunked
 from convlens.call import Array, Call, Spec
 from convlens.drawing import draw
 from convlens.engines import numpy_engine
@@ -199,6 +200,13 @@ def choose(call: Call, method: str) -> Plan:
 
 def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:
     """Carry a plan out on arrays that have been checked; only `out` has not."""
+    if arguments.is_dask(images):
+        with arguments.refusing(plan.operation):
+            arguments.no_output(out)
+        grain = ENGINES[plan.method].grain(plan.call)
+        engine = partial(_execute_part, plan)
+        lazy: Array = chunked.lazily(plan.call, images, kernels, engine, grain)
+        return lazy
     with arguments.refusing(plan.operation):
         result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
     engine = ENGINES[plan.method]
@@ -209,6 +217,11 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
         else:
             engine.convolve(plan.call, images, kernels, result)
     return result
+
+
+def _execute_part(plan: Plan, call: Call, images: Array, kernels: Array | None) -> Array:
+    """Carry out a call on a part of the images, by the method that was chosen for the whole."""
+    return execute(replace(plan, call=call), images, kernels, None)
 
 
 # ------------------------------------------------------------------ the plan in words
