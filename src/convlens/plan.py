@@ -204,8 +204,8 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
         with arguments.refusing(plan.operation):
             arguments.no_output(out)
         grain = ENGINES[plan.method].grain(plan.call)
-        engine = partial(_execute_part, plan)
-        lazy: Array = chunked.lazily(plan.call, images, kernels, engine, grain)
+        run = partial(_execute_part, plan)
+        lazy: Array = chunked.lazily(plan.call, images, kernels, run, grain)
         return lazy
     with arguments.refusing(plan.operation):
         result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
