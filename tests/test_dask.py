@@ -74,7 +74,7 @@ sides = st.tuples(st.integers(0, 9), st.integers(0, 9))
 paddings = st.sampled_from(["valid", "same", "full"]) | st.tuples(sides, sides)
 types = st.sampled_from(TYPES)
 few = st.integers(1, 3)
-many = settings(law, max_examples=500)
+many = settings(law, max_examples=250)
 
 
 @each_method
