@@ -36,6 +36,21 @@ def received(dask_worker):
     return np.array([slices, sum(size for _, size in sizes) - slices])
 
 
+def time_the_scheduler(client, across=20):
+    """Chunks so small that handling tasks is all: CPU time of the scheduler and the client."""
+    images = client.persist(da.zeros((16 * across, 16 * across), np.float32, chunks=16))
+    wait(images)
+    start = time.process_time()
+    result = convlens.convolve(images, KERNEL)
+    built = time.process_time() - start
+    tasks = len(result.dask) - len(images.dask)
+    start = time.process_time()
+    wait(client.persist(result))
+    seconds = time.process_time() - start
+    each = f"{1e6 * built / tasks:.0f} and {1e6 * seconds / tasks:.0f} microseconds of CPU a task"
+    print(f"{across**2} chunks, {tasks} tasks: built, and scheduled, in {each}")
+
+
 def main():
     """Time both clusters in turn."""
     dask.config.set(KEPT)
@@ -72,6 +87,7 @@ def main():
         print(f"{name}: {median(seconds):.2f} s, {min(seconds):.2f} to {max(seconds):.2f}")
     slices, others = np.median(moved, axis=0) / 1e6
     print(f"moved between two workers: slices {slices:.2f} MB, chunks {others:.2f} MB")
+    time_the_scheduler(clients[2])
     for client, cluster in zip(clients.values(), clusters.values(), strict=True):
         client.close()
         cluster.close()
