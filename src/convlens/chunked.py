@@ -246,10 +246,10 @@ def _taken(
     for chunk, pixels, cell in stretches:
         first = pixels_of[chunk].start
         to = slice(cell - origin, cell - origin + len(pixels))
-        of_slice: slice | list[int] = [pixel - first for pixel in pixels]
         if isinstance(pixels, range):
-            of_slice = slice(pixels.start - first, pixels.stop - first)
-        runs.append(Run(numbers[chunk], of_slice, to))
+            runs.append(Run(numbers[chunk], slice(pixels.start - first, pixels.stop - first), to))
+        else:
+            runs.append(Run(numbers[chunk], [pixel - first for pixel in pixels], to))
     starts = [0, *ends]
     slices = [
         (chunk, slice(pixels.start - starts[chunk], pixels.stop - starts[chunk]))

@@ -137,13 +137,14 @@ class Plan:
         Parameters
         ----------
         images, kernels : array_like
-            Of the shapes and types that were planned; a pooling takes no kernels.
+            Of the shapes and types that were planned; a pooling takes no kernels. Images may be a
+            Dask array.
         out : numpy.ndarray, optional
             Where to write the result.
 
         Returns
         -------
-        numpy.ndarray
+        numpy.ndarray or dask.array.Array
             `out`, or a new array of shape `output_shape`.
 
         Raises

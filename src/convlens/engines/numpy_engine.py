@@ -191,8 +191,8 @@ def _blocks(call: Call) -> Iterator[tuple[slice, slice, slice]]:
     m, oh, ow, nc = call.full_output_shape
     reached = (ow - 1) * call.columns.stride + call.columns.reach  # cells of a row
     row = max(1, ow * nc, reached * call.channels)  # numbers in a row of the larger array
-    width = max(1, min(ow, BLOCK * ow // row))
-    width = min(ow, max(1, width // grain(call)) * grain(call)) or 1
+    width = max(1, BLOCK * ow // row // grain(call)) * grain(call)
+    width = max(1, min(ow, width))
     height = max(1, min(oh, BLOCK // row))
     count = max(1, BLOCK // (row * max(1, oh)))
     for n in range(0, m, count):
