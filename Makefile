@@ -18,8 +18,11 @@ test: .venv/test  ## check style and types, and run every test
 bench: .venv/bench  ## time everything next to its peers; writes benchmarks/RESULTS.md
 	.venv/bin/python benchmarks/run.py
 
-clean:  ## remove the environments, the data and the pictures
-	rm -rf .venv .venv39 demo $(COURSE)/*.npz
+docs: .venv/docs  ## build the site in docs/_build; warnings are errors
+	.venv/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build
+
+clean:  ## remove the environments, the data, the pictures and the site
+	rm -rf .venv .venv39 demo docs/_build docs/made $(COURSE)/*.npz
 
 # An extra of pyproject.toml, installed; again only when that file has changed.
 .venv/%: pyproject.toml
@@ -28,4 +31,4 @@ clean:  ## remove the environments, the data and the pictures
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test bench docs clean

@@ -6,6 +6,7 @@ computed before every argument has passed.
 
 from __future__ import annotations
 
+import sys
 from operator import index
 from typing import Any
 
@@ -167,8 +168,14 @@ def pool_call(
 # ----------------------------------------------------------------------------- arrays
 
 
-def array(name: str, value: object) -> Array:
-    """An array of numbers: an array itself (not copied), or nested lists of numbers."""
+def array(name: str, value: Any) -> Array:
+    """An array of numbers: an array itself (not copied), or nested lists of numbers.
+
+    Images may also be a Dask array, which comes back as it is: it has the shape and the type too.
+    """
+    if is_dask(value):
+        _check_dask(name, value)
+        return value  # type: ignore[no-any-return]
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array; fill it first, as in {name}.filled(0)")
     try:
@@ -181,6 +188,34 @@ def array(name: str, value: object) -> Array:
         got = f"dtype {result.dtype}" if result.ndim else repr(value)
         raise TypeError(f"{name} must be an array of numbers; got {got}")
     return result
+
+
+def is_dask(value: object) -> bool:
+    """Whether this is a Dask array; while `dask.array` is not imported there can be none."""
+    dask_array = sys.modules.get("dask.array")
+    return dask_array is not None and isinstance(value, dask_array.Array)
+
+
+def _check_dask(name: str, value: Any) -> None:
+    """Refuse all but a Dask array of numbers, in NumPy arrays of known sizes."""
+    if name != "images":
+        raise TypeError(
+            f"{name} must be in memory, for every chunk of the images needs all of them; got a "
+            f"Dask array: pass {name}.compute()"
+        )
+    if value.dtype.kind not in "biufc":
+        raise TypeError(f"{name} must be an array of numbers; got dtype {value.dtype}")
+    chunk = type(value._meta)
+    if not issubclass(chunk, np.ndarray) or issubclass(chunk, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must be a Dask array of NumPy arrays; its chunks are {chunk.__module__}."
+            f"{chunk.__qualname__}"
+        )
+    if np.isnan(value.shape).any():
+        raise ValueError(
+            f"{name} must have chunks of known sizes; images.shape={value.shape}: call "
+            f"{name}.compute_chunk_sizes() first"
+        )
 
 
 def is_shape(value: object) -> bool:
@@ -227,6 +262,15 @@ def output(
         if values is not None and np.shares_memory(out, values):
             raise ValueError("out shares memory with an input, which would change while it is read")
     return out
+
+
+def no_output(out: object) -> None:
+    """Refuse an `out` for a result that is not computed yet."""
+    if out is not None:
+        raise TypeError(
+            "out must be left out where images are a Dask array, as the result is one too, not yet "
+            "computed; write that with result.store(out) or result.to_zarr(path)"
+        )
 
 
 # ------------------------------------------------------------------ numbers and words

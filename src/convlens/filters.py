@@ -191,10 +191,12 @@ def unsharp(
 
     Parameters
     ----------
-    sigma, size
-        The blur, as in `gaussian`.
+    sigma : float
+        Of the blur, as in `gaussian`.
     amount : float
         How much of the difference is added; 0 leaves the image as it is.
+    size : int or (int, int), optional
+        Of the blur, as in `gaussian`.
 
     Returns
     -------

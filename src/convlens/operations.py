@@ -51,7 +51,8 @@ def convolve(
         =============  =========================  ================================================
 
         Three axes with a (kh, kw) kernel are always (m, h, w): to blur one photograph (h, w, c),
-        give it its m, as in ``photograph[np.newaxis]``.
+        give it its m, as in ``photograph[np.newaxis]``. Images may also be a Dask array, in any
+        chunks; the result is then one too, not yet computed.
     padding : {"same", "valid", "full"}, int, (ph, pw) or ((top, bottom), (left, right))
         Cells added around the images. "valid": none. "same": as many as make ceil(h / stride)
         rows and ceil(w / stride) columns, the odd cell after (as TensorFlow, JAX and ONNX's
@@ -74,15 +75,17 @@ def convolve(
         int64, as `numpy.sum` takes them.
     out : numpy.ndarray, optional
         Where to write the result; of its shape and type, and sharing no memory with the inputs.
+        Not for Dask arrays.
     method : {"auto", "compiled", "numpy"}
         The engine. "auto" is compiled wherever that is there and takes the types, else NumPy;
         `plan_convolve` tells which, and why.
 
     Returns
     -------
-    numpy.ndarray
+    numpy.ndarray or dask.array.Array
         `out`, or a new array. An image's result is the same to the last bit whatever else is in
-        the batch. NaN and inf reach just those outputs whose window covers them.
+        the batch, and whatever chunks a Dask array has. NaN and inf reach just those outputs whose
+        window covers them.
 
     Raises
     ------
@@ -145,7 +148,8 @@ def plan_convolve(
     Parameters
     ----------
     images, kernels : array_like or tuple of int
-        Arrays, or bare shapes, which stand for float64 numbers.
+        Arrays, or bare shapes, which stand for float64 numbers. Of images that are a Dask array
+        nothing is computed.
     padding, stride, dilation, groups, pad_mode, dtype, method
         As in `convolve`.
 
@@ -211,7 +215,8 @@ def pool(
     ----------
     images : array_like
         (m, h, w, c), (m, h, w) or (h, w); numbers of any type. Three axes are always (m, h, w): one
-        photograph (h, w, c) needs its m, as in ``photograph[np.newaxis]``.
+        photograph (h, w, c) needs its m, as in ``photograph[np.newaxis]``. Or a Dask array of such
+        a shape, in any chunks; the result is then one too, not yet computed.
     kernel_shape : int or (int, int)
         The window, down and across.
     stride : int or (int, int), optional
@@ -229,13 +234,14 @@ def pool(
         altogether; they see what they cover. Elsewhere known as ceil mode.
     out : numpy.ndarray, optional
         Where to write the result; of its shape and type, and sharing no memory with the images.
+        Not for Dask arrays.
     method : {"auto", "compiled", "numpy"}
         The engine. "auto" is compiled wherever that is there and takes the types, else NumPy;
         `plan_pool` tells which, and why.
 
     Returns
     -------
-    numpy.ndarray
+    numpy.ndarray or dask.array.Array
         (m, oh, ow, c), (m, oh, ow) or (oh, ow). "max" and "min" keep the images' type; "avg" gives
         floats (float64 for integers); "sum" gives int64 for integers, where only sums of 64-bit
         integers can wrap around. NaN reaches just those outputs whose window covers it.
@@ -295,7 +301,8 @@ def plan_pool(
     Parameters
     ----------
     images : array_like or tuple of int
-        An array, or a bare shape, which stands for float64 numbers.
+        An array, or a bare shape, which stands for float64 numbers. Of a Dask array nothing is
+        computed.
     kernel_shape, stride, mode, padding, dilation, count_padding, partial, method
         As in `pool`.
 

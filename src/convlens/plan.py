@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from convlens import arguments
+from convlens import arguments, chunked
 from convlens.call import Array, Call, Spec
 from convlens.drawing import draw
 from convlens.engines import compiled_engine, numpy_engine
@@ -147,13 +148,14 @@ class Plan:
         Parameters
         ----------
         images, kernels : array_like
-            Of the shapes and types that were planned; a pooling takes no kernels.
+            Of the shapes and types that were planned; a pooling takes no kernels. Images may be a
+            Dask array.
         out : numpy.ndarray, optional
             Where to write the result.
 
         Returns
         -------
-        numpy.ndarray
+        numpy.ndarray or dask.array.Array
             `out`, or a new array of shape `output_shape`.
 
         Raises
@@ -212,6 +214,13 @@ def choose(call: Call, method: str) -> Plan:
 
 def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:
     """Carry a plan out on arrays that have been checked; only `out` has not."""
+    if arguments.is_dask(images):
+        with arguments.refusing(plan.operation):
+            arguments.no_output(out)
+        grain = ENGINES[plan.method].grain(plan.call)
+        run = partial(_execute_part, plan)
+        lazy: Array = chunked.lazily(plan.call, images, kernels, run, grain)
+        return lazy
     with arguments.refusing(plan.operation):
         result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
     engine = ENGINES[plan.method]
@@ -220,6 +229,11 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
     else:
         engine.convolve(plan.call, images, kernels, result)
     return result
+
+
+def _execute_part(plan: Plan, call: Call, images: Array, kernels: Array | None) -> Array:
+    """Carry out a call on a part of the images, by the method that was chosen for the whole."""
+    return execute(replace(plan, call=call), images, kernels, None)
 
 
 # ------------------------------------------------------------------ the plan in words

@@ -6,7 +6,8 @@ pixels by maximum, minimum or addition, down the rows of the window and then acr
 
 Working tap by tap lets NumPy handle whole arrays, and working block by block keeps these arrays
 small, whatever the sizes of images and batch. How an image is cut into blocks, and with it every
-rounding, depends on its own sizes alone, never on the batch.
+rounding, depends on its own sizes alone, never on the batch. A part of an image has the bits of the
+whole where `grain` lets it be cut.
 """
 
 from __future__ import annotations
@@ -23,9 +24,18 @@ from convlens.geometry import Axis, source
 Indices = npt.NDArray[np.intp]
 
 BLOCK = 2**16  # numbers in an array of a block: half a megabyte of float64
-# Matrix products of at most 64³ multiply-adds, from matrices of at most 2 * 64² numbers: OpenBLAS
-# gives larger ones to several threads, and rounds them by how many there are.
+# Matrix products of at most 64³ multiply-adds: OpenBLAS gives larger ones to several threads, and
+# rounds them by how many there are.
 TILE = 64
+
+
+def grain(call: Call) -> int:
+    """Where rows of outputs may be cut without a change to any bit: at multiples of this number.
+
+    BLAS rounds a row of a matrix by where it stands in the matrix, and by how many there are.
+    """
+    summed = call.channels > call.groups and call.sum_dtype.kind in "fc"
+    return _matrix_rows(call) if summed else 1
 
 
 # NaN, inf and overflow are answers, and reach the result; NumPy need not warn of them.
@@ -47,7 +57,7 @@ def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
             for j in range(call.columns.window):
                 first = j * call.columns.dilation
                 pixels = lines[:, :, first : first + width : stride]  # (m, oh, ow, c)
-                _add_products(sums, pixels, kernels[i, j], call.groups)
+                _add_products(sums, pixels, kernels[i, j], call.groups, _matrix_rows(call))
         out[m, y, x] = sums
 
 
@@ -81,7 +91,7 @@ def _sources(axis: Axis, cells: range, pad_mode: str) -> Indices:
     return sources
 
 
-def _add_products(sums: Array, pixels: Array, tap: Array, groups: int) -> None:
+def _add_products(sums: Array, pixels: Array, tap: Array, groups: int, rows: int) -> None:
     """Add to sums (m, oh, ow, nc) the pixels (m, oh, ow, c) times one tap (c // groups, nc)."""
     channels, kernels = len(tap), tap.shape[1] // groups  # of one group
     if channels == 1:
@@ -92,7 +102,7 @@ def _add_products(sums: Array, pixels: Array, tap: Array, groups: int) -> None:
     for group in range(groups):
         c = slice(group * channels, (group + 1) * channels)
         n = slice(group * kernels, (group + 1) * kernels)
-        _add_matrix_products(sums[..., n], pixels[..., c], tap[:, n])
+        _add_matrix_products(sums[..., n], pixels[..., c], tap[:, n], rows)
 
 
 def _products(pixels: Array, numbers: Array) -> Array:
@@ -108,15 +118,24 @@ def _products(pixels: Array, numbers: Array) -> Array:
     return products
 
 
-def _add_matrix_products(sums: Array, pixels: Array, tap: Array) -> None:
-    """Add pixels (m, oh, ow, c) @ tap (c, nc) to sums (m, oh, ow, nc)."""
-    for c in range(0, tap.shape[0], TILE):
-        for n in range(0, tap.shape[1], TILE):
-            tile = tap[c : c + TILE, n : n + TILE].astype(sums.dtype, order="C")
-            step = min(TILE**3 // tile.size, 2 * TILE**2 // len(tile))
-            for x in range(0, pixels.shape[2], step):
-                products = pixels[:, :, x : x + step, c : c + TILE] @ tile
-                sums[:, :, x : x + step, n : n + TILE] += products
+def _matrix_rows(call: Call) -> int:
+    """How many outputs of a row make a matrix; a single one where their pixels are many numbers."""
+    column = max(call.output_channels, call.columns.stride * call.channels)
+    return TILE if TILE * column <= 4 * BLOCK else 1
+
+
+def _add_matrix_products(sums: Array, pixels: Array, tap: Array, rows: int) -> None:
+    """Add pixels (m, oh, ow, c) @ tap (c, nc) to sums (m, oh, ow, nc), `rows` pixels at a time."""
+    m, oh, ow, _ = pixels.shape
+    whole = ow - ow % rows
+    for x, height in ((slice(0, whole), rows), (slice(whole, ow), ow - whole)):
+        if x.start == x.stop:
+            continue
+        left, result = (a[:, :, x].reshape(m, oh, -1, height, a.shape[3]) for a in (pixels, sums))
+        for c in range(0, tap.shape[0], TILE):
+            for n in range(0, tap.shape[1], TILE):
+                tile = tap[c : c + TILE, n : n + TILE].astype(sums.dtype, order="C")
+                result[..., n : n + TILE] += left[..., c : c + TILE] @ tile  # in place: a view
 
 
 @np.errstate(invalid="ignore", over="ignore")
@@ -175,7 +194,8 @@ def _blocks(call: Call) -> Iterator[tuple[slice, slice, slice]]:
     m, oh, ow, nc = call.full_output_shape
     reached = (ow - 1) * call.columns.stride + call.columns.reach  # cells of a row
     row = max(1, ow * nc, reached * call.channels)  # numbers in a row of the larger array
-    width = max(1, min(ow, BLOCK * ow // row))
+    width = max(1, BLOCK * ow // row // grain(call)) * grain(call)
+    width = max(1, min(ow, width))
     height = max(1, min(oh, BLOCK // row))
     count = max(1, BLOCK // (row * max(1, oh)))
     for n in range(0, m, count):

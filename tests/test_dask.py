@@ -1,0 +1,408 @@
+"""Dask arrays: in any chunks the bits that the whole gives in memory, and nothing before its time.
+
+On the threaded scheduler, and on a cluster of two worker processes, one of which is killed.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import (
+    POOL_MODES,
+    SHAPES,
+    TYPES,
+    each_method,
+    law,
+    pad_modes,
+    pool_modes,
+    random_numbers,
+    seeds,
+    steps,
+    windows,
+)
+from test_invariance import DENSE, SHALLOW, arrays, same_bits
+
+from convlens import convolve, filters, plan_convolve, plan_pool, pool
+
+
+def check(function, images, *arguments, **options):
+    """Fail unless a Dask array gives what it gives in memory, or is refused as it is there."""
+    in_memory = images.compute(scheduler="sync")
+    try:
+        expected = function(in_memory, *arguments, **options)
+    except ValueError as error:
+        with pytest.raises(ValueError, match=f"^{re.escape(str(error))}$"):
+            function(images, *arguments, **options)
+        return
+    result = function(images, *arguments, **options)
+    assert isinstance(result, da.Array)
+    assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
+    assert type(result._meta) is np.ndarray
+    assert (result._meta.ndim, result._meta.dtype) == (expected.ndim, expected.dtype)
+    chunks = dask.compute(*result.to_delayed().ravel(), scheduler="threads")
+    for chunk, place in zip(chunks, np.ndindex(*result.numblocks), strict=True):
+        assert chunk.shape == tuple(axis[n] for axis, n in zip(result.chunks, place, strict=True))
+        assert chunk.dtype == result.dtype
+    assert same_bits(result.compute(scheduler="threads"), expected)
+
+
+# ----------------------------------------------------------------------------------- bits
+
+
+@st.composite
+def in_chunks(draw, values):
+    """A Dask array of these values; chunks may be of one pixel, or of none."""
+    chunks = []
+    for size in values.shape:
+        bounds = sorted(draw(st.lists(st.integers(0, size), max_size=4)))
+        chunks.append(tuple(stop - start for start, stop in pairwise([0, *bounds, size])))
+    return da.from_array(values, chunks=tuple(chunks))
+
+
+sides = st.tuples(st.integers(0, 9), st.integers(0, 9))
+paddings = st.sampled_from(["valid", "same", "full"]) | st.tuples(sides, sides)
+types = st.sampled_from(TYPES)
+few = st.integers(1, 3)
+many = settings(law, max_examples=250)
+
+
+@each_method
+@many
+@given(st.data(), seeds, windows, steps, steps, paddings, pad_modes, st.tuples(types, types))
+def test_convolve(method, data, seed, window, stride, dilation, padding, pad_mode, dtypes):
+    """Every kind of call."""
+    of_images, of_kernels = data.draw(st.sampled_from(SHAPES))
+    groups = data.draw(few) if of_kernels == "yxcn" else 1
+    each = data.draw(few)  # channels of a group
+    sizes = {
+        "m": data.draw(few),
+        "h": data.draw(st.integers(1, 9)),
+        "w": data.draw(st.integers(1, 9)),
+    }
+    sizes |= dict(zip("yx", window, strict=True)) | {"n": groups * data.draw(few)}
+    rng = np.random.default_rng(seed)
+    images = random_numbers(rng, [(sizes | {"c": groups * each})[a] for a in of_images], dtypes[0])
+    kernels = random_numbers(rng, [(sizes | {"c": each})[a] for a in of_kernels], dtypes[1])
+    check(
+        convolve,
+        data.draw(in_chunks(images)),
+        kernels,
+        padding,
+        stride,
+        dilation=dilation,
+        groups=groups,
+        pad_mode=pad_mode,
+        method=method,
+    )
+
+
+@each_method
+@many
+@given(st.data(), seeds, windows, steps, steps, paddings, pool_modes, st.booleans(), types)
+def test_pool(method, data, seed, window, stride, dilation, padding, mode, count_padding, dtype):
+    """Every kind of call."""
+    shape = data.draw(st.lists(st.integers(1, 9), min_size=2, max_size=4))
+    images = random_numbers(np.random.default_rng(seed), shape, dtype)
+    check(
+        pool,
+        data.draw(in_chunks(images)),
+        window,
+        data.draw(st.none() | st.just(stride)),
+        mode,
+        padding=padding,
+        dilation=dilation,
+        count_padding=count_padding,
+        partial=data.draw(st.booleans()),
+        method=method,
+    )
+
+
+def cut_at(values, *bounds):
+    """A Dask array, each axis cut at these places as far as it reaches."""
+    chunks = []
+    for size in values.shape:
+        inner = [bound for bound in bounds if bound < size]
+        chunks.append(tuple(stop - start for start, stop in pairwise([0, *inner, size])))
+    return da.from_array(values, chunks=tuple(chunks))
+
+
+@each_method
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("sizes", SHALLOW | DENSE)
+def test_convolve_large(method, sizes, dtype):
+    """Sums over many channels, whose rounding depends on how an engine groups its work."""
+    images, kernels, options = arrays((SHALLOW | DENSE)[sizes], dtype)
+    for bounds in ([1, 2, 7, 50, 90], [33, 64, 65, 128, 40_000]):
+        check(convolve, cut_at(images, *bounds), kernels, **options, method=method)
+
+
+@each_method
+def test_convolve_deep(method):
+    """A pixel of so many channels that NumPy's engine takes them one by one."""
+    images, kernels, _ = arrays(((1, 2, 9, 5000), (1, 2, 5000, 2), {}), "f")
+    check(convolve, cut_at(images, 1, 4, 2000), kernels, method=method)
+
+
+@each_method
+@pytest.mark.parametrize("pad_mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
+def test_nan_and_inf(method, pad_mode):
+    """They reach the outputs that they reach in memory."""
+    images = np.random.default_rng(0).random((2, 20, 21, 3))
+    images[0, 4, 7, 1], images[1, 0, 20, 0] = np.nan, np.inf
+    chunked = cut_at(images, 1, 5, 6, 13)
+    for kernels in (filters.box(5), np.ones((3, 4, 3, 2))):
+        check(convolve, chunked, kernels, pad_mode=pad_mode, method=method)
+    for mode in POOL_MODES:
+        check(pool, chunked, 3, 2, mode, padding=1, method=method)
+
+
+@each_method
+def test_padding_beyond_the_image(method):
+    """More padding than pixels: the image over and over again, from chunks of one pixel."""
+    images = cut_at(np.random.default_rng(0).random((5, 4)), 1, 2, 3)
+    for pad_mode in ("constant", "edge", "reflect", "symmetric", "wrap"):
+        check(convolve, images, np.ones((3, 2)), (19, 12), pad_mode=pad_mode, method=method)
+    for mode in ("avg", "sum"):
+        check(pool, images, 2, 3, mode, padding=9, count_padding=True, method=method)
+
+
+@each_method
+@pytest.mark.parametrize("shape", [(0, 5, 6, 4), (2, 0, 6, 4), (2, 5, 6, 0)])
+def test_no_pixels(method, shape):
+    """Nothing in, nothing or zeros out."""
+    images = da.zeros(shape, chunks=2)
+    check(convolve, images, np.ones((3, 3)), method=method)
+    check(convolve, images, np.ones((3, 3)), "full", method=method)
+    check(pool, images, 2, 1, "sum", padding=1, method=method)
+
+
+def test_byte_order():
+    """Of another machine."""
+    check(convolve, cut_at(np.arange(30.0).reshape(5, 6).astype(">f4"), 2, 3), np.ones((3, 3)))
+
+
+# ------------------------------------------------------------------------------------- lazy
+
+
+def never(block):
+    """A chunk that must not be computed."""
+    raise AssertionError(f"computed: {block.shape}")
+
+
+@pytest.fixture
+def uncomputed():
+    """Images of a petabyte, none of which can be computed."""
+    zeros = da.zeros((1000, 500_000, 500_000, 4), np.uint8, chunks=(500, 125_000, 125_000, 2))
+    return zeros.map_blocks(never, dtype=np.uint8, meta=np.empty((0,) * 4, np.uint8))
+
+
+def test_nothing_is_computed(uncomputed):
+    """By calls and plans; they have the plan's shape, type and chunks."""
+    kernels = np.ones((3, 3, 4, 7), np.int8)
+    result, plan = convolve(uncomputed, kernels), plan_convolve(uncomputed, kernels)
+    assert (result.shape, result.dtype) == (plan.output_shape, plan.output_dtype)
+    assert result.chunks == ((500, 500), (125_000,) * 4, (125_000,) * 4, (7,))
+    assert "(1000, 500000, 500000, 4) uint8" in str(plan)
+    result, plan = pool(uncomputed, 2), plan_pool(uncomputed, 2)
+    assert (result.shape, result.dtype) == (plan.output_shape, plan.output_dtype)
+    assert result.chunks == ((500, 500), (62_500,) * 4, (62_500,) * 4, (2, 2))
+    with pytest.raises(AssertionError, match="computed"):
+        result[0, 0, 0, 0].compute(scheduler="sync")
+
+
+def test_a_plan_runs_on_dask_arrays():
+    """As on others."""
+    images = da.from_array(np.arange(30.0).reshape(5, 6), chunks=2)
+    plan = plan_pool(images, 2, mode="avg")
+    assert same_bits(plan(images).compute(scheduler="sync"), plan(images.compute(scheduler="sync")))
+
+
+def test_chunks_of_each_kind_of_output():
+    """Outputs stay in the chunk that the middle of their window is in."""
+    images = da.zeros((4, 20, 30, 6), chunks=((1, 3), (5, 15), (10, 0, 20), (2, 4)))
+    blur, bank, depthwise = np.ones((3, 3)), np.ones((3, 3, 6, 5)), np.ones((3, 3, 1, 12))
+    assert convolve(images, blur).chunks == ((1, 3), (5, 15), (10, 20), (2, 4))
+    assert convolve(images, blur, "valid").chunks == ((1, 3), (4, 14), (9, 19), (2, 4))
+    assert convolve(images, blur, "full").chunks == ((1, 3), (6, 16), (11, 21), (2, 4))
+    assert convolve(images, blur, stride=2).chunks == ((1, 3), (2, 8), (5, 10), (2, 4))
+    assert convolve(images, bank).chunks == ((1, 3), (5, 15), (10, 20), (5,))
+    assert convolve(images, depthwise, groups=6).chunks == ((1, 3), (5, 15), (10, 20), (4, 8))
+    assert convolve(images, bank[..., 0]).chunks == ((1, 3), (5, 15), (10, 20))
+    assert pool(images, 7).chunks == ((1, 3), (1, 1), (1, 3), (2, 4))
+
+
+@pytest.mark.parametrize("reach", [3, 9])
+def test_the_graph_grows_with_the_chunks_alone(reach):
+    """A task for each chunk of the result, and for each slice of one of its eight neighbours."""
+    kernel = np.ones((reach, reach))
+
+    def tasks(chunk, across):
+        images = da.zeros((chunk * across, chunk * across), chunks=chunk)
+        result = convolve(images, kernel)
+        return len(result.dask) - len(images.dask)
+
+    for across in (1, 2, 10):
+        assert tasks(100, across) == tasks(10_000, across)
+        sides, corners = 4 * across * (across - 1), 4 * (across - 1) ** 2
+        assert tasks(100, across) == across**2 + sides + corners + 1  # and one holds the kernels
+
+
+def test_only_halos_are_cut_out():
+    """The slices' pixels are those that windows share across chunks; nothing is rechunked."""
+    images = da.zeros((300, 400), chunks=100)
+    result = convolve(images, np.ones((5, 7)))
+    assert not [key for key in result.dask.layers if "rechunk" in key]
+    slices = [task for key, task in dict(result.dask).items() if key[0].startswith("slice")]
+    cells = sum(
+        int(np.prod([index.stop - index.start for index in task.args[1]])) for task in slices
+    )
+    assert cells == 2 * (2 * 2 * 400) + 3 * (2 * 3 * 300) + 4 * 6 * (2 * 3)
+
+
+def test_the_same_call_has_the_same_name():
+    """So that Dask computes it once; another call has another."""
+    images = da.from_array(np.arange(30.0).reshape(5, 6), chunks=2)
+    names = [
+        convolve(images, np.ones((3, 3))).name,
+        convolve(images, np.ones((3, 3))).name,
+        convolve(images, np.zeros((3, 3))).name,
+        convolve(images, np.ones((3, 3)), pad_mode="edge").name,
+        convolve(images + 1, np.ones((3, 3))).name,
+        pool(images, 3, 1, "sum").name,
+    ]
+    assert names[0] == names[1]
+    assert len(set(names)) == 5
+
+
+def test_kernels_may_change_later():
+    """The result is that of the kernels at the time of the call."""
+    images, kernels = da.ones((5, 6), chunks=2), np.ones((1, 1))
+    result = convolve(images, kernels)
+    kernels[:] = 7
+    assert (result.compute(scheduler="sync") == 1).all()
+
+
+def test_dask_is_not_imported_without_need():
+    """Only someone who has a Dask array has paid for Dask."""
+    code = (
+        "import sys, numpy, convlens; x = numpy.ones((5, 6)); convlens.convolve(x, x[:3, :3]); "
+        "convlens.pool(x, 2); convlens.plan_pool(x, 2)(x); sys.exit('dask' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --------------------------------------------------------------------------------- refusals
+
+IMAGES = da.ones((5, 6), chunks=2)
+BLUR = np.ones((3, 3))
+
+
+def test_out_is_refused():
+    """There is nothing yet that could be written."""
+    for call in (
+        lambda: convolve(IMAGES, BLUR, out=np.empty((5, 6))),
+        lambda: pool(IMAGES, 2, out=np.empty((2, 3))),
+        lambda: plan_pool(IMAGES, 2)(IMAGES, out=np.empty((2, 3))),
+    ):
+        with pytest.raises(TypeError, match=r": out must be left out where images are a Dask arr"):
+            call()
+
+
+@pytest.mark.parametrize("images", [IMAGES, np.ones((5, 6))], ids=["dask", "numpy"])
+@pytest.mark.parametrize("call", [convolve, plan_convolve])
+def test_kernels_must_be_in_memory(call, images):
+    """Whether the images are or not."""
+    words = "^convolve: kernels must be in memory, .* got a Dask array: pass kernels.compute"
+    with pytest.raises(TypeError, match=words):
+        call(images, da.ones((3, 3)))
+
+
+def no_numbers():
+    """Dask arrays that are none of numbers in NumPy arrays of known sizes, and the words."""
+    yield IMAGES.astype("M8[s]"), TypeError, "images must be an array of numbers; got dtype dat"
+    yield IMAGES.astype(object), TypeError, "images must be an array of numbers; got dtype obj"
+    masked = da.ma.masked_less(IMAGES, 2)
+    yield masked, TypeError, "images must be a Dask array of NumPy arrays; its chunks are numpy.ma"
+    unknown = IMAGES[IMAGES[:, 0] > 0]
+    words = "images must have chunks of known sizes; images.shape=(nan, 6): call images.compute_"
+    yield unknown, ValueError, words
+
+
+@pytest.mark.parametrize(("images", "error", "words"), list(no_numbers()))
+def test_what_is_no_dask_array_of_numbers(images, error, words):
+    """Said at once, by calls and plans."""
+    for call in (convolve, plan_convolve):
+        with pytest.raises(error, match=f"^convolve: {re.escape(words)}"):
+            call(images, BLUR)
+    for call in (pool, plan_pool):
+        with pytest.raises(error, match=f"^pool: {re.escape(words)}"):
+            call(images, 2)
+
+
+# ---------------------------------------------------------------------------------- cluster
+
+
+@pytest.fixture
+def client():
+    """A client of a cluster of two worker processes."""
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_cluster(client):
+    """Two processes make the chunks between them, to the same bits."""
+    rng = np.random.default_rng(0)
+    images, kernels = rng.random((3, 90, 100, 4), np.float32), rng.random((5, 3, 4, 8), np.float32)
+    chunked = client.persist(da.from_array(images, chunks=(2, 20, 30, 3)))
+    result = client.persist(convolve(chunked, kernels, pad_mode="reflect", stride=2))
+    assert same_bits(result.compute(), convolve(images, kernels, pad_mode="reflect", stride=2))
+    assert all(held for held in client.has_what().values())
+    pooled = pool(chunked, 3, 2, "avg", padding="same")
+    assert same_bits(pooled.compute(), pool(images, 3, 2, "avg", padding="same"))
+
+
+def makers(client):
+    """The workers that hold chunks of a convolution's result."""
+    keys = client.has_what().items()
+    return [worker for worker, held in keys if any(key[0].startswith("convolve-") for key in held)]
+
+
+def test_a_worker_is_killed(client, tmp_path):
+    """Midway, with chunks that it has already made: they are made again, and the answer comes."""
+    images = np.random.default_rng(0).random((80, 90))
+    go_on = tmp_path / "go on"
+
+    def late(block, block_info=None):
+        """Pixels that are there at once, but for those of the last chunk."""
+        while block_info[0]["chunk-location"] == (3, 2) and not go_on.exists():
+            time.sleep(0.01)
+        return block
+
+    chunked = da.from_array(images, chunks=(20, 30)).map_blocks(late, dtype=images.dtype)
+    result = client.compute(convolve(chunked, np.ones((5, 5)), pad_mode="wrap"))
+    workers = client.run(os.getpid)
+    deadline = time.monotonic() + 30
+    while not (busy := makers(client)):
+        assert time.monotonic() < deadline, client.has_what()
+        time.sleep(0.01)
+    assert not result.done()
+    os.kill(workers[busy[0]], signal.SIGKILL)
+    go_on.touch()
+    assert same_bits(result.result(timeout=60), convolve(images, np.ones((5, 5)), pad_mode="wrap"))
+    assert workers[busy[0]] not in client.run(os.getpid).values()
