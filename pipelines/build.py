@@ -130,7 +130,7 @@ def compile_one(job: tuple[str, str, str, Path]) -> None:
     name, base, level_name, folder = job
     level = next(level for level in levels_of(base) if level.name == level_name)
     pipeline = dict(table())[name](level)
-    target = target_of(base, level, strict=pipeline.strict)
+    target = target_of(base, level, strict=pipeline.strict or not level.fused)
     function = f"{name}_{level.name}"
     outputs = {hl.OutputFileType.object: str(folder / f"{function}.o")}
     pipeline.func.compile_to(outputs, pipeline.arguments, function, target)
@@ -176,7 +176,7 @@ def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
 
 
 def host() -> str:
-    """This machine, in Halide's words."""
+    """Halide's words for the machine that runs this."""
     system = {"Linux": "linux", "Darwin": "osx", "Windows": "windows"}[platform.system()]
     arm = platform.machine().lower() in ("aarch64", "arm64")
     return f"{'arm-64' if arm else 'x86-64'}-{system}"

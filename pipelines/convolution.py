@@ -145,9 +145,9 @@ def planes(
     strips, yo, yi, xo, xi = (hl.Var(name) for name in ("strips", "yo", "yi", "xo", "xi"))
     out, sums = conv.out, conv.sums
     out.split(y, strips, y, conv.strip, Tail.ShiftInwards)
-    out.split(y, yo, yi, rows, Tail.GuardWithIf).split(
-        x, xo, xi, width, Tail.PredicateStores if padded else Tail.ShiftInwards
-    )
+    # Without cells there is nothing beyond the images that could be read: tiles shift inwards.
+    out.split(y, yo, yi, rows, Tail.GuardWithIf if padded else Tail.ShiftInwards)
+    out.split(x, xo, xi, width, Tail.PredicateStores if padded else Tail.ShiftInwards)
     out.vectorize(xi).unroll(yi)
     if kernels:
         out.bound(o, 0, kernels).bound(g, 0, 1).unroll(o)
@@ -223,7 +223,7 @@ def depthwise(level: Level, types: Types) -> Pipeline:
     conv = Convolution(types)
     lanes, pixels = level.lanes(conv.numbers), 4
 
-    def product(c: Number, kx: Number, ky: Number) -> hl.Expr:
+    def product(_c: Number, kx: Number, ky: Number) -> hl.Expr:
         position = (x * conv.sx + kx * conv.dx) * conv.channels + g
         return conv.kernels[0, g, 0, kx, ky] * conv.cells.at(
             position, y * conv.sy + ky * conv.dy, n

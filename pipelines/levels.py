@@ -20,23 +20,27 @@ class Level:
         Bits of a vector register.
     registers : int
         How many of them there are.
+    fused : bool
+        Whether it multiplies and adds in one instruction.
     """
 
     name: str
     features: tuple[str, ...]
     vector: int
     registers: int
+    fused: bool = True
 
     def lanes(self, numbers: hl.Type) -> int:
         """Numbers in a vector."""
         return self.vector // numbers.bits()
 
 
+AVX2 = ("sse41", "avx", "f16c", "fma", "avx2")
 LEVELS = {
     "x86-64": (
-        Level("avx512", ("sse41", "avx", "f16c", "fma", "avx2", "avx512", "avx512_skylake"), 512, 32),
-        Level("avx2", ("sse41", "avx", "f16c", "fma", "avx2"), 256, 16),
-        Level("baseline", (), 128, 16),
+        Level("avx512", (*AVX2, "avx512", "avx512_skylake"), 512, 32),
+        Level("avx2", AVX2, 256, 16),
+        Level("baseline", (), 128, 16, fused=False),
     ),
     "arm-64": (Level("neon", (), 128, 32),),
 }  # fmt: skip

@@ -161,10 +161,11 @@ def squares(level: Level, types: Types, mode: str, *, channels: int, side: int) 
     lanes, merge, out = level.lanes(pool.numbers), pool.merge, pool.out
     across = hl.Func("across")
     merged = pool.nothing
-    for ky in range(side):
-        for kx in range(side):
-            number = pool.cells.pixel(f + kx * channels, y * side + ky, n)
-            merged = merge(number, merged) if kx or ky else number
+    for kx in range(side):  # in the order in which windows are merged, to the same bits
+        down = pool.nothing
+        for ky in range(side):
+            down = merge(pool.cells.pixel(f + kx * channels, y * side + ky, n), down)
+        merged = merge(down, merged)
     across[f, y, n] = merged
     pool.give(hl.Expr(across[x * side * channels + c, y, n]))
 
@@ -191,7 +192,6 @@ def doubling(level: Level, types: Types, mode: str) -> Pipeline:
     pool = Pooling(types, mode)
     lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
     sums = mode in ("sum", "avg")
-    step = hl.Var("step")
 
     def doubled(name: str, first: hl.Func, size: hl.Expr, along: int) -> tuple[hl.Func, hl.RDom]:
         """The windows of one axis; and its pixels, and the steps, to loop over."""

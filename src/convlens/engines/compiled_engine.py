@@ -91,6 +91,11 @@ WORDS = {
 }
 
 
+def grain(_call: Call) -> int:
+    """Where rows of outputs may be cut without a change to any bit: anywhere."""
+    return 1
+
+
 def _library() -> Library:
     library = load()
     assert isinstance(library, Library)  # plans see to that
@@ -137,21 +142,25 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
         lanes, short = 64 // numbers.itemsize, rows.window * columns.window * depth <= 256
         tile = "few" if count <= lanes else "short" if short and count > 2 * lanes else "many"
         names.append(f"dense_{tile}")
-    if groups == 1:
+    if groups == 1 and (depth > 1 or "n" not in call.layout.kernels):
         sizes = f"planes_channels{depth}_stride{columns.stride}"
         if rows.window == columns.window and rows.stride == columns.stride and rows.dilation == 1:
             name = f"{sizes}_taps{rows.window}_kernels{count}"
             if columns.stride == 1 or columns.dilation == 1:
-                names += [f"{name}_unpadded"] * _plain(call, columns.outputs * call.channels)
+                names += [f"{name}_unpadded"] * _plain(
+                    call, columns.outputs * call.channels, numbers
+                )
                 names += [name]
         names += [f"{sizes}_kernels{count}"]
     return _typed(call, numbers, [*names, "planes"], folded)
 
 
-def _plain(call: Call, row: int) -> bool:
-    """Whether no window covers padding, and a row of so many numbers fills some vectors."""
+def _plain(call: Call, row: int, numbers: DType) -> bool:
+    """Whether no window covers padding, and there are rows enough, with so many numbers each."""
     no_padding = all(len(axis.inside) == axis.outputs for axis in (call.rows, call.columns))
-    return no_padding and 16 <= row <= 2**15  # which blocks do not cut
+    vector = 64 // numbers.itemsize
+    # So short a row is not cut into blocks.
+    return no_padding and call.rows.outputs > 1 and vector <= row <= 2**15
 
 
 def _alone(call: Call) -> bool:
@@ -269,7 +278,7 @@ def pooling(call: Call) -> Method:
     types, sizes = names[0], f"_channels{channels}"
     names = [f"windows_{types}{sizes}", f"windows_{types}"]
     undilated = rows.dilation == columns.dilation == 1
-    if len(square) == 1 and undilated and _plain(call, columns.outputs * channels):
+    if len(square) == 1 and undilated and _plain(call, columns.outputs * channels, numbers):
         names.insert(0, f"squares_{types}{sizes}_side{rows.window}")
     sparse = any(axis.reach > 16 * axis.window for axis in (rows, columns))
     if tap_by_tap > doubled and not sparse:
