@@ -2,7 +2,7 @@
 import { colourOf, css, inkOn, mixedColour, pictureScale, scaleOf, SIGNED_GRADIENT } from "./colours.js";
 import { LIBRARIES, programFor } from "./code.js";
 import { $, choice, copy, element, whole } from "./controls.js";
-import { source } from "./geometry.js";
+import { Axis, resolvePadding, source } from "./geometry.js";
 import { cellsUnder, compute, outputsUsing, workOut } from "./operation.js";
 import { Matrix, Panel, drawGrid, drawMarks, shortNumber, themeOf } from "./panels.js";
 import {
@@ -179,6 +179,10 @@ function showFocus() {
     const worked = workOut(problem, row, column);
     inputMarks.push(...windowMarks(worked, row, column));
     outputMarks.push({ shape: "box", cells: [[row, column]] });
+    // In a pooling with one channel to look at, the pixel that won.
+    const seen = worked.channels.length === 1 ? 0 : state.layer === "all" ? null : state.layer;
+    const won = seen === null ? undefined : worked.channels[seen].winner;
+    if (won !== undefined) inputMarks.push({ shape: "tint", cells: [[worked.cells[won].row, worked.cells[won].column]] });
     if (veiled) outputMarks.unshift({ shape: "veil", cells: [[row, column]] });
     showWorked(worked, row, column);
   } else if (what === "input") {
@@ -239,7 +243,7 @@ function showWorked(worked, y, x) {
   const value = worked.result ?? (worked.channels.length === 1 ? worked.channels[0].result : null);
   const equals = value === null ? "" : ` is ${fullNumber(value)}`;
   const pinned = state.pin && !hover ? " Pinned: click it again, or press Escape, to let go." : "";
-  const how = pooling ? "" : now.problem.colour === "summed"
+  const how = pooling ? { max: ", the largest number of its window", min: ", the smallest number of its window", avg: ", the mean of its window" }[state.operation] : now.problem.colour === "summed"
     ? ": in each channel the window times its layer of the kernel, and all of it added up"
     : ": the window times the kernel, number by number, added up";
   $("worked-sentence").textContent = `The output at ${place(y, x)}${equals}${how}.${pinned}`;
@@ -393,7 +397,8 @@ function kernelCell(pooling, i, j, kh, kw) {
     if (!pooling) cell.value = shortNumber(editedLayer()[i][j]);
     say("");
   });
-  if (!pooling) cell.addEventListener("input", () => {
+  if (pooling) cell.textContent = "·";
+  else cell.addEventListener("input", () => {
     const value = kernelNumber(cell.value);
     cell.setAttribute("aria-invalid", String(value === null));
     if (value !== null) change({ layers: withNumber(i, j, value) });
@@ -1016,5 +1021,6 @@ globalThis.explorer = {
     if (picture) own = givenPicture({ name: "given", high: 255, ...picture, id: "own" });
     change({ ...patch, ...(picture ? { picture: "own" } : {}) });
   },
+  geometry: { Axis, resolvePadding, source },
   program: (name) => programFor(name, state, now.image, now.rows, now.columns),
 };
