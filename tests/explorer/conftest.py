@@ -48,7 +48,6 @@ def visit(browser, page_file):
         page = context.new_page()
         listen(page)
         page.goto(file.as_uri() + fragment)
-        page.wait_for_function("globalThis.explorer !== undefined")
         return page
 
     visit.complaints = complaints

@@ -17,11 +17,18 @@ export function pictureScale(picture) {
 
 export function colourOf(value, { signed, limit }) {
   const part = value / limit;
-  if (!signed) return Array(3).fill(Math.round(255 * Math.min(1, Math.max(0, part))));
-  const place = 2 * (Math.min(1, Math.max(-1, part)) + 1);
-  const n = Math.min(3, Math.floor(place));
-  return STOPS[n].map((from, k) => Math.round(from + (STOPS[n + 1][k] - from) * (place - n)));
+  if (!signed) return GRAYS[Math.round(255 * Math.min(1, Math.max(0, part)))];
+  return SIGNED[Math.round(HALF * (Math.min(1, Math.max(-1, part)) + 1))];
 }
+
+// Both maps as tables, so that a large grid is coloured quickly.
+const GRAYS = Array.from({ length: 256 }, (_, n) => [n, n, n]);
+const HALF = 512;
+const SIGNED = Array.from({ length: 2 * HALF + 1 }, (_, entry) => {
+  const place = (entry / (2 * HALF)) * (STOPS.length - 1);
+  const n = Math.min(STOPS.length - 2, Math.floor(place));
+  return STOPS[n].map((from, k) => Math.round(from + (STOPS[n + 1][k] - from) * (place - n)));
+});
 
 // Of three channels one colour; where numbers are signed, grey is zero in every channel.
 export function mixedColour(values, { signed, limit }) {

@@ -97,8 +97,8 @@ function inputGrid() {
   const along = (axis) => Array.from({ length: axis.cells }, (_, n) => source(n - axis.before, axis.size, mode));
   const [down, across] = [along(rows), along(columns)];
   const read = (row, column, channel) => {
-    const from = [down[row + rows.before], across[column + columns.before]];
-    return Math.min(...from) < 0 ? 0 : image.data[(from[0] * image.w + from[1]) * image.c + channel];
+    const [y, x] = [down[row + rows.before], across[column + columns.before]];
+    return y < 0 || x < 0 ? 0 : image.data[(y * image.w + x) * image.c + channel];
   };
   const kind = (row, column) => rows.isPixel(row) && columns.isPixel(column) ? "pixel"
     : rows.isCell(row) && columns.isCell(column) ? "padding" : "outside";
@@ -111,10 +111,10 @@ function outputGrid() {
   return gridOf(output, [0, 0, output.h, output.w], read, now.outputScale, null);
 }
 
+let panelWidth = $("input-panel").clientWidth; // kept, so that drawing waits for no layout
 function showGrids() {
   const ratio = window.devicePixelRatio || 1;
-  const room = (panel) => [$(panel).clientWidth, Math.min(544, Math.max(260, window.innerHeight * 0.62))].map((n) => n * ratio - 4 * ratio);
-  const [width, height] = room("input-panel");
+  const [width, height] = [panelWidth, Math.min(544, Math.max(260, window.innerHeight * 0.62))].map((n) => (n - 4) * ratio);
   const into = (grid) => Math.min(width / grid.across, height / grid.down, 46 * ratio);
   const grid = inputGrid();
   const made = now.output && outputGrid();
@@ -129,6 +129,7 @@ function showGrids() {
     if (cell / ratio < 10) enlarged = Math.max(1, Math.floor(into(made) / cell));
     result.resize(made, cell * enlarged, ratio);
     result.draw(theme);
+    $("legend").style.maxWidth = `max(9rem, ${result.base.width / ratio}px)`;
     showLegend();
   }
   const { image, rows, columns, original } = now;
@@ -149,7 +150,7 @@ function showLegend() {
   const { signed, limit } = now.outputScale;
   const mixed = now.output.c > 1 && state.layer === "all";
   $("legend").hidden = mixed;
-  $("legend-bar").className = `bar${signed ? " signed" : ""}`;
+  $("legend").classList.toggle("signed", signed);
   $("legend-bar").style.backgroundImage = signed ? SIGNED_GRADIENT : "linear-gradient(90deg, #000, #fff)";
   $("legend-low").textContent = signed ? shortNumber(-limit) : "0";
   $("legend-high").textContent = shortNumber(limit);
@@ -352,7 +353,7 @@ function showKernel() {
   const grid = $("kernel-grid");
   if (shape !== kernelShape) {
     kernelShape = shape;
-    grid.classList.toggle("small", Math.max(kh, kw) > 5);
+    $("kernel-panel").classList.toggle("wide", Math.max(kh, kw) > 5);
     grid.replaceChildren(...Array.from({ length: kh }, (_, i) => element("div", { className: "kernel-row" },
       ...Array.from({ length: kw }, (_, j) => kernelCell(pooling, i, j, kh, kw)))));
   }
@@ -365,7 +366,7 @@ function showKernel() {
   const scale = scaleOf(state.layers.flat(2), true, 0);
   [...grid.querySelectorAll("input")].forEach((field, n) => {
     const value = layer[Math.floor(n / kw)][n % kw];
-    if (document.activeElement !== field) field.value = shortNumber(value);
+    if (document.activeElement !== field && field.value !== shortNumber(value)) field.value = shortNumber(value);
     const colour = colourOf(value, scale);
     field.style.backgroundColor = css(colour);
     field.style.color = inkOn(colour);
@@ -838,9 +839,13 @@ $("position").addEventListener("input", () => {
 
 // ------------------------------------------------------------------------ size, code, keeping
 
+let formulaText = "";
 function showFormula() {
   const word = typeof state.padding === "string" ? state.padding : "given";
   const lines = [...sizeLines(now.rows, word, "rows"), ...sizeLines(now.columns, word, "columns")];
+  const text = lines.flat().join("\n");
+  if (text === formulaText) return;
+  formulaText = text;
   $("formula").replaceChildren(...lines.flatMap(([label, text]) => [
     element("dt", { textContent: label }), element("dd", { textContent: text }),
   ]));
@@ -955,6 +960,7 @@ function showStop(n) {
   say("");
   change({ ...setting });
   $("tour").hidden = false;
+  document.body.classList.add("touring");
   $("tour-title").textContent = title;
   $("tour-count").textContent = `${n + 1} of ${STEPS.length}`;
   $("tour-sentence").textContent = sentence;
@@ -963,15 +969,13 @@ function showStop(n) {
   const part = document.querySelector(`[data-tour="${about}"]`);
   for (const each of document.querySelectorAll(".toured")) each.classList.remove("toured");
   part.classList.add("toured");
-  const box = part.getBoundingClientRect();
-  const hidden = $("tour").getBoundingClientRect();
-  const low = hidden.top > 40 && getComputedStyle($("tour")).position === "fixed" ? hidden.top : innerHeight;
-  if (box.top < 0 || box.bottom > low) part.scrollIntoView({ block: "nearest", behavior: reduced.matches ? "auto" : "smooth" });
+  part.scrollIntoView({ block: "nearest", behavior: reduced.matches ? "auto" : "smooth" });
   if (plays) play();
 }
 function endTour() {
   pause();
   $("tour").hidden = true;
+  document.body.classList.remove("touring");
   for (const each of document.querySelectorAll(".toured")) each.classList.remove("toured");
   $("tour-open").focus();
 }
@@ -996,9 +1000,10 @@ function show() {
 }
 
 new ResizeObserver(() => {
+  panelWidth = $("input-panel").clientWidth;
   showGrids();
   showFocus();
-}).observe($("stage"));
+}).observe($("input-panel"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   theme = themeOf(document.documentElement);
   show();

@@ -73,8 +73,9 @@ export function drawGrid(context, grid, cell, ratio, edge, theme, tiny) {
   const pixels = small.createImageData(across, down);
   for (let row = 0, n = 0; row < down; row++) {
     for (let column = 0; column < across; column++, n += 4) {
-      const [r, g, b] = grid.colour(row - top, column - left);
-      pixels.data.set([r, g, b, 255], n);
+      const colour = grid.colour(row - top, column - left);
+      for (let k = 0; k < 3; k++) pixels.data[n + k] = colour[k];
+      pixels.data[n + 3] = 255;
     }
   }
   small.putImageData(pixels, 0, 0);
