@@ -18,6 +18,9 @@ test: .venv/test  ## check style and types, and run every test
 bench: .venv/bench  ## time everything next to its peers; writes benchmarks/RESULTS.md
 	.venv/bin/python benchmarks/run.py
 
+screenshot: .venv/test  ## draw the README's picture of the explorer anew; needs chromium
+	.venv/bin/python docs/screenshot.py docs/explorer.png
+
 clean:  ## remove the environments, the data and the pictures
 	rm -rf .venv .venv39 demo $(COURSE)/*.npz
 
@@ -28,4 +31,4 @@ clean:  ## remove the environments, the data and the pictures
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test bench screenshot clean

@@ -11,8 +11,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    *("Explorer", "Plan", "convolve", "explore", "filters"),
-    *("plan_convolve", "plan_pool", "pool"),
+    "Explorer",
+    "Plan",
+    "convolve",
+    "explore",
+    "filters",
+    "plan_convolve",
+    "plan_pool",
+    "pool",
 ]
 
 

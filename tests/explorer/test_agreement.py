@@ -7,9 +7,9 @@ from itertools import product
 
 import numpy as np
 import pytest
+from course.course import FOLDER
 
 from convlens import geometry
-from course.course import FOLDER
 
 from .configurations import by_convlens, picture_of, random_configuration
 
@@ -113,8 +113,11 @@ def programs(browser, page_file):
         """([cases, names]) => cases.map(([state, picture]) => {
           explorer.set(state, picture);
           const { output, reason } = explorer;
-          const programs = reason ? {} : Object.fromEntries(names.map((n) => [n, explorer.program(n)]));
-          return { programs, shape: output && [output.h, output.w, output.c], data: output && [...output.data] };
+          const written = (name) => [name, explorer.program(name)];
+          return {
+            programs: reason ? {} : Object.fromEntries(names.map(written)),
+            shape: output && [output.h, output.w, output.c], data: output && [...output.data],
+          };
         })""",
         [[[state, picture_of(image)] for state, image in cases], list(MODULES)],
     )

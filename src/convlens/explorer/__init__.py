@@ -1,7 +1,7 @@
 """The explorer: one page on which any convolution or pooling can be watched, number by number.
 
-The page is self-contained: `page.html` filled with the stylesheet, the ES modules of this folder one
-after another, and the data. It computes everything itself; `geometry.js` says there what
+The page is self-contained: `page.html` filled with the stylesheet, the ES modules of this folder
+one after another, and the data. It computes everything itself; `geometry.js` says there what
 `convlens.geometry` says here. A policy in the page forbids it any use of the network, and any
 script or style but these.
 """
@@ -39,8 +39,8 @@ MOST_IMAGES, MOST_KERNELS = 24, 64
 LIMITS = {"window": 11, "stride": 16, "dilation": 8, "padding": 32}  # those of `state.js`
 LARGEST = 2**53  # beyond it the browser's numbers are not exact
 
-# In this order: a module knows those before it. Inlined one after another they are one module, which
-# runs from file:// too, where a browser lets no module import another.
+# In this order: a module knows those before it. Inlined one after another they are one module,
+# which runs from file:// too, where a browser lets no module import another.
 MODULES = (
     *("geometry", "operation", "colours", "pictures", "panels", "state", "words"),
     *("code", "save", "tour", "controls", "page"),
@@ -118,7 +118,7 @@ class Explorer:
         return page
 
     def __repr__(self) -> str:
-        return f"<Explorer: {len(self.html) // 1000} kB; .save(path) or .open() it>"
+        return "<Explorer: .open() it, .save(path) it, or show it in a notebook>"
 
     def _repr_html_(self) -> str:
         return (
@@ -195,7 +195,7 @@ def explore(
         shape = pictures[0].shape if pictures else (16, 16, 1)  # (h, w, c)
         if pooling and kernels is not None:
             raise ValueError(
-                f"operation={operation!r} pools, and takes no kernels; give the window as kernel_shape"
+                f"operation={operation!r} takes no kernels; give the window as kernel_shape"
             )
         bank = None if kernels is None else _kernels(kernels, shape[2])  # (kh, kw, layers, nc)
         if channels is not None:
@@ -247,7 +247,9 @@ def explore(
     if bank is not None:
         count = min(bank.shape[3], MOST_KERNELS)
         names = ["your kernel"] if count == 1 else [f"your kernel {n + 1}" for n in range(count)]
-        layers = [bank[..., n].transpose(2, 0, 1).tolist() for n in range(count)]  # (layers, kh, kw)
+        layers = [
+            bank[..., n].transpose(2, 0, 1).tolist() for n in range(count)
+        ]  # (layers, kh, kw)
         presets = [
             *({"name": name, "layers": rows} for name, rows in zip(names, layers, strict=True)),
             *presets,
@@ -351,6 +353,10 @@ def _check_numbers(name: str, values: Array, largest: int) -> None:
         raise ValueError(f"{name} must lie between {-largest} and {largest}")
 
 
+def _numbered(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name} {n + 1}" for n in range(count)]
+
+
 # ---------------------------------------------------------------------------- the page
 
 
@@ -410,13 +416,13 @@ def _page(
     start: dict[str, Any], presets: list[dict[str, Any]], pictures: list[Array], notice: str
 ) -> str:
     cat = np.load(str(resources.files(__package__) / "cat.npy"))
-    labels = ["Your picture"] if len(pictures) == 1 else [f"Your picture {n + 1}" for n in range(99)]
+    labels = (
+        ["Your picture"] if len(pictures) == 1 else [f"Your picture {n + 1}" for n in range(99)]
+    )
     data = {
         "start": start,
         "presets": presets,
-        "pictures": [
-            _written(f"given-{n}", labels[n], image) for n, image in enumerate(pictures)
-        ],
+        "pictures": [_written(f"given-{n}", labels[n], image) for n, image in enumerate(pictures)],
         "photographs": [_written("cat", "A photograph of a cat", cat)],
         "notice": notice,
         "about": (

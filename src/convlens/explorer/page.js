@@ -691,7 +691,8 @@ drawing.addEventListener("pointermove", (event) => {
 function toggleDrawing(on) {
   $("drawing").hidden = !on;
   $("draw-open").setAttribute("aria-expanded", String(on));
-  if (on) showDrawing();
+  // Shown at once, empty or not: nothing on the page may move under the pen.
+  if (on) takeDrawing();
 }
 $("draw-open").addEventListener("click", () => toggleDrawing($("drawing").hidden));
 $("draw-close").addEventListener("click", () => toggleDrawing(false));
