@@ -246,7 +246,7 @@ def explore(
     presets = list(_presets())
     if bank is not None:
         count = min(bank.shape[3], MOST_KERNELS)
-        names = ["your kernel"] if count == 1 else [f"your kernel {n + 1}" for n in range(count)]
+        names = _numbered("your kernel", count)
         layers = [
             bank[..., n].transpose(2, 0, 1).tolist() for n in range(count)
         ]  # (layers, kh, kw)
@@ -416,13 +416,11 @@ def _page(
     start: dict[str, Any], presets: list[dict[str, Any]], pictures: list[Array], notice: str
 ) -> str:
     cat = np.load(str(resources.files(__package__) / "cat.npy"))
-    labels = (
-        ["Your picture"] if len(pictures) == 1 else [f"Your picture {n + 1}" for n in range(99)]
-    )
+    names = _numbered("Your picture", len(pictures))
     data = {
         "start": start,
         "presets": presets,
-        "pictures": [_written(f"given-{n}", labels[n], image) for n, image in enumerate(pictures)],
+        "pictures": [_written(f"given-{n}", names[n], image) for n, image in enumerate(pictures)],
         "photographs": [_written("cat", "A photograph of a cat", cat)],
         "notice": notice,
         "about": (
