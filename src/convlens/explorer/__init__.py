@@ -42,8 +42,9 @@ LARGEST = 2**53  # beyond it the browser's numbers are not exact
 # In this order: a module knows those before it. Inlined one after another they are one module,
 # which runs from file:// too, where a browser lets no module import another.
 MODULES = (
-    *("geometry", "operation", "colours", "pictures", "panels", "state", "words"),
-    *("code", "save", "tour", "controls", "page"),
+    *("geometry", "operation", "colours", "pictures", "panels", "state", "words", "code", "save"),
+    *("controls", "store", "grids", "working", "kernel", "settings", "bringing", "playing"),
+    *("keeping", "tour", "page"),
 )
 
 
@@ -448,7 +449,7 @@ def _source(name: str) -> str:
 def _script() -> str:
     """The modules one after another, as one module, without their imports and exports."""
     return "\n".join(
-        re.sub(r"^export (?=const|class|function|async)", "", without_imports, flags=re.M)
+        re.sub(r"^export (?=const|let|class|function|async)", "", without_imports, flags=re.M)
         for without_imports in (
             re.sub(r"^import [^;]*;\n", "", _source(f"{name}.js"), flags=re.M) for name in MODULES
         )

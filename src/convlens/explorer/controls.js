@@ -2,6 +2,9 @@
 
 export const $ = (id) => document.getElementById(id);
 
+// A line at the top of the page, for what went wrong.
+export const say = (text) => ($("notice").textContent = text);
+
 export function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
