@@ -212,5 +212,12 @@ def test_every_module_is_inlined():
     assert {path.stem for path in folder.glob("*.js")} == set(explorer.MODULES)
     for place, name in enumerate(explorer.MODULES):
         source = (folder / f"{name}.js").read_text(encoding="utf-8")
-        assert set(re.findall(r'from "\./(\w+)\.js"', source)) <= set(explorer.MODULES[:place])
+        for names, other in re.findall(r'^import \{([^}]*)\} from "\./(\w+)\.js"', source, re.M):
+            assert other in explorer.MODULES[:place]
+            exported = (folder / f"{other}.js").read_text(encoding="utf-8")
+            for each in filter(None, (part.strip() for part in names.split(","))):
+                kinds = "const|let|class|function|async function"
+                assert re.search(rf"^export (?:{kinds}) {re.escape(each)}(?!\w)", exported, re.M), (
+                    each
+                )
         assert "</script" not in source

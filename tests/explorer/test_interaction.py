@@ -83,7 +83,7 @@ def test_pointing_at_an_output(visit):
     """Its window lights up, and the arithmetic gives that output."""
     page = visit(EDGE)
     point(page, "output", 2, 1)
-    assert sentence(page).startswith("The output at row 2, column 1 is 23:")
+    assert sentence(page).startswith("The output at row 2, column 1 (counted from 0) is 23:")
     cells = page.locator(".terms td").all_inner_texts()
     assert cells[:9] == ["8", "8", "0", "8", "7", "1", "9", "8", "1"]
     assert cells[9:18] == ["1", "0", "−1"] * 3
@@ -122,8 +122,8 @@ def test_pointing_at_a_tap(visit):
     """Every pixel it meets lights up."""
     page = visit(EDGE)
     page.hover("#kernel-grid input >> nth=2")
-    assert sentence(page).startswith("Tap 1 of 3 down, 3 of 3 across: as the window slides")
-    assert sentence(page).endswith("Each of them is multiplied by −1.")
+    assert "This one, 1 of 3 down and 3 of 3 across, meets the lit pixels" in sentence(page)
+    assert sentence(page).endswith("and multiplies each by −1.")
     assert marked(page, "input") > 0
 
 
@@ -152,7 +152,7 @@ def test_pooling_names_the_winner(visit):
     assert page.inner_text("td.winner") == "22"
     page.click("text=Average pool")
     point(page, "output", 1, 1)
-    assert page.inner_text(".sum") == "Sum 74 ÷ 4 pixels = 18.5"
+    assert page.inner_text(".sum") == "Sum 74 ÷ 4 cells = 18.5"
 
 
 def test_channels_are_added_up(visit):

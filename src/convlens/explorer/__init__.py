@@ -15,7 +15,7 @@ import os
 import re
 import tempfile
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from html import escape
 from importlib import resources
@@ -363,30 +363,31 @@ def _numbered(name: str, count: int) -> list[str]:
 
 def _presets() -> Iterator[dict[str, Any]]:
     """`convlens.filters` by name, those of the page's sizes."""
-    made = {
-        "sobel x": filters.sobel_x(),
-        "sobel y": filters.sobel_y(),
-        "identity": filters.identity(),
-        "box 3 × 3": filters.box(3),
-        "box 5 × 5": filters.box(5),
-        "gaussian, σ = ½": filters.gaussian(0.5),
-        "gaussian, σ = 1": filters.gaussian(1),
-        "sharpen": filters.sharpen(),
-        "unsharp": filters.unsharp(1),
-        "outline": filters.outline(),
-        "emboss": filters.emboss(),
-        "laplacian": filters.laplacian(),
-        "laplacian with diagonals": filters.laplacian(diagonals=True),
-        "laplacian of gaussian": filters.laplacian_of_gaussian(1),
-        "prewitt x": filters.prewitt_x(),
-        "prewitt y": filters.prewitt_y(),
-        "scharr x": filters.scharr_x(),
-        "scharr y": filters.scharr_y(),
-        "motion blur": filters.motion_blur(9),
-        "motion blur, 45°": filters.motion_blur(9, 45),
-    }
-    for name, kernel in made.items():
-        yield {"name": name, "layers": [kernel.tolist()]}
+    named: tuple[tuple[str, Callable[..., Array], dict[str, Any]], ...] = (
+        ("sobel x", filters.sobel_x, {}),
+        ("sobel y", filters.sobel_y, {}),
+        ("identity", filters.identity, {}),
+        ("box 3 × 3", filters.box, {"size": 3}),
+        ("box 5 × 5", filters.box, {"size": 5}),
+        ("gaussian, σ = ½", filters.gaussian, {"sigma": 0.5}),
+        ("gaussian, σ = 1", filters.gaussian, {"sigma": 1}),
+        ("sharpen", filters.sharpen, {}),
+        ("unsharp", filters.unsharp, {"sigma": 1}),
+        ("outline", filters.outline, {}),
+        ("emboss", filters.emboss, {}),
+        ("laplacian", filters.laplacian, {}),
+        ("laplacian with diagonals", filters.laplacian, {"diagonals": True}),
+        ("laplacian of gaussian", filters.laplacian_of_gaussian, {"sigma": 1}),
+        ("prewitt x", filters.prewitt_x, {}),
+        ("prewitt y", filters.prewitt_y, {}),
+        ("scharr x", filters.scharr_x, {}),
+        ("scharr y", filters.scharr_y, {}),
+        ("motion blur", filters.motion_blur, {"length": 9}),
+        ("motion blur, 45°", filters.motion_blur, {"length": 9, "angle": 45}),
+    )
+    for name, make, options in named:
+        about = (make.__doc__ or "").partition("\n")[0].replace("`", "")
+        yield {"name": name, "layers": [make(**options).tolist()], "about": about}
 
 
 def _written(name: str, label: str, image: Array) -> dict[str, Any]:

@@ -78,6 +78,7 @@ export function showGrids() {
   const mixed = now.output && now.output.c > 1 && state.layer === "all";
   const notes = [];
   if (enlarged > 1) notes.push(`Drawn ${enlarged} × as large as the input.`);
+  if (!mixed && now.outputScale?.signed) notes.push("Orange is above zero, blue below.");
   if (mixed && now.outputScale.signed) notes.push("Grey is zero in every channel.");
   $("output-note").textContent = notes.join(" ");
   $("obstacle").textContent = now.reason ?? "";

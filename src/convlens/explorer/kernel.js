@@ -41,10 +41,11 @@ function showKernel() {
     field.style.color = inkOn(colour);
   });
   const sum = layer.flat().reduce((all, one) => all + one, 0);
-  $("kernel-note").textContent = `They add up to ${fullNumber(Math.abs(sum) < 1e-9 ? 0 : sum)}.`;
   const shown = state.layer === "all" ? state.layers : [layer];
   const known = given.presets.findIndex(({ layers }) => sameKernel(layers, shown));
   $("preset").value = String(known);
+  const about = given.presets[known]?.about ?? "";
+  $("kernel-note").textContent = `${about} Its numbers add up to ${fullNumber(Math.abs(sum) < 1e-9 ? 0 : sum)}.`.trim();
 }
 
 function kernelCell(pooling, i, j, kh, kw) {

@@ -180,7 +180,7 @@ export function drawMarks(context, marks, grid, cell, ratio, edge, theme) {
     }
     for (const at of cells) {
       const [x, y] = place(at);
-      if (shape === "tint") {
+      if (shape === "tint" || (shape === "from" && cell < 9 * ratio)) {
         context.globalAlpha = 0.42;
         context.fillStyle = theme.mark;
         context.fillRect(x, y, cell, cell);

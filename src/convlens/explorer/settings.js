@@ -30,10 +30,10 @@ const paddings = choice($("padding"), [["valid", "Valid: none"], ["same", "Same"
   change({ padding: word === "given" ? cells : word });
 });
 const PADDING_HINTS = {
-  valid: "The window stays on the picture, so the output is smaller than it.",
-  same: "As many cells as make the output as large as the picture, divided by the stride and rounded up.",
-  full: "As many cells as let the window touch the picture with a single tap.",
-  given: "Cells on each side, as you like.",
+  valid: "No cells are added: the window stays on the picture, so the output is smaller than it.",
+  same: "Cells are added around the picture, just enough for an output as large as the picture; or with a stride, that size divided by it.",
+  full: "Cells are added around the picture, so many that the window may touch it with one corner.",
+  given: "Cells are added on each side, as many as you like.",
 };
 const showPad = [0, 1].map((n) => [0, 1].map((end) => whole(`pad-${n}-${end}`, (value) => {
   const padding = [[...state.padding[0]], [...state.padding[1]]];
@@ -85,7 +85,9 @@ function showSettings() {
   const { rows, columns } = now;
   const padded = rows.padded > rows.size || columns.padded > columns.size;
   $("border-label").hidden = pooling || !padded;
-  $("border-hint").textContent = !padded ? "" : pooling ? "Pooling chooses among real pixels: padded cells never win." : BORDERS[state.padMode][1];
+  $("border-hint").textContent = !padded ? "" : !pooling ? BORDERS[state.padMode][1]
+    : state.operation !== "avg" ? "Pooling chooses among real pixels: padded cells never win."
+    : state.countPadding ? "" : "The mean is taken of real pixels; padded cells are left out.";
   $("count-label").hidden = state.operation !== "avg" || !padded;
   $("partial-label").hidden = !pooling;
   $("count").checked = state.countPadding;
@@ -93,7 +95,7 @@ function showSettings() {
 
   for (const [shows, values] of [[showStride, state.stride], [showDilation, state.dilation]]) shows.forEach((showOne, n) => showOne(values[n]));
   $("stride-hint").textContent = strideText(state.stride, "The window moves one pixel at a time.", (n) => `The window moves ${n} pixels at a time and skips the places between.`);
-  $("dilation-hint").textContent = strideText(state.dilation, "The taps lie side by side.", (n) => `The taps lie ${n} pixels apart, so the window reaches further with as many numbers.`);
+  $("dilation-hint").textContent = strideText(state.dilation, "The cells of the window lie side by side.", (n) => `The cells of the window lie ${n} pixels apart, with gaps between: it reaches further with as many numbers.`);
 
   const large = Math.max(now.original.h, now.original.w) > SIDES[0] && now.original.c * now.original.h > 0 && isLarge(now.original, SIDES[0]);
   $("fit-row").hidden = !large;
@@ -117,7 +119,7 @@ function showSettings() {
 const strideText = ([down, across], one, many) =>
   down === across ? (down === 1 ? one : many(down)) : `${many(down).replace(".", " downwards.")} Across it is ${across}.`;
 
-$("side").replaceChildren(...SIDES.map((side) => element("option", { value: String(side), textContent: `at most ${side}` })));
+$("side").replaceChildren(...SIDES.map((side) => element("option", { value: String(side), textContent: String(side) })));
 $("side").addEventListener("change", () => change({ side: Number($("side").value), pin: null }));
 $("fit").addEventListener("change", () => change({ fit: $("fit").value, pin: null }));
 [0, 1].forEach((n) => $(`corner-${n}`).addEventListener("input", () => {

@@ -43,7 +43,7 @@ export function sumText({ values, weights, result }) {
 }
 
 export function poolText(operation, { values, sum, count: counted, result, winner }, cells) {
-  if (operation === "avg") return `Sum ${fullNumber(sum)} ÷ ${count(counted, "pixel")} = ${fullNumber(result)}`;
+  if (operation === "avg") return `Sum ${fullNumber(sum)} ÷ ${count(counted, "cell")} = ${fullNumber(result)}`;
   const { row, column } = cells[winner];
   const ties = values.filter((value, n) => cells[n].kind === "pixel" && value === result).length;
   const word = operation === "max" ? "largest" : "smallest";
@@ -84,7 +84,7 @@ export function usesText(row, column, uses, padding) {
 
 export function tapText(state, i, j, weight) {
   const [kh, kw] = windowOf(state);
-  const name = `Tap ${i + 1} of ${kh} down, ${j + 1} of ${kw} across`;
-  const times = weight === null ? "" : ` Each of them is multiplied by ${fullNumber(weight)}.`;
-  return `${name}: as the window slides, it meets the lit cells, one for every output.${times}`;
+  const name = `A tap is one cell of the window. This one, ${i + 1} of ${kh} down and ${j + 1} of ${kw} across,`;
+  const times = weight === null ? "" : `, and multiplies each by ${fullNumber(weight)}`;
+  return `${name} meets the lit pixels as the window slides, one for every output${times}.`;
 }

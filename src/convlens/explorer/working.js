@@ -13,7 +13,7 @@ export function showFocus() {
   const { problem, rows, columns, output, reason } = now;
   const inputMarks = [];
   const outputMarks = [];
-  $("worked-title").textContent = { output: "One output, worked out", input: "One pixel of the input", tap: "One tap of the kernel" }[what];
+  $("worked-title").textContent = { output: "One output, worked out", input: "One pixel of the input", tap: "One tap of the window" }[what];
   if (reason) {
     $("worked-sentence").textContent = "There is no output to work out.";
     showChannels([]);
@@ -88,7 +88,7 @@ function showWorked(worked, y, x) {
   const how = pooling ? { max: ", the largest number of its window", min: ", the smallest number of its window", avg: ", the mean of its window" }[state.operation] : now.problem.colour === "summed"
     ? ": in each channel the window times its layer of the kernel, and all of it added up"
     : ": the window times the kernel, number by number, added up";
-  $("worked-sentence").textContent = `The output at ${place(y, x)}${equals}${how}.${pinned}`;
+  $("worked-sentence").textContent = `The output at ${place(y, x)} (counted from 0)${equals}${how}.${pinned}`;
   const shown = worked.channels.map((channel, n) => ({ ...channel, n }))
     .filter(({ n }) => state.colour !== "each" || state.layer === "all" || state.layer === n);
   showChannels(shown, worked);
