@@ -64,6 +64,7 @@ new ResizeObserver(measured).observe($("input-panel"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", measured);
 addEventListener("hashchange", readAddress);
 
+$("link-copy").hidden = location.protocol === "about:"; // a notebook's frame has no link
 $("about").textContent = given.about;
 if (given.notice && !$("notice").textContent) say(given.notice);
 

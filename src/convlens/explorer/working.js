@@ -2,6 +2,7 @@
 import { colourOf, scaleOf } from "./colours.js";
 import { $, element } from "./controls.js";
 import { PANELS, theme } from "./grids.js";
+import { source } from "./geometry.js";
 import { cellsUnder, outputsUsing, workOut } from "./operation.js";
 import { Matrix, shortNumber } from "./panels.js";
 import { isPooling, windowOf } from "./state.js";
@@ -30,10 +31,12 @@ export function showFocus() {
   } else if (what === "input") {
     const pixel = rows.isPixel(row) && columns.isPixel(column);
     const uses = pixel ? outputsUsing(problem, row, column) : outputsOver(row, column);
+    const from = pixel ? null : sourceOf(row, column);
+    if (from) inputMarks.push({ shape: "from", cells: [from] });
     inputMarks.push({ shape: "box", cells: [[row, column]] });
     outputMarks.push({ shape: "tint", cells: uses });
     if (uses.length <= 121) outputMarks.push({ shape: "cells", cells: uses });
-    $("worked-sentence").textContent = pixelText(row, column, pixel) + usesText(row, column, uses.length, !pixel);
+    $("worked-sentence").textContent = cellText(row, column, pixel, from) + usesText(row, column, uses.length, !pixel);
     showChannels([]);
   } else if (what === "tap") {
     const [kh, kw] = windowOf(state);
@@ -56,9 +59,18 @@ function outputsOver(row, column) {
   return along(now.rows, row).flatMap((y) => across.map((x) => [y, x]));
 }
 
-function pixelText(row, column, pixel) {
+// The pixel that a padded cell takes its value from; null where there is none.
+function sourceOf(row, column) {
+  const { rows, columns } = now;
+  if (isPooling(state) || !rows.isCell(row) || !columns.isCell(column)) return null;
+  const from = [source(row, rows.size, state.padMode), source(column, columns.size, state.padMode)];
+  return Math.min(...from) < 0 ? null : from;
+}
+
+function cellText(row, column, pixel, from) {
   const { image } = now;
-  if (!pixel) return "";
+  if (from) return `It is padding, with the value of ${place(...from)}. `;
+  if (!pixel) return isPooling(state) ? "It is padding. " : "It is padding: a zero. ";
   const values = Array.from({ length: image.c }, (_, channel) => image.data[(row * image.w + column) * image.c + channel]);
   const text = image.c === 1 ? fullNumber(values[0])
     : values.map((value, n) => `${CHANNEL_NAMES[n].toLowerCase()} ${fullNumber(value)}`).join(", ");
