@@ -9,13 +9,13 @@ import { now, onChange, state } from "./store.js";
 
 export let theme = themeOf(document.documentElement);
 
-function gridOf(values, [top, left, down, across], read, scale, kind) {
+function gridOf(values, [top, left, down, across], read, scale, mixed, kind) {
   const one = values.c === 1 ? 0 : state.layer === "all" ? null : state.layer;
   const channels = Array.from({ length: values.c }, (_, n) => n);
   return {
     down, across, top, left, h: values.h, w: values.w, kind,
     colour: (row, column) => one === null
-      ? mixedColour(channels.map((channel) => read(row, column, channel)), scale)
+      ? mixedColour(channels.map((channel) => read(row, column, channel)), mixed)
       : colourOf(read(row, column, one), scale),
     text: (row, column) => {
       if (one === null || (kind && kind(row, column) === "outside")) return null;
@@ -36,13 +36,13 @@ export function inputGrid() {
   };
   const kind = (row, column) => rows.isPixel(row) && columns.isPixel(column) ? "pixel"
     : rows.isCell(row) && columns.isCell(column) ? "padding" : "outside";
-  return gridOf(image, [rows.before, columns.before, rows.cells, columns.cells], read, now.inputScale, kind);
+  return gridOf(image, [rows.before, columns.before, rows.cells, columns.cells], read, now.inputScale, now.inputScale, kind);
 }
 
 export function outputGrid() {
   const { output } = now;
   const read = (row, column, channel) => output.data[(row * output.w + column) * output.c + channel];
-  return gridOf(output, [0, 0, output.h, output.w], read, now.outputScale, null);
+  return gridOf(output, [0, 0, output.h, output.w], read, now.outputScale, now.mixedScale, null);
 }
 
 const input = new Panel(...$("input-canvas").children);
@@ -61,9 +61,9 @@ export function showGrids() {
   $("output-canvas").hidden = $("legend").hidden = !made;
   let enlarged = 1;
   if (made) {
-    // One scale for both, so that an output that looks smaller has fewer pixels; unless its pixels
-    // would be too small to point at.
-    if (cell / ratio < 10) enlarged = Math.max(1, Math.floor(into(made) / cell));
+    // One scale for both, so that an output that looks smaller has fewer pixels; unless it would be
+    // too small to point at.
+    if (cell / ratio < 10 && into(made) >= 3 * cell) enlarged = Math.floor(into(made) / cell);
     result.resize(made, cell * enlarged, ratio);
     result.draw(theme);
     $("legend").style.maxWidth = `max(9rem, ${result.base.width / ratio}px)`;
@@ -79,7 +79,10 @@ export function showGrids() {
   const notes = [];
   if (enlarged > 1) notes.push(`Drawn ${enlarged} × as large as the input.`);
   if (!mixed && now.outputScale?.signed) notes.push("Orange is above zero, blue below.");
-  if (mixed && now.outputScale.signed) notes.push("Grey is zero in every channel.");
+  if (mixed && now.outputScale.signed) {
+    notes.push(now.mixedScale.signed ? "Grey is zero in every channel."
+      : `Shown as a photograph: below 0 is black, above ${shortNumber(now.mixedScale.limit)} white.`);
+  }
   $("output-note").textContent = notes.join(" ");
   $("obstacle").textContent = now.reason ?? "";
 }

@@ -24,6 +24,7 @@ export const onLook = (tell) => looked.push(tell);
 export function change(patch) {
   performance.mark("change");
   state = { ...state, ...patch };
+  veiled = false;
   evaluate();
   for (const tell of changed) tell();
   performance.measure("redraw", "change");
@@ -73,9 +74,14 @@ function evaluate() {
   const reason = obstacle(state, rows, columns);
   const negative = !isPooling(state) && problem.layers.some((layer) => layer.some((weight) => weight < 0));
   const output = reason ? null : compute(problem);
+  const outputScale = output && scaleOf(output.data, image.signed || negative, image.high);
+  // A kernel that keeps brightness makes colours of colours; others make changes, around zero.
+  const brightness = problem.layers[0].reduce((sum, weight) => sum + weight, 0);
+  const natural = !image.signed && (isPooling(state) || brightness > 1e-9);
   now = {
     ...now, original, image, rows, columns, problem, reason, output,
     inputScale: pictureScale(image),
-    outputScale: output && scaleOf(output.data, image.signed || negative, image.high),
+    outputScale,
+    mixedScale: natural && outputScale?.signed ? { signed: false, limit: image.high } : outputScale,
   };
 }
