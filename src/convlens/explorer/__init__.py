@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convlens import arguments, filters
-from convlens.call import Array, Spec
+from convlens.call import Array, Call, Spec
 
 __all__ = ["Explorer", "explore"]
 
@@ -192,80 +192,69 @@ def explore(
     with arguments.refusing("explore"):
         operation = _one_of("operation", operation, OPERATIONS)
         pooling = operation != "convolve"
-        pictures = [] if images is None else list(_pictures(images))
-        shape = pictures[0].shape if pictures else (16, 16, 1)  # (h, w, c)
         if pooling and kernels is not None:
             raise ValueError(
                 f"operation={operation!r} takes no kernels; give the window as kernel_shape"
             )
+        pictures = [] if images is None else list(_pictures(images))
+        shape = pictures[0].shape if pictures else (16, 16, 1)  # (h, w, c)
         bank = None if kernels is None else _kernels(kernels, shape[2])  # (kh, kw, layers, nc)
-        if channels is not None:
-            channels = _one_of("channels", channels, CHANNELS)
         colour = _colour(channels, shape[2], pooling, 1 if bank is None else bank.shape[2])
         window = arguments.pair("kernel_shape", kernel_shape)
         if stride is None:
             stride = window if pooling else 1
         spec = Spec((1, *shape), np.dtype(np.float64))
         if pooling:
-            if pad_mode != "constant":
-                raise ValueError(
-                    f"pad_mode={pad_mode!r} is for convolution; operation is {operation!r}"
-                )
+            _only_for("convolution", operation, pad_mode=(pad_mode, "constant"))
             call = arguments.pool_call(
                 spec, window, stride, operation, padding, dilation, count_padding, partial
             )
         else:
-            for name, value in (("count_padding", count_padding), ("partial", partial)):
-                if arguments.flag(name, value):
-                    raise ValueError(f"{name}=True is for pooling; operation is 'convolve'")
-            size = (3, 3) if bank is None else bank.shape[:2]
-            kernel = Spec(size, np.dtype(np.float64))
+            flags = {"count_padding": count_padding, "partial": partial}
+            for name, value in flags.items():
+                _only_for("pooling", operation, **{name: (arguments.flag(name, value), False)})
+            kernel = Spec((3, 3) if bank is None else bank.shape[:2], np.dtype(np.float64))
             call = arguments.convolve_call(
                 spec, kernel, padding, stride, dilation, 1, pad_mode, None
             )
-        rows, columns = call.rows, call.columns
-        sides = ((rows.before, rows.after), (columns.before, columns.after))
-        given = call.padding_word == "given"
-        _check_limit("window", (rows.window, columns.window))
-        _check_limit("stride", (rows.stride, columns.stride))
-        _check_limit("dilation", (rows.dilation, columns.dilation))
-        if given:
-            _check_limit("padding", (*sides[0], *sides[1]))
+        start = _start(call, operation) | {"colour": colour, "window": window}
 
-    start = {
+    notes, presets = [], list(_presets())
+    if bank is not None:
+        yours = list(_yours(bank))
+        presets, start["layers"] = [*yours, *presets], yours[0]["layers"]
+        if len(yours) < bank.shape[3]:
+            notes.append(f"The page offers the first {len(yours)} of {bank.shape[3]} kernels.")
+    if pictures:
+        longest, count = max(shape[:2]), _count_of(images)
+        start["picture"] = "given-0"
+        start["side"] = next((side for side in SIDES if side >= longest), 64)
+        if count > len(pictures):
+            notes.append(f"The page shows the first {len(pictures)} of {count} images.")
+    return Explorer(_page(start, presets, pictures, " ".join(notes)))
+
+
+def _start(call: Call, operation: str) -> dict[str, Any]:
+    """The page's state for a call, where it is within what the page can show."""
+    axes = call.rows, call.columns
+    sides = tuple((axis.before, axis.after) for axis in axes)
+    given = call.padding_word == "given"
+    strides = tuple(axis.stride for axis in axes)
+    dilations = tuple(axis.dilation for axis in axes)
+    _check_limit("window", tuple(axis.window for axis in axes))
+    _check_limit("stride", strides)
+    _check_limit("dilation", dilations)
+    if given:
+        _check_limit("padding", (*sides[0], *sides[1]))
+    return {
         "operation": operation,
-        "stride": (rows.stride, columns.stride),
-        "dilation": (rows.dilation, columns.dilation),
+        "stride": strides,
+        "dilation": dilations,
         "padding": sides if given else call.padding_word,
         "padMode": call.pad_mode,
-        "countPadding": bool(count_padding),
-        "partial": bool(partial),
-        "colour": colour,
-        "window": window,
+        "countPadding": operation != "convolve" and call.count_padding,
+        "partial": call.rows.partial,
     }
-    notes = []
-    presets = list(_presets())
-    if bank is not None:
-        count = min(bank.shape[3], MOST_KERNELS)
-        names = _numbered("your kernel", count)
-        layers = [
-            bank[..., n].transpose(2, 0, 1).tolist() for n in range(count)
-        ]  # (layers, kh, kw)
-        presets = [
-            *({"name": name, "layers": rows} for name, rows in zip(names, layers, strict=True)),
-            *presets,
-        ]
-        start["layers"] = layers[0]
-        if count < bank.shape[3]:
-            notes.append(f"The page offers the first {count} of {bank.shape[3]} kernels.")
-    if pictures:
-        start["picture"] = "given-0"
-        longest = max(shape[:2])
-        start["side"] = next((side for side in SIDES if side >= longest), 64)
-        total = _count_of(images)
-        if total > len(pictures):
-            notes.append(f"The page shows the first {len(pictures)} of {total} images.")
-    return Explorer(_page(start, presets, pictures, " ".join(notes)))
 
 
 # ----------------------------------------------------------------------- what is given
@@ -318,6 +307,8 @@ def _kernels(kernels: npt.ArrayLike, channels: int) -> Array:
 
 def _colour(channels: str | None, count: int, pooling: bool, layers: int) -> str:
     """What becomes of the channels."""
+    if channels is not None:
+        _one_of("channels", channels, CHANNELS)
     if count == 1:
         if channels in ("summed", "each"):
             raise ValueError(f"channels={channels!r} needs images of three channels; they have one")
@@ -338,6 +329,13 @@ def _one_of(name: str, value: object, words: tuple[str, ...]) -> str:
     if value not in words:
         raise ValueError(expected)
     return value
+
+
+def _only_for(purpose: str, operation: str, **given: tuple[object, object]) -> None:
+    """Refuse an argument that is not at its default and has no meaning for the operation."""
+    for name, (value, default) in given.items():
+        if value != default:
+            raise ValueError(f"{name}={value!r} is for {purpose}; operation is {operation!r}")
 
 
 def _check_limit(name: str, values: tuple[int, ...]) -> None:
@@ -388,6 +386,13 @@ def _presets() -> Iterator[dict[str, Any]]:
     for name, make, options in named:
         about = (make.__doc__ or "").partition("\n")[0].replace("`", "")
         yield {"name": name, "layers": [make(**options).tolist()], "about": about}
+
+
+def _yours(bank: Array) -> Iterator[dict[str, Any]]:
+    """The kernels that were given, by name, at most as many as the page offers."""
+    count = min(bank.shape[3], MOST_KERNELS)
+    for n, name in enumerate(_numbered("your kernel", count)):
+        yield {"name": name, "layers": bank[..., n].transpose(2, 0, 1).tolist()}
 
 
 def _written(name: str, label: str, image: Array) -> dict[str, Any]:
