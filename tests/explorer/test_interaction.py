@@ -189,11 +189,19 @@ def test_pins(visit):
 
 
 def test_touch(visit):
-    """A finger that taps a pixel keeps it."""
+    """A finger that taps a pixel keeps it; one that slides reads what it passes."""
     page = visit(EDGE, has_touch=True, viewport={"width": 390, "height": 844})
     page.touchscreen.tap(*cell_of(page, "output", 4, 3))
     assert state(page)["pin"] == ["output", 4, 3]
     assert "row 4, column 3" in sentence(page)
+    devtools = page.context.new_cdp_session(page)
+    for kind, place in (("touchStart", (0, 0)), ("touchMove", (1, 2)), ("touchMove", (5, 5))):
+        x, y = cell_of(page, "output", *place)
+        points = [{"x": x, "y": y}]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        until(page, f"explorer.pointed.join() === 'output,{place[0]},{place[1]}'")
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert state(page)["pin"] == ["output", 5, 5]
 
 
 # ------------------------------------------------------------------------- keys, playing
@@ -765,8 +773,12 @@ def test_looks(visit, scheme, width):
     """Text has AA's contrast, nothing is wider than the screen, light and dark differ."""
     page = visit(EDGE, color_scheme=scheme, viewport={"width": width, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.select_option("#preset", label="motion blur")
+    page.fill("#window-0", "11")
+    page.fill("#window-1", "11")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 320, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.set_viewport_size({"width": width, "height": 900})
     pairs = page.evaluate(
         """() => {
           const rgb = (text) => {

@@ -6,7 +6,7 @@ import { measureAgain } from "./grids.js";
 import { readAddress } from "./keeping.js";
 import { givenPicture } from "./pictures.js";
 import { pause, play, reduced } from "./playing.js";
-import { bring, change, given, now, onChange, point, state } from "./store.js";
+import { bring, change, focus, given, now, onChange, point, state } from "./store.js";
 import { STEPS } from "./tour.js";
 import { showFocus } from "./working.js";
 
@@ -71,6 +71,7 @@ if (given.notice && !$("notice").textContent) say(given.notice);
 // For the console: look at the numbers, set a state, bring a picture.
 globalThis.explorer = {
   get state() { return structuredClone(state); },
+  get pointed() { return focus(); },
   get output() { return now.output; },
   get axes() { return [now.rows, now.columns]; },
   get reason() { return now.reason; },
