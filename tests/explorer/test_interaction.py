@@ -188,6 +188,18 @@ def test_pins(visit):
     assert state(page)["pin"] is None
 
 
+def test_pins_that_are_gone(visit):
+    """A pin is dropped with the place it was on."""
+    page = visit(EDGE + "&pin=output,5,5")
+    assert state(page)["pin"] == ["output", 5, 5]
+    page.fill("#stride-0", "2")
+    assert state(page)["pin"] is None
+    assert "row 2, column 5" in sentence(page)
+    for wrong in ("output,6,0", "input,8,0", "tap,3,3"):
+        follow(page, f"{EDGE}&pin={wrong}")
+        assert state(page)["pin"] is None
+
+
 def test_touch(visit):
     """A finger that taps a pixel keeps it; one that slides reads what it passes."""
     page = visit(EDGE, has_touch=True, viewport={"width": 390, "height": 844})

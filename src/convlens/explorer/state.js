@@ -53,11 +53,21 @@ export function settled(state, picture) {
   if (next.colour !== "summed" && next.layers.length > 1) next.layers = [next.layers[0]];
   if (next.colour === "gray") next.layer = "all";
   const [rows, columns] = axesOf(next, picture);
+  if (next.pin && !isThere(next.pin, rows, columns)) next.pin = null;
   next.at = [
     Math.max(0, Math.min(next.at[0], rows.outputs - 1)),
     Math.max(0, Math.min(next.at[1], columns.outputs - 1)),
   ];
   return next;
+}
+
+// Whether what is pinned exists: an output, a cell of the padded picture, or a tap.
+function isThere([what, row, column], rows, columns) {
+  const within = (axis, n) => {
+    if (what === "input") return axis.isCell(n);
+    return n >= 0 && n < (what === "output" ? axis.outputs : axis.window);
+  };
+  return within(rows, row) && within(columns, column);
 }
 
 // Why there can be no output, in a sentence; or null.
