@@ -21,6 +21,9 @@ bench: .venv/bench  ## time everything next to its peers; writes benchmarks/RESU
 docs: .venv/docs  ## build the site in docs/_build; warnings are errors
 	.venv/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build
 
+screenshot: .venv/test  ## draw the README's picture of the explorer anew; needs chromium
+	.venv/bin/python docs/screenshot.py docs/explorer.png
+
 clean:  ## remove the environments, the data, the pictures and the site
 	rm -rf .venv .venv39 demo docs/_build docs/made $(COURSE)/*.npz
 
@@ -31,4 +34,4 @@ clean:  ## remove the environments, the data, the pictures and the site
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-.PHONY: help demo test bench docs clean
+.PHONY: help demo test bench docs screenshot clean

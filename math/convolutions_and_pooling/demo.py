@@ -46,6 +46,8 @@ body {{ background: var(--paper); color: var(--ink);
   max-width: 70rem; margin: auto; padding: 3rem 1.25rem 2rem; }}
 h1 {{ font-size: clamp(1.9rem, 5vw, 2.75rem); line-height: 1.1;
   letter-spacing: -.02em; margin-bottom: 1rem; }}
+a {{ color: var(--mark); }}
+header + p {{ margin-top: 1rem; }}
 header p, footer {{ color: var(--soft); max-width: 42rem; }}
 section {{ border-top: 1px solid var(--line); margin-top: 2.5rem;
   padding-top: 2.5rem; display: grid; gap: 1.5rem 3rem;
@@ -77,7 +79,7 @@ calls, the shapes that went in and came out, and what became of the first
 image. All pictures are drawn at one scale, so a picture that looks smaller
 has fewer pixels.</p>
 </header>
-{sections}
+{explorer}{sections}
 <footer>
 {origins}
 </footer>
@@ -144,6 +146,28 @@ def origin(file):
     return f'<p>{escape(file)}: {escape(about)}.</p>'
 
 
+EXPLORER = """<p><a href="explorer.html">Watch it happen: point at any pixel of
+these digits and read the arithmetic.</a></p>
+"""
+
+
+def write_explorer(folder):
+    """Write the page on which the window can be watched, if convlens is here.
+
+    folder: pathlib.Path
+    Returns: str, the link to it, or nothing
+    """
+    try:
+        import convlens
+    except ImportError:
+        return ''
+    with np.load(make_data.STAND_INS[0][0]) as data:
+        digits = data['X_train'][:8]
+    page = convlens.explore(digits, convlens.filters.sobel_x())
+    page.save(folder / 'explorer.html')
+    return EXPLORER
+
+
 def main():
     """Make data, run the mains, write the page and say where it is."""
     if len(sys.argv) != 2:
@@ -154,7 +178,8 @@ def main():
     sections = [section(main, folder) for main in CAPTIONS]
     origins = [origin(stand_in[0]) for stand_in in make_data.STAND_INS]
     page = folder / 'index.html'
-    page.write_text(PAGE.format(sections='\n'.join(sections),
+    page.write_text(PAGE.format(explorer=write_explorer(folder),
+                                sections='\n'.join(sections),
                                 origins='\n'.join(origins)),
                     encoding='utf-8')
     print(f'\nAll of it, with the pictures, on one page:\n{page}')

@@ -1,14 +1,21 @@
 """Convolution and pooling on plain NumPy arrays, to read, to run and to see."""
 
+from typing import TYPE_CHECKING, Any
+
 from convlens import filters
 from convlens.config import set_threads, show_config
 from convlens.operations import convolve, plan_convolve, plan_pool, pool
 from convlens.plan import Plan
 
+if TYPE_CHECKING:
+    from convlens.explorer import Explorer, explore
+
 __version__ = "0.1.0"
 __all__ = [
+    "Explorer",
     "Plan",
     "convolve",
+    "explore",
     "filters",
     "plan_convolve",
     "plan_pool",
@@ -16,3 +23,12 @@ __all__ = [
     "set_threads",
     "show_config",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The explorer reads files and makes HTML; whoever computes need not wait for it.
+    if name in ("Explorer", "explore"):
+        from convlens import explorer  # noqa: PLC0415
+
+        return getattr(explorer, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

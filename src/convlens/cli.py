@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from inspect import getdoc
 from itertools import accumulate
 from pathlib import Path
@@ -374,7 +373,9 @@ def explore(picture: Path | None, filter_: str | None, output: Path | None, forc
         images = pictures.read(picture).pixels
     kernels = None if filter_ is None else spelling.kernel(filter_)
     # Imported here because it reads files and makes HTML: no other command need wait for it.
-    page = import_module("convlens.explorer").explore(images, kernels)
+    from convlens.explorer import explore as page_of  # noqa: PLC0415
+
+    page = page_of(images, kernels)
     click.echo(page.open() if output is None else page.save(output))
 
 

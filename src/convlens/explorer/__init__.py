@@ -1,0 +1,467 @@
+"""The explorer: one page on which any convolution or pooling can be watched, number by number.
+
+The page is self-contained: `page.html` filled with the stylesheet, the ES modules of this folder
+one after another, and the data. It computes everything itself; `geometry.js` says there what
+`convlens.geometry` says here. A policy in the page forbids it any use of the network, and any
+script or style but these.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import tempfile
+import webbrowser
+from collections.abc import Callable, Iterator
+from functools import cache
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convlens import arguments, filters
+from convlens.call import Array, Call, Spec
+
+__all__ = ["Explorer", "explore"]
+
+OPERATIONS = ("convolve", "max", "avg", "min")
+CHANNELS = ("gray", "summed", "each")
+SIDES = (16, 32, 64, 128)  # how large the page shows a picture; its `pictures.js` has the same
+KEPT = 512  # the longer side of a picture that is written into the page
+MOST_IMAGES, MOST_KERNELS = 24, 64
+LIMITS = {"window": 11, "stride": 16, "dilation": 8, "padding": 32}  # those of `state.js`
+LARGEST = 2**53  # beyond it the browser's numbers are not exact
+
+# In this order: a module knows those before it. Inlined one after another they are one module,
+# which runs from file:// too, where a browser lets no module import another.
+MODULES = (
+    *("geometry", "operation", "colours", "pictures", "panels", "state", "words", "code", "save"),
+    *("controls", "store", "grids", "working", "kernel", "settings", "bringing", "playing"),
+    *("keeping", "tour", "page"),
+)
+
+
+class Explorer:
+    """A page that shows a convolution or pooling; made by `explore`.
+
+    In a notebook it shows itself, in a frame that may run its own script and nothing else.
+
+    Attributes
+    ----------
+    html : str
+        The whole page.
+
+    Examples
+    --------
+    >>> import convlens
+    >>> page = convlens.explore()
+    >>> page.html.startswith("<!DOCTYPE html>")
+    True
+    """
+
+    def __init__(self, html: str) -> None:
+        self.html = html
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page to a file, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file; one that is there is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+
+        Examples
+        --------
+        >>> import convlens, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     convlens.explore().save(f"{folder}/explorer.html").name
+        'explorer.html'
+        """
+        target = Path(path)
+        handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(self.html)
+            os.chmod(part, 0o644)
+            os.replace(part, target)
+        except BaseException:
+            os.unlink(part)
+            raise
+        return target
+
+    def open(self) -> Path:
+        """Write the page to a temporary file and show it in the browser.
+
+        Returns
+        -------
+        pathlib.Path
+            The file, which stays.
+        """
+        page = self.save(Path(tempfile.mkdtemp(prefix="convlens-")) / "explorer.html")
+        webbrowser.open(page.as_uri())
+        return page
+
+    def __repr__(self) -> str:
+        return "<Explorer: .open() it, .save(path) it, or show it in a notebook>"
+
+    def _repr_html_(self) -> str:
+        return (
+            '<iframe title="convlens explorer" sandbox="allow-scripts allow-downloads" '
+            'style="width: 100%; height: 900px; border: 0; border-radius: 6px" '
+            f'srcdoc="{escape(self.html, quote=True)}"></iframe>'
+        )
+
+
+def explore(
+    images: npt.ArrayLike | None = None,
+    kernels: npt.ArrayLike | None = None,
+    *,
+    padding: str | int | tuple[Any, Any] = "same",
+    stride: int | tuple[int, int] | None = None,
+    dilation: int | tuple[int, int] = 1,
+    operation: str = "convolve",
+    kernel_shape: int | tuple[int, int] = 2,
+    pad_mode: str = "constant",
+    count_padding: bool = False,
+    partial: bool = False,
+    channels: str | None = None,
+) -> Explorer:
+    """Make a page on which a convolution or pooling can be watched, number by number.
+
+    Everything that is given here can be changed on the page. What the arguments mean is what they
+    mean in `convlens.convolve` and `convlens.pool`.
+
+    Parameters
+    ----------
+    images : array_like, optional
+        (h, w), (m, h, w), (h, w, 3) or (m, h, w, 3), also with 1 instead of 3: one picture or
+        several, gray or of three colours; real and finite. By default the page's own: a digit, a
+        photograph and a few more. A picture of more than 128 pixels is shown scaled or in part, and
+        the page says so; of more than 512 it is first scaled to as many.
+    kernels : array_like, optional
+        (kh, kw), (kh, kw, c) or (kh, kw, c, nc), up to 11 taps high and wide; by default
+        `filters.sobel_x`. Of several the page shows the first and offers the others.
+    padding, dilation, pad_mode, count_padding, partial
+        As in `convlens.convolve` and `convlens.pool`.
+    stride : int or (int, int), optional
+        By default 1, in pooling the window.
+    operation : {"convolve", "max", "avg", "min"}
+        A convolution, or a way to pool.
+    kernel_shape : int or (int, int)
+        The window of a pooling.
+    channels : {"gray", "summed", "each"}, optional
+        What becomes of three colours: one brightness, a sum over all of them, or each by itself. By
+        default "summed" with kernels that have channels, otherwise "each".
+
+    Returns
+    -------
+    Explorer
+        With the page as `.html`, `.save(path)` and `.open()`. A notebook shows it.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type.
+    ValueError
+        If an argument has a wrong value, or one that the page cannot show.
+
+    Examples
+    --------
+    >>> import numpy as np, convlens
+    >>> page = convlens.explore(np.eye(9), convlens.filters.sharpen(), stride=2)
+    >>> len(page.html) < 400_000
+    True
+    """
+    with arguments.refusing("explore"):
+        operation = _one_of("operation", operation, OPERATIONS)
+        pooling = operation != "convolve"
+        if pooling and kernels is not None:
+            raise ValueError(
+                f"operation={operation!r} takes no kernels; give the window as kernel_shape"
+            )
+        pictures = [] if images is None else list(_pictures(images))
+        shape = pictures[0].shape if pictures else (16, 16, 1)  # (h, w, c)
+        bank = None if kernels is None else _kernels(kernels, shape[2])  # (kh, kw, layers, nc)
+        colour = _colour(channels, shape[2], pooling, 1 if bank is None else bank.shape[2])
+        window = arguments.pair("kernel_shape", kernel_shape)
+        if stride is None:
+            stride = window if pooling else 1
+        spec = Spec((1, *shape), np.dtype(np.float64))
+        if pooling:
+            _only_for("convolution", operation, pad_mode=(pad_mode, "constant"))
+            call = arguments.pool_call(
+                spec, window, stride, operation, padding, dilation, count_padding, partial
+            )
+        else:
+            flags = {"count_padding": count_padding, "partial": partial}
+            for name, value in flags.items():
+                _only_for("pooling", operation, **{name: (arguments.flag(name, value), False)})
+            kernel = Spec((3, 3) if bank is None else bank.shape[:2], np.dtype(np.float64))
+            call = arguments.convolve_call(
+                spec, kernel, padding, stride, dilation, 1, pad_mode, None
+            )
+        start = _start(call, operation) | {"colour": colour, "window": window}
+
+    notes, presets = [], list(_presets())
+    if bank is not None:
+        yours = list(_yours(bank))
+        presets, start["layers"] = [*yours, *presets], yours[0]["layers"]
+        if len(yours) < bank.shape[3]:
+            notes.append(f"The page offers the first {len(yours)} of {bank.shape[3]} kernels.")
+    if pictures:
+        longest, count = max(shape[:2]), _count_of(images)
+        start["picture"] = "given-0"
+        start["side"] = next((side for side in SIDES if side >= longest), 64)
+        if count > len(pictures):
+            notes.append(f"The page shows the first {len(pictures)} of {count} images.")
+    return Explorer(_page(start, presets, pictures, " ".join(notes)))
+
+
+def _start(call: Call, operation: str) -> dict[str, Any]:
+    """The page's state for a call, where it is within what the page can show."""
+    axes = call.rows, call.columns
+    sides = tuple((axis.before, axis.after) for axis in axes)
+    given = call.padding_word == "given"
+    strides = tuple(axis.stride for axis in axes)
+    dilations = tuple(axis.dilation for axis in axes)
+    _check_limit("window", tuple(axis.window for axis in axes))
+    _check_limit("stride", strides)
+    _check_limit("dilation", dilations)
+    if given:
+        _check_limit("padding", (*sides[0], *sides[1]))
+    return {
+        "operation": operation,
+        "stride": strides,
+        "dilation": dilations,
+        "padding": sides if given else call.padding_word,
+        "padMode": call.pad_mode,
+        "countPadding": operation != "convolve" and call.count_padding,
+        "partial": call.rows.partial,
+    }
+
+
+# ----------------------------------------------------------------------- what is given
+
+
+def _count_of(images: Any) -> int:
+    shape = np.shape(images)
+    return shape[0] if len(shape) == 4 or (len(shape) == 3 and shape[2] != 3) else 1
+
+
+def _pictures(images: npt.ArrayLike) -> Iterator[Array]:
+    """Each image as (h, w, c), at most as many as the page shows."""
+    values = arguments.array("images", images)
+    shape = values.shape
+    if len(shape) == 2:
+        values = values[np.newaxis, ..., np.newaxis]
+    elif len(shape) == 3:
+        values = values[np.newaxis] if shape[2] == 3 else values[..., np.newaxis]
+    if values.ndim != 4 or values.shape[3] not in (1, 3):
+        raise ValueError(
+            "images must be (h, w), (m, h, w), (h, w, 3) or (m, h, w, 3), or have 1 channel; "
+            f"images.shape={shape}"
+        )
+    if values.size == 0:
+        raise ValueError(f"images must not be empty; images.shape={shape}")
+    for image in values[:MOST_IMAGES]:
+        _check_numbers("images", image, LARGEST)
+        yield image
+
+
+def _kernels(kernels: npt.ArrayLike, channels: int) -> Array:
+    """The kernels as (kh, kw, layers, nc), with one layer for all channels or one for each."""
+    values = arguments.array("kernels", kernels)
+    if values.ndim not in (2, 3, 4) or 0 in values.shape:
+        raise ValueError(
+            "kernels must be (kh, kw), (kh, kw, c) or (kh, kw, c, nc), and not empty; "
+            f"kernels.shape={values.shape}"
+        )
+    bank = values.reshape(*values.shape, *(1,) * (4 - values.ndim))
+    if values.ndim > 2 and bank.shape[2] != channels:
+        plural = "" if bank.shape[2] == 1 else "s"
+        raise ValueError(
+            f"kernels expect {bank.shape[2]} channel{plural}, images have {channels}; "
+            f"kernels.shape={values.shape}"
+        )
+    _check_limit("window", bank.shape[:2])
+    _check_numbers("kernels", bank, 10**6)
+    return bank
+
+
+def _colour(channels: str | None, count: int, pooling: bool, layers: int) -> str:
+    """What becomes of the channels."""
+    if channels is not None:
+        _one_of("channels", channels, CHANNELS)
+    if count == 1:
+        if channels in ("summed", "each"):
+            raise ValueError(f"channels={channels!r} needs images of three channels; they have one")
+        return "gray"
+    if pooling and channels == "summed":
+        raise ValueError("channels='summed' is for convolution; pooling keeps channels apart")
+    if layers > 1 and channels in ("gray", "each"):
+        raise ValueError(
+            f"channels={channels!r} needs kernels (kh, kw); these have {layers} channels"
+        )
+    return channels or ("summed" if layers > 1 else "each")
+
+
+def _one_of(name: str, value: object, words: tuple[str, ...]) -> str:
+    expected = f"{name} must be one of {', '.join(map(repr, words))}; got {value!r}"
+    if not isinstance(value, str):
+        raise TypeError(expected)
+    if value not in words:
+        raise ValueError(expected)
+    return value
+
+
+def _only_for(purpose: str, operation: str, **given: tuple[object, object]) -> None:
+    """Refuse an argument that is not at its default and has no meaning for the operation."""
+    for name, (value, default) in given.items():
+        if value != default:
+            raise ValueError(f"{name}={value!r} is for {purpose}; operation is {operation!r}")
+
+
+def _check_limit(name: str, values: tuple[int, ...]) -> None:
+    if max(values) > LIMITS[name]:
+        raise ValueError(f"the page shows a {name} of at most {LIMITS[name]}; got {max(values)}")
+
+
+def _check_numbers(name: str, values: Array, largest: int) -> None:
+    if values.dtype.kind == "c":
+        raise TypeError(f"{name} must be real numbers; got dtype {values.dtype}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite; the page has no colour for NaN or inf")
+    if values.size and max(abs(float(values.min())), abs(float(values.max()))) > largest:
+        raise ValueError(f"{name} must lie between {-largest} and {largest}")
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name} {n + 1}" for n in range(count)]
+
+
+# ---------------------------------------------------------------------------- the page
+
+
+def _presets() -> Iterator[dict[str, Any]]:
+    """`convlens.filters` by name, those of the page's sizes."""
+    named: tuple[tuple[str, Callable[..., Array], dict[str, Any]], ...] = (
+        ("sobel x", filters.sobel_x, {}),
+        ("sobel y", filters.sobel_y, {}),
+        ("identity", filters.identity, {}),
+        ("box 3 × 3", filters.box, {"size": 3}),
+        ("box 5 × 5", filters.box, {"size": 5}),
+        ("gaussian, σ = ½", filters.gaussian, {"sigma": 0.5}),
+        ("gaussian, σ = 1", filters.gaussian, {"sigma": 1}),
+        ("sharpen", filters.sharpen, {}),
+        ("unsharp", filters.unsharp, {"sigma": 1}),
+        ("outline", filters.outline, {}),
+        ("emboss", filters.emboss, {}),
+        ("laplacian", filters.laplacian, {}),
+        ("laplacian with diagonals", filters.laplacian, {"diagonals": True}),
+        ("laplacian of gaussian", filters.laplacian_of_gaussian, {"sigma": 1}),
+        ("prewitt x", filters.prewitt_x, {}),
+        ("prewitt y", filters.prewitt_y, {}),
+        ("scharr x", filters.scharr_x, {}),
+        ("scharr y", filters.scharr_y, {}),
+        ("motion blur", filters.motion_blur, {"length": 9}),
+        ("motion blur, 45°", filters.motion_blur, {"length": 9, "angle": 45}),
+    )
+    for name, make, options in named:
+        about = (make.__doc__ or "").partition("\n")[0].replace("`", "")
+        yield {"name": name, "layers": [make(**options).tolist()], "about": about}
+
+
+def _yours(bank: Array) -> Iterator[dict[str, Any]]:
+    """The kernels that were given, by name, at most as many as the page offers."""
+    count = min(bank.shape[3], MOST_KERNELS)
+    for n, name in enumerate(_numbered("your kernel", count)):
+        yield {"name": name, "layers": bank[..., n].transpose(2, 0, 1).tolist()}
+
+
+def _written(name: str, label: str, image: Array) -> dict[str, Any]:
+    """A picture as the page reads it: bytes, or 64-bit floats, in base64."""
+    note, (h, w) = "", image.shape[:2]
+    if max(h, w) > KEPT:
+        from convlens.operations import pool  # noqa: PLC0415  # for large pictures alone
+
+        shrink = -(-max(h, w) // KEPT)
+        mean = pool(image[np.newaxis], shrink, mode="avg", partial=True)[0]
+        image = np.rint(mean).astype(image.dtype) if image.dtype.kind in "iu" else mean
+        note = f"Scaled from {h} × {w} to {image.shape[0]} × {image.shape[1]} by convlens."
+    whole = image.dtype.kind in "biu" and image.min() >= 0 and image.max() <= 255
+    high = 255.0 if image.dtype == np.uint8 else float(image.max()) or 1.0
+    numbers = image.astype(np.uint8 if whole else "<f8", order="C")
+    return {
+        "id": name,
+        "name": label,
+        "shape": image.shape,
+        "type": "u1" if whole else "f8",
+        "high": high if high > 0 else 1.0,
+        "data": base64.b64encode(numbers.tobytes()).decode(),
+        "note": note,
+    }
+
+
+def _page(
+    start: dict[str, Any], presets: list[dict[str, Any]], pictures: list[Array], notice: str
+) -> str:
+    cat = np.load(str(resources.files(__package__) / "cat.npy"))
+    names = _numbered("Your picture", len(pictures))
+    data = {
+        "start": start,
+        "presets": presets,
+        "pictures": [_written(f"given-{n}", names[n], image) for n, image in enumerate(pictures)],
+        "photographs": [_written("cat", "A photograph of a cat", cat)],
+        "notice": notice,
+        "about": (
+            "Made with convlens. The cat is Chelsea, photographed by Stefan van der Walt, "
+            "who gave the picture to the public domain (CC0)."
+        ),
+    }
+    style, script = _source("style.css"), _script()
+    policy = (
+        f"default-src 'none'; script-src '{_sha256(script)}'; style-src '{_sha256(style)}'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    # In a script element only "<" could end what is meant as data.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return Template(_source("page.html")).substitute(
+        policy=policy, style=style, script=script, data=text
+    )
+
+
+def _source(name: str) -> str:
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
+
+
+@cache
+def _script() -> str:
+    """The modules one after another, as one module, without their imports and exports."""
+    return "\n".join(
+        re.sub(r"^export (?=const|let|class|function|async)", "", without_imports, flags=re.M)
+        for without_imports in (
+            re.sub(r"^import [^;]*;\n", "", _source(f"{name}.js"), flags=re.M) for name in MODULES
+        )
+    )
+
+
+def _sha256(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"

@@ -1,0 +1,329 @@
+// The call that gives the output on the page, in the words of one library after another. Every
+// program starts from `image`, (h, w) or (h, w, c), and ends with `output`, (oh, ow) or (oh, ow, c).
+import { isPooling, windowOf } from "./state.js";
+
+export const LIBRARIES = ["convlens", "Course files", "NumPy", "SciPy", "PyTorch", "TensorFlow", "JAX"];
+
+// { code, note }: a program, or null where the library has no such call, and what to know about it.
+export function programFor(library, state, image, rows, columns) {
+  const p = facts(state, image, rows, columns);
+  const write = {
+    convlens, "Course files": course, NumPy: numpy, SciPy: scipy, PyTorch: pytorch, TensorFlow: tensorflow, JAX: jax,
+  }[library];
+  const { lines, note } = write(p);
+  return { code: lines && `${lines.flat().filter((line) => line !== null).join("\n")}\n`, note: note ?? "" };
+}
+
+// What every program needs to know, in one place.
+function facts(state, image, rows, columns) {
+  const { operation, colour, layers, stride, dilation, padding, padMode, countPadding } = state;
+  const pads = [[rows.before, rows.after], [columns.before, columns.after]];
+  const hang = [rows, columns].map((axis) => axis.cells - axis.padded);
+  const shape = image.c === 1 ? `(${image.h}, ${image.w})` : `(${image.h}, ${image.w}, ${image.c})`;
+  return {
+    operation, colour, layers, stride, dilation, padding, padMode, countPadding, pads, hang, image,
+    partial: rows.partial, window: windowOf(state), outputs: [rows.outputs, columns.outputs],
+    reach: [rows.reach, columns.reach], pooling: isPooling(state), coloured: image.c > 1,
+    padded: pads.flat().some(Boolean), zeros: isPooling(state) || padMode === "constant",
+    even: pads.every(([before, after]) => before === after),
+    hanging: hang.some(Boolean), dilated: dilation.some((n) => n > 1), strided: stride.some((n) => n > 1),
+    heading: `# image: ${shape}`,
+  };
+}
+
+const pair = ([a, b]) => `(${a}, ${b})`;
+const pairOrInt = ([a, b]) => (a === b ? String(a) : pair([a, b]));
+const pairs = ([a, b]) => `(${pair(a)}, ${pair(b)})`;
+const list = (values) => `[${values.join(", ")}]`;
+
+// The kernel as an array: (kh, kw), or where the channels are summed (kh, kw, c).
+function kernelLines({ layers, colour, image }) {
+  const rows = (layer, indent) => layer.map(list).join(`,\n${" ".repeat(indent)}`);
+  if (colour !== "summed") return [`kernel = np.array([${rows(layers[0], 19)}])`];
+  if (layers.length === 1) {
+    return [`kernel = np.array([${rows(layers[0], 19)}])`,
+      `kernel = np.stack([kernel] * ${image.c}, axis=-1)  # (kh, kw, c): the same for each channel`];
+  }
+  const each = layers.map((layer) => `    [${rows(layer, 5)}],`);
+  return ["kernel = np.stack([", ...each, "], axis=-1)  # (kh, kw, c)"];
+}
+
+// ------------------------------------------------------------------------ the programs
+
+function convlens(p) {
+  const options = [];
+  if (p.pooling) {
+    options.push(pairOrInt(p.window));
+    if (String(p.stride) !== String(p.window)) options.push(`stride=${pairOrInt(p.stride)}`);
+    if (p.operation !== "max") options.push(`mode="${p.operation}"`);
+  } else {
+    options.push("kernel");
+  }
+  const usual = p.pooling ? "valid" : "same";
+  if (p.padding !== usual) options.push(`padding=${typeof p.padding === "string" ? `"${p.padding}"` : pairs(p.padding)}`);
+  if (!p.pooling && p.strided) options.push(`stride=${pairOrInt(p.stride)}`);
+  if (p.dilated) options.push(`dilation=${pairOrInt(p.dilation)}`);
+  if (!p.zeros) options.push(`pad_mode="${p.padMode}"`);
+  if (p.operation === "avg" && p.countPadding) options.push("count_padding=True");
+  if (p.pooling && p.partial) options.push("partial=True");
+  const alone = p.coloured && (p.pooling || p.colour === "each"); // three axes would be a batch
+  const call = `convlens.${p.pooling ? "pool" : "convolve"}(image${alone ? "[np.newaxis]" : ""}, ${options.join(", ")})${alone ? "[0]" : ""}`;
+  const imports = p.pooling && !alone ? ["import convlens"] : ["import numpy as np", "", "import convlens"];
+  return { lines: [imports, "", p.heading, p.pooling ? [] : kernelLines(p), `output = ${call}`] };
+}
+
+function course(p) {
+  const head = (file) => [
+    "import numpy as np", "", "# Run this in math/convolutions_and_pooling.", `course = __import__("${file}")`, "", p.heading,
+  ];
+  if (p.pooling) {
+    if (p.padded || p.dilated || p.hanging) {
+      return { lines: null, note: "The course's pool has neither padding nor dilation, and leaves out windows that hang over." };
+    }
+    const images = p.coloured ? "image[np.newaxis]" : "image[np.newaxis, ..., np.newaxis]  # (1, h, w, 1)";
+    const mode = p.operation === "avg" ? "avg" : "max";
+    const sign = p.operation === "min" ? "-" : "";
+    return {
+      lines: [head("6-pool"), `images = ${images}`,
+        sign && "images = -images.astype(float)  # the smallest is minus the largest of the negatives",
+        `output = ${sign}course.pool(images, ${pair(p.window)}, ${pair(p.stride)}, "${mode}")[0${p.coloured ? "" : ", ..., 0"}]`,
+      ].map((line) => (line === "" ? null : line)),
+    };
+  }
+  const summed = p.colour === "summed";
+  const given = p.even && p.zeros;
+  const lines = [];
+  if (p.dilated) {
+    lines.push("# The course files know no dilation; zeros between the taps do the same.",
+      `spread = np.zeros((${p.reach.join(", ")}${summed ? `, ${p.image.c}` : ""}))`,
+      `spread[::${p.dilation[0]}, ::${p.dilation[1]}] = kernel`, "kernel = spread");
+  }
+  if (p.padded && !given) lines.push(padLine(p));
+  const picture = p.padded && !given ? "padded" : "image";
+  const images = p.colour === "each"
+    ? `images = ${picture}.transpose(2, 0, 1)  # each channel as an image of its own`
+    : `images = ${picture}[np.newaxis]`;
+  lines.push(images);
+  const padding = p.padded && given ? pair([p.pads[0][0], p.pads[1][0]]) : null;
+  let file, call;
+  if (summed) {
+    file = "4-convolve_channels";
+    call = `convolve_channels(images, kernel, ${padding ?? '"valid"'}, ${pair(p.stride)})`;
+  } else if (p.strided) {
+    file = "3-convolve_grayscale";
+    call = `convolve_grayscale(images, kernel, ${padding ?? '"valid"'}, ${pair(p.stride)})`;
+  } else if (padding) {
+    file = "2-convolve_grayscale_padding";
+    call = `convolve_grayscale_padding(images, kernel, ${padding})`;
+  } else {
+    file = "0-convolve_grayscale_valid";
+    call = "convolve_grayscale_valid(images, kernel)";
+  }
+  lines.push(`output = course.${call}${p.colour === "each" ? ".transpose(1, 2, 0)" : "[0]"}`);
+  const note = p.padding === "same" && (p.strided || !p.even)
+    ? "In the course files \"same\" keeps the picture's size at every stride and puts an odd zero first, so here the padding is given." : "";
+  return { lines: [head(file), kernelLines(p), lines], note };
+}
+
+// The image with its padding, as `padded`.
+function padLine(p, picture = "image") {
+  const sides = [...p.pads.map(pair), ...(p.coloured ? ["(0, 0)"] : [])].join(", ");
+  return `padded = np.pad(${picture}, (${sides})${p.zeros ? "" : `, mode="${p.padMode}"`})`;
+}
+
+// The image for a pooling, as floats, with cells that take no part: infinite, or not a number.
+function poolPadLines(p) {
+  const sides = (pads) => [...pads.map(pair), ...(p.coloured ? ["(0, 0)"] : [])].join(", ");
+  const hanging = p.hang.map((cells) => [0, cells]);
+  const filled = { max: "-np.inf", min: "np.inf", avg: "np.nan" }[p.operation];
+  if (p.operation === "avg" && p.countPadding) {
+    return ["padded = image.astype(float)", p.padded ? `padded = np.pad(padded, (${sides(p.pads)}))  # zeros, which count` : null,
+      p.hanging ? `padded = np.pad(padded, (${sides(hanging)}), constant_values=np.nan)  # beyond: these do not` : null];
+  }
+  const all = p.pads.map(([before, after], n) => [before, after + p.hang[n]]);
+  if (!all.flat().some(Boolean)) return ["padded = image.astype(float)"];
+  return [`padded = np.pad(image.astype(float), (${sides(all)}), constant_values=${filled})`];
+}
+
+function numpy(p) {
+  const steps = `[${p.stride.map((n) => `::${n}`).join(", ")}]`;
+  const shape = p.coloured ? "(oh, ow, c, kh, kw)" : "(oh, ow, kh, kw)";
+  const taps = p.dilated ? `windows = windows[..., ::${p.dilation[0]}, ::${p.dilation[1]}]  # the taps` : null;
+  const windows = [
+    `windows = np.lib.stride_tricks.sliding_window_view(padded, ${pair(p.reach)}${p.coloured ? ", axis=(0, 1)" : ""})`,
+    p.strided ? `windows = windows${steps}  # the stride; ${shape}` : null, taps,
+  ];
+  const head = ["import numpy as np", "", p.heading];
+  if (p.pooling) {
+    const reduce = { max: "windows.max", min: "windows.min", avg: "np.nanmean" }[p.operation];
+    const first = p.operation === "avg" ? "windows, " : "";
+    return { lines: [head, poolPadLines(p), windows, `output = ${reduce}(${first}axis=(-2, -1))`] };
+  }
+  const letters = { gray: "yxij,ij->yx", summed: "yxcij,ijc->yx", each: "yxcij,ij->yxc" }[p.colour];
+  return { lines: [head, kernelLines(p), p.padded ? padLine(p) : "padded = image", windows, `output = np.einsum("${letters}", windows, kernel)`] };
+}
+
+function scipy(p) {
+  const head = ["import numpy as np", "from scipy import signal", "", p.heading];
+  const steps = `[::${p.stride[0]}, ::${p.stride[1]}]`;
+  const spread = (name, value, axes = "") => [
+    `spread = np.zeros((${p.reach.join(", ")}${axes}))`, `spread[::${p.dilation[0]}, ::${p.dilation[1]}] = ${value}`, `${name} = spread`,
+  ];
+  if (p.pooling) {
+    if (p.operation !== "avg") {
+      const filter = p.operation === "max" ? "maximum_filter" : "minimum_filter";
+      const footprint = `footprint = np.zeros(${pair(p.reach)}, bool)`;
+      return {
+        lines: ["import numpy as np", "from scipy import ndimage", "", p.heading, poolPadLines(p), footprint,
+          `footprint[::${p.dilation[0]}, ::${p.dilation[1]}] = True`,
+          p.coloured ? "footprint = footprint[..., np.newaxis]" : null,
+          `everywhere = ndimage.${filter}(padded, footprint=footprint, mode="nearest")`,
+          `output = everywhere[${[0, 1].map((n) => `${Math.floor(p.reach[n] / 2)}::${p.stride[n]}`).join(", ")}][:${p.outputs[0]}, :${p.outputs[1]}]`],
+        note: "SciPy has no stride: it pools around every pixel, of which the last line keeps some.",
+      };
+    }
+    return {
+      lines: [head, spread("window", "1"), p.coloured ? "window = window[..., np.newaxis]" : null, poolPadLines(p),
+        "counted = ~np.isnan(padded)",
+        `sums = signal.correlate(np.nan_to_num(padded), window, mode="valid", method="direct")${steps}`,
+        `counts = signal.correlate(counted.astype(float), window, mode="valid", method="direct")${steps}`,
+        "output = sums / counts"],
+      note: "SciPy has no stride and no average over part of a window: sums and counts are taken everywhere, and some are kept.",
+    };
+  }
+  const each = p.colour === "each";
+  return {
+    lines: [head, kernelLines(p), p.dilated ? spread("kernel", "kernel", p.colour === "summed" ? `, ${p.image.c}` : "") : null,
+      p.padded ? padLine(p, "image.astype(float)") : "padded = image.astype(float)  # small integers would wrap around",
+      each ? "kernel = kernel[..., np.newaxis]  # the same on each channel" : null,
+      `everywhere = signal.correlate(padded, kernel, mode="valid", method="direct")`,
+      `output = everywhere${p.colour === "summed" ? `[::${p.stride[0]}, ::${p.stride[1]}, 0]` : steps}`],
+    note: p.strided ? "SciPy has no stride: the last line keeps some of all results." : "signal.convolve would turn the kernel by 180°; correlate does not.",
+  };
+}
+
+// (1, c, h, w) for kernels that see all channels, (c, 1, h, w) for each channel on its own.
+function batch(p, picture, channelsFirst) {
+  if (!p.coloured) return channelsFirst ? `${picture}[None, None]` : `${picture}[None, ..., None]`;
+  if (p.colour === "summed") return channelsFirst ? `${picture}.transpose(2, 0, 1)[None]` : `${picture}[None]`;
+  return channelsFirst ? `${picture}.transpose(2, 0, 1)[:, None]` : `${picture}.transpose(2, 0, 1)[..., None]`;
+}
+
+const unbatch = (p, channelsFirst) => {
+  const first = p.coloured && p.colour !== "summed" ? ":" : "0";
+  const pick = channelsFirst ? `[${first}, 0]` : `[${first}, ..., 0]`;
+  return `output = np.asarray(y)${pick}${first === ":" ? ".transpose(1, 2, 0)" : ""}`;
+};
+
+function pytorch(p) {
+  const head = ["import numpy as np", "import torch", "import torch.nn.functional as F", "", p.heading];
+  const [[top, bottom], [left, right]] = p.pads;
+  const ends = `(${left}, ${right}, ${top}, ${bottom})`;
+  if (p.pooling) {
+    const small = p.pads.every(([before], n) => 2 * before <= p.window[n]);
+    const direct = p.even && small;
+    if (p.operation === "avg" && (p.dilated || (p.padded && !direct && !p.countPadding) || (p.hanging && !direct))) {
+      return { lines: null, note: "PyTorch's avg_pool2d has no dilation, and only the same padding of at most half a window on both sides." };
+    }
+    const sign = p.operation === "min" ? "-" : "";
+    const lines = [`x = ${sign}torch.tensor(${batch(p, "image", true)}, dtype=torch.float64)`];
+    const options = [pair(p.window), `stride=${pair(p.stride)}`];
+    if (p.padded && direct) options.push(`padding=${pair([top, left])}`);
+    else if (p.padded) lines.push(`x = F.pad(x, ${ends}${p.operation === "avg" ? "" : ', value=float("-inf")'})`);
+    if (p.dilated) options.push(`dilation=${pair(p.dilation)}`);
+    if (p.hanging && direct) options.push("ceil_mode=True");
+    else if (p.hanging) lines.push(`x = F.pad(x, (0, ${p.hang[1]}, 0, ${p.hang[0]}), value=float("-inf"))`);
+    if (p.operation === "avg" && p.padded) options.push(`count_include_pad=${p.countPadding ? "True" : "False"}`);
+    lines.push(`y = ${sign}F.${p.operation === "avg" ? "avg" : "max"}_pool2d(x, ${options.join(", ")})`);
+    return { lines: [head, lines, unbatch(p, true)] };
+  }
+  const known = { reflect: "reflect", edge: "replicate", wrap: "circular" }[p.padMode];
+  const most = [p.image.h, p.image.w].map((size) => ({ reflect: size - 1, wrap: size }[p.padMode] ?? Infinity));
+  const padHere = p.padded && !p.zeros && known && p.pads.every((ends, n) => Math.max(...ends) <= most[n]);
+  const padBefore = p.padded && !p.zeros && !padHere;
+  const lines = [padBefore ? padLine(p) : null];
+  lines.push(`x = torch.tensor(${batch(p, padBefore ? "padded" : "image", true)}, dtype=torch.float64)`);
+  if (padHere) lines.push(`x = F.pad(x, ${ends}, mode="${known}")`);
+  else if (p.padded && p.zeros && !p.even) lines.push(`x = F.pad(x, ${ends})`);
+  const weight = p.colour === "summed" ? "kernel.transpose(2, 0, 1)[None]" : "kernel[None, None]";
+  const options = ["x", "weight"];
+  if (p.strided) options.push(`stride=${pair(p.stride)}`);
+  if (p.padded && p.zeros && p.even) options.push(`padding=${pair([top, left])}`);
+  if (p.dilated) options.push(`dilation=${pair(p.dilation)}`);
+  lines.push(`weight = torch.tensor(${weight}, dtype=torch.float64)  # (nc, c, kh, kw)`, `y = F.conv2d(${options.join(", ")})`);
+  const notes = [];
+  if (p.padding === "same" && p.strided) notes.push("PyTorch's padding=\"same\" exists at stride 1 only, so here the padding is given.");
+  if (padBefore) notes.push(known ? "F.pad mirrors or wraps once around at most, so NumPy pads." : "PyTorch does not know this border, so NumPy pads.");
+  return { lines: [head, kernelLines(p), lines, unbatch(p, true)], note: notes.join(" ") };
+}
+
+function tensorflow(p) {
+  const head = ["import numpy as np", "import tensorflow as tf", "", p.heading];
+  const word = p.padding === "same" ? "SAME" : "VALID";
+  const [[top, bottom], [left, right]] = p.pads;
+  if (p.pooling) {
+    const counted = p.operation === "avg" && p.countPadding;
+    const needsPad = p.padded && (word !== "SAME" || counted);
+    if (p.dilated || p.hanging || (needsPad && p.operation === "avg" && !counted)) {
+      return { lines: null, note: "TensorFlow's pooling has no dilation with a stride, keeps no windows that hang over, and leaves padding out of averages with \"SAME\" alone." };
+    }
+    const sign = p.operation === "min" ? "-" : "";
+    const filled = p.operation === "avg" ? "0.0" : 'float("-inf")';
+    const op = p.operation === "avg" ? "avg_pool2d" : "max_pool2d";
+    return {
+      lines: [head, `x = ${sign}tf.constant(${batch({ ...p, colour: "each" }, "image", false)}, tf.float64)`,
+        needsPad ? `x = tf.pad(x, [[0, 0], [${top}, ${bottom}], [${left}, ${right}], [0, 0]], constant_values=${filled})` : null,
+        `y = ${sign}tf.nn.${op}(x, ${pair(p.window)}, ${pair(p.stride)}, "${needsPad ? "VALID" : word}")`, unbatch(p, false)],
+      note: `In Keras: keras.layers.${p.operation === "avg" ? "AveragePooling2D" : "MaxPooling2D"}(${pair(p.window)}, strides=${pair(p.stride)}, padding="${word.toLowerCase()}").`,
+    };
+  }
+  const padBefore = p.padded && !p.zeros;
+  const padding = !p.padded || padBefore ? '"VALID"' : word === "SAME" ? '"SAME"'
+    : `[[0, 0], [${top}, ${bottom}], [${left}, ${right}], [0, 0]]`;
+  const filters = p.colour === "summed" ? "kernel[..., None]" : "kernel[..., None, None]";
+  return {
+    lines: [head, kernelLines(p), padBefore ? padLine(p) : null,
+      `x = tf.constant(${batch(p, padBefore ? "padded" : "image", false)}, tf.float64)`,
+      `filters = tf.constant(${filters}, tf.float64)  # (kh, kw, c, nc)`,
+      `y = tf.nn.conv2d(x, filters, ${pair(p.stride)}, ${padding}${p.dilated ? `, dilations=${pair(p.dilation)}` : ""})`, unbatch(p, false)],
+    note: `In Keras: keras.layers.Conv2D(1, ${pair(p.window)}, strides=${pair(p.stride)}, padding="${word.toLowerCase()}"), whose kernel is learned` +
+      `${p.dilated && p.strided ? ", but which takes no stride together with dilation" : ""}. "SAME" means what it means here.`,
+  };
+}
+
+function jax(p) {
+  const head = ["import jax.numpy as jnp", "import numpy as np", "from jax import lax", "", p.heading];
+  const pads = `[${p.pads.map(pair).join(", ")}]`;
+  if (p.pooling) {
+    const hung = p.pads.map(([before, after], n) => [before, after + p.hang[n]]);
+    const four = (name, values) => `${name} = (1, ${values.join(", ")}, 1)`;
+    const lines = [
+      `x = jnp.asarray(${batch({ ...p, colour: "each" }, "image", false)}, float)`,
+      four("window", p.window), four("strides", p.stride), four("dilation", p.dilation),
+    ];
+    const all = `[(0, 0), ${hung.map(pair).join(", ")}, (0, 0)]`;
+    const call = (x, start, op, padding) =>
+      `lax.reduce_window(${x}, ${start}, ${op}, window, strides, ${padding}, window_dilation=dilation)`;
+    if (p.operation !== "avg") {
+      const start = p.operation === "max" ? "-jnp.inf" : "jnp.inf";
+      return { lines: [head, lines, `y = ${call("x", start, `lax.${p.operation}`, all)}`, unbatch(p, false)] };
+    }
+    const ones = p.countPadding ? `jnp.pad(jnp.ones_like(x), [(0, 0), ${p.pads.map(pair).join(", ")}, (0, 0)], constant_values=1.0)` : "jnp.ones_like(x)";
+    const left = p.countPadding ? `[(0, 0), ${p.hang.map((cells) => pair([0, cells])).join(", ")}, (0, 0)]` : all;
+    return {
+      lines: [head, lines, `counted = ${ones}`, `sums = ${call("x", "0.0", "lax.add", all)}`,
+        `y = sums / ${call("counted", "0.0", "lax.add", left)}`, unbatch(p, false)],
+    };
+  }
+  const padBefore = p.padded && !p.zeros;
+  const filters = p.colour === "summed" ? "kernel[..., None]" : "kernel[..., None, None]";
+  const word = p.padding === "same" && !padBefore ? '"SAME"' : !p.padded || padBefore ? '"VALID"' : pads;
+  return {
+    lines: [head, kernelLines(p), padBefore ? padLine(p) : null,
+      `x = jnp.asarray(${batch(p, padBefore ? "padded" : "image", false)}, float)`,
+      `filters = jnp.asarray(${filters}, float)  # (kh, kw, c, nc)`,
+      `y = lax.conv_general_dilated(x, filters, ${pair(p.stride)}, ${word}${p.dilated ? `, rhs_dilation=${pair(p.dilation)}` : ""},`,
+      '                             dimension_numbers=("NHWC", "HWIO", "NHWC"))', unbatch(p, false)],
+    note: "JAX computes in float32 unless told otherwise.",
+  };
+}

@@ -1,0 +1,105 @@
+// Input and output, side by side and at one scale.
+import { SIGNED_GRADIENT, colourOf, mixedColour } from "./colours.js";
+import { $ } from "./controls.js";
+import { source } from "./geometry.js";
+import { Panel, shortNumber, themeOf } from "./panels.js";
+import { isLarge } from "./pictures.js";
+import { isPooling } from "./state.js";
+import { now, onChange, state } from "./store.js";
+
+export let theme = themeOf(document.documentElement);
+
+function gridOf(values, [top, left, down, across], read, scale, mixed, kind) {
+  const one = values.c === 1 ? 0 : state.layer === "all" ? null : state.layer;
+  const channels = Array.from({ length: values.c }, (_, n) => n);
+  return {
+    down, across, top, left, h: values.h, w: values.w, kind,
+    colour: (row, column) => one === null
+      ? mixedColour(channels.map((channel) => read(row, column, channel)), mixed)
+      : colourOf(read(row, column, one), scale),
+    text: (row, column) => {
+      if (one === null || (kind && kind(row, column) === "outside")) return null;
+      if (kind && kind(row, column) === "padding" && isPooling(state) && !(state.operation === "avg" && state.countPadding)) return null;
+      return shortNumber(read(row, column, one));
+    },
+  };
+}
+
+export function inputGrid() {
+  const { image, rows, columns } = now;
+  const mode = isPooling(state) ? "constant" : state.padMode;
+  const along = (axis) => Array.from({ length: axis.cells }, (_, n) => source(n - axis.before, axis.size, mode));
+  const [down, across] = [along(rows), along(columns)];
+  const read = (row, column, channel) => {
+    const [y, x] = [down[row + rows.before], across[column + columns.before]];
+    return y < 0 || x < 0 ? 0 : image.data[(y * image.w + x) * image.c + channel];
+  };
+  const kind = (row, column) => rows.isPixel(row) && columns.isPixel(column) ? "pixel"
+    : rows.isCell(row) && columns.isCell(column) ? "padding" : "outside";
+  return gridOf(image, [rows.before, columns.before, rows.cells, columns.cells], read, now.inputScale, now.inputScale, kind);
+}
+
+export function outputGrid() {
+  const { output } = now;
+  const read = (row, column, channel) => output.data[(row * output.w + column) * output.c + channel];
+  return gridOf(output, [0, 0, output.h, output.w], read, now.outputScale, now.mixedScale, null);
+}
+
+const input = new Panel(...$("input-canvas").children);
+const result = new Panel(...$("output-canvas").children);
+export const PANELS = { input, output: result };
+let panelWidth = $("input-panel").clientWidth; // kept, so that drawing waits for no layout
+export function showGrids() {
+  const ratio = window.devicePixelRatio || 1;
+  const [width, height] = [panelWidth, Math.min(544, Math.max(260, window.innerHeight * 0.62))].map((n) => (n - 4) * ratio);
+  const into = (grid) => Math.min(width / grid.across, height / grid.down, 46 * ratio);
+  const grid = inputGrid();
+  const made = now.output && outputGrid();
+  const cell = Math.max(1, Math.floor(Math.min(into(grid), made ? into(made) : Infinity)));
+  input.resize(grid, cell, ratio);
+  input.draw(theme);
+  $("output-canvas").hidden = $("legend").hidden = !made;
+  let enlarged = 1;
+  if (made) {
+    // One scale for both, so that an output that looks smaller has fewer pixels; unless it would be
+    // too small to point at.
+    if (cell / ratio < 10 && into(made) >= 3 * cell) enlarged = Math.floor(into(made) / cell);
+    result.resize(made, cell * enlarged, ratio);
+    result.draw(theme);
+    $("legend").style.maxWidth = `max(9rem, ${result.base.width / ratio}px)`;
+    showLegend();
+  }
+  const { image, rows, columns, original } = now;
+  const padded = rows.padded > rows.size || columns.padded > columns.size ? `, padded ${rows.padded} × ${columns.padded}` : "";
+  $("input-size").textContent = `${image.h} × ${image.w}${padded}`;
+  $("output-size").textContent = now.output ? `${rows.outputs} × ${columns.outputs}` : "";
+  $("input-note").textContent = isLarge(original, state.side)
+    ? `${state.fit === "region" ? "A part of" : "Scaled from"} ${original.h} × ${original.w} pixels.` : "";
+  const mixed = now.output && now.output.c > 1 && state.layer === "all";
+  const notes = [];
+  if (enlarged > 1) notes.push(`Drawn ${enlarged} × as large as the input.`);
+  if (!mixed && now.outputScale?.signed) notes.push("Orange is above zero, blue below.");
+  if (mixed && now.outputScale.signed) {
+    notes.push(now.mixedScale.signed ? "Grey is zero in every channel."
+      : `Shown as a photograph: below 0 is black, above ${shortNumber(now.mixedScale.limit)} white.`);
+  }
+  $("output-note").textContent = notes.join(" ");
+  $("obstacle").textContent = now.reason ?? "";
+}
+
+function showLegend() {
+  const { signed, limit } = now.outputScale;
+  const mixed = now.output.c > 1 && state.layer === "all";
+  $("legend").hidden = mixed;
+  $("legend").classList.toggle("signed", signed);
+  $("legend-bar").style.backgroundImage = signed ? SIGNED_GRADIENT : "linear-gradient(90deg, #000, #fff)";
+  $("legend-low").textContent = signed ? shortNumber(-limit) : "0";
+  $("legend-high").textContent = shortNumber(limit);
+}
+export function measureAgain() {
+  theme = themeOf(document.documentElement);
+  panelWidth = $("input-panel").clientWidth;
+  showGrids();
+}
+
+onChange(showGrids);

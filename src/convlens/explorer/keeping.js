@@ -1,0 +1,127 @@
+// What can be taken along: the formula of the size, the same in code, pictures, and the link.
+import { LIBRARIES, programFor } from "./code.js";
+import { $, choice, copy, element, say } from "./controls.js";
+import { inputGrid, outputGrid, theme } from "./grids.js";
+import { workOut } from "./operation.js";
+import { drawGrid, drawMarks } from "./panels.js";
+import { pause, placeOf } from "./playing.js";
+import { animation, saveAs } from "./save.js";
+import { fromFragment, toFragment } from "./state.js";
+import { START, bring, change, gallery, now, onChange, onLook, point, state } from "./store.js";
+import { windowMarks } from "./working.js";
+import { count, sizeLines } from "./words.js";
+
+let library = LIBRARIES[0];
+
+let formulaText = "";
+function showFormula() {
+  const word = typeof state.padding === "string" ? state.padding : "given";
+  const lines = [...sizeLines(now.rows, word, "rows"), ...sizeLines(now.columns, word, "columns")];
+  const text = lines.flat().join("\n");
+  if (text === formulaText) return;
+  formulaText = text;
+  $("formula").replaceChildren(...lines.flatMap(([label, text]) => [
+    element("dt", { textContent: label }), element("dd", { textContent: text }),
+  ]));
+}
+
+const tabs = choice($("libraries"), LIBRARIES.map((name) => [name, name]), (name) => {
+  library = name;
+  showCode();
+}, { role: "tab", mark: "aria-selected" });
+
+function showCode() {
+  tabs.show(library);
+  const { code, note } = now.reason ? { code: null, note: "There is no output, so there is no call." }
+    : programFor(library, state, now.image, now.rows, now.columns);
+  $("code").textContent = code ?? `# ${library} has no call for this.`;
+  $("code-copy").hidden = code === null;
+  $("code-note").textContent = note;
+}
+$("code-copy").addEventListener("click", () => copy($("code").textContent, $("code-copy")));
+
+$("image-copy").addEventListener("click", () => {
+  const { image } = now;
+  const whole = image.data instanceof Uint8Array;
+  const pixel = (n) => (image.c === 1 ? image.data[n] : `[${[...image.data.subarray(n * image.c, (n + 1) * image.c)].join(", ")}]`);
+  const rows = Array.from({ length: image.h }, (_, y) =>
+    `    [${Array.from({ length: image.w }, (_, x) => pixel(y * image.w + x)).join(", ")}],`);
+  copy(`import numpy as np\n\nimage = np.array([\n${rows.join("\n")}\n], dtype=np.${whole ? "uint8" : "float64"})\n`, $("image-copy"));
+});
+
+$("save-output").addEventListener("click", async () => {
+  const grid = outputGrid();
+  const cell = Math.max(1, Math.floor(512 / Math.max(grid.across, grid.down)));
+  const small = new OffscreenCanvas(grid.across, grid.down);
+  const large = new OffscreenCanvas(grid.across * cell, grid.down * cell);
+  const context = large.getContext("2d");
+  drawGrid(context, { ...grid, text: () => null }, cell, Infinity, 0, theme, small);
+  saveAs(await large.convertToBlob({ type: "image/png" }), "convlens-output.png");
+});
+
+const MOST_FRAMES = 150;
+$("save-animation").addEventListener("click", async () => {
+  $("save-animation").disabled = true;
+  $("keep-note").textContent = "Drawing the frames…";
+  const [left, right] = [inputGrid(), outputGrid()];
+  const cell = Math.max(2, Math.min(28, Math.floor(300 / Math.max(left.across, left.down, right.across, right.down))));
+  const width = (left.across + right.across) * cell + 48;
+  const canvas = new OffscreenCanvas(width, Math.max(left.down, right.down) * cell + 24);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const still = [left, right].map((grid) => {
+    const base = new OffscreenCanvas(grid.across * cell + 4, grid.down * cell + 4);
+    drawGrid(base.getContext("2d"), grid, cell, 1, 2, theme, new OffscreenCanvas(1, 1));
+    return base;
+  });
+  const { h, w } = now.output;
+  const frames = Math.min(MOST_FRAMES, h * w);
+  const blob = await animation(canvas, frames, Math.max(40, Math.min(250, 20000 / frames)), (n) => {
+    const at = placeOf(Math.round((n * (h * w - 1)) / Math.max(1, frames - 1)));
+    context.fillStyle = theme.paper;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    const marks = [windowMarks(workOut(now.problem, ...at), ...at), [{ shape: "veil", cells: [at] }, { shape: "box", cells: [at] }]];
+    [left, right].forEach((grid, side) => {
+      context.save();
+      context.translate(10 + side * (left.across * cell + 24), 10);
+      context.drawImage(still[side], 0, 0);
+      drawMarks(context, marks[side], grid, cell, 1, 2, theme);
+      context.restore();
+    });
+  });
+  saveAs(blob, "convlens-animation.png");
+  $("keep-note").textContent = `Saved ${count(frames, "frame")}${frames < h * w ? ` of ${h * w} places` : ""}. Browsers and most viewers play animated PNG.`;
+  $("save-animation").disabled = false;
+});
+
+// ------------------------------------------------------------------------ the link
+
+let writing = null;
+function remember() {
+  clearTimeout(writing);
+  writing = setTimeout(writeAddress, 250);
+}
+function writeAddress() {
+  try {
+    history.replaceState(null, "", `#${toFragment(state, now.colourful)}`);
+  } catch {
+    // A page without an address of its own, such as a notebook's frame, has no link.
+  }
+}
+$("link-copy").addEventListener("click", () => {
+  writeAddress();
+  copy(location.href, $("link-copy"));
+});
+
+export function readAddress() {
+  const read = fromFragment(location.hash.slice(1), START, gallery);
+  if (read.own) bring(read.own);
+  say(read.unread.length ? `Part of the link makes no sense and was left out: ${read.unread.join(", ")}.` : "");
+  pause();
+  point(null);
+  change(read.state);
+}
+
+onChange(showFormula);
+onChange(showCode);
+onChange(remember);
+onLook(remember);

@@ -1,0 +1,127 @@
+// The kernel's numbers, each of them a field; or the window of a pooling.
+import { colourOf, css, inkOn, scaleOf } from "./colours.js";
+import { $, element, say, whole } from "./controls.js";
+import { shortNumber } from "./panels.js";
+import { isPooling, kernelNumber, windowOf } from "./state.js";
+import { change, editedIndex, editedLayer, given, onChange, point, state } from "./store.js";
+import { CHANNEL_NAMES, fullNumber } from "./words.js";
+
+const sameKernel = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+let kernelShape = "";
+function showKernel() {
+  const pooling = isPooling(state);
+  const [kh, kw] = windowOf(state);
+  $("kernel-title").textContent = pooling ? "Window"
+    : state.layers.length > 1 ? `Kernel, ${CHANNEL_NAMES[editedIndex()].toLowerCase()}` : "Kernel";
+  $("kernel-size").textContent = `${kh} × ${kw}`;
+  $("preset-label").hidden = pooling;
+  showWindow[0](kh);
+  showWindow[1](kw);
+  const shape = `${pooling} ${kh} ${kw}`;
+  const grid = $("kernel-grid");
+  if (shape !== kernelShape) {
+    kernelShape = shape;
+    $("kernel-panel").classList.toggle("wide", Math.max(kh, kw) > 5);
+    grid.replaceChildren(...Array.from({ length: kh }, (_, i) => element("div", { className: "kernel-row" },
+      ...Array.from({ length: kw }, (_, j) => kernelCell(pooling, i, j, kh, kw)))));
+  }
+  const notes = {
+    max: "The largest number under it is kept.", min: "The smallest number under it is kept.", avg: "The mean of the numbers under it is kept.",
+  };
+  $("kernel-note").textContent = notes[state.operation] ?? "";
+  if (pooling) return;
+  const layer = editedLayer();
+  const scale = scaleOf(state.layers.flat(2), true, 0);
+  [...grid.querySelectorAll("input")].forEach((field, n) => {
+    const value = layer[Math.floor(n / kw)][n % kw];
+    if (document.activeElement !== field && field.value !== shortNumber(value)) field.value = shortNumber(value);
+    const colour = colourOf(value, scale);
+    field.style.backgroundColor = css(colour);
+    field.style.color = inkOn(colour);
+  });
+  const sum = layer.flat().reduce((all, one) => all + one, 0);
+  const shown = state.layer === "all" ? state.layers : [layer];
+  const known = given.presets.findIndex(({ layers }) => sameKernel(layers, shown));
+  $("preset").value = String(known);
+  const about = given.presets[known]?.about ?? "";
+  $("kernel-note").textContent = `${about} Its numbers add up to ${fullNumber(Math.abs(sum) < 1e-9 ? 0 : sum)}.`.trim();
+}
+
+function kernelCell(pooling, i, j, kh, kw) {
+  const label = `Row ${i + 1} of ${kh}, column ${j + 1} of ${kw}`;
+  const cell = pooling ? element("button", { type: "button" })
+    : element("input", { type: "text", inputMode: "decimal", autocomplete: "off" });
+  cell.setAttribute("aria-label", `${pooling ? "Tap" : "Kernel"}: ${label}`);
+  cell.addEventListener("pointerenter", () => point(["tap", i, j]));
+  cell.addEventListener("pointerleave", () => point(null));
+  cell.addEventListener("focus", () => {
+    point(["tap", i, j]);
+    if (!pooling) {
+      cell.value = String(editedLayer()[i][j]);
+      cell.select();
+    }
+  });
+  cell.addEventListener("blur", () => {
+    point(null);
+    cell.setAttribute("aria-invalid", "false");
+    if (!pooling) cell.value = shortNumber(editedLayer()[i][j]);
+    say("");
+  });
+  if (pooling) cell.textContent = "·";
+  else cell.addEventListener("input", () => {
+    const value = kernelNumber(cell.value);
+    cell.setAttribute("aria-invalid", String(value === null));
+    if (value !== null) change({ layers: withNumber(i, j, value) });
+    say(value === null && cell.value.trim() ? "A kernel holds numbers from −1,000,000 to 1,000,000, such as 2, −0.5 or 1/9." : "");
+  });
+  cell.addEventListener("keydown", (event) => {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key]
+      ?? (pooling && { ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key]);
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const rows = [...$("kernel-grid").children];
+    rows[(i + step[0] + kh) % kh].children[(j + step[1] + kw) % kw].focus();
+  });
+  return cell;
+}
+
+// A layer of its own for each channel as soon as one of them is edited by itself.
+function splitLayers() {
+  const alone = state.colour === "summed" && state.layer !== "all" && state.layers.length === 1;
+  return (alone ? [0, 1, 2].map(() => state.layers[0]) : state.layers).map((rows) => rows.map((row) => [...row]));
+}
+
+function withNumber(i, j, value) {
+  const layers = splitLayers();
+  layers[layers.length === 1 || state.layer === "all" ? 0 : state.layer][i][j] = value;
+  return layers;
+}
+
+// Kernels of another size keep their numbers around the middle.
+function resized(layer, kh, kw) {
+  const [top, left] = [Math.floor((kh - layer.length) / 2), Math.floor((kw - layer[0].length) / 2)];
+  return Array.from({ length: kh }, (_, i) => Array.from({ length: kw }, (_, j) => layer[i - top]?.[j - left] ?? 0));
+}
+
+const showWindow = [0, 1].map((n) => whole(`window-${n}`, (value) => {
+  const size = [...windowOf(state)];
+  size[n] = value;
+  change(isPooling(state) ? { window: size } : { layers: state.layers.map((layer) => resized(layer, ...size)) });
+}));
+
+$("preset").replaceChildren(
+  element("option", { value: "-1", textContent: "your own numbers", disabled: true }),
+  ...given.presets.map(({ name }, n) => element("option", { value: String(n), textContent: name })),
+);
+$("preset").addEventListener("change", () => {
+  const preset = given.presets[Number($("preset").value)].layers;
+  const layers = splitLayers();
+  // For one channel alone, where it fits with the others.
+  const one = layers.length > 1 && state.layer !== "all" && preset.length === 1
+    && sameKernel([preset[0].length, preset[0][0].length], windowOf(state));
+  change({ layers: one ? layers.map((layer, n) => (n === state.layer ? preset[0] : layer)) : preset });
+});
+
+onChange(showKernel);

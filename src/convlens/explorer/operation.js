@@ -1,0 +1,145 @@
+// The arithmetic: a whole output, and one output worked out term by term.
+//
+// A problem is { operation, colour, image, layers, rows, columns, padMode, countPadding }:
+// operation "convolve", "max", "avg" or "min"; colour "gray", "summed" or "each"; image
+// { h, w, c, data } with channels last; layers the kernel's numbers row by row, one list for all
+// channels or one for each; rows and columns an Axis each.
+import { sources } from "./geometry.js";
+
+// Pooling ignores its padding, whatever that holds.
+const padModeOf = (problem) => (problem.operation === "convolve" ? problem.padMode : "constant");
+
+const layerOf = (problem, channel) =>
+  problem.layers[Math.min(channel, problem.layers.length - 1)];
+
+// How many numbers an average divides by.
+function share(problem, y, x) {
+  const { rows, columns, countPadding } = problem;
+  return rows.count(y, countPadding) * columns.count(x, countPadding);
+}
+
+export function compute(problem) {
+  const { operation, image, rows, columns } = problem;
+  const summed = operation === "convolve" && problem.colour === "summed";
+  const [oh, ow, c] = [rows.outputs, columns.outputs, summed ? 1 : image.c];
+  const output = { h: oh, w: ow, c, data: new Float64Array(oh * ow * c) }; // (oh, ow, c)
+  const down = sources(rows, padModeOf(problem));
+  const across = sources(columns, padModeOf(problem));
+  const under = operation === "convolve" ? addProducts : operation === "avg" ? add : choose;
+  for (let channel = 0; channel < image.c; channel++) {
+    const layer = operation === "convolve" ? layerOf(problem, channel) : null;
+    const to = summed ? 0 : channel;
+    for (let y = 0; y < oh; y++) {
+      const windowRows = down.subarray(y * rows.window, (y + 1) * rows.window);
+      for (let x = 0; x < ow; x++) {
+        const first = x * columns.window;
+        const value = under(image, channel, windowRows, across, first, columns.window, layer, operation);
+        output.data[(y * ow + x) * c + to] += operation === "avg" ? value / share(problem, y, x) : value;
+      }
+    }
+  }
+  return output;
+}
+
+function addProducts(image, channel, windowRows, across, first, width, layer) {
+  let sum = 0;
+  for (let i = 0; i < windowRows.length; i++) {
+    if (windowRows[i] < 0) continue;
+    const row = windowRows[i] * image.w;
+    for (let j = 0; j < width; j++) {
+      const column = across[first + j];
+      if (column >= 0) sum += image.data[(row + column) * image.c + channel] * layer[i * width + j];
+    }
+  }
+  return sum;
+}
+
+function add(image, channel, windowRows, across, first, width) {
+  let sum = 0;
+  for (const row of windowRows) {
+    if (row < 0) continue;
+    for (let j = first; j < first + width; j++) {
+      if (across[j] >= 0) sum += image.data[(row * image.w + across[j]) * image.c + channel];
+    }
+  }
+  return sum;
+}
+
+function choose(image, channel, windowRows, across, first, width, _layer, operation) {
+  const sign = operation === "max" ? 1 : -1;
+  let best = -Infinity;
+  for (const row of windowRows) {
+    if (row < 0) continue;
+    for (let j = first; j < first + width; j++) {
+      if (across[j] < 0) continue;
+      const value = sign * image.data[(row * image.w + across[j]) * image.c + channel];
+      if (value > best) best = value;
+    }
+  }
+  return sign * best;
+}
+
+// One output, worked out: its window's cells, and for each channel their numbers and its share.
+// A cell is { row, column, from, kind }: where it lies, the pixel its value comes from (or null),
+// and whether it is a "pixel", "padding", or "outside" the padding too.
+export function workOut(problem, y, x) {
+  const { operation, image, rows, columns } = problem;
+  const down = sources(rows, padModeOf(problem));
+  const across = sources(columns, padModeOf(problem));
+  const cells = [];
+  for (let i = 0; i < rows.window; i++) {
+    for (let j = 0; j < columns.window; j++) {
+      const [row, column] = [rows.pixel(y, i), columns.pixel(x, j)];
+      const from = [down[y * rows.window + i], across[x * columns.window + j]];
+      const pixel = rows.isPixel(row) && columns.isPixel(column);
+      const cell = rows.isCell(row) && columns.isCell(column);
+      const kind = pixel ? "pixel" : cell ? "padding" : "outside";
+      cells.push({ row, column, kind, from: Math.min(...from) < 0 ? null : from });
+    }
+  }
+  const counted = operation === "convolve" ? cells.map(() => true)
+    : cells.map(({ kind }) => kind === "pixel" || (kind === "padding" && operation === "avg" && problem.countPadding));
+  const channels = Array.from({ length: image.c }, (_, channel) => {
+    const values = cells.map(({ from }) =>
+      from ? image.data[(from[0] * image.w + from[1]) * image.c + channel] : 0);
+    if (operation === "convolve") {
+      const weights = [...layerOf(problem, channel)];
+      const products = values.map((value, n) => value * weights[n]);
+      return { values, weights, products, result: total(products) };
+    }
+    const candidates = values.filter((_value, n) => counted[n]);
+    if (operation === "avg") {
+      const sum = total(candidates);
+      return { values, sum, count: candidates.length, result: sum / candidates.length };
+    }
+    const result = operation === "max" ? Math.max(...candidates) : Math.min(...candidates);
+    return { values, result, winner: values.findIndex((value, n) => counted[n] && value === result) };
+  });
+  const summed = operation === "convolve" && problem.colour === "summed";
+  const result = summed ? total(channels.map((channel) => channel.result)) : null;
+  return { cells, counted, channels, result };
+}
+
+const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+
+// The outputs that use a pixel, itself or by its copies in the padding.
+export function outputsUsing(problem, row, column) {
+  const along = (axis, pixel) => {
+    const table = sources(axis, padModeOf(problem));
+    const used = new Set();
+    table.forEach((from, n) => from === pixel && used.add(Math.floor(n / axis.window)));
+    return [...used];
+  };
+  const across = along(problem.columns, column);
+  return along(problem.rows, row).flatMap((y) => across.map((x) => [y, x]));
+}
+
+// The cells, padding included, that one tap of the kernel meets: one for every output.
+export function cellsUnder(problem, i, j) {
+  const { rows, columns } = problem;
+  const cells = [];
+  for (let y = 0; y < rows.outputs; y++) {
+    for (let x = 0; x < columns.outputs; x++) cells.push([rows.pixel(y, i), columns.pixel(x, j)]);
+  }
+  return cells;
+}

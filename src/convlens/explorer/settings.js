@@ -1,0 +1,131 @@
+// The settings, with a sentence about each; what cannot be is switched off, and says why.
+import { $, choice, element, whole } from "./controls.js";
+import { SIDES, isLarge } from "./pictures.js";
+import { PAD_MODES, isPooling } from "./state.js";
+import { change, now, onChange, state } from "./store.js";
+
+const operations = choice($("operation"), [["convolve", "Convolve"], ["max", "Max pool"], ["avg", "Average pool"], ["min", "Min pool"]], (operation) => {
+  const patch = { operation };
+  if (operation !== "convolve" && !isPooling(state)) Object.assign(patch, { stride: [...state.window], pin: null });
+  if (operation === "convolve" && isPooling(state)) Object.assign(patch, { stride: [1, 1], pin: null });
+  change(patch);
+});
+const OPERATION_HINTS = {
+  convolve: "Multiply each pixel under the window with the kernel’s number there, and add up.",
+  max: "Keep the largest pixel under the window.",
+  avg: "Keep the mean of the pixels under the window.",
+  min: "Keep the smallest pixel under the window.",
+};
+
+const colours = choice($("colour"), [["gray", "Gray"], ["summed", "Colour, summed"], ["each", "Each by itself"]], (colour) => change({ colour }));
+const COLOUR_HINTS = {
+  gray: "One number a pixel: its brightness.",
+  summed: "Three numbers a pixel; the kernel has a layer for each, and everything is added up to one number.",
+  each: "Three numbers a pixel; every channel is treated alone, and the output has three as well.",
+};
+
+const paddings = choice($("padding"), [["valid", "Valid: none"], ["same", "Same"], ["full", "Full"], ["given", "Your own"]], (word) => {
+  const { rows, columns } = now;
+  const cells = [[rows.before, rows.after], [columns.before, columns.after]].map((ends) => ends.map((n) => Math.min(n, 32)));
+  change({ padding: word === "given" ? cells : word });
+});
+const PADDING_HINTS = {
+  valid: "No cells are added: the window stays on the picture, so the output is smaller than it.",
+  same: "Cells are added around the picture, just enough for an output as large as the picture; or with a stride, that size divided by it.",
+  full: "Cells are added around the picture, so many that the window may touch it with one corner.",
+  given: "Cells are added on each side, as many as you like.",
+};
+const showPad = [0, 1].map((n) => [0, 1].map((end) => whole(`pad-${n}-${end}`, (value) => {
+  const padding = [[...state.padding[0]], [...state.padding[1]]];
+  padding[n][end] = value;
+  change({ padding });
+})));
+
+const BORDERS = {
+  constant: ["zeros", "Zeros are black pixels to the kernel: it may see an edge that is not in the picture."],
+  edge: ["the nearest pixel", "The outermost pixels are repeated."],
+  reflect: ["a mirror image", "Mirrored at the outermost pixels, which are not repeated."],
+  symmetric: ["a mirror image, edge twice", "Mirrored behind the outermost pixels, which come twice."],
+  wrap: ["the opposite side", "As if the picture went on from its other end."],
+};
+$("border").replaceChildren(...PAD_MODES.map((mode) => element("option", { value: mode, textContent: `${BORDERS[mode][0]} (${mode})` })));
+$("border").addEventListener("change", () => change({ padMode: $("border").value }));
+$("count").addEventListener("change", () => change({ countPadding: $("count").checked }));
+$("partial").addEventListener("change", () => change({ partial: $("partial").checked }));
+
+const steps = (name) => [0, 1].map((n) => whole(`${name}-${n}`, (value) => {
+  const both = [...state[name]];
+  both[n] = value;
+  change({ [name]: both });
+}));
+const [showStride, showDilation] = [steps("stride"), steps("dilation")];
+
+const layerChoice = choice($("layer-choice"), [["all", "All"], [0, "Red"], [1, "Green"], [2, "Blue"]], (layer) => change({ layer }), { mark: "aria-checked" });
+
+function showSettings() {
+  const pooling = isPooling(state);
+  operations.show(state.operation);
+  $("operation-hint").textContent = OPERATION_HINTS[state.operation];
+  const gray = now.colourful.c === 1;
+  const refused = {};
+  if (gray) refused.summed = refused.each = "This picture is gray.";
+  if (pooling) refused.summed = "Pooling treats every channel by itself.";
+  colours.show(state.colour, refused);
+  $("colour-hint").textContent = gray ? "This picture is gray: one number a pixel. Take a colour photograph to see channels."
+    : `${COLOUR_HINTS[state.colour]}${pooling ? " Pooling never sums channels." : ""}`;
+  $("layer-choice").hidden = state.colour === "gray";
+  layerChoice.show(state.layer);
+
+  const word = typeof state.padding === "string" ? state.padding : "given";
+  paddings.show(word);
+  $("padding-hint").textContent = PADDING_HINTS[word];
+  $("given-row").hidden = word !== "given";
+  if (word === "given") showPad.forEach((ends, n) => ends.forEach((showEnd, end) => showEnd(state.padding[n][end])));
+  $("border").value = state.padMode;
+  const { rows, columns } = now;
+  const padded = rows.padded > rows.size || columns.padded > columns.size;
+  $("border-label").hidden = pooling || !padded;
+  $("border-hint").textContent = !padded ? "" : !pooling ? BORDERS[state.padMode][1]
+    : state.operation !== "avg" ? "Pooling chooses among real pixels: padded cells never win."
+    : state.countPadding ? "" : "The mean is taken of real pixels; padded cells are left out.";
+  $("count-label").hidden = state.operation !== "avg" || !padded;
+  $("partial-label").hidden = !pooling;
+  $("count").checked = state.countPadding;
+  $("partial").checked = state.partial;
+
+  for (const [shows, values] of [[showStride, state.stride], [showDilation, state.dilation]]) shows.forEach((showOne, n) => showOne(values[n]));
+  $("stride-hint").textContent = strideText(state.stride, "The window moves one pixel at a time.", (n) => `The window moves ${n} pixels at a time and skips the places between.`);
+  $("dilation-hint").textContent = strideText(state.dilation, "The cells of the window lie side by side.", (n) => `The cells of the window lie ${n} pixels apart, with gaps between: it reaches further with as many numbers.`);
+
+  const large = Math.max(now.original.h, now.original.w) > SIDES[0] && now.original.c * now.original.h > 0 && isLarge(now.original, SIDES[0]);
+  $("fit-row").hidden = !large;
+  if (large) {
+    const { original, image } = now;
+    $("fit").value = state.fit;
+    $("side").value = String(state.side);
+    const region = state.fit === "region" && isLarge(original, state.side);
+    $("corner-row").hidden = !region;
+    [[original.h, image.h], [original.w, image.w]].forEach(([all, part], n) => {
+      $(`corner-${n}`).max = String(Math.max(0, all - part));
+      $(`corner-${n}`).value = String(state.corner[n]);
+    });
+    const what = !isLarge(original, state.side) ? `All ${original.h} × ${original.w} pixels are shown as they are.`
+      : region ? `You see ${image.h} × ${image.w} of its ${original.h} × ${original.w} pixels.`
+      : `Scaled from ${original.h} × ${original.w} to ${image.h} × ${image.w}: each pixel is the mean of those it stands for.`;
+    $("fit-note").textContent = [original.note, what].filter(Boolean).join(" ");
+  }
+}
+
+const strideText = ([down, across], one, many) =>
+  down === across ? (down === 1 ? one : many(down)) : `${many(down).replace(".", " downwards.")} Across it is ${across}.`;
+
+$("side").replaceChildren(...SIDES.map((side) => element("option", { value: String(side), textContent: String(side) })));
+$("side").addEventListener("change", () => change({ side: Number($("side").value), pin: null }));
+$("fit").addEventListener("change", () => change({ fit: $("fit").value, pin: null }));
+[0, 1].forEach((n) => $(`corner-${n}`).addEventListener("input", () => {
+  const corner = [...state.corner];
+  corner[n] = Number($(`corner-${n}`).value);
+  change({ corner });
+}));
+
+onChange(showSettings);

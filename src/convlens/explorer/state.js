@@ -1,0 +1,208 @@
+// The state of the page: everything a link must carry, how it is written into the address and read
+// back, and which parts of it cannot be together.
+import { Axis, resolvePadding } from "./geometry.js";
+import { SIDES, fromBase64, makePicture, toBase64 } from "./pictures.js";
+
+export const OPERATIONS = ["convolve", "max", "avg", "min"];
+export const PADDINGS = ["valid", "same", "full"];
+export const PAD_MODES = ["constant", "edge", "reflect", "symmetric", "wrap"];
+export const COLOURS = ["gray", "summed", "each"];
+export const LIMITS = { window: [1, 11], stride: [1, 16], dilation: [1, 8], padding: [0, 32] };
+
+export const DEFAULTS = {
+  operation: "convolve",
+  layers: [[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]], // (1 or c, kh, kw)
+  window: [2, 2], // of a pooling
+  stride: [1, 1],
+  dilation: [1, 1],
+  padding: "valid", // a word, or [[top, bottom], [left, right]]
+  padMode: "constant",
+  countPadding: false,
+  partial: false,
+  colour: "gray",
+  layer: "all", // the channel that is looked at: "all", 0, 1 or 2
+  picture: "digit",
+  side: 32,
+  fit: "scaled",
+  corner: [0, 0],
+  at: [4, 5], // the output that is looked at
+  pin: null, // ["output" or "input" or "tap", row, column]
+};
+
+export const isPooling = (state) => state.operation !== "convolve";
+
+export const windowOf = (state) =>
+  isPooling(state) ? state.window : [state.layers[0].length, state.layers[0][0].length];
+
+export function axesOf(state, picture) {
+  return [0, 1].map((n) => {
+    const word = typeof state.padding === "string" ? state.padding : state.padding[n];
+    const [size, window] = [[picture.h, picture.w][n], windowOf(state)[n]];
+    const [stride, dilation] = [state.stride[n], state.dilation[n]];
+    const [before, after] = resolvePadding(word, size, window, stride, dilation);
+    return new Axis(size, window, stride, dilation, before, after, isPooling(state) && state.partial);
+  });
+}
+
+// The state with what contradicts the picture or the operation put right. The controls for it are
+// switched off then, and say why.
+export function settled(state, picture) {
+  const next = { ...state };
+  if (picture.c === 1) next.colour = "gray";
+  else if (isPooling(next) && next.colour === "summed") next.colour = "each";
+  if (next.colour !== "summed" && next.layers.length > 1) next.layers = [next.layers[0]];
+  if (next.colour === "gray") next.layer = "all";
+  const [rows, columns] = axesOf(next, picture);
+  if (next.pin && !isThere(next.pin, rows, columns)) next.pin = null;
+  next.at = [
+    Math.max(0, Math.min(next.at[0], rows.outputs - 1)),
+    Math.max(0, Math.min(next.at[1], columns.outputs - 1)),
+  ];
+  return next;
+}
+
+// Whether what is pinned exists: an output, a cell of the padded picture, or a tap.
+function isThere([what, row, column], rows, columns) {
+  const within = (axis, n) => {
+    if (what === "input") return axis.isCell(n);
+    return n >= 0 && n < (what === "output" ? axis.outputs : axis.window);
+  };
+  return within(rows, row) && within(columns, column);
+}
+
+// Why there can be no output, in a sentence; or null.
+export function obstacle(state, rows, columns) {
+  const name = isPooling(state) ? "window" : "kernel";
+  for (const [axis, length, cells] of [[rows, "height", "rows"], [columns, "width", "columns"]]) {
+    if (axis.outputs < 1) {
+      const padded = axis.padded > axis.size ? "the picture with its padding" : "the picture";
+      return `The ${name} reaches over ${axis.reach} ${cells}, but ${padded} has only ${axis.padded}. ` +
+        `Make its ${length} or its dilation smaller, or add padding.`;
+    }
+  }
+  if (isPooling(state) && !(state.operation === "avg" && state.countPadding)) {
+    for (const [axis, cells] of [[rows, "row"], [columns, "column"]]) {
+      const output = axis.withoutPixels();
+      if (output !== null) {
+        return `In ${cells} ${output} of the output the windows would see padding alone, and there ` +
+          "would be nothing to choose from. Use less padding, or a larger window.";
+      }
+    }
+  }
+  return null;
+}
+
+// ------------------------------------------------------------------------ the address
+
+const pairText = ([a, b]) => `${a},${b}`;
+
+// The part of an address after "#" that leads back to this state. Of a picture that only this page
+// has, opened or drawn, the pixels go with it.
+export function toFragment(state, picture) {
+  const fields = new URLSearchParams();
+  const put = (key, value, usual) => value !== usual && fields.set(key, value);
+  const kernel = state.layers.map((rows) => rows.map((row) => row.join(",")).join(";")).join("|");
+  fields.set("op", state.operation);
+  if (isPooling(state)) fields.set("w", pairText(state.window));
+  else fields.set("k", kernel);
+  put("s", pairText(state.stride), "1,1");
+  put("d", pairText(state.dilation), "1,1");
+  fields.set("p", state.padding.toString());
+  put("b", state.padMode, "constant");
+  put("count", Number(state.countPadding), 0);
+  put("partial", Number(state.partial), 0);
+  put("c", state.colour, "gray");
+  put("l", state.layer, "all");
+  put("side", state.side, DEFAULTS.side);
+  put("fit", state.fit, "scaled");
+  put("corner", pairText(state.corner), "0,0");
+  fields.set("at", pairText(state.at));
+  if (state.pin) fields.set("pin", state.pin.join(","));
+  fields.set("pic", state.picture);
+  if (state.picture === "own" && picture.data instanceof Uint8Array) {
+    fields.set("name", picture.name.slice(0, 80));
+    fields.set("own", [picture.h, picture.w, picture.c, picture.high, toBase64(picture.data)].join(","));
+  }
+  return fields.toString().replaceAll("%2C", ",").replaceAll("%3B", ";").replaceAll("%7C", "|");
+}
+
+// { state, own, unread }: the state that an address asks for on top of `start`, the picture it
+// carries, and the names of the parts that make no sense, which are left as they were.
+export function fromFragment(text, start, pictures) {
+  const state = { ...start };
+  const unread = [];
+  let own = null;
+  let fields = new URLSearchParams(text);
+  const read = (key, parse, accept) => {
+    if (!fields.has(key)) return;
+    const value = parse(fields.get(key));
+    if (value === undefined) unread.push(key);
+    else accept(value);
+  };
+  const oneOf = (words) => (word) => (words.includes(word) ? word : undefined);
+  const pairIn = ([low, high]) => (word) => numbers(word, 2, low, high);
+  read("op", oneOf(OPERATIONS), (value) => (state.operation = value));
+  read("k", kernelLayers, (value) => (state.layers = value));
+  read("w", pairIn(LIMITS.window), (value) => (state.window = value));
+  read("s", pairIn(LIMITS.stride), (value) => (state.stride = value));
+  read("d", pairIn(LIMITS.dilation), (value) => (state.dilation = value));
+  read("p", (word) => {
+    if (PADDINGS.includes(word)) return word;
+    const cells = numbers(word, 4, ...LIMITS.padding);
+    return cells && [cells.slice(0, 2), cells.slice(2)];
+  }, (value) => (state.padding = value));
+  read("b", oneOf(PAD_MODES), (value) => (state.padMode = value));
+  read("count", oneOf(["0", "1"]), (value) => (state.countPadding = value === "1"));
+  read("partial", oneOf(["0", "1"]), (value) => (state.partial = value === "1"));
+  read("c", oneOf(COLOURS), (value) => (state.colour = value));
+  read("l", oneOf(["all", "0", "1", "2"]), (value) => (state.layer = value === "all" ? value : Number(value)));
+  read("side", oneOf(SIDES.map(String)), (value) => (state.side = Number(value)));
+  read("fit", oneOf(["scaled", "region"]), (value) => (state.fit = value));
+  read("corner", (word) => numbers(word, 2, 0, 1e4), (value) => (state.corner = value));
+  read("at", (word) => numbers(word, 2, 0, 1e4), (value) => (state.at = value));
+  read("pin", (word) => {
+    const [, what, row, column] = /^(output|input|tap),(-?\d{1,4}),(-?\d{1,4})$/.exec(word) ?? [];
+    return what && [what, Number(row), Number(column)];
+  }, (value) => (state.pin = value));
+  read("own", (word) => ownPicture(word, fields.get("name")), (value) => (own = value));
+  const ids = [...pictures.map(({ id }) => id), ...(own ? ["own"] : [])];
+  read("pic", oneOf(ids), (value) => (state.picture = value));
+  return { state, own, unread };
+}
+
+function numbers(word, count, low, high) {
+  const values = word.split(",").map((part) => (/^\d{1,5}$/.test(part) ? Number(part) : NaN));
+  return values.length === count && values.every((n) => n >= low && n <= high) ? values : undefined;
+}
+
+function kernelLayers(word) {
+  const layers = word.split("|").map((layer) => layer.split(";").map((row) => row.split(",").map(kernelNumber)));
+  const [kh, kw] = [layers[0].length, layers[0][0].length];
+  const regular = layers.every((rows) => rows.length === kh && rows.every((row) => row.length === kw));
+  const whole = layers.flat(2).every((number) => number !== null);
+  const fits = [kh, kw].every((n) => n <= LIMITS.window[1]) && [1, 3].includes(layers.length);
+  return regular && whole && fits ? layers : undefined;
+}
+
+// A number as people write it, also 1/9 and −1; null if it is none. Up to a million, so that sums
+// of integers stay exact.
+export function kernelNumber(text) {
+  const [, top, bottom] = /^\s*([^/]+?)\s*(?:\/\s*(\S+))?\s*$/.exec(text.replaceAll("−", "-")) ?? [];
+  const decimal = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+  if (!decimal.test(top ?? "") || (bottom !== undefined && !decimal.test(bottom))) return null;
+  const value = Number(top) / Number(bottom ?? 1);
+  return Math.abs(value) <= 1e6 ? value + 0 : null;
+}
+
+function ownPicture(word, name) {
+  const [h, w, c, high, text] = word.split(",");
+  const shape = numbers([h, w, c].join(","), 3, 1, 128);
+  if (!shape || !["1", "3"].includes(c) || !["9", "255"].includes(high)) return undefined;
+  try {
+    const data = fromBase64(text ?? "");
+    const whole = data.length === shape[0] * shape[1] * shape[2];
+    return whole ? makePicture("own", (name ?? "your picture").slice(0, 80), ...shape, data, Number(high)) : undefined;
+  } catch {
+    return undefined; // not base64
+  }
+}

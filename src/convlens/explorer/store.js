@@ -1,0 +1,87 @@
+// What the page remembers: its state, the picture that was brought to it, what is pointed at, and all
+// that follows from these. Whoever shows some of it asks to be told of changes.
+import { scaleOf, pictureScale } from "./colours.js";
+import { $ } from "./controls.js";
+import { compute } from "./operation.js";
+import { drawnSamples, fitted, givenPicture, toGray } from "./pictures.js";
+import { DEFAULTS, axesOf, isPooling, obstacle, settled } from "./state.js";
+
+export const given = JSON.parse($("data").textContent);
+export const gallery = [...given.pictures.map(givenPicture), ...drawnSamples(), ...given.photographs.map(givenPicture)];
+export const START = { ...DEFAULTS, ...given.start };
+
+export let state = { ...START };
+export let own = null; // the picture that was opened or drawn here
+export let hover = null; // what is pointed at: ["output" or "input" or "tap", row, column]
+export let veiled = false; // whether outputs that the sliding window has not reached are hidden
+export let now = {}; // what follows: original, colourful, image, rows, columns, problem, output, …
+
+const [changed, looked] = [[], []];
+export const onChange = (tell) => changed.push(tell);
+export const onLook = (tell) => looked.push(tell);
+
+// Anything that makes another output.
+export function change(patch) {
+  performance.mark("change");
+  state = { ...state, ...patch };
+  veiled = false;
+  evaluate();
+  for (const tell of changed) tell();
+  performance.measure("redraw", "change");
+}
+
+// Another place to look at, in the same output.
+export function look(patch, { point = null, veil = false } = {}) {
+  state = { ...state, ...patch };
+  hover = point;
+  veiled = veil;
+  for (const tell of looked) tell();
+}
+
+// Where the mouse is, for as long as it is there.
+export function point(at) {
+  if (String(at) !== String(hover)) look({}, { point: at, veil: veiled && !at });
+}
+
+export function bring(picture) {
+  own = picture;
+}
+
+export const focus = () => hover ?? state.pin ?? ["output", ...state.at];
+
+// The layer of the kernel that its numbers show.
+export const editedIndex = () => (state.layers.length === 1 || state.layer === "all" ? 0 : state.layer);
+export const editedLayer = () => state.layers[editedIndex()];
+
+const pictureOf = (id) => (id === "own" && own) || gallery.find((each) => each.id === id) || gallery[0];
+
+let fittedFrom = []; // the last picture that was fitted, and how
+function evaluate() {
+  const original = pictureOf(state.picture);
+  const how = [original, state.side, state.fit, ...state.corner];
+  if (how.some((part, n) => part !== fittedFrom[n])) {
+    now.colourful = fitted(original, state.side, state.fit, state.corner);
+    now.gray = toGray(now.colourful);
+    fittedFrom = how;
+  }
+  state = settled(state, now.colourful);
+  const image = state.colour === "gray" ? now.gray : now.colourful;
+  const [rows, columns] = axesOf(state, image);
+  const problem = {
+    operation: state.operation, colour: state.colour, image, rows, columns, padMode: state.padMode,
+    countPadding: state.countPadding, layers: state.layers.map((layer) => Float64Array.from(layer.flat())),
+  };
+  const reason = obstacle(state, rows, columns);
+  const negative = !isPooling(state) && problem.layers.some((layer) => layer.some((weight) => weight < 0));
+  const output = reason ? null : compute(problem);
+  const outputScale = output && scaleOf(output.data, image.signed || negative, image.high);
+  // A kernel that keeps brightness makes colours of colours; others make changes, around zero.
+  const brightness = problem.layers[0].reduce((sum, weight) => sum + weight, 0);
+  const natural = !image.signed && (isPooling(state) || brightness > 1e-9);
+  now = {
+    ...now, original, image, rows, columns, problem, reason, output,
+    inputScale: pictureScale(image),
+    outputScale,
+    mixedScale: natural && outputScale?.signed ? { signed: false, limit: image.high } : outputScale,
+  };
+}

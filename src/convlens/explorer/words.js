@@ -1,0 +1,90 @@
+// What the page says: the formula of the size, the sum, and the sentences about what is pointed at.
+import { isPooling, windowOf } from "./state.js";
+import { shortNumber } from "./panels.js";
+
+export const CHANNEL_NAMES = ["Red", "Green", "Blue"];
+export const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+export const place = (row, column) => `row ${row}, column ${column}`;
+
+// A number in full, but for the noise of its last digits.
+export const fullNumber = (value) => String(Number(value.toPrecision(10))).replace("-", "−");
+
+// How the size of one axis comes about, as lines of [label, formula].
+export function sizeLines(axis, word, name) {
+  const [length, k, s, ends] = name === "rows" ? ["h", "kh", "sh", ["top", "bottom"]] : ["w", "kw", "sw", ["left", "right"]];
+  const lines = [];
+  if (axis.dilation > 1) {
+    lines.push([`reach of ${axis.window} taps`, `(${k} − 1) × dilation + 1 = (${axis.window} − 1) × ${axis.dilation} + 1 = ${axis.reach}`]);
+  }
+  if (word === "same") {
+    const outputs = Math.ceil(axis.size / axis.stride);
+    lines.push(["same asks for", `⌈${length} ÷ ${s}⌉ = ⌈${axis.size} ÷ ${axis.stride}⌉ = ${outputs}, so it pads ${axis.before} ${ends[0]}, ${axis.after} ${ends[1]}`]);
+  } else if (word === "full") {
+    lines.push(["full pads", `${axis.reach} − 1 = ${axis.before} on each side, so that one tap is enough`]);
+  }
+  const reach = axis.dilation > 1 ? "reach" : k;
+  const extra = axis.hangsOver ? " + 1 that hangs over" : "";
+  lines.push([
+    name,
+    `⌊(${length} + ${ends[0]} + ${ends[1]} − ${reach}) ÷ ${s}⌋ + 1 = ` +
+    `⌊(${axis.size} + ${axis.before} + ${axis.after} − ${axis.reach}) ÷ ${axis.stride}⌋ + 1${extra} = ${axis.outputs}`,
+  ]);
+  return lines;
+}
+
+// The sum of one channel's products, written out as far as it can be read.
+export function sumText({ values, weights, result }) {
+  if (values.length > 30) return `The ${values.length} products add up to ${fullNumber(result)}.`;
+  const terms = values.map((value, n) => {
+    const weight = shortNumber(weights[n]);
+    return `${shortNumber(value)} × ${weight.startsWith("−") ? `(${weight})` : weight}`;
+  });
+  return `${terms.join(" + ")} = ${fullNumber(result)}`;
+}
+
+export function poolText(operation, { values, sum, count: counted, result, winner }, cells) {
+  if (operation === "avg") return `Sum ${fullNumber(sum)} ÷ ${count(counted, "cell")} = ${fullNumber(result)}`;
+  const { row, column } = cells[winner];
+  const ties = values.filter((value, n) => cells[n].kind === "pixel" && value === result).length;
+  const word = operation === "max" ? "largest" : "smallest";
+  return `The ${word} is ${fullNumber(result)}, at ${place(row, column)}${ties > 1 ? ` (first of ${ties} alike)` : ""}.`;
+}
+
+// What the padding under a window is, and where its values come from.
+export function paddingText(state, cells) {
+  const padding = cells.filter(({ kind }) => kind === "padding").length;
+  const outside = cells.filter(({ kind }) => kind === "outside").length;
+  const parts = [];
+  if (padding) {
+    const them = count(padding, "cell");
+    const verb = padding === 1 ? "is" : "are";
+    if (isPooling(state)) {
+      const counts = state.operation === "avg" && state.countPadding;
+      parts.push(`${them} of this window ${verb} padding, ${counts ? "counted as zeros" : "which pooling leaves out"}.`);
+    } else if (state.padMode === "constant") {
+      parts.push(`${them} of this window ${verb} padding: zeros, outside the picture.`);
+    } else {
+      const how = {
+        edge: "repeating the nearest pixel", wrap: "taken from the opposite side",
+        reflect: "mirrored at the last pixel", symmetric: "mirrored behind the last pixel",
+      }[state.padMode];
+      parts.push(`${them} of this window ${verb} padding, ${how} (dashed: where the values come from).`);
+    }
+  }
+  if (outside) parts.push(`${count(outside, "cell")} hang${outside === 1 ? "s" : ""} over the edge and take${outside === 1 ? "s" : ""} no part.`);
+  return parts.join(" ");
+}
+
+// One sentence for what is pointed at in the input.
+export function usesText(row, column, uses, padding) {
+  const what = padding ? "This padded cell" : `The pixel at ${place(row, column)}`;
+  if (!uses) return `${what} is used by no output: the windows step over it.`;
+  return `${what} is used by ${count(uses, "output")}, lit up on the right.`;
+}
+
+export function tapText(state, i, j, weight) {
+  const [kh, kw] = windowOf(state);
+  const name = `A tap is one cell of the window. This one, ${i + 1} of ${kh} down and ${j + 1} of ${kw} across,`;
+  const times = weight === null ? "" : `, and multiplies each by ${fullNumber(weight)}`;
+  return `${name} meets the lit pixels as the window slides, one for every output${times}.`;
+}

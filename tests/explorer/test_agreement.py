@@ -1,0 +1,158 @@
+"""The page's arithmetic is the library's, and its programs give what it shows."""
+
+import os
+import sys
+from importlib.util import find_spec
+from itertools import product
+
+import numpy as np
+import pytest
+from course.course import FOLDER
+
+from convlens import geometry
+
+from .configurations import by_convlens, picture_of, random_configuration
+
+SET = """(cases) => cases.map(([state, picture]) => {
+  explorer.set(state, picture);
+  const { output, reason, axes } = explorer;
+  return {
+    reason, outputs: axes.map((axis) => axis.outputs),
+    shape: output && [output.h, output.w, output.c], data: output && [...output.data],
+  };
+})"""
+
+
+def shown(result):
+    """The output on the page: (oh, ow, c)."""
+    return np.array(result["data"]).reshape(result["shape"])
+
+
+def test_random_configurations(visit):
+    """Exactly on integers, to 1e-6 on floats; and what the library refuses the page explains."""
+    rng = np.random.default_rng(5)
+    cases = [random_configuration(rng) for _ in range(450)]
+    page = visit()
+    results = page.evaluate(SET, [[state, picture_of(image)] for state, image in cases])
+    compared = 0
+    for (state, image), result in zip(cases, results, strict=True):
+        expected = by_convlens(state, image)
+        if expected is None:
+            assert result["reason"], state
+            continue
+        assert result["reason"] is None, state
+        compared += 1
+        if image.dtype == np.uint8 and state["operation"] != "avg":
+            np.testing.assert_array_equal(shown(result), expected, err_msg=str(state))
+        else:
+            np.testing.assert_allclose(
+                shown(result), expected, rtol=1e-9, atol=1e-6, err_msg=str(state)
+            )
+    assert compared >= 300
+
+
+def test_geometry(visit):
+    """Axis, padding and sources, against `convlens.geometry`, in every small case."""
+    axes = list(product((1, 2, 5, 8), (1, 2, 3), (1, 2, 3), (1, 2), (0, 1, 3), (0, 2), (0, 1)))
+    words = [(word, *rest) for word in ("valid", "same", "full") for *rest, _, _, _ in axes]
+    modes = ("constant", "edge", "reflect", "symmetric", "wrap")
+    cells = list(product(range(-9, 14), (1, 2, 5), modes))
+    found = visit().evaluate(
+        """({ axes, words, cells }) => {
+          const { Axis, resolvePadding, source } = explorer.geometry;
+          return {
+            axes: axes.map((numbers) => {
+              const axis = new Axis(...numbers.slice(0, 6), Boolean(numbers[6]));
+              const { outputs } = axis;
+              const all = Array.from({ length: Math.max(0, outputs) }, (_, n) => n);
+              return [outputs, axis.reach, axis.padded, axis.hangsOver,
+                all.map((n) => axis.pixel(n, 0)), all.map((n) => axis.count(n)),
+                all.map((n) => axis.count(n, true)), axis.withoutPixels()];
+            }),
+            words: words.map((word) => resolvePadding(...word)),
+            cells: cells.map((cell) => source(...cell)),
+          };
+        }""",
+        {"axes": axes, "words": words, "cells": cells},
+    )
+    for numbers, (outputs, *rest) in zip(axes, found["axes"], strict=True):
+        axis = geometry.Axis(*numbers[:6], bool(numbers[6]))
+        assert max(0, outputs) == max(0, axis.outputs), numbers
+        if outputs > 0:
+            firsts = [axis.pixels(n)[0] for n in range(axis.outputs)]
+            counts = axis.counts(), axis.counts(padding=True)
+            expected = [axis.reach, axis.padded, axis.hangs_over, firsts, *counts]
+            assert rest == [*expected, axis.without_pixels()], numbers
+    for word, ends in zip(words, found["words"], strict=True):
+        assert tuple(ends) == geometry.resolve_padding(*word), word
+    for cell, pixel in zip(cells, found["cells"], strict=True):
+        expected = geometry.source(*cell)
+        assert pixel == (-1 if expected is None else expected), cell
+
+
+MODULES = {
+    "convlens": "convlens",
+    "Course files": "numpy",
+    "NumPy": "numpy",
+    "SciPy": "scipy",
+    "PyTorch": "torch",
+    "TensorFlow": "tensorflow",
+    "JAX": "jax",
+}
+
+
+@pytest.fixture(scope="module")
+def programs(browser, page_file):
+    """Of 180 random configurations the image, the page's output, and every program for it."""
+    rng = np.random.default_rng(11)
+    cases = [random_configuration(rng) for _ in range(180)]
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    results = page.evaluate(
+        """([cases, names]) => cases.map(([state, picture]) => {
+          explorer.set(state, picture);
+          const { output, reason } = explorer;
+          const written = (name) => [name, explorer.program(name)];
+          return {
+            programs: reason ? {} : Object.fromEntries(names.map(written)),
+            shape: output && [output.h, output.w, output.c], data: output && [...output.data],
+          };
+        })""",
+        [[[state, picture_of(image)] for state, image in cases], list(MODULES)],
+    )
+    context.close()
+    return [
+        (state, image, result)
+        for (state, image), result in zip(cases, results, strict=True)
+        if result["shape"]
+    ]
+
+
+@pytest.mark.parametrize("library", MODULES)
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+def test_programs(programs, library, monkeypatch):
+    """Each program that the page writes gives the output that the page shows."""
+    if find_spec(MODULES[library]) is None:
+        pytest.skip(f"{MODULES[library]} is not installed")
+    monkeypatch.setattr(sys, "path", [os.fspath(FOLDER), *sys.path])
+    executed = 0
+    for state, image, result in programs:
+        program = result["programs"][library]
+        if program["code"] is None:
+            assert program["note"]
+            continue
+        names = {"image": image[..., 0] if image.shape[2] == 1 else image}
+        exec(compile(program["code"], library, "exec"), names)
+        output = np.asarray(names["output"])
+        expected = shown(result)
+        single = expected.shape[2] == 1
+        np.testing.assert_allclose(
+            output,
+            expected[..., 0] if single else expected,
+            rtol=1e-4 if library == "JAX" else 1e-9,
+            atol=1e-3 if library == "JAX" else 1e-9,
+            err_msg=f"{state}\n{program['code']}",
+        )
+        executed += 1
+    assert executed >= (90 if library != "Course files" else 50)

@@ -1,0 +1,223 @@
+"""`convlens.explore`: what it takes, refuses and writes; that it need not be waited for."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import convlens
+from convlens import explore, explorer
+
+GRAY, COLOUR = np.ones((5, 6)), np.ones((5, 6, 3))
+
+
+def data_of(page):
+    """What Python wrote into the page."""
+    found = re.search(r'<script type="application/json" id="data">(.*)</script>', page.html)
+    return json.loads(found[1])
+
+
+def picture_of(page, number=0):
+    """A picture as it was written: (h, w, c)."""
+    written = data_of(page)["pictures"][number]
+    kind = {"u1": np.uint8, "f8": "<f8"}[written["type"]]
+    numbers = np.frombuffer(base64.b64decode(written["data"]), kind)
+    return numbers.reshape(written["shape"])
+
+
+def test_the_arguments_reach_the_page():
+    """In the words of its state."""
+    page = explore(
+        GRAY,
+        [[1, 2], [3, 4]],
+        padding=((1, 2), (3, 4)),
+        stride=(2, 3),
+        dilation=2,
+        pad_mode="wrap",
+    )
+    start = data_of(page)["start"]
+    assert start["layers"] == [[[1, 2], [3, 4]]]
+    assert start["padding"] == [[1, 2], [3, 4]]
+    assert (start["stride"], start["dilation"], start["padMode"]) == ([2, 3], [2, 2], "wrap")
+    assert (start["operation"], start["colour"], start["picture"]) == (
+        "convolve",
+        "gray",
+        "given-0",
+    )
+    page = explore(COLOUR, operation="avg", kernel_shape=(2, 3), count_padding=True)
+    start = data_of(page)["start"]
+    assert (start["window"], start["stride"], start["colour"]) == ([2, 3], [2, 3], "each")
+    assert (start["operation"], start["padding"], start["countPadding"]) == ("avg", "same", True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernels", "expected"),
+    [
+        ((5, 6), None, (5, 6, 1)),
+        ((4, 5, 6), None, (5, 6, 1)),
+        ((5, 6, 3), None, (5, 6, 3)),
+        ((4, 5, 6, 1), None, (5, 6, 1)),
+        ((4, 5, 6, 3), np.ones((2, 2, 3)), (5, 6, 3)),
+        ((4, 5, 6, 3), np.ones((2, 2, 3, 7)), (5, 6, 3)),
+    ],
+)
+def test_images(shape, kernels, expected):
+    """Every form gives pictures (h, w, c), number by number."""
+    images = np.random.default_rng(1).standard_normal(shape)
+    page = explore(images, kernels)
+    written = picture_of(page)
+    assert written.shape == expected
+    first = images if images.size == written.size else images[0]
+    np.testing.assert_array_equal(written, first.reshape(expected))
+    if kernels is not None:
+        assert data_of(page)["start"]["colour"] == "summed"
+        names = [preset["name"] for preset in data_of(page)["presets"]]
+        assert names[: kernels.size // 12] == (
+            ["your kernel"] if kernels.ndim == 3 else [f"your kernel {n}" for n in range(1, 8)]
+        )
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16, np.int64, np.float16, np.float64])
+def test_types(dtype):
+    """Small whole numbers are written as bytes, others as floats; both exactly."""
+    image = np.arange(12).reshape(3, 4).astype(dtype)
+    written = picture_of(explore(image))
+    assert written.dtype == (np.uint8 if np.dtype(dtype).kind in "biu" else np.float64)
+    np.testing.assert_array_equal(written[..., 0], image)
+    negative = -np.arange(12).reshape(3, 4)
+    np.testing.assert_array_equal(picture_of(explore(negative))[..., 0], negative)
+    read_only = np.asfortranarray(image[::-1])
+    read_only.flags.writeable = False
+    np.testing.assert_array_equal(picture_of(explore(read_only))[..., 0], read_only)
+
+
+def test_large_and_many():
+    """Large pictures are scaled first, of many the first are shown, and the page says so."""
+    large = np.zeros((1030, 600), np.uint8)
+    written = data_of(explore(large))["pictures"][0]
+    assert written["shape"] == [344, 200, 1]
+    assert written["note"] == "Scaled from 1030 × 600 to 344 × 200 by convlens."
+    data = data_of(explore(np.zeros((30, 4, 4)), np.zeros((3, 3, 1, 70))))
+    assert len(data["pictures"]) == 24
+    assert data["notice"] == (
+        "The page offers the first 64 of 70 kernels. The page shows the first 24 of 30 images."
+    )
+
+
+REFUSALS = [
+    ({"images": np.ones(3)}, ValueError, "images must be (h, w), (m, h, w), (h, w, 3)"),
+    ({"images": np.ones((2, 5, 6, 4))}, ValueError, "images.shape=(2, 5, 6, 4)"),
+    ({"images": np.ones((0, 4))}, ValueError, "images must not be empty; images.shape=(0, 4)"),
+    ({"images": GRAY * np.nan}, ValueError, "images must be finite"),
+    ({"images": GRAY * 1j}, TypeError, "images must be real numbers; got dtype complex128"),
+    ({"images": GRAY * 1e17}, ValueError, "images must lie between"),
+    ({"images": "cat.png"}, TypeError, "images must be an array of numbers; got 'cat.png'"),
+    ({"kernels": np.ones(3)}, ValueError, "kernels must be (kh, kw), (kh, kw, c)"),
+    ({"kernels": np.ones((0, 3))}, ValueError, "not empty; kernels.shape=(0, 3)"),
+    ({"kernels": np.ones((3, 3, 3))}, ValueError, "kernels expect 3 channels, images have 1"),
+    ({"kernels": np.ones((12, 3))}, ValueError, "the page shows a window of at most 11; got 12"),
+    ({"kernels": GRAY * np.inf}, ValueError, "kernels must be finite"),
+    ({"kernels": GRAY * 1e7}, ValueError, "kernels must lie between -1000000 and 1000000"),
+    ({"stride": 17}, ValueError, "the page shows a stride of at most 16; got 17"),
+    ({"stride": 0}, ValueError, "stride must be at least 1; got 0"),
+    ({"dilation": 9}, ValueError, "the page shows a dilation of at most 8; got 9"),
+    ({"padding": 33}, ValueError, "the page shows a padding of at most 32; got 33"),
+    ({"padding": "sane"}, ValueError, "did you mean 'same'?"),
+    ({"pad_mode": "mirror"}, ValueError, "did you mean 'reflect'?"),
+    ({"operation": "mean"}, ValueError, "operation must be one of 'convolve', 'max', 'avg', 'min'"),
+    ({"operation": 1}, TypeError, "operation must be one of"),
+    ({"operation": "max", "kernels": GRAY}, ValueError, "takes no kernels; give the window"),
+    ({"operation": "max", "pad_mode": "edge"}, ValueError, "pad_mode='edge' is for convolution"),
+    ({"operation": "max", "kernel_shape": 12}, ValueError, "a window of at most 11; got 12"),
+    ({"operation": "max", "channels": "summed", "images": COLOUR}, ValueError, "keeps channels"),
+    ({"channels": "each"}, ValueError, "needs images of three channels; they have one"),
+    ({"channels": "grey"}, ValueError, "channels must be one of 'gray', 'summed', 'each'"),
+    ({"partial": True}, ValueError, "partial=True is for pooling"),
+    ({"count_padding": 1}, TypeError, "count_padding must be True or False; got 1"),
+    (
+        {"images": COLOUR, "kernels": np.ones((3, 3, 3)), "channels": "gray"},
+        ValueError,
+        "needs kernels (kh, kw); these have 3 channels",
+    ),
+    (
+        {"images": GRAY, "kernels": np.ones((7, 3)), "padding": "valid"},
+        ValueError,
+        "the kernel is larger than the padded images along the height",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "words"), REFUSALS)
+def test_refusals(arguments, error, words):
+    """In words, with what was given."""
+    with pytest.raises(error, match=rf"^explore: .*{re.escape(words)}"):
+        explore(**arguments)
+
+
+def test_saving(tmp_path):
+    """The whole page under its name, or nothing."""
+    page = explore()
+    path = page.save(tmp_path / "page.html")
+    assert path == tmp_path / "page.html"
+    assert path.read_text(encoding="utf-8") == page.html
+    assert page.save(str(path)) == path
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(OSError, match=r"folder\.html"):
+        page.save(tmp_path / "folder.html")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["folder.html", "page.html"]
+
+
+def test_opening(monkeypatch):
+    """In the browser, from a file."""
+    opened = []
+    monkeypatch.setattr(explorer.webbrowser, "open", opened.append)
+    page = explore()
+    path = page.open()
+    assert opened == [path.as_uri()]
+    assert path.read_text(encoding="utf-8") == page.html
+    assert repr(page) == "<Explorer: .open() it, .save(path) it, or show it in a notebook>"
+
+
+def test_importing_convlens_does_not_load_the_explorer():
+    """It comes when it is asked for."""
+    code = (
+        "import sys, convlens; print('convlens.explorer' in sys.modules); "
+        "convlens.explore; print('convlens.explorer' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+    with pytest.raises(AttributeError, match=r"module 'convlens' has no attribute 'explorre'"):
+        _ = convlens.explorre
+
+
+def test_limits_are_those_of_the_page():
+    """Python and JavaScript know the same numbers."""
+    source = (Path(explorer.__file__).parent / "state.js").read_text(encoding="utf-8")
+    limits = re.search(r"LIMITS = \{(.*)\}", source)[1]
+    found = {name: int(high) for name, high in re.findall(r"(\w+): \[\d, (\d+)\]", limits)}
+    assert found == explorer.LIMITS
+    source = (Path(explorer.__file__).parent / "pictures.js").read_text(encoding="utf-8")
+    assert f"SIDES = {list(explorer.SIDES)};" in source
+    assert f"KEPT = {explorer.KEPT};" in source
+
+
+def test_every_module_is_inlined():
+    """All of the folder's, each after those it imports."""
+    folder = Path(explorer.__file__).parent
+    assert {path.stem for path in folder.glob("*.js")} == set(explorer.MODULES)
+    for place, name in enumerate(explorer.MODULES):
+        source = (folder / f"{name}.js").read_text(encoding="utf-8")
+        for names, other in re.findall(r'^import \{([^}]*)\} from "\./(\w+)\.js"', source, re.M):
+            assert other in explorer.MODULES[:place]
+            exported = (folder / f"{other}.js").read_text(encoding="utf-8")
+            for each in filter(None, (part.strip() for part in names.split(","))):
+                kinds = "const|let|class|function|async function"
+                assert re.search(rf"^export (?:{kinds}) {re.escape(each)}(?!\w)", exported, re.M), (
+                    each
+                )
+        assert "</script" not in source

@@ -1,0 +1,857 @@
+"""What people do with the page: point, touch, type, open, paste, draw, play, share, read."""
+
+import base64
+import io
+import json
+import re
+import struct
+import time
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import convlens
+
+EDGE = "#pic=edge&k=1,0,-1;1,0,-1;1,0,-1&p=valid"  # 8 x 8 pixels, 6 x 6 outputs
+SAME = EDGE.replace("valid", "same")
+
+
+def state(page):
+    """The state of the page."""
+    return page.evaluate("explorer.state")
+
+
+def output(page):
+    """The output on the page: (oh, ow, c)."""
+    found = page.evaluate("(({h, w, c, data}) => [[h, w, c], [...data]])(explorer.output)")
+    return np.array(found[1]).reshape(found[0])
+
+
+def until(page, condition):
+    """Wait for it; the page's policy lets Playwright's own waiting run no strings."""
+    end = time.monotonic() + 10
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(20)
+
+
+def sentence(page):
+    """What the page says about what is pointed at."""
+    return page.inner_text("#worked-sentence")
+
+
+def cell_of(page, panel, row, column):
+    """The middle of a pixel, on the screen; the padding's rows and columns are below 0."""
+    return page.evaluate(
+        """([panel, row, column]) => {
+          const [rows, columns] = explorer.axes;
+          const out = panel === "output";
+          const [before, cells] = out ? [[0, 0], [rows.outputs, columns.outputs]]
+            : [[rows.before, columns.before], [rows.cells, columns.cells]];
+          const box = document.querySelector(`#${panel}-canvas canvas`).getBoundingClientRect();
+          const at = (start, length, n, all) => start + 2 + ((n + 0.5) * (length - 4)) / all;
+          return [at(box.left, box.width, column + before[1], cells[1]),
+            at(box.top, box.height, row + before[0], cells[0])];
+        }""",
+        [panel, row, column],
+    )
+
+
+def point(page, panel, row, column):
+    """Move the mouse to a pixel."""
+    page.mouse.move(*cell_of(page, panel, row, column))
+
+
+def marked(page, panel):
+    """How much of a panel is covered by marks."""
+    return page.evaluate(
+        """(panel) => {
+          const canvas = document.querySelectorAll(`#${panel}-canvas canvas`)[1];
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return data.filter((_, n) => n % 4 === 3 && data[n] > 0).length;
+        }""",
+        panel,
+    )
+
+
+# ------------------------------------------------------------------------------ pointing
+
+
+def test_pointing_at_an_output(visit):
+    """Its window lights up, and the arithmetic gives that output."""
+    page = visit(EDGE)
+    point(page, "output", 2, 1)
+    assert sentence(page).startswith("The output at row 2, column 1 (counted from 0) is 23:")
+    cells = page.locator(".terms td").all_inner_texts()
+    assert cells[:9] == ["8", "8", "0", "8", "7", "1", "9", "8", "1"]
+    assert cells[9:18] == ["1", "0", "−1"] * 3
+    assert cells[18:] == ["8", "0", "0", "8", "0", "−1", "9", "0", "−1"]
+    assert page.inner_text(".sum").startswith("8 × 1 + 8 × 0 + 0 × (−1) + 8 × 1")
+    assert page.inner_text(".sum").endswith("= 23")
+    assert marked(page, "input") > 0
+
+
+def test_pointing_at_an_input_pixel(visit):
+    """It says how many outputs use it: one in the corner, nine in the middle."""
+    page = visit(EDGE)
+    point(page, "input", 0, 0)
+    assert sentence(page) == (
+        "Its number is 8. The pixel at row 0, column 0 is used by 1 output, lit up on the right."
+    )
+    corner = marked(page, "output")
+    point(page, "input", 4, 4)
+    assert "used by 9 outputs" in sentence(page)
+    assert marked(page, "output") > corner
+    page = visit(f"{EDGE}&s=4,4")
+    point(page, "input", 3, 3)
+    assert "used by no output: the windows step over it" in sentence(page)
+
+
+def test_pointing_at_a_copied_pixel(visit):
+    """With a wrapped border a corner is used from the other end, too."""
+    page = visit(SAME + "&b=wrap")
+    point(page, "input", 0, 0)
+    assert "used by 9 outputs" in sentence(page)
+    point(page, "input", -1, -1)
+    assert sentence(page).startswith(
+        "It is padding, with the value of row 7, column 7. This padded cell is used by 1 output"
+    )
+
+
+def test_pointing_at_a_tap(visit):
+    """Every pixel it meets lights up."""
+    page = visit(EDGE)
+    page.hover("#kernel-grid input >> nth=2")
+    assert "This one, 1 of 3 down and 3 of 3 across, meets the lit pixels" in sentence(page)
+    assert sentence(page).endswith("and multiplies each by −1.")
+    assert marked(page, "input") > 0
+
+
+def test_padding_says_what_it_is(visit):
+    """Zeros, or where a copied value came from; pooling leaves padding out."""
+    page = visit(SAME)
+    point(page, "output", 0, 0)
+    assert page.inner_text("#worked-padding") == (
+        "5 cells of this window are padding: zeros, outside the picture."
+    )
+    page = visit(SAME + "&b=reflect")
+    point(page, "output", 0, 0)
+    assert "mirrored at the last pixel" in page.inner_text("#worked-padding")
+    assert page.get_attribute(".terms td", "title") == "padding, with the value of row 1, column 1"
+    page = visit("#op=max&pic=edge&w=3,3&p=same")
+    point(page, "output", 0, 0)
+    assert "which pooling leaves out" in page.inner_text("#worked-padding")
+    assert page.inner_text(".terms td >> nth=0") == "·"
+
+
+def test_pooling_names_the_winner(visit):
+    """Or the sum and the count of a mean."""
+    page = visit("#op=max&pic=count&w=2,2&s=2,2&p=valid")
+    point(page, "output", 1, 1)
+    assert page.inner_text(".sum") == "The largest is 22, at row 3, column 3."
+    assert page.inner_text("td.winner") == "22"
+    page.click("text=Average pool")
+    point(page, "output", 1, 1)
+    assert page.inner_text(".sum") == "Sum 74 ÷ 4 cells = 18.5"
+
+
+def test_channels_are_added_up(visit):
+    """Three windows, three layers, one sum."""
+    page = visit("#pic=cat&side=16&c=summed&p=valid&k=1,0|0,1|-1,0")
+    point(page, "output", 3, 4)
+    assert page.locator(".channel h3").all_inner_texts() == ["Red", "Green", "Blue"]
+    value = output(page)[3, 4, 0]
+    total = page.inner_text("#worked-total").replace("−", "-")
+    assert total.endswith(f" = {value:g}")
+    parts = [float(n) for n in re.findall(r"-?\d+", total.split("=")[0])]
+    assert sum(parts) == value
+
+
+def test_pins(visit):
+    """A click keeps it, another or Escape lets go."""
+    page = visit(EDGE)
+    page.mouse.click(*cell_of(page, "output", 3, 2))
+    page.mouse.move(5, 5)
+    assert state(page)["pin"] == ["output", 3, 2]
+    assert "row 3, column 2" in sentence(page)
+    assert "Pinned" in sentence(page)
+    point(page, "output", 0, 0)
+    assert "row 0, column 0" in sentence(page)
+    page.mouse.move(5, 5)
+    page.keyboard.press("Escape")
+    assert state(page)["pin"] is None
+    page.mouse.click(*cell_of(page, "input", 1, 1))
+    assert state(page)["pin"] == ["input", 1, 1]
+    page.mouse.click(*cell_of(page, "input", 1, 1))
+    assert state(page)["pin"] is None
+
+
+def test_pins_that_are_gone(visit):
+    """A pin is dropped with the place it was on."""
+    page = visit(EDGE + "&pin=output,5,5")
+    assert state(page)["pin"] == ["output", 5, 5]
+    page.fill("#stride-0", "2")
+    assert state(page)["pin"] is None
+    assert "row 2, column 5" in sentence(page)
+    for wrong in ("output,6,0", "input,8,0", "tap,3,3"):
+        follow(page, f"{EDGE}&pin={wrong}")
+        assert state(page)["pin"] is None
+
+
+def test_touch(visit):
+    """A finger that taps a pixel keeps it; one that slides reads what it passes."""
+    page = visit(EDGE, has_touch=True, viewport={"width": 390, "height": 844})
+    page.touchscreen.tap(*cell_of(page, "output", 4, 3))
+    assert state(page)["pin"] == ["output", 4, 3]
+    assert "row 4, column 3" in sentence(page)
+    devtools = page.context.new_cdp_session(page)
+    for kind, place in (("touchStart", (0, 0)), ("touchMove", (1, 2)), ("touchMove", (5, 5))):
+        x, y = cell_of(page, "output", *place)
+        points = [{"x": x, "y": y}]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        until(page, f"explorer.pointed.join() === 'output,{place[0]},{place[1]}'")
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert state(page)["pin"] == ["output", 5, 5]
+
+
+# ------------------------------------------------------------------------- keys, playing
+
+
+def test_keys(visit):
+    """Arrows move the window, in the input the pixel; Enter pins; Space plays."""
+    page = visit(EDGE + "&at=2,2")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert state(page)["at"] == [3, 3]
+    page.focus("#output-canvas")
+    for _ in range(9):
+        page.keyboard.press("ArrowUp")
+    assert state(page)["at"] == [0, 3]
+    page.keyboard.press("Enter")
+    assert state(page)["pin"] == ["output", 0, 3]
+    page.focus("#input-canvas")
+    page.keyboard.press("ArrowRight")
+    assert "The pixel at row 0, column 1" in sentence(page)
+    page.focus("#output-canvas")
+    page.keyboard.press("Space")
+    assert page.inner_text("#play") == "Pause"
+    page.keyboard.press("Space")
+    assert page.inner_text("#play") == "Play"
+
+
+def test_every_control_is_reached_by_tab(visit):
+    """And says its name."""
+    page = visit("#op=avg&pic=cat&p=1,1,1,1")
+    names = []
+    for _ in range(70):
+        page.keyboard.press("Tab")
+        names.append(
+            page.evaluate(
+                """() => {
+                  const e = document.activeElement;
+                  const label = e.labels?.[0]?.innerText;
+                  return [e.id || e.parentElement?.id || e.tagName,
+                    e.getAttribute("aria-label") || label || e.textContent.trim()];
+                }"""
+            )
+        )
+        if names[-1][0] == "BODY":
+            break
+    reached = {name for name, _ in names}
+    wanted = {"tour-open", "link-copy", "input-canvas", "output-canvas", "window-0", "window-1"}
+    wanted |= {"play", "step-back", "step-on", "position", "speed", "samples", "open", "draw-open"}
+    wanted |= {"operation", "stride-0", "stride-1", "padding", "pad-0-0", "pad-1-1", "count"}
+    wanted |= {"partial", "dilation-0", "colour", "libraries", "snippet", "save-output"}
+    assert wanted <= reached
+    assert all(label for name, label in names if name not in ("BODY", "snippet"))
+
+
+def test_playing(visit):
+    """The window slides by itself, to the end; steps and the slider move it, too."""
+    page = visit(EDGE + "&at=4,4")
+    page.select_option("#speed", "24")
+    page.click("#play")
+    until(page, "explorer.state.at.join() === '5,5'")
+    until(page, "document.getElementById('play').textContent === 'Play'")
+    page.click("#step-on")
+    assert state(page)["at"] == [0, 0]
+    page.click("#step-back")
+    assert state(page)["at"] == [5, 5]
+    page.fill("#position", "7")
+    assert state(page)["at"] == [1, 1]
+    page.click("#play")
+    until(page, "explorer.state.at.join() !== '1,1'")
+    page.click("#play")
+    stopped = state(page)["at"]
+    page.wait_for_timeout(300)
+    assert state(page)["at"] == stopped
+
+
+def test_reduced_motion(visit):
+    """Nothing fades, and playing is no faster than two places a second."""
+    page = visit(EDGE + "&at=0,0", reduced_motion="reduce")
+    assert page.evaluate(
+        "getComputedStyle(document.getElementById('play')).transitionDuration"
+    ) in (
+        "0s",
+        "",
+    )
+    page.select_option("#speed", "24")
+    page.click("#play")
+    page.wait_for_timeout(1300)
+    assert state(page)["at"][0] == 0
+    assert 1 <= state(page)["at"][1] <= 3
+
+
+# ------------------------------------------------------------------------------ settings
+
+
+def test_kernel_cells(visit):
+    """Each is edited in place, takes fractions, and refuses what is no number."""
+    page = visit(EDGE)
+    page.fill("#kernel-grid input >> nth=4", "1/2")
+    assert state(page)["layers"][0][1] == [1, 0.5, -1]
+    page.fill("#kernel-grid input >> nth=4", "<b>x</b>")
+    assert page.get_attribute("#kernel-grid input >> nth=4", "aria-invalid") == "true"
+    assert "A kernel holds numbers" in page.inner_text("#notice")
+    assert state(page)["layers"][0][1] == [1, 0.5, -1]
+    page.fill("#kernel-grid input >> nth=4", "-3")
+    page.keyboard.press("ArrowDown")
+    assert page.inner_text("#notice") == ""
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == (
+        "Kernel: Row 3 of 3, column 2 of 3"
+    )
+
+
+def test_kernel_sizes(visit):
+    """1 to 11, oblong and even; the numbers stay around the middle."""
+    page = visit(EDGE + "&p=full")
+    page.fill("#window-0", "11")
+    page.fill("#window-1", "2")
+    layer = state(page)["layers"][0]
+    assert (len(layer), len(layer[0])) == (11, 2)
+    assert page.locator("#kernel-grid input").count() == 22
+    page.fill("#window-0", "12")
+    assert page.get_attribute("#window-0", "aria-invalid") == "true"
+    assert len(state(page)["layers"][0]) == 11
+    page.press("#window-0", "Tab")
+    assert page.input_value("#window-0") == "11"
+
+
+def test_presets_are_the_filters(visit):
+    """By name, number by number."""
+    page = visit()
+    names = page.locator("#preset option").all_inner_texts()
+    assert names[0] == "your own numbers"
+    for name, kernel in {
+        "emboss": convlens.filters.emboss(),
+        "gaussian, σ = 1": convlens.filters.gaussian(1),
+        "motion blur, 45°": convlens.filters.motion_blur(9, 45),
+    }.items():
+        page.select_option("#preset", label=name)
+        np.testing.assert_array_equal(state(page)["layers"][0], kernel)
+
+
+def test_layers(visit):
+    """In a summed colour picture each channel's layer can be its own."""
+    page = visit("#pic=cat&side=16&c=summed&k=1,2,3&p=valid")
+    page.click("#layer-choice >> text=Green")
+    page.fill("#kernel-grid input >> nth=0", "7")
+    assert state(page)["layers"] == [[[1, 2, 3]], [[7, 2, 3]], [[1, 2, 3]]]
+    assert page.inner_text("#kernel-title") == "Kernel, green"
+    page.click("#colour >> text=Gray")
+    assert state(page)["layers"] == [[[1, 2, 3]]]
+
+
+def test_what_cannot_be_is_explained(visit):
+    """A kernel that does not fit, windows without pixels, channels that are not there."""
+    page = visit("#pic=count&p=valid&k=1,1,1&d=1,4")
+    assert page.inner_text("#obstacle") == (
+        "The kernel reaches over 9 columns, but the picture has only 6. "
+        "Make its width or its dilation smaller, or add padding."
+    )
+    assert page.is_disabled("#play")
+    assert page.is_disabled("#save-output")
+    assert page.is_hidden("#output-canvas")
+    page.fill("#dilation-1", "2")
+    assert page.inner_text("#obstacle") == ""
+    assert page.is_visible("#output-canvas")
+    page = visit("#op=max&pic=count&w=2,2&p=4,4,0,0")
+    assert "see padding alone" in page.inner_text("#obstacle")
+    assert page.is_disabled("#colour >> text=summed")
+    assert "This picture is gray" in page.inner_text("#colour-hint")
+    assert "padded cells never win" in page.inner_text("#border-hint")
+
+
+def test_settings(visit):
+    """Operation, stride, dilation, padding and border reach the output."""
+    page = visit("#pic=count&k=1,1;1,1&p=valid")
+    image = np.arange(1, 37).reshape(6, 6)
+    kernel = np.ones((2, 2), int)
+    page.fill("#stride-0", "2")
+    page.fill("#dilation-1", "3")
+    page.click("#padding >> text=Your own")
+    page.fill("#pad-0-1", "3")
+    page.select_option("#border", "symmetric")
+    expected = convlens.convolve(
+        image, kernel, ((0, 3), (0, 0)), (2, 1), dilation=(1, 3), pad_mode="symmetric"
+    )
+    np.testing.assert_array_equal(output(page)[..., 0], expected)
+    page.click("text=Min pool")
+    page.click("#padding >> text=Same")
+    page.check("#partial")
+    expected = convlens.pool(image, 2, 2, "min", padding="same", dilation=(1, 3), partial=True)
+    np.testing.assert_array_equal(output(page)[..., 0], expected)
+
+
+def test_the_size_is_explained(visit):
+    """The formula, with the numbers in it."""
+    page = visit("#pic=edge&k=1,1,1;1,1,1;1,1,1&p=same&s=2,1&d=2,1")
+    rows = page.inner_text("#formula")
+    assert "(kh − 1) × dilation + 1 = (3 − 1) × 2 + 1 = 5" in rows
+    assert "⌈h ÷ sh⌉ = ⌈8 ÷ 2⌉ = 4, so it pads 1 top, 2 bottom" in rows
+    assert "⌊(h + top + bottom − reach) ÷ sh⌋ + 1 = ⌊(8 + 1 + 2 − 5) ÷ 2⌋ + 1 = 4" in rows
+
+
+# ------------------------------------------------------------------------------ pictures
+
+
+def file_of(image, kind="PNG", name=None):
+    """A picture as a file to upload."""
+    data = io.BytesIO()
+    Image.fromarray(image).save(data, kind)
+    return {
+        "name": name or f"picture.{kind.lower()}",
+        "mimeType": f"image/{kind.lower()}",
+        "buffer": data.getvalue(),
+    }
+
+
+def opened(page):
+    """Wait until the page shows an opened picture."""
+    until(page, "explorer.state.picture === 'own'")
+
+
+COLOURS = np.random.default_rng(3).integers(0, 256, (12, 10, 3), np.uint8)
+
+
+def test_opening_a_png(visit):
+    """Its pixels arrive as they are."""
+    page = visit("#k=1&p=valid")
+    page.set_input_files("#file", file_of(COLOURS))
+    opened(page)
+    page.click("#colour >> text=Each")
+    np.testing.assert_array_equal(output(page), COLOURS)
+
+
+def test_opening_a_jpeg_that_is_large(visit):
+    """It is scaled, or shown in part, and the page says so."""
+    photo = np.full((600, 900, 3), (200, 100, 50), np.uint8)
+    page = visit("#k=1&p=valid")
+    page.set_input_files("#file", file_of(photo, "JPEG"))
+    opened(page)
+    assert page.inner_text("#input-note") == "Scaled from 341 × 512 pixels."
+    assert "the file has 900 × 600 pixels" in page.inner_text("#fit-note")
+    assert output(page).shape == (21, 32, 1)
+    page.select_option("#fit", "region")
+    page.select_option("#side", "16")
+    page.fill("#corner-1", "100")
+    assert page.inner_text("#fit-note").endswith("You see 16 × 16 of its 341 × 512 pixels.")
+    assert abs(output(page) - 124).max() < 3  # the brightness of that orange
+
+
+@pytest.mark.parametrize("name", ["notes.png", "<img src=x onerror=alert(1)>.png"])
+def test_a_file_that_is_no_picture(visit, name):
+    """It is refused in words, which are text, whatever its name."""
+    page = visit(EDGE)
+    file = {"name": name, "mimeType": "image/png", "buffer": b"no picture at all"}
+    page.set_input_files("#file", file)
+    until(page, "document.getElementById('notice').textContent !== ''")
+    assert page.inner_text("#notice") == (
+        f"“{name}” could not be read as a picture; PNG, JPEG, GIF, WebP and BMP work."
+    )
+    assert page.locator("#notice *").count() == 0
+    assert state(page)["picture"] == "edge"
+
+
+def test_a_huge_file(visit):
+    """Of 100 million pixels, in 100 kilobytes: refused before it is unpacked."""
+    side = 10_000
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    squeezed = zlib.compressobj(9)
+    line = b"\0" * (1 + side // 8)
+    pixels = b"".join(squeezed.compress(line) for _ in range(side)) + squeezed.flush()
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
+    png += chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    page = visit(EDGE)
+    page.set_input_files("#file", {"name": "huge.png", "mimeType": "image/png", "buffer": png})
+    until(page, "document.getElementById('notice').textContent !== ''")
+    assert page.inner_text("#notice") == (
+        "“huge.png” is 10000 × 10000 pixels; the page takes up to 64 million."
+    )
+    assert state(page)["picture"] == "edge"
+
+
+TRANSFER = """([target, kind, text]) => {
+  const data = new DataTransfer();
+  if (text) {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    data.items.add(new File([bytes], "brought.png", { type: "image/png" }));
+  } else data.setData("text/plain", "words");
+  const options = { bubbles: true, cancelable: true };
+  document.querySelector(target).dispatchEvent(kind === "paste"
+    ? new ClipboardEvent("paste", { ...options, clipboardData: data })
+    : new DragEvent(kind, { ...options, dataTransfer: data }));
+}"""
+
+
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_bringing_a_picture(visit, kind):
+    """Pasted or dropped; words are not taken for one."""
+    page = visit("#k=1&p=valid")
+    page.evaluate(TRANSFER, ["body", kind, None])
+    assert page.inner_text("#notice").startswith(f"What was {kind}{'p' if kind == 'drop' else ''}")
+    gray = COLOURS[..., 0]
+    data = base64.b64encode(file_of(gray)["buffer"]).decode()
+    page.evaluate(TRANSFER, ["body", kind, data])
+    opened(page)
+    np.testing.assert_array_equal(output(page)[..., 0], gray)
+    assert page.inner_text("#notice") == ""
+
+
+def test_drawing(visit):
+    """Strokes of the mouse become ink; what is drawn is a picture like any other."""
+    page = visit("#k=1&p=valid")
+    page.click("#draw-open")
+    page.locator("#drawing-canvas").scroll_into_view_if_needed()
+    box = page.locator("#drawing-canvas").bounding_box()
+
+    def at(x, y):
+        return box["x"] + box["width"] * x / 16, box["y"] + box["height"] * y / 16
+
+    page.mouse.move(*at(8, 3))
+    page.mouse.down()
+    page.mouse.move(*at(8, 13), steps=5)
+    page.mouse.up()
+    drawn = output(page)[..., 0]
+    assert drawn.shape == (16, 16)
+    assert drawn.max() == 9
+    assert (drawn[4:12, 7:9] == 9).all()
+    assert drawn[:, :5].max() == 0
+    page.click("#draw-clear")
+    assert output(page).max() == 0
+
+
+# ------------------------------------------------------------------------------ the link
+
+
+def test_links_lead_back(visit):
+    """Whatever is set, a link sets it again, with the drawn picture."""
+    page = visit("#pic=count&p=valid")
+    page.set_input_files("#file", file_of(COLOURS))
+    opened(page)
+    page.click("#colour >> text=summed")
+    page.fill("#kernel-grid input >> nth=0", "0.25")
+    page.fill("#stride-1", "2")
+    page.click("#padding >> text=Full")
+    page.select_option("#border", "wrap")
+    page.mouse.click(*cell_of(page, "output", 2, 1))
+    page.wait_for_timeout(400)
+    fragment = page.evaluate("location.hash")
+    again = visit(fragment)
+    assert state(again) == state(page)
+    np.testing.assert_array_equal(output(again), output(page))
+    again.evaluate("location.hash = '#op=max&w=3,3&pic=dot&p=valid'")
+    until(again, "explorer.state.operation === 'max'")
+    assert output(again).shape == (5, 5, 1)
+
+
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+def follow(page, fragment):
+    """Another link to the same page; what it says of it."""
+    page.evaluate("(hash) => { location.hash = hash; }", fragment)
+    page.evaluate("new Promise((done) => setTimeout(done, 30))")
+    return page.inner_text("#notice")
+
+
+def test_hostile_links(visit):
+    """What a link says is checked, and never becomes part of the page."""
+    page = visit()
+    for key in ("op", "k", "s", "p", "b", "c", "l", "pic", "own", "at", "pin", "side", "corner"):
+        said = follow(page, f"#{key}={HOSTILE}")
+        assert said == f"Part of the link makes no sense and was left out: {key}."
+        assert page.locator("img, main script").count() == 0
+        assert page.evaluate("explorer.output !== null")
+
+
+def test_links_with_wrong_numbers(visit):
+    """They are left out by name."""
+    page = visit()
+    for fragment in (
+        *("k=1,2;3", "k=1e9", "k=1|2", "s=0,1", "s=1,17", "w=12,1", "p=1,2,3", "p=99,0,0,0"),
+        *("d=0,0", "own=2,2,1,9,AAAA", "own=2,2,1,9,*", "own=2,2,2,9,AAAAAAAAAAA", "at=1"),
+    ):
+        assert follow(page, f"#{fragment}").endswith(f" {fragment.partition('=')[0]}."), fragment
+
+
+def test_hostile_names(visit):
+    """A file's name and a link's are shown as text."""
+    page = visit()
+    page.set_input_files("#file", file_of(COLOURS, name=HOSTILE.replace("/", "") + ".png"))
+    opened(page)
+    page.wait_for_timeout(400)
+    assert page.locator("img, main script").count() == 0
+    again = visit(page.evaluate("location.hash"))
+    assert again.locator("img, main script").count() == 0
+    label = again.locator("#samples button").last.get_attribute("aria-label")
+    assert label.startswith("<img src=x")
+
+
+def test_the_policy_forbids_the_network_and_foreign_scripts(browser, page_file):
+    """Whatever came into the page, it could not call home."""
+    page = browser.new_page()
+    page.goto(page_file.as_uri())
+    refused = page.evaluate(
+        """async () => {
+          const refused = [];
+          addEventListener("securitypolicyviolation", (e) => refused.push(e.effectiveDirective));
+          await fetch("https://example.org").catch(() => {});
+          const script = document.createElement("script");
+          script.textContent = "globalThis.foreign = 1";
+          document.body.append(script);
+          const image = new Image();
+          image.src = "https://example.org/x.png";
+          const bold = "<b onclick='foreign = 1' style='color: red'>x</b>";
+          document.body.insertAdjacentHTML("beforeend", bold);
+          document.body.lastElementChild.click();
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          return [refused.sort(), globalThis.foreign];
+        }"""
+    )
+    page.close()
+    names, foreign = refused
+    assert {"connect-src", "img-src", "script-src-elem", "style-src-attr"} <= set(names)
+    assert {name for name in names if name.startswith("script-src")}
+    assert foreign is None
+
+
+# ------------------------------------------------------------------------- keeping, tour
+
+
+def chunks(png):
+    """The chunks of a PNG: (name, data)."""
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    at = 8
+    while at < len(png):
+        (length,) = struct.unpack(">I", png[at : at + 4])
+        name, data = png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
+        assert struct.unpack(">I", png[at + 8 + length : at + 12 + length])[0] == zlib.crc32(
+            name + data
+        )
+        yield name, data
+        at += 12 + length
+
+
+def test_saving_the_output(visit, tmp_path):
+    """As a PNG in the colours of the page."""
+    page = visit(EDGE)
+    with page.expect_download() as download:
+        page.click("#save-output")
+    download.value.save_as(tmp_path / "output.png")
+    image = np.asarray(Image.open(tmp_path / "output.png").convert("RGB"))
+    assert image.shape == (510, 510, 3)
+    zero = image[40, 400]
+    assert tuple(zero) == (243, 240, 233)
+
+
+def test_saving_the_animation(visit, tmp_path):
+    """As an animated PNG: a frame for each place of the window, all different."""
+    page = visit("#pic=count&k=1,1;1,1&p=valid")
+    with page.expect_download() as download:
+        page.click("#save-animation")
+    download.value.save_as(tmp_path / "animation.png")
+    names = [name for name, _ in chunks((tmp_path / "animation.png").read_bytes())]
+    assert names.count(b"fcTL") == 25
+    with Image.open(tmp_path / "animation.png") as image:
+        assert image.n_frames == 25
+        frames = []
+        for n in range(25):
+            image.seek(n)
+            frames.append(np.asarray(image.convert("RGB")).tobytes())
+    assert len(set(frames)) == 25
+    assert "25 frames" in page.inner_text("#keep-note")
+
+
+def test_copying(visit):
+    """The program, the picture as NumPy code, and the link."""
+    page = visit(EDGE, permissions=["clipboard-read", "clipboard-write"])
+    names = {}
+    page.click("#image-copy")
+    until(page, "document.getElementById('image-copy').textContent === 'Copied'")
+    exec(page.evaluate("navigator.clipboard.readText()"), names)
+    page.click("#code-copy")
+    until(page, "document.getElementById('code-copy').textContent === 'Copied'")
+    exec(page.evaluate("navigator.clipboard.readText()"), names)
+    np.testing.assert_array_equal(names["output"], output(page)[..., 0])
+    page.click("#link-copy")
+    until(page, "document.getElementById('link-copy').textContent === 'Copied'")
+    assert page.evaluate("navigator.clipboard.readText()") == page.evaluate("location.href")
+    page.click("#libraries >> text=SciPy")
+    assert "from scipy import signal" in page.inner_text("#code")
+    page = visit("#op=avg&w=2,2&d=2,2&pic=count&p=valid")
+    page.click("#libraries >> text=PyTorch")
+    assert page.inner_text("#code") == "# PyTorch has no call for this."
+    assert page.is_hidden("#code-copy")
+
+
+def test_tour(visit):
+    """Each step sets the page up and says one sentence, which is true."""
+    page = visit()
+    page.click("#tour-open")
+    seen = {}
+    while True:
+        title, text = page.inner_text("#tour-title"), page.inner_text("#tour-sentence")
+        assert text.count(".") == 1
+        assert text.endswith(".")
+        seen[title] = (state(page), output(page))
+        if title == "Sliding":
+            until(page, "explorer.state.at.join() === '0,3'")
+            hidden = marked(page, "output")
+        elif title == "Padding":
+            assert marked(page, "output") < hidden / 4  # all of the output is seen again
+        if page.inner_text("#tour-next") == "Done":
+            break
+        page.click("#tour-next")
+    assert list(seen) == [
+        *("Picture", "Window", "Kernel", "Sliding", "Padding", "Stride", "Channels", "Pooling"),
+        "Your turn",
+    ]
+    shapes = {title: result.shape for title, (_, result) in seen.items()}
+    assert shapes["Sliding"] == (6, 6, 1)  # smaller than 8 x 8
+    assert shapes["Padding"] == (8, 8, 1)
+    assert shapes["Stride"] == (4, 4, 1)  # half the rows, half the columns
+    assert shapes["Channels"][2] == 1
+    assert len(seen["Channels"][0]["layers"]) == 3
+    assert shapes["Pooling"] == (8, 8, 1)  # a quarter of 16 x 16
+    page.click("#tour-back")
+    assert page.inner_text("#tour-title") == "Pooling"
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#tour")
+
+
+# ------------------------------------------------------------------------- speed and looks
+
+
+def test_redraws_within_a_frame(visit):
+    """128 x 128 pixels under a 7 x 7 kernel: computed and drawn again in 16 ms."""
+    kernel = ";".join([",".join(["1"] * 7)] * 7)
+    page = visit(f"#pic=cat&side=128&p=same&k={kernel}")
+    times = page.evaluate(
+        """() => {
+          const times = [];
+          for (let n = 0; n < 15; n++) {
+            const start = performance.now();
+            const layers = explorer.state.layers;
+            layers[0][3][3] = n;
+            explorer.set({ layers });
+            document.body.offsetHeight; // the layout, too
+            times.push(performance.now() - start);
+          }
+          return times;
+        }"""
+    )
+    assert page.evaluate("explorer.axes.map((axis) => axis.outputs)") == [128, 128]
+    assert min(times) < 16, times  # of several: other programs run here, too
+
+
+def luminance(colour):
+    """WCAG's relative luminance."""
+    parts = np.array(colour) / 255
+    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 820, 1440])
+def test_looks(visit, scheme, width):
+    """Text has AA's contrast, nothing is wider than the screen, light and dark differ."""
+    page = visit(EDGE, color_scheme=scheme, viewport={"width": width, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.fill("#window-0", "11")
+    page.fill("#window-1", "11")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 320, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.set_viewport_size({"width": width, "height": 900})
+    pairs = page.evaluate(
+        """() => {
+          const rgb = (text) => {
+            const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+            canvas.fillStyle = text;
+            canvas.fillRect(0, 0, 1, 1);
+            return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+          };
+          const backdrop = (element) => {
+            while (element) {
+              const colour = getComputedStyle(element).backgroundColor;
+              if (!/, 0\\)$|transparent/.test(colour)) return colour;
+              element = element.parentElement;
+            }
+          };
+          const speaks = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+          return [...document.querySelectorAll("body *")]
+            .filter((e) => e.checkVisibility() && !e.disabled && speaks(e))
+            .map((e) => [rgb(getComputedStyle(e).color), rgb(backdrop(e)), e.textContent]);
+        }"""
+    )
+    assert len(pairs) > 60
+    for ink, paper, *where in pairs:
+        light, dark = sorted((luminance(ink), luminance(paper)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (where, ink, paper)
+    body = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (luminance([int(n) for n in re.findall(r"\d+", body)][:3]) > 0.5) == (scheme == "light")
+
+
+def test_in_a_notebook(browser, tmp_path):
+    """In a sandboxed frame it works all the same."""
+    frame = convlens.explore()._repr_html_()
+    assert 'sandbox="allow-scripts allow-downloads"' in frame
+    (tmp_path / "notebook.html").write_text(f"<!DOCTYPE html><body>{frame}", encoding="utf-8")
+    page = browser.new_page()
+    page.goto((tmp_path / "notebook.html").as_uri())
+    inside = page.frame_locator("iframe")
+    inside.locator("text=Max pool").click()
+    assert inside.locator("#output-size").inner_text() == "8 × 8"
+    page.close()
+
+
+def test_the_data_are_data(page_file):
+    """The page is under 200 kB without its picture, and its data cannot end their element."""
+    text = page_file.read_text(encoding="utf-8")
+    data = re.search(r'<script type="application/json" id="data">(.*)</script>\n', text)[1]
+    assert "<" not in data
+    pictures = json.loads(data)["photographs"]
+    assert len(text.encode()) - sum(len(picture["data"]) for picture in pictures) < 200_000
+
+
+def test_colours_of_results(visit):
+    """Of three channels a photograph where brightness is kept, otherwise changes around grey."""
+    page = visit("#pic=cat&side=16&c=each&p=valid&k=0,-1,0;-1,5,-1;0,-1,0")
+    assert page.inner_text("#output-note") == (
+        "Shown as a photograph: below 0 is black, above 255 white."
+    )
+    page.select_option("#preset", label="outline")
+    assert page.inner_text("#output-note") == "Grey is zero in every channel."
+    page.click("#layer-choice >> text=Blue")
+    assert page.inner_text("#output-note") == "Orange is above zero, blue below."
+    low, high = page.inner_text("#legend-low"), page.inner_text("#legend-high")
+    assert low == f"−{high}"
+    assert int(high) == abs(output(page)).max()
