@@ -53,6 +53,7 @@ def write_course():
     text = (COURSE / "README.md").read_text(encoding="utf-8")
     folder = "../../math/convolutions_and_pooling"
     text = text.replace("](images/", f"]({folder}/images/")
+    text = text.replace("](../../README.md#the-explorer)", "](../explorer.md)")
     text = re.sub(r"\]\((\d)-\w+\.py\)", r"](#file-\1)", text)
     files = "\n".join(
         f"(file-{path.name[0]})=\n### {path.name}\n\n"
@@ -71,18 +72,13 @@ def write_benchmark():
 
 
 def write_explorer():
-    """The explorer's page; whether this convlens has one."""
+    """The explorer's page."""
     (MADE / "extra").mkdir(exist_ok=True)
-    explore = getattr(convlens, "explore", None)
-    if explore is None:
-        return False
-    explore().save(MADE / "extra" / "explore.html")
-    return True
+    convlens.explore().save(MADE / "extra" / "explore.html")
 
 
 MADE.mkdir(exist_ok=True)
 draw_plans()
 write_course()
 write_benchmark()
-if write_explorer():
-    tags.add("explorer")  # noqa: F821  # Sphinx defines it
+write_explorer()

@@ -39,6 +39,10 @@ class Convolution:
         C and sx. A stride above 1 goes with a dilation of 1 across.
     taps : int, optional
         Of a square kernel: kh and kw.
+    planes : int
+        Into how many planes the cells are dealt out.
+    depth : int, optional
+        cg.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Convolution:
         stride: int | None = None,
         taps: int | None = None,
         planes: int = 1,
+        depth: int | None = None,
     ) -> None:
         pixels, self.numbers, self.results = types
         self.cells = Cells(pixels, self.numbers, planes=planes)
@@ -61,7 +66,7 @@ class Convolution:
 
         self.strip, self.chunk = scalars["strip"], scalars["chunk"]
         self.channels: Number = channels or scalars["C"]
-        self.depth: Number = channels or self.kernels.dim(2).extent()  # cg
+        self.depth: Number = depth or channels or self.kernels.dim(2).extent()  # cg
         self.sx: Number = stride or scalars["sx"]
         self.sy: Number = stride if taps else scalars["sy"]
         self.dx: Number = 1 if (stride or 1) > 1 else scalars["dx"]
@@ -220,7 +225,7 @@ def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
 
 def depthwise(level: Level, types: Types) -> Pipeline:
     """Vectors along g: for many groups of one channel and one kernel each."""
-    conv = Convolution(types)
+    conv = Convolution(types, depth=1)
     lanes, pixels = level.lanes(conv.numbers), 4
 
     def product(_c: Number, kx: Number, ky: Number) -> hl.Expr:

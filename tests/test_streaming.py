@@ -252,43 +252,6 @@ def expected_of(case, images):
     return convlens.pool(images, 7, mode="avg", partial=True)
 
 
-def seconds(function):
-    """How long a call takes."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-@pytest.mark.parametrize("shape", [(40_000, 28, 28), (1, 5_600, 5_600)], ids=str)
-def test_speed(tmp_path, shape):
-    """At least 70% of the speed in memory, or of copying the files, whichever is slower.
-
-    Each is the best of some trials: whatever else the machine does can only slow them. On an idle
-    one the first will do.
-    """
-    source, target, copy = (tmp_path / name for name in ("x.npy", "y.npy", "z.npy"))
-    images = np.random.default_rng(5).random(shape, np.float32)
-    np.save(source, images)
-    kernel = np.ones((3, 3), np.float32)
-    array = open_array(source)
-    plan = planned(convlens.plan_convolve, array, kernel)
-    best = {"memory": np.inf, "copy": np.inf, "file": np.inf}
-
-    def copying():
-        with open(source, "rb", buffering=0) as read, open(copy, "wb", buffering=0) as written:
-            while block := read.read(2**24):
-                written.write(block)
-
-    stop = time.perf_counter() + 30
-    while time.perf_counter() < stop:
-        best["memory"] = min(best["memory"], seconds(lambda: convlens.convolve(images, kernel)))
-        best["copy"] = min(best["copy"], seconds(copying))
-        best["file"] = min(best["file"], seconds(lambda: stream(plan, array, kernel, target)))
-        if best["file"] * 0.7 < max(best["memory"], best["copy"]):
-            break
-    assert best["file"] * 0.7 < max(best["memory"], best["copy"]), best
-
-
 # ------------------------------------------------------------------- whole or not at all
 
 

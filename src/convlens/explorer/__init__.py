@@ -53,7 +53,7 @@ class Explorer:
 
     In a notebook it shows itself, in a frame that may run its own script and nothing else.
 
-    Attributes
+    Parameters
     ----------
     html : str
         The whole page.
@@ -158,14 +158,18 @@ def explore(
     kernels : array_like, optional
         (kh, kw), (kh, kw, c) or (kh, kw, c, nc), up to 11 taps high and wide; by default
         `filters.sobel_x`. Of several the page shows the first and offers the others.
-    padding, dilation, pad_mode, count_padding, partial
+    padding
         As in `convlens.convolve` and `convlens.pool`.
     stride : int or (int, int), optional
         By default 1, in pooling the window.
+    dilation
+        As in `convlens.convolve` and `convlens.pool`.
     operation : {"convolve", "max", "avg", "min"}
         A convolution, or a way to pool.
     kernel_shape : int or (int, int)
         The window of a pooling.
+    pad_mode, count_padding, partial
+        As in `convlens.convolve` and `convlens.pool`.
     channels : {"gray", "summed", "each"}, optional
         What becomes of three colours: one brightness, a sum over all of them, or each by itself. By
         default "summed" with kernels that have channels, otherwise "each".
