@@ -15,8 +15,14 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-METHODS = ["compiled", "numpy"]
-each_method = pytest.mark.parametrize("method", METHODS)
+from convlens.engines.library import load
+
+# Every test of meaning is run with NumPy's engine and with the compiled one, which "auto" takes
+# wherever it can: for all types but long double and complex ones, as test_compiled.py sees to.
+built = pytest.mark.skipif(isinstance(load(), str), reason=f"no compiled engine: {load()}")
+each_method = pytest.mark.parametrize(
+    "method", [pytest.param("auto", id="compiled", marks=built), "numpy"]
+)
 
 law = settings(max_examples=100, deadline=None, derandomize=True)  # the same ones every time
 
