@@ -133,10 +133,10 @@ def random_sizes(rng):
     return {"m": m, "h": h, "w": w}
 
 
-def random_window(rng, sizes):
+def random_window(rng, sizes, most=4):
     """(kh, kw, dilation, stride, padding) of which at least one window fits."""
     while True:
-        window = [int(n) for n in rng.integers(1, 5, 2)]
+        window = [int(n) for n in rng.integers(1, most + 1, 2)]
         dilation = int_or_pair(rng, 1, 4)
         padding = random_padding(rng)
         gaps = (dilation, dilation) if isinstance(dilation, int) else dilation
