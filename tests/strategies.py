@@ -133,11 +133,11 @@ def random_sizes(rng):
     return {"m": m, "h": h, "w": w}
 
 
-def random_window(rng, sizes, most=4):
+def random_window(rng, sizes, most=4, gap=3):
     """(kh, kw, dilation, stride, padding) of which at least one window fits."""
     while True:
         window = [int(n) for n in rng.integers(1, most + 1, 2)]
-        dilation = int_or_pair(rng, 1, 4)
+        dilation = int_or_pair(rng, 1, gap + 1)
         padding = random_padding(rng)
         gaps = (dilation, dilation) if isinstance(dilation, int) else dilation
         reaches = [(n - 1) * gap + 1 for n, gap in zip(window, gaps, strict=True)]
