@@ -15,8 +15,14 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-METHODS = ("auto", "numpy")
-each_method = pytest.mark.parametrize("method", METHODS)
+from convlens.engines.library import load
+
+# Every test of meaning is run with NumPy's engine and with the compiled one, which "auto" takes
+# wherever it can: for all types but long double and complex ones, as test_compiled.py sees to.
+built = pytest.mark.skipif(isinstance(load(), str), reason=f"no compiled engine: {load()}")
+each_method = pytest.mark.parametrize(
+    "method", [pytest.param("auto", id="compiled", marks=built), "numpy"]
+)
 
 law = settings(max_examples=100, deadline=None, derandomize=True)  # the same ones every time
 
@@ -127,11 +133,11 @@ def random_sizes(rng):
     return {"m": m, "h": h, "w": w}
 
 
-def random_window(rng, sizes):
+def random_window(rng, sizes, most=4, gap=3):
     """(kh, kw, dilation, stride, padding) of which at least one window fits."""
     while True:
-        window = [int(n) for n in rng.integers(1, 5, 2)]
-        dilation = int_or_pair(rng, 1, 4)
+        window = [int(n) for n in rng.integers(1, most + 1, 2)]
+        dilation = int_or_pair(rng, 1, gap + 1)
         padding = random_padding(rng)
         gaps = (dilation, dilation) if isinstance(dilation, int) else dilation
         reaches = [(n - 1) * gap + 1 for n, gap in zip(window, gaps, strict=True)]

@@ -10,9 +10,10 @@ from itertools import product
 
 import numpy as np
 import pytest
+from strategies import built
 
 from convlens import convolve, plan_convolve, plan_pool, pool
-from convlens.engines import numpy_engine
+from convlens.engines import compiled_engine, numpy_engine
 
 GRAY = np.ones((2, 5, 6))  # (m, h, w)
 COLOUR = np.ones((2, 5, 6, 4))  # (m, h, w, c)
@@ -67,8 +68,8 @@ def refuses(monkeypatch):
         out = arguments.pop("out", np.full((2, 5, 6), 7.0))
         before = np.array(out)
         with monkeypatch.context() as patched:
-            for engine in ("convolve", "pool"):
-                patched.setattr(numpy_engine, engine, lambda *call: computed.append(call))
+            for engine, verb in product((compiled_engine, numpy_engine), ("convolve", "pool")):
+                patched.setattr(engine, verb, lambda *call: computed.append(call))
             with pytest.raises(error, match=match):
                 call(**arguments, out=out)
         assert computed == []
@@ -571,7 +572,7 @@ def test_flags_that_are_not_true_or_false(refuses, changes, error, words):
 PADDING_WORDS = "padding must be one of 'valid', 'same', 'full'; got "
 PAD_MODES = "pad_mode must be one of 'constant', 'edge', 'reflect', 'symmetric', 'wrap'; got "
 POOL_MODES = "mode must be one of 'max', 'min', 'avg', 'sum'; got "
-METHODS = "method must be one of 'auto', 'numpy'"
+METHODS = "method must be one of 'auto', 'compiled', 'numpy'"
 
 MISSPELT = [  # and the word that is meant
     (convolve, "padding", "smae", PADDING_WORDS, "same"),
@@ -595,6 +596,7 @@ MISSPELT = [  # and the word that is meant
     (pool, "mode", "summ", POOL_MODES, "sum"),
     (convolve, "method", "nunpy", METHODS, "numpy"),
     (pool, "method", "Auto", METHODS, "auto"),
+    (pool, "method", "compile", METHODS, "compiled"),
 ]
 
 
@@ -636,6 +638,34 @@ def test_words_that_are_nonsense(refuses, call, name, words, word):
 def test_what_is_no_word(refuses, changes, error, words):
     """Numbers, None, functions."""
     refuses(convolve, changes, error, words)
+
+
+COMPILED_TAKES = "method='compiled' needs the compiled engine, but it does not take "
+
+
+@built
+@refusals(
+    ({"images": GRAY * 1j}, ValueError, f"{COMPILED_TAKES}complex128"),
+    ({"images": GRAY.astype("F")}, ValueError, f"{COMPILED_TAKES}complex64"),
+    ({"images": GRAY.astype("g")}, ValueError, f"{COMPILED_TAKES}{np.dtype('g')}"),
+)
+def test_types_that_the_compiled_engine_does_not_take(refuses, changes, error, words):
+    """Who asks for it by name is told; "auto" takes NumPy's."""
+    for call in (convolve, pool):
+        refuses(call, changes | {"method": "compiled"}, error, words)
+        assert call(**RIGHT[call] | changes).ndim == 3
+
+
+@built
+@refusals(
+    ({"kernels": BLUR * 1j}, ValueError, f"{COMPILED_TAKES}complex128"),
+    ({"dtype": "D"}, ValueError, f"{COMPILED_TAKES}complex128"),
+    ({"dtype": "g"}, ValueError, f"{COMPILED_TAKES}{np.dtype('g')}"),
+    ({"images": PIXELS, "kernels": COUNT, "dtype": "F"}, ValueError, f"{COMPILED_TAKES}complex64"),
+)
+def test_results_that_the_compiled_engine_does_not_make(refuses, changes, error, words):
+    """Because of the kernels' type, or of the one asked for."""
+    refuses(convolve, changes | {"method": "compiled"}, error, words)
 
 
 @pytest.mark.parametrize("mode", [None, 1, max])

@@ -9,15 +9,25 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from strategies import built
 
 import convlens
 from convlens import Plan, convolve, plan_convolve, plan_pool, pool
+from convlens.engines.library import load
 
 
 def numbers(shape, dtype="f8"):
     """Random numbers, the same ones in every run; those of floats are no integers."""
     values = np.random.default_rng(3).uniform(0, 100, shape)
     return values.astype(dtype)
+
+
+def auto(how):
+    """Method and reason of a plan that no method was asked for, on this machine."""
+    library = load()
+    if isinstance(library, str):
+        return f"numpy, which takes every type; the compiled engine would be faster, but {library}"
+    return f"compiled, for {library.level}, {how}"
 
 
 # --------------------------------------------------------------------------- attributes
@@ -167,14 +177,90 @@ def test_work_and_memory_beyond_64_bits():
 
 def test_operation_method_and_reason():
     """The name of the call; which engine, and why."""
-    for plan, operation in (
-        (plan_convolve((5, 5), (3, 3)), "convolve"),
-        (plan_pool((5, 5), 2), "pool"),
+    for plan, operation, how in (
+        (plan_convolve((5, 5), (3, 3)), "convolve", "vectors along the rows, in float64"),
+        (plan_pool((5, 5), 2), "pool", "tap by tap, down and then across, in float64"),
     ):
         assert plan.operation == operation
+        assert f"{plan.method}, {plan.reason}" == auto(how)
+    for plan in (
+        plan_convolve((5, 5), (3, 3), method="numpy"),
+        plan_convolve((5, 5), np.ones((3, 3), complex), method="numpy"),
+        plan_pool((5, 5), 2, method="numpy"),
+    ):
+        assert (plan.method, plan.reason) == ("numpy", "as asked")
+
+
+EXACT = "in the first of float32, float64, int64 that is exact"
+RANK_1 = "in two passes if the kernel is a column times a row"
+DOUBLING = "by windows of twice the size at each step, down and then across"
+WAYS = {  # of the compiled engine, to go about a call
+    "one kernel": (
+        plan_convolve(numbers((2, 5, 6), "f4"), numbers((3, 3), "f4")),
+        "vectors along the rows, in float32",
+    ),
+    "float16": (
+        plan_convolve(numbers((2, 5, 6), "f2"), numbers((3, 3), "f2")),
+        "vectors along the rows, in float32",
+    ),
+    "integers": (
+        plan_convolve(numbers((2, 5, 6), "u1"), numbers((3, 3), "i8")),
+        f"vectors along the rows, {EXACT}",
+    ),
+    "booleans": (
+        plan_convolve(numbers((2, 5, 6), "?"), numbers((3, 3), "?"), dtype="f4"),
+        f"vectors along the rows, {EXACT}",
+    ),
+    "many kernels": (
+        plan_convolve((2, 5, 6, 3), (3, 3, 3, 16)),
+        "vectors along the kernels, in float64",
+    ),
+    "depthwise": (
+        plan_convolve((2, 5, 6, 8), (3, 3, 1, 8), groups=8),
+        "vectors along the channels, in float64",
+    ),
+    "a large kernel": (
+        plan_convolve((2, 40, 60, 3), (9, 9)),
+        f"vectors along the rows, in float64, {RANK_1}",
+    ),
+    "a small window": (
+        plan_pool((2, 5, 6), 2, mode="avg"),
+        "tap by tap, down and then across, in float64",
+    ),
+    "a large window": (plan_pool((2, 90, 90), 50, 1), f"{DOUBLING}, in float64"),
+    "the largest of bytes": (
+        plan_pool(numbers((2, 5, 6), "u1"), 2),
+        "tap by tap, down and then across, in uint8",
+    ),
+    "sums of integers": (
+        plan_pool(numbers((2, 5, 6), "i4"), 2, mode="sum"),
+        "tap by tap, down and then across, in int64",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_the_way_of_the_compiled_engine(name):
+    """Where its vectors lie, and what it adds up in; or why there is none."""
+    plan, how = WAYS[name]
+    assert f"{plan.method}, {plan.reason}" == auto(how)
+
+
+@built
+def test_types_for_numpy_alone():
+    """The plan names the type that the compiled engine does not take."""
+    for plan, dtype in (
+        (plan_convolve(numbers((5, 6), "F"), (3, 3)), "complex64"),
+        (plan_convolve((5, 6), numbers((3, 3), "D")), "complex128"),
+        (plan_convolve((5, 6), (3, 3), dtype="g"), np.dtype("g")),
+        (plan_convolve(numbers((5, 6), "u1"), numbers((3, 3), "i1"), dtype="D"), "complex128"),
+        (plan_pool(numbers((5, 6), "G"), 2), np.dtype("G")),
+    ):
         assert plan.method == "numpy"
-    assert plan_pool((5, 5), 2, method="numpy").reason == "as asked"
-    assert plan_pool((5, 5), 2).reason != "as asked"
+        assert plan.reason == (
+            "which takes every type; the compiled engine would be faster, "
+            f"but it does not take {dtype}"
+        )
 
 
 # ------------------------------------------------------------------------------ running
@@ -319,7 +405,7 @@ def test_bare_shapes_stand_for_float64():
 WORDS = {
     "a slide": (
         plan_convolve((50000, 28, 28), (3, 3), stride=2),
-        """\
+        f"""\
 convolve  50,000 images of 28 x 28, one 3 x 3 kernel
 input     (50000, 28, 28) float64, kernels (3, 3) float64
 output    (50000, 14, 14) float64
@@ -329,7 +415,7 @@ padding   same: 0 above, 1 below, 0 left, 1 right, holding zeros
 windows   50,000 x 14 x 14 = 9,800,000, each of 3 x 3 = 9 taps
 work      88.2 million multiply-adds
 memory    reads 314 MB, writes 78.4 MB
-method    numpy, which takes every type; there is no other engine yet
+method    {auto("vectors along the rows, in float64")}
 """,
     ),
     "one photograph, exactly": (

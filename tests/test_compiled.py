@@ -1,0 +1,373 @@
+"""The compiled engine is held to NumPy's, on every level of processor that this machine can run.
+
+Integers, and the largest and smallest numbers, are equal. Floats are within `oracle.rounding` of
+sums in long double: each of the terms may be rounded, in whatever order they are added.
+"""
+
+import ctypes
+import mmap
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+from strategies import (
+    FLOATS,
+    INTEGERS,
+    PAD_MODES,
+    POOL_MODES,
+    built,
+    random_numbers,
+    random_window,
+    without_defaults,
+)
+
+import convlens
+from convlens.engines.library import LEVEL, load
+
+pytestmark = built
+
+# Every type that the engine takes; those of most images more often, as they have most pipelines.
+TYPES = [np.dtype(name) for name in INTEGERS + FLOATS[:3] + 3 * ("u1", "f4")]
+LIBRARY = load()
+LEVELS = [] if isinstance(LIBRARY, str) else LIBRARY.levels
+
+
+# --------------------------------------------------------------------------- random calls
+
+
+@dataclass
+class Case:
+    """A call, but for method and `out`."""
+
+    verb: str
+    arguments: list[Any]
+    options: dict[str, Any]
+
+    def run(self, method, **more):
+        """What the call gives."""
+        return getattr(convlens, self.verb)(*self.arguments, **self.options, **more, method=method)
+
+    def in_long_double(self, change):
+        """The result if every number is made a long double, and changed."""
+        arguments = [
+            change(a.astype(np.longdouble)) if isinstance(a, np.ndarray) else a
+            for a in self.arguments
+        ]
+        options = {name: value for name, value in self.options.items() if name != "dtype"}
+        with np.errstate(invalid="ignore"):
+            return getattr(convlens, self.verb)(*arguments, **options, method="numpy")
+
+    def __str__(self):
+        arrays = (a for a in self.arguments if isinstance(a, np.ndarray))
+        texts = [f"{a.shape} {a.dtype} with strides {a.strides}" for a in arrays]
+        rest = [str(a) for a in self.arguments if not isinstance(a, np.ndarray)]
+        return ", ".join([self.verb, *texts, *rest, *(f"{k}={v}" for k, v in self.options.items())])
+
+
+def random_case(rng, place):
+    """A convolution or a pooling of arrays that `place` puts somewhere in memory."""
+    return (random_convolution if rng.random() < 0.6 else random_pooling)(rng, place)
+
+
+def random_convolution(rng, place):
+    """Few channels and many, one kernel and many, small kernels and large ones."""
+    kind = rng.choice(["gray", "summed", "bank", "grouped", "depthwise", "each"])
+    m, (h, w) = int(rng.integers(1, 5)), (int(n) for n in rng.integers(1, (24, 45)))
+    most, gap = (5 if rng.random() < 0.8 else 12), (3 if rng.random() < 0.8 else 20)
+    kh, kw, dilation, stride, padding = random_window(rng, (h, w), most, gap)
+    if rng.random() < 0.5:  # as most are
+        kh = kw = int(rng.choice([2, 3, 3, 5]))
+        dilation, padding = 1, "valid" if kh <= h and kw <= w else "same"
+        stride = 1 if rng.random() < 0.7 else 2
+    c, nc, groups = (int(n) for n in rng.choice([1, 2, 3, 3, 3, 8, 17, 40], 3))
+    groups = {"grouped": min(groups, 4), "depthwise": c}.get(kind, 1)
+    c = c * groups if kind == "grouped" else c
+    nc = c * (1 + nc % 2) if kind == "depthwise" else nc * groups
+    image_shape = (m, h, w) if kind == "gray" else (m, h, w, c)
+    kernel_shape = {"gray": (kh, kw), "each": (kh, kw), "summed": (kh, kw, c)}.get(
+        kind, (kh, kw, c // groups, nc)
+    )
+
+    images = TYPES[rng.integers(len(TYPES))]
+    kernels = images if rng.random() < 0.4 else TYPES[rng.integers(len(TYPES))]
+    integers = oracle.is_integer(images, kernels)
+    natural = np.result_type(images, kernels)
+    # Of 64 bits their sums wrap as NumPy's do; others fit, to be taken at all.
+    small = natural == np.float16 or (integers and images.itemsize < 8)
+    k = random_numbers(rng, kernel_shape, kernels, small=small)
+    if len(kernel_shape) == 2 and rng.random() < 0.5:  # a column times a row
+        k = np.multiply.outer(*(random_numbers(rng, n, kernels, small=True) for n in (kh, kw)))
+        k = k.astype(kernels)
+    options = {
+        "padding": padding,
+        "stride": stride,
+        "dilation": dilation,
+        "groups": groups,
+        "pad_mode": str(rng.choice(PAD_MODES)),
+    }
+    defaults = {"padding": "same", "stride": 1, "dilation": 1, "groups": 1, "pad_mode": "constant"}
+    if rng.random() < 0.3:
+        wide = natural in map(np.dtype, ("f4", "f8", "i8", "u8"))
+        taken = ["f8"] if wide else ["i8", "f8", "f4"] if integers else ["f4", "f8"]
+        options["dtype"] = np.dtype(rng.choice(taken))
+    x = with_nan_and_inf(rng, random_numbers(rng, image_shape, images, small=natural == np.float16))
+    return Case(
+        "convolve", [place(rng, x), place(rng, k)], without_defaults(rng, options, defaults)
+    )
+
+
+def random_pooling(rng, place):
+    """Windows side by side and apart, small ones and large ones."""
+    m, h, w = (int(n) for n in rng.integers(1, (5, 30, 30)))
+    kh, kw, dilation, stride, padding = random_window(
+        rng, (h, w), most=4 if rng.random() < 0.6 else 30
+    )
+    options = {
+        "stride": None if rng.random() < 0.3 else stride,
+        "mode": str(rng.choice(POOL_MODES)),
+        "padding": padding,
+        "dilation": dilation,
+        "count_padding": bool(rng.integers(2)),
+        "partial": bool(rng.integers(2)),
+    }
+    if rng.random() < 0.3:  # as most are
+        kh, kw, options["stride"], options["dilation"], options["padding"] = 2, 2, 2, 1, "same"
+    dtype = TYPES[rng.integers(len(TYPES))]
+    c = int(rng.choice([0, 1, 2, 3, 3, 3, 8, 17, 40]))
+    x = random_numbers(rng, (m, h, w, c) if c else (m, h, w), dtype, small=dtype == np.float16)
+    return Case("pool", [place(rng, with_nan_and_inf(rng, x)), (kh, kw)], options)
+
+
+def with_nan_and_inf(rng, values):
+    """Of floats, some now and then."""
+    if values.dtype.kind == "f" and rng.random() < 0.2:
+        values = values.copy()
+        for special in (np.nan, np.inf, -np.inf):
+            values[rng.random(values.shape) < 0.02] = special
+    return values
+
+
+# ------------------------------------------------------------------------ where arrays lie
+
+
+def anywhere(rng, values):
+    """A copy: as it is, or reversed, sliced, in another order, unaligned, byte-swapped."""
+    larger = [size * int(rng.integers(1, 3)) + int(rng.integers(0, 3)) for size in values.shape]
+    order = rng.permutation(values.ndim) if rng.random() < 0.3 else np.arange(values.ndim)
+    dtype = values.dtype.newbyteorder() if rng.random() < 0.2 else values.dtype
+    shape = [larger[axis] for axis in order]
+    offset = 1 if rng.random() < 0.1 else 0
+    memory = np.full(int(np.prod(shape)) * dtype.itemsize + offset, 0xA5, np.uint8)
+    view = memory[offset:].view(dtype).reshape(shape).transpose(np.argsort(order))
+    for axis, size in enumerate(values.shape):
+        step = int(rng.choice([1, view.shape[axis] // size if size else 1]))
+        part = slice(None, size * step, step) if step else slice(0, 0)
+        view = view[(slice(None),) * axis + (part,)]
+        if rng.random() < 0.2:
+            view = view[(slice(None),) * axis + (slice(None, None, -1),)]
+    view[...] = values
+    return view
+
+
+PAGE = mmap.PAGESIZE
+
+
+def fenced(rng, values):
+    """A copy next to memory that ends the process if it is touched, behind it or before it."""
+    pages = -(-values.nbytes // PAGE)
+    memory = mmap.mmap(-1, (pages + 2) * PAGE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for page in (0, pages + 1):
+        address, size = ctypes.c_void_p(start + page * PAGE), ctypes.c_size_t(PAGE)
+        assert ctypes.CDLL(None).mprotect(address, size, 0) == 0
+    offset = (pages + 1) * PAGE - values.nbytes if rng.random() < 0.7 else PAGE
+    view = np.ndarray(values.shape, values.dtype, memory, offset)
+    view[...] = values
+    return view
+
+
+# ----------------------------------------------------------------------------- comparing
+
+
+def outcome(case, method):
+    """The result; or the refusal, of a window without a pixel, or a dtype that is too small."""
+    try:
+        return case.run(method)
+    except ValueError as refusal:
+        return str(refusal)
+
+
+def check(case, rng, place):
+    """Fail unless the compiled engine gives what NumPy's does; whether it is a call at all."""
+    for values in case.arguments:
+        if isinstance(values, np.ndarray):
+            values.flags.writeable = False
+    expected = outcome(case, "numpy")
+    if isinstance(expected, str):
+        assert outcome(case, "compiled") == expected
+        return False
+    out = place(rng, np.zeros_like(expected))
+    if not out.dtype.isnative:
+        out = np.zeros_like(expected)
+    memory = out if out.base is None or isinstance(out.base, mmap.mmap) else out.base
+    before = memory.copy()
+    assert case.run("compiled", out=out) is out
+    compare(case, out, expected)
+    out[...] = 0
+    np.testing.assert_array_equal(memory, before)  # nothing beside it was written
+    return True
+
+
+def compare(case, result, expected):
+    """Equal, or of floats within the bound."""
+    images, *rest = case.arguments
+    kernels = rest[0] if case.verb == "convolve" else images
+    natural, mode = np.result_type(images, kernels), case.options.get("mode", "max")
+    chosen = case.verb == "pool" and mode in ("max", "min")
+    of_floats = mode == "avg" and images.dtype.itemsize == 8  # even the mean of 64-bit integers
+    if chosen or (oracle.is_integer(images.dtype, kernels.dtype) and not of_floats):
+        np.testing.assert_array_equal(result, expected)
+        return
+    values = case.in_long_double(lambda numbers: numbers)
+    finite = np.isfinite(values)
+    np.testing.assert_array_equal(result[~finite], values[~finite].astype(result.dtype))
+    with np.errstate(invalid="ignore"):
+        sizes = case.in_long_double(np.abs)
+    taps = kernels[..., 0].size if kernels.ndim == 4 else kernels.size
+    if case.verb == "pool":
+        taps = rest[0][0] * rest[0][1]
+    sums = np.result_type(natural, result, np.float32)
+    bounds = oracle.rounding(taps, sizes[finite], sums, values[finite], result.dtype)
+    errors = np.abs(result[finite] - values[finite])
+    worst = np.argmax(errors - bounds) if errors.size else 0
+    assert (errors <= bounds).all(), (
+        f"{result[finite][worst]} for {values[finite][worst]}, "
+        f"off by {errors[worst]}, which may be {bounds[worst]}"
+    )
+
+
+def check_many(seed, count, place):
+    """So many random calls."""
+    number = 0
+    while count:
+        rng = np.random.default_rng([seed, number])
+        case = random_case(rng, place)
+        try:
+            count -= check(case, rng, place)
+        except (AssertionError, RuntimeError) as error:
+            raise AssertionError(f"seed {[seed, number]}: {case}: {error}") from None
+        number += 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_calls(seed):
+    """Of every type, padding, border, stride, dilation and group, of arrays that lie anywhere."""
+    check_many(seed, 500, anywhere)
+
+
+# ----------------------------------------------------------- every pipeline, on every level
+
+
+def every_kind():
+    """Calls for which every pipeline is needed: (verb, shape, type, the rest, options)."""
+    for types, dtype in (
+        (("f4", "f4"), {}),
+        (("f8", "f8"), {}),
+        (("i8", "i8"), {}),
+        (("u1", "i1"), {}),
+        (("u1", "f4"), {}),
+        (("i2", "u1"), {}),
+        (("?", "f8"), {}),
+        (("f2", "f2"), {}),
+        (("u1", "i1"), {"dtype": "f4"}),
+    ):
+        for sides in ((3, 3), (5, 5), (2, 4), (9, 9)):
+            for stride in (1, 2):
+                for shape, rest, more in (
+                    ((3, 17, 19), (), {}),
+                    ((3, 17, 19, 3), (), {}),
+                    ((3, 17, 19, 3), (3,), {}),
+                    ((2, 17, 19, 5), (5,), {}),
+                    ((3, 17, 19, 3), (3, 3), {}),
+                    ((2, 17, 19, 4), (4, 2), {}),
+                    ((2, 17, 19, 6), (3, 4), {"groups": 2}),
+                    ((2, 17, 19, 6), (6, 8), {}),
+                    ((2, 7, 39, 5), (5, 33), {}),
+                    ((2, 17, 19, 9), (1, 9), {"groups": 9}),
+                ):
+                    for padding in ("same", "valid"):
+                        options = {"padding": padding, "stride": stride, **more, **dtype}
+                        yield "convolve", shape, types, (*sides, *rest), options
+    for types in (("f4", "f4"), ("u1", "i1")):  # taps far apart, on wide pixels
+        options = {"padding": "valid", "dilation": (1, 19)}
+        yield "convolve", (2, 9, 39, 16), types, (3, 3), options
+    for mode in POOL_MODES:
+        for dtype in ("?", "u1", "i2", "u4", "i8", "u8", "f2", "f4", "f8"):
+            for channels in ((), (3,), (9,), (40,)):
+                for window, stride in (((2, 2), 2), ((2, 2), 1), ((3, 4), 2), ((20, 20), 1)):
+                    shape = (2, 26, 35, *channels)
+                    yield "pool", shape, (dtype,), window, {"stride": stride, "mode": mode}
+    # So many numbers under a window that float64 could not hold the sum of any of them.
+    for channels, stride in (((), (99, 1)), ((2,), (99, 2)), ((), 1)):
+        options = {"stride": stride, "mode": "avg"}
+        yield "pool", (1, 1450, 1452, *channels), ("i4",), (1449, 1450), options
+
+
+def made(rng, verb, shape, types, rest, options):
+    """The call with numbers; of large kernels on each channel, every second is rank 1."""
+    images = random_numbers(rng, shape, np.dtype(types[0]), small=types[0] in ("f2", "i8", "u8"))
+    if verb == "pool":
+        return Case(verb, [fenced(rng, images), rest], options)
+    kernels = random_numbers(rng, rest, np.dtype(types[1]), small=True)
+    if rest == (9, 9) and options["stride"] == 1:
+        kernels[...] = kernels[:, :1] * (2 ** np.arange(rest[1]) % 5)  # 1, 2, 4, 3, 1 …
+    return Case(verb, [fenced(rng, images), fenced(rng, kernels)], options)
+
+
+def check_level():
+    """What each level is put to, in a process of its own."""
+    rng = np.random.default_rng(0)
+    for call in every_kind():
+        case = made(rng, *call)
+        try:
+            check(case, rng, fenced)
+        except (AssertionError, RuntimeError) as error:
+            raise AssertionError(f"{case}: {error}") from None
+    check_many(100, 300, fenced)
+    print(load().level, *load()._functions)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.skipif(os.name != "posix", reason="memory is fenced by mprotect")
+def test_every_pipeline_on_every_level(level):
+    """Each that was compiled has its use, is right, and stays inside its arrays."""
+    done = subprocess.run(
+        [sys.executable, __file__],
+        env=os.environ | {LEVEL: level},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    used, *names = done.stdout.split()
+    assert used == level
+    assert LIBRARY.pipelines - set(names) == set(), "which no call of every_kind() needs"
+
+
+def test_every_type_is_taken():
+    """Every call on integers, booleans and floats of up to 64 bits."""
+    for images in TYPES:
+        assert convlens.plan_pool(np.zeros((5, 6), images), 2).method == "compiled"
+        for kernels in TYPES:
+            arrays = np.zeros((5, 6), images), np.zeros((3, 3), kernels)
+            assert convlens.plan_convolve(*arrays).method == "compiled"
+
+
+if __name__ == "__main__":
+    check_level()

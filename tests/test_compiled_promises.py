@@ -1,0 +1,329 @@
+"""The promises on the compiled engine, where its own memory, threads and loops come in.
+
+What holds for every engine is in test_invariance.py, test_memory.py and test_promises.py.
+"""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from strategies import POOL_MODES, built
+from test_invariance import DENSE, SHALLOW, arrays, bits, same_bits
+
+import convlens
+from convlens.engines import compiled_engine
+from convlens.engines.library import Run, frame, load
+
+pytestmark = built
+
+HERE = Path(__file__).parent  # where scripts find this module
+
+
+def script(code, **environment):
+    """A fresh interpreter that runs the code, with this module's names."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from test_compiled_promises import *\n{code}"],
+        cwd=HERE,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+# ---------------------------------------------------------------------------- invariance
+
+
+def images(*shape, dtype="f4"):
+    """Random images, the same ones every time."""
+    values = np.random.default_rng(0).standard_normal(shape)
+    return (values * 50 + 100).astype(dtype)
+
+
+COLUMN_BY_ROW = np.outer([1, 4, 6, 4, 1, 2, 3], [1, 2, 5, 2, 1, 3, 4]).astype("f4") / 64
+WAYS = {  # to carry a call out: images, and the call
+    "planes": (images(37, 30, 31), lambda x: convlens.convolve(x, COLUMN_BY_ROW[:3, :3])),
+    "unpadded": (
+        images(37, 30, 31),
+        lambda x: convlens.convolve(x, COLUMN_BY_ROW[:3, :3], "valid"),
+    ),
+    "large planes": (images(2, 700, 900), lambda x: convlens.convolve(x, COLUMN_BY_ROW[:4, :5])),
+    "colours": (images(19, 32, 32, 3), lambda x: convlens.convolve(x, images(5, 5, 3, 2))),
+    "separable": (images(5, 300, 200, 3), lambda x: convlens.convolve(x, COLUMN_BY_ROW)),
+    "dense": (images(9, 20, 21, 8), lambda x: convlens.convolve(x, images(3, 3, 8, 40))),
+    "depthwise": (
+        images(9, 50, 51, 32),
+        lambda x: convlens.convolve(x, images(3, 3, 1, 32), stride=2, groups=32),
+    ),
+    "float16": (images(9, 50, 51, dtype="f2"), lambda x: convlens.convolve(x, COLUMN_BY_ROW[:2])),
+    "windows": (images(19, 40, 41, 3), lambda x: convlens.pool(x, 3, 2, "avg", padding=1)),
+    "squares": (images(37, 40, 42, 3), lambda x: convlens.pool(x, 2, mode="avg")),
+    "doubling": (images(7, 200, 150), lambda x: convlens.pool(x, 40, 1, "avg", padding="same")),
+    "doubling in doubles": (
+        images(5, 90, 150, 3, dtype="f8"),
+        lambda x: convlens.pool(x, (50, 30), (1, 2), "sum"),
+    ),
+}
+
+
+@pytest.fixture
+def threads():
+    """As many as before, after the test."""
+    before = load().threads
+    yield
+    convlens.set_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("way", WAYS)
+def test_any_split_on_any_number_of_threads(way):
+    """Neither the batch nor the threads show in the bits."""
+    x, function = WAYS[way]
+    convlens.set_threads(1)
+    whole = function(x)
+    for count in (1, 2, 3, 4):
+        convlens.set_threads(count)
+        for at in {0, 1, len(x) // 3, len(x) - 1}:
+            parts = [function(part) for part in (x[:at], x[at:])]
+            assert same_bits(np.concatenate(parts), whole), f"{count} threads, split at {at}"
+
+
+def digest():
+    """A fingerprint of all these ways' results."""
+    results = hashlib.sha256()
+    for x, function in WAYS.values():
+        results.update(bits(function(x)))
+    for sizes in (*DENSE.values(), *SHALLOW.values()):
+        x, k, options = arrays(sizes, "f")
+        results.update(bits(convlens.convolve(x, k, **options)))
+    return results.hexdigest()
+
+
+@pytest.mark.parametrize("count", ["1", "2", "4"])
+def test_threads_of_the_environment(count):
+    """Nor do they where the environment sets their number."""
+    printed, error = script("print(load().threads, digest())", CONVLENS_THREADS=count).communicate()
+    assert printed.split() == [count, digest()], error
+
+
+# -------------------------------------------------------------------------------- memory
+
+MEMORY = {  # beside images and output: what is called, with an image and the output's shape
+    "convolve": ("ones(4, 3000, 3000)", "convolve(x, k(3, 3))"),
+    "valid": ("ones(4, 3000, 3000)", "convolve(x, k(3, 3), 'valid')"),
+    "many small images": ("ones(60_000, 28, 28)", "convolve(x, k(3, 3))"),
+    "dense": ("ones(8, 100, 100, 128)", "convolve(x, k(3, 3, 128, 128))"),
+    "depthwise": ("ones(4, 500, 500, 64)", "convolve(x, k(3, 3, 1, 64), groups=64)"),
+    "two passes": ("ones(2, 3000, 3000)", "convolve(x, k(31, 31))"),
+    "bytes": ("ones(4, 3000, 3000, t='u1')", "convolve(x, k(3, 3, t='i1'))"),
+    "float16": ("ones(4, 3000, 3000, t='f2')", "convolve(x, k(3, 3, t='f2'))"),
+    "16 bits": ("ones(4, 3000, 3000, t='i2')", "convolve(x, k(5, 5, t='i2'))"),
+    "64 bits": ("ones(4, 2000, 2000, t='i8')", "convolve(x, k(3, 3, t='i8'))"),
+    "byte-swapped": ("ones(4, 2000, 2000, t='>f8')", "convolve(x, k(3, 3, t='f8'))"),
+    "transposed": ("ones(4, 3000, 3000).transpose(0, 2, 1)", "convolve(x, k(3, 3))"),
+    "every other pixel": ("ones(2, 5000, 5000)[:, ::2, ::2]", "convolve(x, k(3, 3))"),
+    "a large bank": ("ones(1, 4, 4, 1024)", "convolve(x, k(3, 3, 1024, 2048))"),
+    "a large bank of bytes": (
+        "ones(1, 4, 4, 1024, t='u1')",
+        "convolve(x, k(3, 3, 1024, 2048, t='i1'))",
+    ),
+    "a large kernel": ("ones(1, 900, 900)", "convolve(x, k(1200, 1200), 'full', stride=200)"),
+    "a large kernel of two passes": (
+        "ones(1, 1300, 1300)",
+        "convolve(x, k(1200, 1200), 'valid')",
+    ),
+    "far apart": (
+        "ones(4, 8000, 2000).transpose(0, 2, 1)",
+        "convolve(x, k(2, 3), 'valid', stride=(999, 2999))",
+    ),
+    "pool": ("ones(4, 3000, 3000)", "pool(x, 3, 1)"),
+    "pool side by side": ("ones(4, 3000, 3000)", "pool(x, 2)"),
+    "pool bytes": ("ones(4, 3000, 3000, t='u1')", "pool(x, 3, 1, 'avg')"),
+    "pool 16 bits": ("ones(4, 3000, 3000, t='i2')", "pool(x, 3, 1)"),
+    "doubling": ("ones(2, 4000, 4000)", "pool(x, 31, 1)"),
+    "doubling sums": ("ones(1, 4000, 4000)", "pool(x, 301, 1, 'sum')"),
+    "doubling 32 bits": ("ones(1, 4000, 4000, t='i4')", "pool(x, 31, 1, 'sum')"),
+    "doubling colours": ("ones(1, 2000, 2000, 3, t='u1')", "pool(x, 61, 1, 'avg')"),
+    "far apart pooled": ("ones(4, 8000, 2000).transpose(0, 2, 1)", "pool(x, 3, 999)"),
+}
+
+
+def peaks():
+    """Print, for each of these calls, by how much memory grows beyond images and output."""
+
+    def ones(*shape, t="f4"):
+        return np.ones(shape, t)
+
+    def memory(name):
+        text = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(text.split(f"{name}:")[1].split()[0]) * 1024
+
+    names = {"ones": ones, "k": cache(ones)}
+    plan = names | {"convolve": convlens.plan_convolve, "pool": convlens.plan_pool}
+    run = names | {"convolve": convlens.convolve, "pool": convlens.pool}
+    convlens.pool(ones(5, 5), 2)  # so that the library is in memory
+    for name, (made, call) in MEMORY.items():
+        x = eval(made, names)
+        x.flags.writeable = False
+        planned = eval(call, plan | {"x": x})
+        out = ones(*planned.output_shape, t=planned.output_dtype)
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM begins anew
+        before = memory("VmRSS")
+        eval(f"{call[:-1]}, out=out)", run | {"x": x, "out": out})
+        print(f"{name}: {memory('VmHWM') - before}", flush=True)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured as Linux can")
+def test_memory_of_the_whole_process():
+    """On one thread at most 32 MB, of which `tracemalloc` would not see the library's own."""
+    back = {f"MALLOC_{name}_THRESHOLD_": "65536" for name in ("MMAP", "TRIM")}  # what is freed
+    printed, error = script("peaks()", CONVLENS_THREADS="1", **back).communicate()
+    grown = dict(line.split(": ") for line in printed.splitlines())
+    assert list(grown) == list(MEMORY), error
+    too_much = {name: int(size) for name, size in grown.items() if int(size) > 32e6}
+    assert not too_much
+
+
+def test_more_than_2_31_pixels_of_one_image_many_times():
+    """A batch that repeats one image in memory, 600,000 times."""
+    rng = np.random.default_rng(0)
+    image, k = rng.integers(0, 256, (64, 64), np.uint8), np.arange(9).reshape(3, 3)
+    many = np.broadcast_to(image, (600_000, 64, 64))
+    assert many.size > 2**31
+    result = convlens.convolve(many, k, "valid", 61)
+    assert (result == convlens.convolve(image, k, "valid", 61)).all()
+    for mode in POOL_MODES:
+        result = convlens.pool(many[:, :40], 30, 30, mode)
+        assert (result == convlens.pool(image[:40], 30, 30, mode)).all()
+
+
+# ----------------------------------------------------------------------------- processes
+
+FORK_WHILE_COMPUTING = """
+import threading
+x, function = WAYS["large planes"]
+expected, stop = function(x), threading.Event()
+
+def compute():
+    while not stop.is_set():
+        function(x)
+
+threading.Thread(target=compute, daemon=True).start()
+for number in range(30):
+    time.sleep(0.003 * (number % 5))
+    child = os.fork()
+    if not child:
+        signal.alarm(30)  # which ends a child that hangs
+        os._exit(0 if same_bits(function(x), expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0, f"child {number}"
+stop.set()
+print("all alike")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.parametrize("count", ["1", "2", "4"])
+def test_fork_while_another_thread_computes(count):
+    """Its children compute the same, and end."""
+    process = script(FORK_WHILE_COMPUTING, CONVLENS_THREADS=count, PYTHONWARNINGS="ignore")
+    printed, error = process.communicate(timeout=120)
+    assert printed == "all alike\n", error
+
+
+LONG = {  # calls of many seconds
+    "dense": "convlens.convolve(zeros(400, 56, 56, 256), ones(3, 3, 256, 256))",
+    "one dense image": "convlens.convolve(zeros(1000, 1000, 256), ones(3, 3, 256, 256))",
+    "many channels": "convlens.convolve(zeros(30, 3, 3, 50_000), ones(3, 3, 50_000, 64))",
+    "a large kernel": "convlens.convolve(zeros(3000, 3000), images(301, 301))",
+    "two passes": "convlens.convolve(zeros(200, 2000, 2000), ones(301, 301))",
+    "64-bit integers": "convlens.convolve(zeros(20, 2000, 2000, t='i8'), ones(25, 25, t='i8'))",
+    "converted": "convlens.convolve(zeros(200, 2000, 2000, t='i2'), ones(15, 14, t='i2'))",
+    "byte-swapped": "convlens.convolve(zeros(200, 2000, 2000, t='>f4'), images(15, 14))",
+    "without order": "convlens.convolve(zeros(200, 2000, 2000).swapaxes(1, 2), images(15, 14))",
+    "float16": "convlens.convolve(zeros(200, 2000, 2000, t='f2'), images(15, 14, dtype='f2'))",
+    "pool": "convlens.pool(zeros(600, 1000, 1000, 3), 7, 1, 'avg', dilation=9)",
+    "doubling": "convlens.pool(zeros(40, 5000, 5000), 301, 1, 'sum')",
+    "doubling a huge image": "convlens.pool(zeros(40_000, 30_000), 501, 1)",
+    "doubling 64 bits": "convlens.pool(zeros(100, 3000, 3000, t='i8'), 301, 1, 'sum')",
+}
+INTERRUPTED = """
+def zeros(*shape, t="f4"):
+    return np.zeros(shape, t)  # no page of which is there before it is read
+
+def ones(*shape, t="f4"):
+    return np.ones(shape, t)
+
+x = np.ones((1, 5, 5), "f4")
+expected = convlens.pool(x, 2)
+print("begun", flush=True)
+try:
+    {call}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+assert same_bits(convlens.pool(x, 2), expected)
+print("goes on", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal that Windows has not")
+@pytest.mark.parametrize("kind", LONG)
+def test_ctrl_c(kind):
+    """A call of many seconds ends within one, as KeyboardInterrupt, and the next one works."""
+    waited = []
+    while not waited or (waited[-1] >= 1 and len(waited) < 3):  # a busy machine may be late once
+        process = script(INTERRUPTED.format(call=LONG[kind]))
+        try:
+            assert process.stdout.readline() == "begun\n", process.stderr.read()
+            time.sleep(0.4)
+            assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            start = time.perf_counter()
+            assert process.stdout.readline() == "interrupted\n", process.stderr.read()
+            waited.append(time.perf_counter() - start)
+            assert process.stdout.read() == "goes on\n", process.stderr.read()
+        finally:
+            process.kill()
+            process.communicate()
+    print(f"{waited[-1]:.2f} s")
+    assert waited[-1] < 1, f"{waited} s"
+
+
+# --------------------------------------------------------------------------------- errors
+
+
+def test_an_error_in_the_library_is_an_exception():
+    """Halide's own handler would end the process."""
+    x, k = images(2, 9, 9), np.ones((4, 4), "f4")
+    out = np.empty_like(x)
+    call = convlens.plan_convolve(x, k).call
+    method = compiled_engine.convolution(call, np.dtype("f4"), two_passes=False)
+    seen = [compiled_engine._Seen.of(call.full_images(x)), compiled_engine._Seen.of(x[..., None])]
+    work = compiled_engine.Work(call, method, *seen, threads=1)
+    ((_, _, ((_, run),)),) = work.pieces(x[..., None], out[..., None])
+    wrong_type = list(run._kept)
+    wrong_type[0] = frame((2, 9, 9), (648, 72, 8), np.dtype("f8"))
+    wrong_size = list(run._kept)
+    wrong_size[0] = frame((2, 9, 2), (648, 72, 4), np.dtype("f4"))
+    for arguments, words in (
+        (wrong_type, "images has type float32 but .* float64"),
+        (wrong_size, "images is accessed at 8, which is beyond the max"),
+    ):
+        broken = Run(load(), method.pipeline, arguments, [place for place, _ in run._frames])
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match=f"^the compiled pipeline planes_.*: .*{words}"):
+                broken(images(2, 9, 9, dtype="f8"), k, out)
+    assert convlens.convolve(x, k).shape == x.shape
+
+
+def test_memory_that_there_is_not():
+    """A call whose result is larger than all memory is refused as NumPy refuses it."""
+    x = np.broadcast_to(np.float32(1), (2**40, 5, 5))
+    with pytest.raises(MemoryError):
+        convlens.convolve(x, np.ones((3, 3), "f4"))
