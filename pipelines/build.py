@@ -211,6 +211,7 @@ def build(folder: Path, base: str, *, zig: bool = False) -> Path:
             "target": base,
             "halide": version("halide"),
             "made_from": fingerprint(),
+            "bytes": (objects / library.name).stat().st_size,
             "levels": {level.name: features_of(level) for level in levels},
             "pipelines": names,
         }

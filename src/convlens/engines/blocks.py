@@ -98,10 +98,10 @@ def _most(upper: int, fits: Callable[[int], bool]) -> int:
 def _cells(axis: Axis, outputs: int) -> int:
     """How many cells so many outputs need."""
     span = (outputs - 1) * axis.stride + axis.reach
-    return min(span, axis.window * outputs) if _sparse(axis, outputs) else span
+    return min(span, axis.window * outputs) if sparse(axis, outputs) else span
 
 
-def _sparse(axis: Axis, outputs: int) -> bool:
+def sparse(axis: Axis, outputs: int) -> bool:
     """Whether most cells between the first and the last of these outputs' are of no use."""
     return (outputs - 1) * axis.stride + axis.reach > 8 * axis.window * outputs
 
@@ -155,7 +155,7 @@ class Grid:
 def grid(axis: Axis, outputs: range, pad_mode: str) -> Grid:
     """The grid of these outputs."""
     first, count = outputs.start * axis.stride - axis.before, len(outputs)
-    if _sparse(axis, count):
+    if sparse(axis, count):
         taps = [first + tap * axis.dilation for tap in range(axis.window)]
         cells = [tap + output * axis.stride for tap in taps for output in range(count)]
         before, inner, after = _pixels([], axis, pad_mode), range(0), _pixels(cells, axis, pad_mode)

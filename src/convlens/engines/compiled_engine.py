@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convlens.call import Array, Call, kernel_parts
-from convlens.engines.blocks import STRIP, Block, Blocks, Grid, numbers_of
+from convlens.engines.blocks import STRIP, Block, Blocks, Grid, numbers_of, sparse
 from convlens.engines.library import Buffer, Library, Run, buffer, frame, load
 from convlens.geometry import Axis
 
@@ -160,6 +160,8 @@ def _plain(call: Call, row: int, numbers: DType) -> bool:
     no_padding = all(len(axis.inside) == axis.outputs for axis in (call.rows, call.columns))
     vector = 64 // numbers.itemsize
     # So short a row is not cut into blocks.
+    if sparse(call.columns, call.columns.outputs):
+        return False
     return no_padding and call.rows.outputs > 1 and vector <= row <= 2**15
 
 
@@ -216,20 +218,24 @@ def rank_1(call: Call, numbers: DType, kernels: Array) -> tuple[Array, Array] | 
     """
     if numbers.kind != "f" or not _two_passes_pay(call):
         return None
-    kernel = kernels[:, :, 0, 0].astype(F64)  # (kh, kw)
-    largest = np.abs(kernel).max()
-    if not 0 < largest < np.inf:
+    kernel = kernels[:, :, 0, 0]  # (kh, kw)
+    place = np.unravel_index(np.argmax(np.abs(kernel)), kernel.shape)
+    largest = float(kernel[place])
+    if not 0 < abs(largest) < np.inf:
         return None
-    i, j = np.unravel_index(np.argmax(np.abs(kernel)), kernel.shape)
-    column, row = kernel[:, j], kernel[i] / kernel[i, j]
-    exact = call.sum_dtype.kind != "f"
-    if exact:  # integers, so the row's common divisor is what the column takes
-        divisor = np.gcd.reduce(kernel[i].astype(I64))
-        column, row = column * divisor / kernel[i, j], kernel[i] / divisor
-    error = np.abs(np.multiply.outer(column, row) - kernel)
-    allowed = 0 if exact else 2 * np.finfo(kernels.dtype).eps if kernels.dtype.kind == "f" else 0
-    if (error > allowed * np.abs(kernel)).any() or (exact and (column % 1).any()):
-        return None
+    column, row = kernel[:, place[1]].astype(F64), kernel[place[0]] / largest
+    allowed = 2 * np.finfo(numbers).eps
+    if call.sum_dtype.kind != "f":  # integers: exactly, with the row's common divisor in the column
+        divisor = np.gcd.reduce(kernel[place[0]].astype(I64))
+        column, row, allowed = column * divisor / largest, row * largest / divisor, 0.0
+        if (column % 1).any():
+            return None
+    step = max(1, STRIP // len(row))
+    for i in range(0, len(column), step):
+        part = kernel[i : i + step].astype(F64)
+        error = np.abs(np.multiply.outer(column[i : i + step], row) - part)
+        if (error > allowed * np.abs(part)).any():
+            return None
     return column.astype(numbers).reshape(-1, 1, 1, 1, 1), row.astype(numbers)
 
 
@@ -280,8 +286,8 @@ def pooling(call: Call) -> Method:
     undilated = rows.dilation == columns.dilation == 1
     if len(square) == 1 and undilated and _plain(call, columns.outputs * channels, numbers):
         names.insert(0, f"squares_{types}{sizes}_side{rows.window}")
-    sparse = any(axis.reach > 16 * axis.window for axis in (rows, columns))
-    if tap_by_tap > doubled and not sparse:
+    apart = any(a.reach > 8 * a.window or a.stride > a.window for a in (rows, columns))
+    if tap_by_tap > doubled and not apart:
         names.insert(0, f"doubling_{types}")
     pipelines = _library().pipelines
     return Method(
@@ -509,7 +515,7 @@ def _copied(images: Array, down: Grid, across: Grid, dtype: DType) -> tuple[Arra
         else:  # few, far between
             pixels = np.unique(each.pixels)
             pixels = pixels[pixels >= 0]
-            images = np.take(images, pixels, axis)
+            images = images[(slice(None),) * axis + (pixels,)]
             grids.append(each.among(pixels))
     return np.ascontiguousarray(images, dtype), grids[0], grids[1]
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import threading
 from ctypes import POINTER, c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -99,8 +101,37 @@ class Run:
             made = Buffer.from_buffer_copy(frame)
             made.host = array.__array_interface__["data"][0]
             arguments[place] = ctypes.byref(made)
-        if code := self._function(*arguments):
+        with self._library.running:
+            code = self._function(*arguments)
+        if code:
             raise RuntimeError(f"the compiled pipeline {self._name}: {self._library.said(code)}")
+
+
+class Running:
+    """Counts the pipelines that run, so that a fork can wait until there are none."""
+
+    def __init__(self) -> None:
+        self._lock, self._count = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._count -= 1
+
+    def hold(self) -> None:
+        """Wait until none runs, and let none begin."""
+        self._lock.acquire()
+        while self._count:
+            self._lock.release()
+            sleep(1e-4)
+            self._lock.acquire()
+
+    def go_on(self) -> None:
+        """Let pipelines begin again."""
+        self._lock.release()
 
 
 class Library:
@@ -143,6 +174,21 @@ class Library:
         self._handler = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)(self._note)
         self._library.halide_set_error_handler(self._handler)
         self.set_threads(_threads())
+        # A fork takes along no thread but its own, and every lock as it is. So none is held then:
+        # pipelines have ended, and Halide's threads too; they come back when they are needed.
+        self.running = Running()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._stop, after_in_parent=self._go_on, after_in_child=self._go_on
+            )
+
+    def _stop(self) -> None:
+        self.running.hold()
+        self._library.halide_shutdown_thread_pool()
+
+    def _go_on(self) -> None:
+        self._library.halide_set_num_threads(self.threads)
+        self.running.go_on()
 
     def _note(self, _context: int | None, message: bytes) -> None:
         self._messages.append(message.decode(errors="replace").strip())
@@ -187,8 +233,11 @@ def load() -> Library | str:
     path = next((path for path in paths if path.exists()), None)
     if path is None:
         return "convlens was built without it"
-    listed = json.loads((FOLDER / "pipelines.json").read_text(encoding="utf-8"))
     try:
+        listed = json.loads((FOLDER / "pipelines.json").read_text(encoding="utf-8"))
+        size = path.stat().st_size
+        if size != listed["bytes"]:  # loading half a library could end the process
+            return f"{path.name} cannot be loaded: it has {size} bytes of {listed['bytes']}"
         return Library(path, listed)
     except OSError as error:  # made for another machine, say
         return f"{path.name} cannot be loaded: {error}"
