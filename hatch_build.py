@@ -88,7 +88,7 @@ def obstacle() -> str | None:
 def needs_zig() -> bool:
     """Whether to link with zig: for other machines, and where there is no C compiler."""
     compiler = shlex.split(os.environ.get("CC", "cc"))
-    return "CONVLENS_TARGET" in os.environ or which(compiler[0]) is None
+    return bool(os.environ.get("CONVLENS_TARGET")) or which(compiler[0]) is None
 
 
 def tag(target: str | None) -> str:
