@@ -8,7 +8,7 @@ TARGETS := x86-64-linux arm-64-linux arm-64-osx x86-64-windows
 WHEEL_PYTHONS ?= $(or $(wildcard $(HOME)/.pyenv/versions/3.1[1-9]*/bin/python3), \
 	$(shell for minor in 11 12 13 14; do command -v python3.$$minor; done))
 # All but those of what lies beside the library in a checkout.
-LIBRARY_TESTS := $(filter-out tests/test_benchmark.py tests/test_build.py \
+LIBRARY_TESTS := $(filter-out tests/test_benchmark.py tests/test_build.py tests/test_docs.py \
 	tests/test_course_python39.py tests/test_wheels.py,$(wildcard tests/test_*.py))
 PIP_NEW := build/new/bin/python -m pip install --quiet --disable-pip-version-check
 PIP_AARCH64 := .venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
