@@ -3,13 +3,24 @@ PYTHON ?= python3
 .DEFAULT_GOAL := help
 COURSE := math/convolutions_and_pooling
 
+TARGETS := x86-64-linux arm-64-linux arm-64-osx x86-64-windows
+# What the wheels are tried on: pyenv's Pythons, or those on the path.
+WHEEL_PYTHONS ?= $(or $(wildcard $(HOME)/.pyenv/versions/3.1[1-9]*/bin/python3), \
+	$(shell for minor in 11 12 13 14; do command -v python3.$$minor; done))
+# All but those of what lies beside the library in a checkout.
+LIBRARY_TESTS := $(filter-out tests/test_benchmark.py tests/test_build.py tests/test_docs.py \
+	tests/test_course_python39.py tests/test_wheels.py,$(wildcard tests/test_*.py))
+PIP_NEW := build/new/bin/python -m pip install --quiet --disable-pip-version-check
+PIP_AARCH64 := .venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+	--platform manylinux_2_17_aarch64 --python-version 3.11 --target build/aarch64/packages
+
 help:  ## list the commands
-	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*##/make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: .venv/demo  ## run the seven course mains on real images and show their pictures
 	@cd $(COURSE) && $(CURDIR)/.venv/bin/python demo.py $(CURDIR)/demo
 
-test: .venv/test  ## check style and types, and run every test
+test: .venv/test .venv/group-pipelines  ## check style and types, and run every test
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
@@ -24,14 +35,60 @@ docs: .venv/docs  ## build the site in docs/_build; warnings are errors
 screenshot: .venv/test  ## draw the README's picture of the explorer anew; needs chromium
 	.venv/bin/python docs/screenshot.py docs/explorer.png
 
-clean:  ## remove the environments, the data, the pictures and the site
-	rm -rf .venv .venv39 demo docs/_build docs/made $(COURSE)/*.npz
+pipelines: .venv/test .venv/group-pipelines  ## compile the pipelines again, if they were edited
+	.venv/bin/python pipelines/build.py src/convlens/engines
+
+wheels: .venv/group-wheels  ## build a wheel for each platform into dist/, and look into them
+	rm -rf dist
+	@set -e; for target in $(TARGETS); do \
+		echo "== $$target"; \
+		CONVLENS_TARGET=$$target .venv/bin/python -m pip wheel --disable-pip-version-check \
+			--no-deps --wheel-dir dist .; \
+	done
+	.venv/bin/python -m pytest tests/test_wheels.py
+
+# Of dist/ as it is. Needs no Halide, and checks that there is none.
+test-wheels:  ## run the library's tests on the wheel for this machine, in new environments
+	@set -e; for python in $(WHEEL_PYTHONS); do \
+		echo "== $$python"; \
+		"$$python" -m venv --clear build/new; \
+		$(PIP_NEW) --no-index --find-links dist --no-deps convlens; \
+		$(PIP_NEW) 'convlens[test]'; \
+		build/new/bin/python tests/smoke.py --without-halide; \
+		build/new/bin/python -m pytest -c pyproject.toml --pyargs convlens $(LIBRARY_TESTS); \
+	done
+
+# Of dist/ as it is, with Debian's Python.
+smoke-aarch64: build/aarch64/usr/bin/python3.11 | .venv/bin/python  ## try the wheel for Linux aarch64, under qemu
+	rm -rf build/aarch64/packages
+	$(PIP_AARCH64) --platform manylinux_2_28_aarch64 numpy
+	$(PIP_AARCH64) --no-index --find-links dist --no-deps convlens
+	PYTHONPATH=build/aarch64/packages qemu-aarch64-static -L build/aarch64 $< \
+		tests/smoke.py --without-halide
+
+build/aarch64/usr/bin/python3.11:
+	@command -v mmdebstrap >/dev/null && command -v qemu-aarch64-static >/dev/null || { echo \
+		"NOT RUN: on Debian or Ubuntu, apt-get install mmdebstrap qemu-user-static" >&2; exit 1; }
+	rm -rf build/aarch64
+	mmdebstrap --quiet --variant=extract --architectures=arm64 \
+		--include=python3-minimal,libpython3-stdlib,libstdc++6 bookworm build/aarch64
+
+clean:  ## remove the environments, what was built, the data, the pictures and the site
+	rm -rf .venv .venv39 build dist demo docs/_build docs/made $(COURSE)/*.npz
+
+# A dependency group of pyproject.toml, installed: tools that are no part of the package.
+.venv/group-%: pyproject.toml | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --group $*
+	@touch $@
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "convlens needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
 
 # An extra of pyproject.toml, installed; again only when that file has changed.
-.venv/%: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "convlens needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+.venv/%: pyproject.toml | .venv/bin/python
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-.PHONY: help demo test bench docs screenshot clean
+.PHONY: help demo test bench docs screenshot pipelines wheels test-wheels smoke-aarch64 clean

@@ -1,25 +1,29 @@
 """Compiles the pipelines when the package is built: see pipelines/build.py.
 
-Without Halide, or with CONVLENS_COMPILE=0, the package is built without the compiled engine. With
-CONVLENS_TARGET, as in `make wheels`, it is built for another machine.
+Environment variables: with CONVLENS_COMPILE=0, as where there is no Halide, the package is built
+without the compiled engine; with CONVLENS_TARGET, as in `make wheels`, for another machine; CC is
+the C compiler that links.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from packaging.requirements import Requirement
 
-HALIDE = "halide==21.0.0"
-PLATFORMS = {
+ROOT = Path(__file__).parent
+TARGETS = {  # of Halide, and the wheels' names for them
     "x86-64-linux": "manylinux_2_17_x86_64",
     "arm-64-linux": "manylinux_2_17_aarch64",
     "arm-64-osx": "macosx_11_0_arm64",
@@ -34,32 +38,35 @@ class CompiledPipelines(BuildHookInterface):  # type: ignore[type-arg]
         """Halide, where it can be had; and a linker, where there is none or not for the target."""
         if not wanted() or not halide_exists():
             return []
-        has_linker = which(os.environ.get("CC", "cc")) and "CONVLENS_TARGET" not in os.environ
-        return [HALIDE] if has_linker else [HALIDE, "ziglang"]
+        return [halide(), *(group("linker") if needs_zig() else [])]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and name what the wheel is for."""
-        if not wanted() or find_spec("halide") is None:
-            why = "as asked by CONVLENS_COMPILE=0" if not wanted() else f"there is no {HALIDE} here"
+        target = os.environ.get("CONVLENS_TARGET")
+        if target and target not in TARGETS:
+            raise ValueError(f"CONVLENS_TARGET must be one of {', '.join(TARGETS)}; got {target!r}")
+        why_not = obstacle()
+        if why_not:
+            if target:
+                raise RuntimeError(f"convlens: cannot compile for {target}: {why_not}")
             self.app.display_warning(
-                f"convlens: building without the compiled engine ({why}); NumPy does all the work"
+                f"convlens: building WITHOUT the compiled engine: {why_not}; "
+                "NumPy will do all the work"
             )
             return
-        root, target = Path(self.root), os.environ.get("CONVLENS_TARGET")
         editable = version == "editable"
-        folder = root / ("src/convlens/engines" if editable else f"build/{target or 'here'}")
-        command = [sys.executable, str(root / "pipelines" / "build.py"), str(folder)]
+        folder = ROOT / ("src/convlens/engines" if editable else f"build/{target or 'here'}")
+        command = [sys.executable, str(ROOT / "pipelines" / "build.py"), str(folder)]
         if target:
             command += ["--target", target]
-        if find_spec("ziglang"):
+        if needs_zig():
             command += ["--zig"]
         self.app.display_info("convlens: compiling the pipelines; this takes a minute or two")
         subprocess.run(command, check=True)
         for path in folder.glob("pipelines.*") if not editable else ():
             build_data["force_include"][str(path)] = f"convlens/engines/{path.name}"
-        here = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{PLATFORMS[target] if target else here}"
+        build_data["tag"] = tag(target)
 
 
 def wanted() -> bool:
@@ -67,15 +74,48 @@ def wanted() -> bool:
     return os.environ.get("CONVLENS_COMPILE") != "0"
 
 
+def obstacle() -> str | None:
+    """Why the pipelines cannot be compiled, or None."""
+    if not wanted():
+        return "CONVLENS_COMPILE=0 asks for that"
+    if find_spec("halide") is None:
+        return f"{Requirement(halide()).name} is not installed, or not published for this Python"
+    if needs_zig() and find_spec("ziglang") is None:
+        return "there is no C compiler, and ziglang is not installed"
+    return None
+
+
+def needs_zig() -> bool:
+    """Whether to link with zig: for other machines, and where there is no C compiler."""
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    return bool(os.environ.get("CONVLENS_TARGET")) or which(compiler[0]) is None
+
+
+def tag(target: str | None) -> str:
+    """Any Python 3, no matter which ABI, on this machine or on the target's."""
+    here = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    return f"py3-none-{TARGETS[target] if target else here}"
+
+
+def group(name: str) -> list[str]:
+    """A dependency group of pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return list(project["dependency-groups"][name])
+
+
+def halide() -> str:
+    """The requirement, which names the Pythons and the machines that Halide is published for."""
+    return next(each for each in group("pipelines") if each.startswith("halide"))
+
+
 def halide_exists() -> bool:
     """Whether Halide is published for this Python on this machine."""
+    marker = Requirement(halide()).marker
     libc, release = platform.libc_ver()
-    glibc = libc == "glibc" and tuple(map(int, release.split(".")[:2])) >= (2, 28)
-    machine = platform.machine().lower()
-    published = {
-        "Linux": glibc and machine == "x86_64",
-        "Darwin": machine in ("arm64", "x86_64"),
-        "Windows": machine == "amd64",
-    }
-    cpython = sys.implementation.name == "cpython" and sys.version_info < (3, 14)
-    return cpython and published.get(platform.system(), False)
+    glibc = libc == "glibc" and tuple(map(int, release.split(".")[:2])) >= (2, 27)
+    free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    return (
+        (marker is None or marker.evaluate())
+        and (platform.system() != "Linux" or glibc)
+        and not free_threaded
+    )

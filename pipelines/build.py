@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -39,8 +40,11 @@ ZIG_TARGETS = {
     "x86-64-linux": "x86_64-linux-gnu.2.17",
     "arm-64-linux": "aarch64-linux-gnu.2.17",
     "arm-64-osx": "aarch64-macos.11.0",
+    "x86-64-osx": "x86_64-macos.11.0",
     "x86-64-windows": "x86_64-windows-gnu",
 }
+# What convlens calls of Halide's runtime.
+RUNTIME = ("halide_can_use_target_features", "halide_set_error_handler", "halide_set_num_threads")
 
 # The commonest of all: one 3 x 3 kernel over one channel. Without padding it needs no cells.
 UNPADDED = {"channels": 1, "stride": 1, "taps": 3, "kernels": 1}
@@ -157,22 +161,31 @@ def features_of(level: Level) -> list[int]:
 
 
 def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
-    """Link with the system's C compiler, or with zig's, which can for every target."""
-    compiler = [os.environ.get("CC", "cc")]
+    """Link with the system's C compiler, or with zig's, which can for every target.
+
+    The library exports what convlens calls; what it does not need of Halide's runtime is left out.
+    """
+    compiler = shlex.split(os.environ.get("CC", "cc"))
     if zig:
         compiler = [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGETS[base]]
-    options = ["-shared"]
+    functions = [*RUNTIME, *(path.stem for path in objects if path.stem != "runtime")]
+    exports = library.with_suffix(".def")
+    inputs, options = [path.as_posix() for path in objects], ["-shared"]
     if "linux" in base:
-        options += ["-Wl,--gc-sections", "-s", "-lpthread", "-ldl", "-lm"]
-    if "windows" in base:  # where objects with floats ask for a symbol of Microsoft's runtime
-        symbol = library.with_name("fltused.c")
+        exports.write_text(f"{{ global: {'; '.join(functions)}; local: *; }};\n")
+        options += [f"-Wl,--version-script={exports}", "-Wl,--gc-sections", "-s"]
+        options += ["-lpthread", "-ldl", "-lm"]
+    if "osx" in base:
+        options += [f"-Wl,-install_name,@rpath/{library.name}"]
+    if "windows" in base:
+        exports.write_text("\n".join(["EXPORTS", *functions, ""]))
+        symbol = library.with_name("fltused.c")  # Microsoft's compilers define it for floats
         symbol.write_text("int _fltused = 0;\n")
-        objects = [*objects, symbol]
-        options += ["-Wl,--export-all-symbols", "-s"]
+        inputs += [exports.as_posix(), symbol.as_posix()]
+        options += ["-s"]
     listing = library.with_suffix(".objects")  # too many for a command line
-    listing.write_text("\n".join(path.as_posix() for path in objects))
+    listing.write_text("\n".join(inputs))
     subprocess.run([*compiler, f"@{listing}", *options, "-o", str(library)], check=True)
-    listing.unlink()
 
 
 def host() -> str:

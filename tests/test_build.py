@@ -1,0 +1,286 @@
+"""How the package is built: what for, from what, and by which linker; without compiling it all."""
+
+import ctypes
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+pytest.importorskip("hatchling", reason="hatchling builds the package: make test installs it")
+
+from packaging.requirements import Requirement
+from packaging.tags import sys_tags
+from packaging.utils import parse_wheel_filename
+
+NO_HALIDE_HERE = "no Halide here: make test installs it where it is published"
+ROOT = Path(__file__).parents[1]
+
+
+def module(path):
+    """A file that is no part of the package, imported."""
+    spec = importlib.util.spec_from_file_location(f"convlens_{path.stem}", path)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+hook = module(ROOT / "hatch_build.py")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch):
+    """Nothing is asked for by the environment."""
+    for name in ("CONVLENS_TARGET", "CONVLENS_COMPILE", "CC"):
+        monkeypatch.delenv(name, raising=False)
+
+
+# ------------------------------------------------------------------------------ the hook
+
+
+def test_the_tag_for_this_machine_can_be_installed_here():
+    """Pip would take such a wheel."""
+    (tag,) = parse_wheel_filename(f"convlens-0.1.0-{hook.tag(None)}.whl")[3]
+    assert tag in set(sys_tags())
+
+
+@pytest.mark.parametrize("target", hook.TARGETS)
+def test_the_tags_of_the_targets(target):
+    """Any Python 3 on one platform, whose name has the target's processor in it."""
+    (tag,) = parse_wheel_filename(f"convlens-0.1.0-{hook.tag(target)}.whl")[3]
+    assert (tag.interpreter, tag.abi) == ("py3", "none")
+    processors = {"x86-64": ("x86_64", "amd64"), "arm-64": ("aarch64", "arm64")}
+    assert tag.platform.endswith(processors[target.rsplit("-", 1)[0]])
+
+
+def test_make_wheels_builds_for_every_target():
+    """The Makefile's list is the hook's."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^TARGETS := (.*)$", makefile, re.MULTILINE)[1].split() == list(hook.TARGETS)
+
+
+@pytest.mark.parametrize(
+    ("compiler", "expected"),
+    [
+        (sys.executable, False),
+        (f"{sys.executable} -m64", False),
+        ("/nonexistent/cc", True),
+    ],
+)
+def test_zig_links_where_there_is_no_c_compiler(monkeypatch, compiler, expected):
+    """CC may have options; and is looked for, not run."""
+    monkeypatch.setenv("CC", compiler)
+    assert hook.needs_zig() is expected
+
+
+def test_zig_links_where_the_path_has_no_c_compiler(monkeypatch, tmp_path):
+    """By default it is cc."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert hook.needs_zig()
+    (tmp_path / "cc").write_text("#!/bin/sh\n")
+    (tmp_path / "cc").chmod(0o755)
+    assert not hook.needs_zig()
+
+
+def test_zig_links_for_other_machines(monkeypatch):
+    """Even where there is a C compiler."""
+    monkeypatch.setenv("CC", sys.executable)
+    monkeypatch.setenv("CONVLENS_TARGET", "arm-64-osx")
+    assert hook.needs_zig()
+
+
+@pytest.mark.parametrize(
+    ("expected", "system"),
+    [
+        (True, {}),
+        (True, {"python_version": "3.13"}),
+        (False, {"python_version": "3.14"}),
+        (False, {"implementation_name": "pypy"}),
+        (False, {"platform_machine": "aarch64"}),
+        (True, {"sys_platform": "darwin", "platform_machine": "arm64"}),
+        (True, {"sys_platform": "win32", "platform_machine": "AMD64"}),
+        (False, {"sys_platform": "win32", "platform_machine": "ARM64"}),
+    ],
+)
+def test_where_halide_is_published(expected, system):
+    """As PyPI has it: CPython up to 3.13, on these machines."""
+    usual = {
+        "implementation_name": "cpython",
+        "python_version": "3.11",
+        "sys_platform": "linux",
+        "platform_machine": "x86_64",
+    }
+    assert Requirement(hook.halide()).marker.evaluate(usual | system) is expected
+
+
+def test_where_halide_is_installed_it_is_published():
+    """And it is the version that pyproject.toml names."""
+    pytest.importorskip(
+        "halide", reason="no Halide here: make test installs it where it is published"
+    )
+    assert hook.halide_exists()
+    assert hook.obstacle() is None or "C compiler" in hook.obstacle()
+    assert Requirement(hook.halide()).specifier.contains(importlib.metadata.version("halide"))
+
+
+# -------------------------------------------------------------------------- real builds
+
+
+def build_wheel(folder, code="", **settings):
+    """A wheel of this checkout, as any frontend has it made; and what was said."""
+    code += "\nimport hatchling.cli; hatchling.cli.hatchling()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return list(folder.glob("*.whl")), done.stdout + done.stderr
+
+
+NO_HALIDE = "import sys; sys.modules['halide'] = None"  # as if it were not there
+
+
+@pytest.mark.parametrize(
+    ("code", "settings", "why"),
+    [
+        ("", {"CONVLENS_COMPILE": "0"}, "CONVLENS_COMPILE=0 asks for that"),
+        (NO_HALIDE, {}, "halide is not installed, or not published for this Python"),
+    ],
+)
+def test_without_halide_the_package_is_built_and_says_so(tmp_path, code, settings, why):
+    """It is then for any machine, and has no library, not even one that lies around."""
+    wheels, said = build_wheel(tmp_path, code, **settings)
+    assert f"building WITHOUT the compiled engine: {why}; NumPy will do all the work" in said
+    assert [wheel.name.split("-", 2)[2] for wheel in wheels] == ["py3-none-any.whl"], said
+    with ZipFile(wheels[0]) as archive:
+        names = archive.namelist()
+    assert "convlens/engines/library.py" in names
+    assert not any("pipelines" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("code", "target", "message"),
+    [
+        (
+            "",
+            "mips-32-linux",
+            "CONVLENS_TARGET must be one of x86-64-linux, .*; got 'mips-32-linux'",
+        ),
+        (NO_HALIDE, "arm-64-osx", "cannot compile for arm-64-osx: halide is not installed"),
+    ],
+)
+def test_a_wheel_for_a_target_is_compiled_or_refused(tmp_path, code, target, message):
+    """Never built without the engine that was asked for."""
+    wheels, said = build_wheel(tmp_path, code, CONVLENS_TARGET=target)
+    assert not wheels
+    assert re.search(message, said), said
+
+
+# ------------------------------------------------------------------------- the pipelines
+
+
+@pytest.fixture(scope="module")
+def build():
+    """pipelines/build.py."""
+    pytest.importorskip(
+        "halide", reason="no Halide here: make test installs it where it is published"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "pipelines"))
+        yield module(ROOT / "pipelines" / "build.py")
+
+
+def test_the_table_of_pipelines(build):
+    """Every name is there once, and can be a C function's."""
+    names = [name for name, _ in build.table()]
+    assert len(names) > 20
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]\w+", name) for name in names)
+
+
+def test_zig_can_link_every_target(build):
+    """Those of the wheels, and this machine."""
+    assert set(build.ZIG_TARGETS) >= {*hook.TARGETS, build.host()}
+
+
+@pytest.mark.parametrize("target", hook.TARGETS)
+def test_the_levels_of_a_target(build, target):
+    """Each asks the processor for all that the next one asks for; the last asks for nothing."""
+    levels = build.levels_of(target)
+    features = [set(level.features) for level in levels]
+    assert features[-1] == set()
+    assert all(better > worse for better, worse in pairwise(features))
+    assert build.features_of(levels[-1]) == [0, 0]
+    bits = [sum(word.bit_count() for word in build.features_of(level)) for level in levels]
+    assert bits == [len(each) for each in features]
+
+
+def test_what_convlens_calls_is_exported(build):
+    """Of Halide's runtime the library has these, and nothing else has to be there."""
+    engine = (ROOT / "src/convlens/engines/library.py").read_text(encoding="utf-8")
+    assert set(re.findall(r"_library\.(halide_\w+)", engine)) == set(build.RUNTIME)
+
+
+def test_the_fingerprint_tells_an_edit(build, tmp_path):
+    """Of any file."""
+    copy = shutil.copytree(ROOT / "pipelines", tmp_path / "pipelines")
+
+    def fingerprint():
+        code = "import build; print(build.fingerprint())"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert fingerprint() == build.fingerprint()
+    with (copy / "levels.py").open("a") as file:
+        file.write("# an edit\n")
+    assert fingerprint() != build.fingerprint()
+
+
+def test_an_unchanged_library_is_not_built_again(build, tmp_path):
+    """It is for this target, and from these files."""
+    target = build.host()
+    library = tmp_path / f"pipelines{build.SUFFIXES[target.rsplit('-', 1)[1]]}"
+    library.write_bytes(b"as it was")
+    listed = {"target": target, "made_from": build.fingerprint()}
+    (tmp_path / "pipelines.json").write_text(json.dumps(listed))
+    assert build.build(tmp_path, target) == library
+    assert library.read_bytes() == b"as it was"
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="NO C COMPILER HERE, so none links")
+def test_compiling_and_linking(build, tmp_path):
+    """One pipeline, for the level that runs everywhere, becomes a library that loads."""
+    target = build.host()
+    level = build.levels_of(target)[-1]
+    name, _ = next(build.table())
+    build.compile_one((name, target, level.name, tmp_path))
+    build.hl.compile_standalone_runtime(str(tmp_path / "runtime.o"), build.hl.Target(target))
+    path = tmp_path / "pipelines.so"
+    build.link(sorted(tmp_path.glob("*.o")), path, target, zig=False)
+    library = ctypes.CDLL(str(path))
+    words = build.features_of(level)
+    assert library.halide_can_use_target_features(2, (ctypes.c_uint64 * 2)(*words)) == 1
+    for function in (*build.RUNTIME, f"{name}_{level.name}"):
+        assert getattr(library, function)
+    if target.endswith("linux"):  # no other library's Halide can get in the way, nor ours in its
+        assert not hasattr(library, "halide_malloc")
+
+
+def test_pyproject_names_what_is_needed():
+    """The hook's requirements are groups there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert hook.halide() in project["dependency-groups"]["pipelines"]
+    assert [Requirement(each).name for each in hook.group("linker")] == ["ziglang"]

@@ -1,0 +1,131 @@
+"""The wheels in dist/, as `make wheels` leaves them: each library is what its file name says."""
+
+import json
+import re
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+lief = pytest.importorskip("lief", reason="lief looks into libraries: make wheels installs it")
+
+DIST = Path(__file__).parents[1] / "dist"
+WHEELS = sorted(DIST.glob("*.whl"))
+RUNTIME = {"halide_can_use_target_features", "halide_set_error_handler", "halide_set_num_threads"}
+
+if not WHEELS:
+    pytest.skip("NO WHEELS IN dist/: make wheels", allow_module_level=True)
+
+
+@pytest.fixture(params=WHEELS, ids=lambda path: path.stem.split("-", 2)[2])
+def wheel(request):
+    """The path of a wheel."""
+    return request.param
+
+
+@pytest.fixture
+def contents(wheel):
+    """The names and the bytes of what is in a wheel's package."""
+    with ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture
+def listed(contents):
+    """What the wheel says of its library."""
+    return json.loads(contents["convlens/engines/pipelines.json"])
+
+
+@pytest.fixture
+def library(contents):
+    """The library, taken apart."""
+    names = [n for n in contents if re.fullmatch(r"convlens/engines/pipelines\.[sd]\w+", n)]
+    assert len(names) == 1, names
+    return lief.parse(contents[names[0]])
+
+
+def test_the_wheel_is_small(wheel):
+    """Less than 10 MB to download."""
+    assert wheel.stat().st_size < 10e6
+
+
+def test_the_wheel_is_for_any_python_3(wheel, contents):
+    """And the file's name is what is written inside."""
+    python, abi, platform = wheel.stem.split("-")[2:]
+    assert (python, abi) == ("py3", "none")
+    notes = next(text for name, text in contents.items() if name.endswith("dist-info/WHEEL"))
+    assert f"Tag: py3-none-{platform}\n" in notes.decode()
+    assert "Root-Is-Purelib: false\n" in notes.decode()
+
+
+def test_nothing_else_is_in_it(contents):
+    """The package, its notes, and one library with its list."""
+    assert {name.split("/")[0].split("-")[0] for name in contents} == {"convlens"}
+    assert "convlens/py.typed" in contents
+    assert not any(name.endswith((".o", ".c", ".def", ".objects", ".lib")) for name in contents)
+    assert not any(str(DIST.parent).encode() in data for data in contents.values())
+
+
+def test_every_pipeline_is_there_for_every_level(library, listed):
+    """And what convlens calls of Halide's runtime."""
+    exported = {function.name.removeprefix("_") for function in library.exported_functions}
+    wanted = {f"{name}_{level}" for name in listed["pipelines"] for level in listed["levels"]}
+    assert len(wanted) >= 50
+    assert wanted | RUNTIME <= exported
+    if "osx" not in listed["target"]:  # where zig's linker exports everything
+        assert exported == wanted | RUNTIME
+
+
+def test_the_levels(listed):
+    """Three for x86-64, and the last runs on every one; arm64 is all alike."""
+    x86 = listed["target"].startswith("x86-64")
+    assert list(listed["levels"]) == (["avx512", "avx2", "baseline"] if x86 else ["neon"])
+    assert not any(list(listed["levels"].values())[-1])
+
+
+def test_the_library_is_for_the_platform(wheel, library, listed):
+    """For its processor, needing only what every such system has."""
+    platform = wheel.stem.split("-")[-1]
+    check = {"manylinux": linux, "macosx": macos, "win": windows}[platform.split("_")[0]]
+    check(platform, library)
+    targets = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "arm-64", "arm64": "arm-64"}
+    processor = next(name for end, name in targets.items() if platform.endswith(end))
+    assert listed["target"].startswith(processor)
+
+
+def linux(platform, library):
+    """Glibc's own libraries, no newer than the wheel's name says."""
+    _, major, minor, machine = platform.split("_", 3)
+    assert library.header.machine_type.name == {"x86_64": "X86_64", "aarch64": "AARCH64"}[machine]
+    assert {name.split(".so")[0] for name in library.libraries} <= {
+        "libc",
+        "libm",
+        "libdl",
+        "libpthread",
+    }
+    needed = [
+        version.name
+        for requirement in library.symbols_version_requirement
+        for version in requirement.get_auxiliary_symbols()
+    ]
+    assert needed
+    for name in needed:
+        assert tuple(map(int, name.removeprefix("GLIBC_").split("."))) <= (int(major), int(minor))
+
+
+def macos(platform, library):
+    """The system's own library, from the version in the wheel's name on; signed, as arm64 asks."""
+    _, major, minor, machine = platform.split("_", 3)
+    assert machine == "arm64"
+    assert library.header.cpu_type.name == "ARM64"
+    assert library.build_version.minos[:2] == [int(major), int(minor)]
+    own, *needed = [each.name for each in library.libraries]
+    assert (own, needed) == ("@rpath/pipelines.dylib", ["/usr/lib/libSystem.B.dylib"])
+    assert library.has_code_signature
+
+
+def windows(_platform, library):
+    """The system's own libraries: the universal C runtime is part of Windows since 10."""
+    assert library.header.machine.name == "AMD64"
+    needed = {name.lower() for name in library.libraries}
+    assert {name for name in needed if not name.startswith("api-ms-win-crt-")} == {"kernel32.dll"}
