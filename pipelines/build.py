@@ -44,7 +44,12 @@ ZIG_TARGETS = {
     "x86-64-windows": "x86_64-windows-gnu",
 }
 # What convlens calls of Halide's runtime.
-RUNTIME = ("halide_can_use_target_features", "halide_set_error_handler", "halide_set_num_threads")
+RUNTIME = (
+    "halide_can_use_target_features",
+    "halide_set_error_handler",
+    "halide_set_num_threads",
+    "halide_shutdown_thread_pool",
+)
 
 # The commonest of all: one 3 x 3 kernel over one channel. Without padding it needs no cells.
 UNPADDED = {"channels": 1, "stride": 1, "taps": 3, "kernels": 1}

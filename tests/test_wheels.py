@@ -11,7 +11,12 @@ lief = pytest.importorskip("lief", reason="lief looks into libraries: make wheel
 
 DIST = Path(__file__).parents[1] / "dist"
 WHEELS = sorted(DIST.glob("*.whl"))
-RUNTIME = {"halide_can_use_target_features", "halide_set_error_handler", "halide_set_num_threads"}
+RUNTIME = {
+    "halide_can_use_target_features",
+    "halide_set_error_handler",
+    "halide_set_num_threads",
+    "halide_shutdown_thread_pool",
+}
 
 if not WHEELS:
     pytest.skip("NO WHEELS IN dist/: make wheels", allow_module_level=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
 
 from convlens import arguments
 from convlens.engines import library
@@ -60,6 +59,8 @@ def show_config() -> None:
     convlens  0.1.0
     ...
     """
+    from importlib.metadata import version  # noqa: PLC0415  # slow to import, seldom needed
+
     found = library.load()
     lines = {
         "convlens": version("convlens"),

@@ -60,7 +60,7 @@ class Blocks:
 
         def fits(images: int, height: int, width: int) -> bool:
             across = _cells(columns, width) * call.channels
-            cells = _cells(rows, 1) if strips else images * _cells(rows, height)
+            cells = _held(rows, height) if strips else images * _cells(rows, height)
             outputs = images * height * width * nc
             return (
                 outputs * taps <= work
@@ -99,6 +99,11 @@ def _cells(axis: Axis, outputs: int) -> int:
     """How many cells so many outputs need."""
     span = (outputs - 1) * axis.stride + axis.reach
     return min(span, axis.window * outputs) if sparse(axis, outputs) else span
+
+
+def _held(axis: Axis, outputs: int) -> int:
+    """How many rows of cells the smallest strip of so many rows of outputs needs."""
+    return axis.window * outputs if sparse(axis, outputs) else axis.reach
 
 
 def sparse(axis: Axis, outputs: int) -> bool:

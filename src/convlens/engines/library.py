@@ -111,10 +111,10 @@ class Running:
     """Counts the pipelines that run, so that a fork can wait until there are none."""
 
     def __init__(self) -> None:
-        self._lock, self._count = threading.Lock(), 0
+        self._gate, self._lock, self._count = threading.Lock(), threading.Lock(), 0
 
     def __enter__(self) -> None:
-        with self._lock:
+        with self._gate, self._lock:
             self._count += 1
 
     def __exit__(self, *_: object) -> None:
@@ -122,16 +122,18 @@ class Running:
             self._count -= 1
 
     def hold(self) -> None:
-        """Wait until none runs, and let none begin."""
-        self._lock.acquire()
-        while self._count:
-            self._lock.release()
+        """Let none begin, and wait until none runs."""
+        self._gate.acquire()
+        while not self._idle():
             sleep(1e-4)
-            self._lock.acquire()
 
     def go_on(self) -> None:
         """Let pipelines begin again."""
-        self._lock.release()
+        self._gate.release()
+
+    def _idle(self) -> bool:
+        with self._lock:
+            return not self._count
 
 
 class Library:
