@@ -28,7 +28,8 @@ DIRECT = 2**26  # numbers that a block may read or write where they are
 KERNELS = 2**20  # kernels' numbers in a block
 COPIED = 2**18  # and through a copy: a megabyte or two
 SPARE = 64  # entries after the last, which pipelines may read, and make no use of
-STEADY, SLOW = 2**30, 2**27  # multiply-adds in a block: with Ctrl-C between blocks
+# Multiply-adds in a block, with Ctrl-C between blocks: of dense layers, of other floats, of integers.
+DENSE, STEADY, SLOW = 2**32, 2**30, 2**27
 LARGEST = 2**31 - 1  # of a pipeline's indices
 
 
@@ -349,10 +350,12 @@ class Work:
         self.read_here = _usable(call.images.dtype, method.pixels, images, call.channels)
         self.write_here = _usable(call.output_dtype, method.results, out, call.output_channels)
         here = self.read_here and self.write_here
+        work = STEADY if method.numbers.kind == "f" else SLOW
+        work = DENSE if method.pipeline.startswith("dense") else work
         self.blocks = Blocks(
             call,
             numbers=DIRECT if here else COPIED,
-            work=STEADY if method.numbers.kind == "f" else SLOW,
+            work=work,
             strips=not method.pipeline.startswith("doubling"),
         )
         # Where to read and what to run, if there is one block, used where it is.
