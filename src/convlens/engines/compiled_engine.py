@@ -28,7 +28,7 @@ DIRECT = 2**26  # numbers that a block may read or write where they are
 KERNELS = 2**20  # kernels' numbers in a block
 COPIED = 2**18  # and through a copy: a megabyte or two
 SPARE = 64  # entries after the last, which pipelines may read, and make no use of
-# Multiply-adds in a block, with Ctrl-C between blocks: of dense layers, of other floats, of integers.
+# Multiply-adds in a block, between which Ctrl-C is heard: dense layers, other floats, integers.
 DENSE, STEADY, SLOW = 2**32, 2**30, 2**27
 LARGEST = 2**31 - 1  # of a pipeline's indices
 
