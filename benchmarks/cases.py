@@ -97,6 +97,71 @@ def _layer(m: int, side: int, c: int, nc: int, size: int = 3, **more: Any) -> Ca
     )
 
 
+# Where a row falls short: the limit, and what was tried. In milliseconds.
+NOTES = {
+    "colours, three 3x3x3": (
+        "81 multiply-adds an output triple meet 27 unaligned loads and 81 numbers of the "
+        "kernels, more than registers hold. Tried: tiles of 2, 3 and 5 rows by 1 and 2 vectors "
+        "(15.6 to 18.7 in the cache), rows dealt out into planes in one pass instead of two "
+        "(21.8 to 17.9), prefetching the next image (no gain), a loop over taps (several times "
+        "slower)."
+    ),
+    "colours, 32 kernels 3x3x3": (
+        "the mark is below the floor, which the multiply-adds alone set. Tiles of 14 pixels "
+        "waste 10 of 42 on rows of 32; 4 vectors by 6 pixels with the kernels innermost was "
+        "slower (37)."
+    ),
+    "main 2": (
+        "ahead where the array is made before; with new arrays the system's zeroing of 408 MB "
+        "varies more than anything else."
+    ),
+    "colours, 2x2 max": (
+        "the peer runs at the memory's speed already. Tried: rows first, then planes (7.1); "
+        "places side by side, then those that count (6.8); all of it straight from the image "
+        "(3.6 in the cache), which is what there is."
+    ),
+    "colours, 2x2 average": "as above: the mark is below the memory's floor.",
+    "8 x 112 x 112 x 64, 3x3 max, stride 2": (
+        "the mark is below the memory's floor. Maxima that keep NaN take three instructions each."
+    ),
+    "8 x 112 x 112 x 64, 3x3 depthwise": (
+        "memory sets 1.6, the copy of each strip into the cache adds to it. Tried: strips of "
+        "2, 4 and 8 rows, and the multiplication inside the loop over channels so that it "
+        "fuses (3.2 to 2.8)."
+    ),
+    "4096 x 4096, 3x3": (
+        "the mark is below the floor of reading and writing once. Tried: strips of 4 to 32 "
+        "rows (7.1 to 6.0 on a busy machine), fixed strides and dilations (5.1 to 4.6 of "
+        "processor time)."
+    ),
+    "1080 x 1920 x 3, 5x5 each": (
+        "25 unaligned loads for 25 multiply-adds a vector. Tiles of two rows by two vectors; "
+        "no other was tried."
+    ),
+    "1080 x 1920, 31x31": (
+        "OpenCV takes Fourier transforms here; 961 multiply-adds an output cannot be done in "
+        "less than the floor. A transform would spread NaN and inf to windows that do not "
+        "cover them, and was not tried; tiles of 2 rows by 2 vectors make 62 billion "
+        "multiply-adds/s, bound by unaligned loads."
+    ),
+    "1080 x 1920, 31x31 gaussian": (
+        "3.6 to 4.5 from run to run, of which memory is 0.5: 62 unaligned loads an output "
+        "vector. Strips of 16 to 135 rows make no difference."
+    ),
+    "2048 x 2048, 31x31 max": (
+        "five doublings each way, in the cache: 4.2 of processor time in blocks of 256 rows, 4.6 "
+        "in blocks of 128, with NaN taken into account or not. On two threads it takes longer."
+    ),
+    "2048 x 2048, 31x31 average": "as above, with two arrays to double: 6.3 of processor time.",
+}
+# Of a loop on registers alone: 58.5 billion multiply-adds/s on each core of the machine measured.
+LAYER_NOTE = (
+    "PyTorch makes over 95% of the multiply-adds that a loop on registers alone makes (117 "
+    "billion/s), so that 1.05x would be more than there is; convlens makes about 90%. Tried, "
+    "in vectors of kernels by pixels: 2x14, 2x12, 4x7, 4x6, 3x8, 5x5, 1x28; 2x14, 4x7 and 4x6 "
+    "also with the kernels innermost."
+)
+
 CASES = [
     Case("digits, 3x3", DIGITS, (3, 3), 8, options=VALID),
     Case("digits, 3x3, uint8", DIGITS, filters.sobel_x(), 8, options=VALID, dtype="uint8"),
@@ -162,12 +227,31 @@ CASES = [
         1,
         **_pool("avg", stride=1, padding="same", count_padding=True),
     ),
-    _layer(8, 56, 64, 64),
-    _layer(16, 28, 128, 128),
-    _layer(32, 14, 256, 256),
-    _layer(8, 56, 64, 256, size=1),
-    _layer(8, 224, 3, 64, size=7, options={"padding": 3, "stride": 2}),
+    _layer(8, 56, 64, 64, note=LAYER_NOTE),
+    _layer(16, 28, 128, 128, note="as above."),
+    _layer(32, 14, 256, 256, note="as above."),
+    _layer(8, 56, 64, 256, size=1, note="as above; a quarter of the time is memory's."),
+    _layer(8, 224, 3, 64, size=7, options={"padding": 3, "stride": 2}, note="as above."),
     _layer(8, 56, 64, 64, dtype="float64", wanted=1, wanted_of_floor=None),
-    _layer(8, 56, 64, 64, options=SAME | {"dilation": 2}, wanted=1, wanted_of_floor=None),
-    _layer(8, 56, 64, 64, options=SAME | {"groups": 4}, wanted=1, wanted_of_floor=None),
+    _layer(
+        8,
+        56,
+        64,
+        64,
+        options=SAME | {"dilation": 2},
+        wanted=1,
+        wanted_of_floor=None,
+        note="as above.",
+    ),
+    _layer(
+        8,
+        56,
+        64,
+        64,
+        options=SAME | {"groups": 4},
+        wanted=1,
+        wanted_of_floor=None,
+        note="as above, with one vector by 14 or 28 pixels; alone on the machine it takes 2.5.",
+    ),
 ]
+CASES = [replace(case, note=case.note or NOTES.get(case.name, "")) for case in CASES]
