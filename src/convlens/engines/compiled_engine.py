@@ -158,12 +158,11 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
 
 def _plain(call: Call, row: int, numbers: DType) -> bool:
     """Whether no window covers padding, and there are rows enough, with so many numbers each."""
-    no_padding = all(len(axis.inside) == axis.outputs for axis in (call.rows, call.columns))
-    vector = 64 // numbers.itemsize
-    # So short a row is not cut into blocks.
-    if sparse(call.columns, call.columns.outputs):
+    if any(len(axis.inside) < axis.outputs for axis in (call.rows, call.columns)):
         return False
-    return no_padding and call.rows.outputs > 1 and vector <= row <= 2**15
+    if call.rows.outputs < 2 or sparse(call.columns, call.columns.outputs):
+        return False
+    return 64 // numbers.itemsize <= row <= 2**15  # a vector at least, and not cut into blocks
 
 
 def _alone(call: Call) -> bool:
@@ -274,26 +273,23 @@ def pooling(call: Call) -> Method:
             I32 if small and bound < 2**31 else F64 if mode == "avg" and bound < 2**52 else I64
         )
     pixels = U8 if numbers == I32 else numbers
-    names = [f"{mode}_{NAMES[pixels]}_{NAMES[numbers]}_{NAMES[results]}"]
+    types = f"{mode}_{NAMES[pixels]}_{NAMES[numbers]}_{NAMES[results]}"
     folded = columns.stride == 1
     channels = 1 if folded else call.channels
-    square = {rows.window, columns.window, rows.stride, columns.stride}
-    # Steps for each output, down and across: of windows, and of doubling.
-    wide = columns.stride
-    tap_by_tap = rows.window * wide + columns.window
-    doubled = 3 * wide * (rows.stride * log2(rows.window + 1) + log2(columns.window + 1))
-    types, sizes = names[0], f"_channels{channels}"
-    names = [f"windows_{types}{sizes}", f"windows_{types}"]
+    names = [f"windows_{types}_channels{channels}", f"windows_{types}"]
+    sides = {rows.window, columns.window, rows.stride, columns.stride}
     undilated = rows.dilation == columns.dilation == 1
-    if len(square) == 1 and undilated and _plain(call, columns.outputs * channels, numbers):
-        names.insert(0, f"squares_{types}{sizes}_side{rows.window}")
+    if len(sides) == 1 and undilated and _plain(call, columns.outputs * channels, numbers):
+        names.insert(0, f"squares_{types}_channels{channels}_side{rows.window}")
+    # Steps for each output, down and across: of windows, and of doubling.
+    steps = rows.window * columns.stride + columns.window
+    doubled = rows.stride * log2(rows.window + 1) + log2(columns.window + 1)
     apart = any(a.reach > 8 * a.window or a.stride > a.window for a in (rows, columns))
-    if tap_by_tap > doubled and not apart:
+    if steps > 3 * columns.stride * doubled and not apart:
         names.insert(0, f"doubling_{types}")
     pipelines = _library().pipelines
-    return Method(
-        next(name for name in names if name in pipelines), pixels, numbers, results, folded
-    )
+    pipeline = next(name for name in names if name in pipelines)
+    return Method(pipeline, pixels, numbers, results, folded)
 
 
 @lru_cache(maxsize=256)
