@@ -39,6 +39,8 @@ class Convolution:
         C and sx. A stride above 1 goes with a dilation of 1 across.
     taps : int, optional
         Of a square kernel: kh and kw.
+    rows : int
+        Of the output, that make a tile. Several go with a dilation of 1 down.
     planes : int
         Into how many planes the cells are dealt out.
     depth : int, optional
@@ -51,6 +53,7 @@ class Convolution:
         channels: int | None = None,
         stride: int | None = None,
         taps: int | None = None,
+        rows: int = 1,
         planes: int = 1,
         depth: int | None = None,
     ) -> None:
@@ -70,23 +73,27 @@ class Convolution:
         self.sx: Number = stride or scalars["sx"]
         self.sy: Number = stride if taps else scalars["sy"]
         self.dx: Number = 1 if (stride or 1) > 1 else scalars["dx"]
-        self.dy: Number = 1 if taps else scalars["dy"]
-        self.taps = taps
+        self.dy: Number = 1 if rows > 1 else scalars["dy"]
+        self.taps, self.rows = taps, rows
 
-    def define(self, product: Callable[[Number, Number, Number], hl.Expr]) -> None:
-        """The definition; product(c, kx, ky) is a tap's number times what lies under it."""
+    def define(self, product: Callable[[Number, Number, Number, hl.Expr], hl.Expr]) -> None:
+        """The definition; product(c, kx, ky, row) is a tap's number times what lies under it.
+
+        The cells' rows go by once for all rows of a tile, so that what is loaded of a row meets
+        every tap that lies on it.
+        """
         self.sums = hl.Func("sums")
-        zero = hl.cast(self.numbers, 0)
-        if self.taps:
-            taps, depth = range(self.taps), range(self.channels)
-            self.sums[AXES] = sum(
-                (product(c, i, j) for j in taps for i in taps for c in depth), zero
-            )
-        else:
-            self.sums[AXES] = zero
-            kw, kh = self.kernels.dim(3).extent(), self.kernels.dim(4).extent()
-            self.r = hl.RDom([(0, self.depth), (0, kw), (0, kh)], "r")
-            self.sums[AXES] += product(self.r.x, self.r.y, self.r.z)
+        self.sums[AXES] = hl.cast(self.numbers, 0)
+        kw, kh = (self.taps or self.kernels.dim(axis).extent() for axis in (3, 4))
+        cells = kh + (self.rows - 1) * self.sy
+        self.r = hl.RDom([(0, self.depth), (0, kw), (0, cells)], "r")
+        c, kx, ky = self.r.x, self.r.y, self.r.z - y % self.rows * self.sy
+        if self.rows > 1:
+            self.r.where(hl.likely(ky >= 0))
+            self.r.where(hl.likely(ky < kh))
+            ky = hl.clamp(ky, 0, kh - 1)
+        row = y // self.rows * self.rows * self.sy + self.r.z * self.dy
+        self.sums[AXES] += product(c, kx, ky, row)
         self.give(self.sums[AXES])
 
     def give(self, sums: hl.Expr) -> None:
@@ -121,53 +128,62 @@ def planes(
     stride: int | None = None,
     taps: int | None = None,
     kernels: int | None = None,
+    rows: int = 1,
     padded: bool = True,
 ) -> Pipeline:
     """Vectors along x: for few channels in and out.
 
     Neighbours along x lie D = sx * C numbers apart. So that vectors can be loaded whole, rows are
-    dealt out into D planes first: ``planes[q, p] = cells[q * D + p]``.
+    dealt out into D planes first: ``planes[q, p] = cells[q * D + p]``. The sums of a tile, of a few
+    vectors and `rows`, stay in registers.
     """
     ready = stride == 1 and channels is not None  # a plane for each channel, from the images
-    conv = Convolution(types, channels, stride, taps, planes=channels if ready else 1)
+    conv = Convolution(types, channels, stride, taps, rows, channels if ready else 1)
     lanes = level.lanes(conv.numbers)
     period = conv.sx * conv.channels
     spread, q, p = hl.Func("spread"), hl.Var("q"), hl.Var("p")
     if not padded:
-        spread[q, p, y, n] = conv.cells.pixel(q, y, n)
+        # The last tile may reach below the images, with rows that nobody asks for.
+        spread[q, p, y, n] = conv.cells.pixel(q, hl.min(y, conv.cells.last_row), n)
     elif ready:
         spread[q, p, y, n] = conv.cells.func[q, p, y, n]
     else:
         spread[q, p, y, n] = conv.cells.at(q * period + p, y, n)
 
-    def product(c: Number, kx: Number, ky: Number) -> hl.Expr:
-        step, row = kx * conv.dx, y * conv.sy + ky * conv.dy
+    def product(c: Number, kx: Number, ky: Number, row: hl.Expr) -> hl.Expr:
+        step = kx * conv.dx
         plane = step % conv.sx * conv.channels + conv.channel(c)
         return conv.kernels[o, g, c, kx, ky] * spread[x + step // conv.sx, plane, row, n]
 
     conv.define(product)
-    width, rows = (lanes, 3) if (kernels or 1) > 1 else (lanes if not padded else 2 * lanes, 2)
+    # Images without padding may be as narrow as a vector; and many strides leave little of a row.
+    width = lanes * (1 if stride == 2 or not padded else 2 if rows > 1 else 4)
     strips, yo, yi, xo, xi = (hl.Var(name) for name in ("strips", "yo", "yi", "xo", "xi"))
     out, sums = conv.out, conv.sums
-    out.split(y, strips, y, conv.strip, Tail.ShiftInwards)
+    whole_tiles = (conv.strip + rows - 1) // rows * rows
+    out.split(y, strips, y, whole_tiles, Tail.GuardWithIf).split(y, yo, yi, rows, Tail.GuardWithIf)
     # Without cells there is nothing beyond the images that could be read: tiles shift inwards.
-    out.split(y, yo, yi, rows, Tail.GuardWithIf if padded else Tail.ShiftInwards)
     out.split(x, xo, xi, width, Tail.PredicateStores if padded else Tail.ShiftInwards)
-    out.vectorize(xi).unroll(yi)
+    out.unroll(yi)
     if kernels:
-        out.bound(o, 0, kernels).bound(g, 0, 1).unroll(o)
+        out.bound(o, 0, kernels).bound(g, 0, 1)
+        out.output_buffer().dim(0).set_stride(1)
         out.output_buffer().dim(2).set_stride(kernels)
-        conv.by_strips([xi, o, yi, xo, yo, g], lanes, padded=padded)
+        out.vectorize(o)
+        conv.by_strips([o, xi, yi, xo, yo, g], lanes, padded=padded)
     else:
         conv.by_strips([xi, yi, xo, yo, o, g], lanes)
-    sums.compute_at(out, xo).bound_extent(y, rows).vectorize(x).unroll(y)
+    out.vectorize(xi)
+    c, i, j = conv.r.x, conv.r.y, conv.r.z
+    sums.compute_at(out, xo).reorder_storage(x, o, g, y, n)
+    sums.bound_extent(x, width).bound_extent(y, rows).vectorize(x, lanes).unroll(x).unroll(y)
+    update = sums.update().reorder(x, y, o, c, i, j).vectorize(x, lanes).unroll(x).unroll(y)
     if kernels:
         sums.bound_extent(o, kernels).unroll(o)
-    if not taps:
-        c, i, j = conv.r.x, conv.r.y, conv.r.z
-        sums.update().reorder(x, y, o, c, i, j).vectorize(x).unroll(y)
-        if kernels:
-            sums.update().unroll(o)
+        update.unroll(o)
+    # Only rows are unrolled. With more in one piece, the compiler would change the sums' order.
+    if taps:
+        update.unroll(j)
     if isinstance(period, int) and not ready:
         spread.compute_at(out, n).bound(p, 0, period).reorder(p, q, y).unroll(p).vectorize(q, lanes)
     elif not isinstance(period, int):
@@ -202,9 +218,9 @@ def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
     kernel = hl.min(ob * block + b, conv.kernels.dim(0).extent() - 1)
     packed[b, c, i, j, ob, g] = conv.kernels[kernel, g, c, i, j]
 
-    def product(c: Number, kx: Number, ky: Number) -> hl.Expr:
+    def product(c: Number, kx: Number, ky: Number, row: hl.Expr) -> hl.Expr:
         position = (x * conv.sx + kx * conv.dx) * conv.channels + conv.channel(c)
-        pixel = conv.cells.at(position, y * conv.sy + ky * conv.dy, n)
+        pixel = conv.cells.at(position, row, n)
         return packed[o % block, c, kx, ky, o // block, g] * pixel
 
     conv.define(product)
@@ -228,11 +244,9 @@ def depthwise(level: Level, types: Types) -> Pipeline:
     conv = Convolution(types, depth=1)
     lanes, pixels = level.lanes(conv.numbers), 4
 
-    def product(_c: Number, kx: Number, ky: Number) -> hl.Expr:
+    def product(_c: Number, kx: Number, ky: Number, row: hl.Expr) -> hl.Expr:
         position = (x * conv.sx + kx * conv.dx) * conv.channels + g
-        return conv.kernels[0, g, 0, kx, ky] * conv.cells.at(
-            position, y * conv.sy + ky * conv.dy, n
-        )
+        return conv.kernels[0, g, 0, kx, ky] * conv.cells.at(position, row, n)
 
     conv.define(product)
     strips, xo, xi, go, gi = (hl.Var(name) for name in ("strips", "xo", "xi", "go", "gi"))
@@ -264,16 +278,17 @@ def separable(level: Level, types: Types) -> Pipeline:
     across.dim(0).set_min(0)
     conv.arguments.append(across)
     lanes = level.lanes(conv.numbers)
-    width, rows = 2 * lanes, 2
+    width, rows = 2 * lanes, 4
     zero = hl.cast(conv.numbers, 0)
 
-    down, sums = hl.Func("down"), hl.Func("sums")
+    down, below, sums = hl.Func("down"), hl.Func("below"), hl.Func("sums")
     i = hl.RDom([(0, conv.kernels.dim(4).extent())], "i")
     j = hl.RDom([(0, across.dim(0).extent())], "j")
-    down[x, y, n] = zero
-    down[x, y, n] += conv.kernels[0, 0, 0, 0, i.x] * conv.cells.at(
+    below[x, y, n] = zero
+    below[x, y, n] += conv.kernels[0, 0, 0, 0, i.x] * conv.cells.at(
         x, y * conv.sy + i.x * conv.dy, n
     )
+    down[x, y, n] = below[x, y, n]
     sums[x, y, n] = zero
     sums[x, y, n] += across[j.x] * down[x + j.x * conv.dx, y, n]
     conv.give(sums[x, y, n])
@@ -285,9 +300,11 @@ def separable(level: Level, types: Types) -> Pipeline:
     out.split(y, yo, yi, rows, Tail.GuardWithIf).split(x, xo, xi, width, Tail.PredicateStores)
     out.vectorize(xi).unroll(yi)
     conv.by_strips([o, g, xi, yi, xo, yo], lanes)
-    sums.compute_at(out, xo).bound_extent(y, rows).vectorize(x).unroll(y)
-    sums.update().reorder(x, y, j.x).vectorize(x).unroll(y)
-    down.compute_at(out, yo).bound_extent(y, rows).vectorize(x, width).unroll(y)
-    down.update().reorder(y, i.x).unroll(y)
-    down.update().split(x, xo, xi, width).vectorize(xi).reorder(xi, y, i.x, xo)
+    down.compute_at(out, yo).bound_extent(y, rows).split(x, xo, xi, width)
+    down.reorder(xi, y, xo).vectorize(xi).unroll(y)
+    # Both passes add up a tile in registers.
+    for func, r, at in ((below, i, down), (sums, j, out)):
+        func.compute_at(at, xo).bound_extent(x, width).bound_extent(y, rows)
+        func.vectorize(x, lanes).unroll(x).unroll(y)
+        func.update().reorder(x, y, r.x).vectorize(x, lanes).unroll(x).unroll(y)
     return Pipeline(conv.out, conv.arguments)

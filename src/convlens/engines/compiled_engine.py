@@ -120,14 +120,14 @@ class Work:
         self.read_here = _usable(call.images.dtype, method.pixels, images, call.channels)
         self.write_here = _usable(call.output_dtype, method.results, out, call.output_channels)
         here = self.read_here and self.write_here
+        kind = method.pipeline.partition("_")[0]
+        kh, kw = call.rows.window, call.columns.window
+        steps = kh * kw * max(1, call.channels // max(1, call.groups))  # for each output
+        steps = {"separable": kh + kw, "doubling": (kh * kw).bit_length()}.get(kind, steps)
         work = STEADY if method.numbers.kind == "f" else SLOW
-        work = DENSE if method.pipeline.startswith("dense") else work
-        self.blocks = Blocks(
-            call,
-            numbers=DIRECT if here else COPIED,
-            work=work,
-            strips=not method.pipeline.startswith("doubling"),
-        )
+        work = DENSE if kind == "dense" else work
+        self.doubling, self.separable = kind == "doubling", kind == "separable"
+        self.blocks = Blocks(call, numbers=DIRECT if here else COPIED, outputs=work // steps)
         # What to read, the results' places and what to run, if one block is used where it is.
         self._ready: tuple[tuple[slice, ...], tuple[int, ...], Runs] | None = None
 
@@ -181,14 +181,16 @@ class Work:
             ]
             sizes = [call.channels // unit, call.columns.window, call.rows.window]
             arguments = [*cells, *map(buffer, counts), *sizes, *steps, *tasks]
-            if method.pipeline.startswith("doubling"):
-                arguments += _doubling(call, down, across)
+            if self.doubling:
+                sums, numbers = call.mode in ("avg", "sum"), across.dilation * call.channels
+                arguments += [buffer(_steps(call.rows.window, down.dilation, sums))]
+                arguments += [buffer(_steps(call.columns.window, numbers, sums))]
             arguments.append(_frame(places))
             yield slice(None), Run(library, method.pipeline, arguments, [0, len(arguments) - 1])
             return
         kh, kw = call.rows.window, call.columns.window
         depth, count = call.channels // unit // self.groups, places.shape[-1]
-        if method.pipeline.startswith("separable"):
+        if self.separable:
             kernels, rest = [(slice(None), (kh, 1, 1, 1, 1))], [_packed((kw,), method.numbers)]
         else:
             step, rest = max(8, KERNELS // (kh * kw * depth * self.groups)), []
@@ -206,28 +208,19 @@ class Work:
         call, oh, m = self.call, len(block.rows), len(block.images)
         row = max(len(across) * call.channels, len(block.columns) * call.output_channels)
         halo = len(down) - (oh - 1) * down.stride
+        least = 8
         height = max(1, (STRIP // row - halo) // down.stride + 1)
+        if self.doubling:  # holds no more rows than it gives, but goes through all others too
+            least = max(least, -(-halo // down.stride))
+            height = max(least, 2 * STRIP // row)
         if m < 4 * self.threads:
-            height = min(height, max(8, -(-oh * m // (4 * self.threads))))
+            height = min(height, max(least, -(-oh * m // (4 * self.threads))))
         strips = -(-oh // min(height, oh))
-        height = -(-oh // strips)
         if strips > 1:
-            return height, 1
+            strips = -(-strips // self.threads) * self.threads
+            return -(-oh // strips), 1
         numbers = max(1, len(down) * len(across) * call.channels)
-        return height, max(1, min(m // (4 * self.threads), STRIP // numbers))
-
-
-def _doubling(call: Call, down: Grid, across: Grid) -> list[Any]:
-    """What doubling needs to know besides."""
-    sums, numbers = call.mode in ("avg", "sum"), across.dilation * call.channels
-    return [
-        len(down),
-        len(across) * call.channels,
-        buffer(_steps(call.rows.window, down.dilation, sums)),
-        down.dilation * call.rows.window,
-        buffer(_steps(call.columns.window, numbers, sums)),
-        numbers * call.columns.window,
-    ]
+        return oh, max(1, min(m // (4 * self.threads), STRIP // numbers))
 
 
 @lru_cache(maxsize=256)
@@ -241,14 +234,15 @@ def _counts(call: Call, axis: Axis, outputs: range, repeat: int, dtype: DType) -
 
 @lru_cache(maxsize=256)
 def _steps(window: int, unit: int, sums: bool) -> Array:
-    """The steps of doubling: shift, offset, and whether the offset is taken."""
-    powers = [2**p for p in range(window.bit_length())]
+    """The steps of doubling: where the other half begins, and the number behind, or -1."""
     if not sums:
-        shifts = [*powers[:-1], window - powers[-1]]
-        return np.array([[shift * unit, 0, 0] for shift in shifts], np.int32)
-    return np.array(
-        [[p * unit, (window & (p - 1)) * unit, bool(window & p)] for p in powers], np.int32
-    )
+        powers = [2**step for step in range(window.bit_length())]
+        return np.array([[h * unit, -1] for h in (*powers[:-1], window - powers[-1])], np.int32)
+    bits, half, steps = f"{window:b}", 1, []
+    for bit in bits[1:]:
+        steps.append([half * unit, 2 * half * unit if bit == "1" else -1])
+        half = 2 * half + int(bit)
+    return np.array(steps, np.int32).reshape(-1, 2)
 
 
 def _frame(array: Array) -> Buffer:
@@ -303,7 +297,8 @@ def _copied(images: Array, down: Grid, across: Grid, dtype: DType) -> tuple[Arra
 
 def _cells(down: Grid, across: Grid, channels: int, pooling: bool) -> list[Any]:
     """The arguments by which a pipeline finds its cells among the pixels that these grids use."""
-    rows = np.full(2 * len(down) + SPARE, -1, np.int32)
+    # The last strip, and the last tile in it, may ask for rows below.
+    rows = np.full(4 * len(down) + SPARE, -1, np.int32)
     rows[: len(down)] = _relative(down.pixels, down.used.start)
     before, after = (
         numbers_of(_relative(part, across.used.start), channels).astype(np.int32)

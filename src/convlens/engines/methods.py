@@ -102,13 +102,15 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
         names.append(f"dense_{tile}")
     if groups == 1 and (depth > 1 or "n" not in call.layout.kernels):
         sizes = f"planes_channels{depth}_stride{columns.stride}"
-        if rows.window == columns.window and rows.stride == columns.stride and rows.dilation == 1:
-            name = f"{sizes}_taps{rows.window}_kernels{count}"
-            if columns.stride == 1 or columns.dilation == 1:
-                names += [f"{name}_unpadded"] * _plain(
-                    call, columns.outputs * call.channels, numbers
-                )
-                names += [name]
+        if rows.dilation == 1:
+            tile = f"_kernels{count}_rows{4 if count == 1 else 2}"
+            if rows.window == columns.window and rows.stride == columns.stride:
+                if columns.stride == 1 or columns.dilation == 1:
+                    name = f"{sizes}_taps{rows.window}{tile}"
+                    unpadded = _unpadded(call, columns.outputs * call.channels, numbers)
+                    names += [f"{name}_unpadded", name] if unpadded else [name]
+            if rows.outputs >= 4 and 1 < rows.window >= rows.stride:
+                names += [f"{sizes}{tile}"]
         names += [f"{sizes}_kernels{count}"]
     return _first_compiled(call, numbers, [*names, "planes"], folded)
 
@@ -207,7 +209,7 @@ def pooling(call: Call) -> Method:
     names = [f"windows_{types}_channels{channels}", f"windows_{types}"]
     sides = {rows.window, columns.window, rows.stride, columns.stride}
     undilated = rows.dilation == columns.dilation == 1
-    if len(sides) == 1 and undilated and _plain(call, columns.outputs * channels, numbers):
+    if len(sides) == 1 and undilated and _unpadded(call, columns.outputs * channels, numbers):
         names.insert(0, f"squares_{types}_channels{channels}_side{rows.window}")
     # Steps for each output, down and across: of windows, and of doubling.
     steps = rows.window * columns.stride + columns.window
@@ -223,11 +225,11 @@ def pooling(call: Call) -> Method:
 # ------------------------------------------------------------------------------------ both
 
 
-def _plain(call: Call, row: int, numbers: DType) -> bool:
-    """Whether no window covers padding, and there are rows enough, with so many numbers each."""
+def _unpadded(call: Call, row: int, numbers: DType) -> bool:
+    """Whether no window covers padding, and a row has so many numbers that vectors fit."""
     if any(len(axis.inside) < axis.outputs for axis in (call.rows, call.columns)):
         return False
-    if call.rows.outputs < 2 or sparse(call.columns, call.columns.outputs):
+    if sparse(call.columns, call.columns.outputs):
         return False
     return 64 // numbers.itemsize <= row <= 2**15  # a vector at least, and not cut into blocks
 
