@@ -100,7 +100,7 @@ def _row(case: Case, peers: dict, speed: float, rates: dict[str, float], quick: 
     """One case from its numbers to its times."""
     task = Task(case.small() if quick else case)
     results = check(contenders(task, peers), reference(task))
-    race(results, 0.05 if quick else 6.0, most=3 if quick else 25)
+    race(results, **({"budget": 0.05, "most": 3, "pause": 0} if quick else {"budget": 8}))
     row = report.Row(case, results, _floor(task, speed, rates))
     best = row.best("peer")
     for each in filter(None, (row.ours, best)):

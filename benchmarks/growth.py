@@ -72,7 +72,8 @@ def measure(peers: dict[str, Any], *, quick: bool, progress: Callable) -> list[d
             installed = {name: peer for name, peer in peers.items() if name in running}
             known = [each for each in contenders(task, installed) if each.role != "trick"]
             results = check(known, reference(task))
-            race(results, 0.1 if quick else 0.6, outclassed=np.inf)
+            how = {"budget": 0.1, "pause": 0} if quick else {"budget": 1}
+            race(results, **how, outclassed=np.inf)
             for name in STYLES:
                 own = [each for each in results if each.library == name]
                 times = [each.seconds("into") for each in own if not each.fault]

@@ -17,7 +17,9 @@ from reference import Answer, fault
 OUTCLASSED = 6  # few calls are enough of who is this many times slower than the fastest peer
 LONG = 3  # seconds: of a call as long as this the first one is as good as any
 BRIEF = 0.05  # seconds that several brief calls may take together
-PAUSE = 0.002  # seconds in which the threads of the one before go to sleep
+# Seconds in which the threads of the one before go to sleep: after a call PyTorch's were seen to
+# spin for 8 ms, and ONNX Runtime's for 36, in somebody else's time.
+PAUSE = 0.05
 
 
 @dataclass
@@ -76,7 +78,11 @@ def check(contenders: Iterable[Contender], right: Answer) -> list[Result]:
 
 
 def race(
-    results: list[Result], budget: float, most: int = 25, outclassed: float = OUTCLASSED
+    results: list[Result],
+    budget: float,
+    most: int = 25,
+    outclassed: float = OUTCLASSED,
+    pause: float = PAUSE,
 ) -> None:
     """Time everyone whose answer is right, for about `budget` seconds; then let their arrays go."""
     running = []
@@ -94,12 +100,14 @@ def race(
                 running.append((times, each.calls[column]))
             else:
                 each.outclassed = True
-    _take_turns(running, budget, most)
+    _take_turns(running, budget, most, pause)
     for each in results:
         each.calls.clear()
 
 
-def _take_turns(running: list[tuple[list[float], Callable]], budget: float, most: int) -> None:
+def _take_turns(
+    running: list[tuple[list[float], Callable]], budget: float, most: int, pause: float
+) -> None:
     """Time calls in turns, in another order each round; at least three rounds.
 
     In its turn a brief call comes several times, after one that warms caches and threads.
@@ -107,7 +115,7 @@ def _take_turns(running: list[tuple[list[float], Callable]], budget: float, most
     turns, length = [], 0.0
     for times, call in running:
         repeats = max(1, min(5, round(BRIEF / min(times))))
-        length += PAUSE + min(times) * (repeats + (repeats > 1))
+        length += pause + min(times) * (repeats + (repeats > 1))
         turns.append((times, call, repeats))
         times.clear()  # what was in there was to find out who runs
     order = random.Random(0)
@@ -115,7 +123,7 @@ def _take_turns(running: list[tuple[list[float], Callable]], budget: float, most
     for _ in range(max(3, min(most, round(budget / length)))) if running else ():
         order.shuffle(turns)
         for times, call, repeats in turns:
-            sleep(PAUSE)
+            sleep(pause)
             if repeats > 1:
                 call()
             times += [_timed(call)[0] for _ in range(repeats)]
