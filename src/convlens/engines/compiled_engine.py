@@ -122,12 +122,11 @@ class Work:
         here = self.read_here and self.write_here
         kind = method.pipeline.partition("_")[0]
         kh, kw = call.rows.window, call.columns.window
-        steps = kh * kw * max(1, call.channels // max(1, call.groups))  # for each output
-        steps = {"separable": kh + kw, "doubling": (kh * kw).bit_length()}.get(kind, steps)
-        work = STEADY if method.numbers.kind == "f" else SLOW
-        work = DENSE if kind == "dense" else work
         self.doubling, self.separable = kind == "doubling", kind == "separable"
-        self.blocks = Blocks(call, numbers=DIRECT if here else COPIED, outputs=work // steps)
+        taps = kh * kw * max(1, call.channels // max(1, call.groups))
+        taps = {"separable": kh + kw, "doubling": (kh * kw).bit_length()}.get(kind, taps)
+        work = DENSE if kind == "dense" else STEADY if method.numbers.kind == "f" else SLOW
+        self.blocks = Blocks(call, numbers=DIRECT if here else COPIED, outputs=work // taps)
         # What to read, the results' places and what to run, if one block is used where it is.
         self._ready: tuple[tuple[slice, ...], tuple[int, ...], Runs] | None = None
 

@@ -104,11 +104,11 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
         sizes = f"planes_channels{depth}_stride{columns.stride}"
         if rows.dilation == 1:
             tile = f"_kernels{count}_rows{4 if count == 1 else 2}"
-            if rows.window == columns.window and rows.stride == columns.stride:
-                if columns.stride == 1 or columns.dilation == 1:
-                    name = f"{sizes}_taps{rows.window}{tile}"
-                    unpadded = _unpadded(call, columns.outputs * call.channels, numbers)
-                    names += [f"{name}_unpadded", name] if unpadded else [name]
+            square = rows.window == columns.window and rows.stride == columns.stride
+            if square and (columns.stride == 1 or columns.dilation == 1):
+                name = f"{sizes}_taps{rows.window}{tile}"
+                unpadded = _unpadded(call, columns.outputs * call.channels, numbers)
+                names += [f"{name}_unpadded", name] if unpadded else [name]
             if rows.outputs >= 4 and 1 < rows.window >= rows.stride:
                 names += [f"{sizes}{tile}"]
         names += [f"{sizes}_kernels{count}"]
