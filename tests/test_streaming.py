@@ -5,6 +5,7 @@ import re
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 
@@ -66,6 +67,7 @@ def test_the_same_numbers_in_tiles_of_every_size(streamed, monkeypatch, verb):
         call = plan(images, argument, **case.options).call
         for tile_bytes in (2**25, 2000, 400):
             monkeypatch.setattr(streaming, "TILE_BYTES", tile_bytes)
+            monkeypatch.setattr(streaming, "LARGEST_TILE", 2 * tile_bytes)
             try:
                 tiles = list(streaming._tiles(call))
             except ValueError:  # a single window is more than that
@@ -103,6 +105,7 @@ def test_rows_of_one_image(streamed, monkeypatch, kernel_shape, options):
     kernels = rng.standard_normal(kernel_shape, np.float32)
     expected = convlens.convolve(images, kernels, **options)
     call = convlens.plan_convolve(images, kernels, **options).call
+    monkeypatch.setattr(streaming, "WINDOWS", 1)
     monkeypatch.setattr(streaming, "TILE_BYTES", (images.nbytes + expected.nbytes) // 5)
     tiles = list(streaming._tiles(call))
     assert len(tiles) > 2
@@ -114,6 +117,7 @@ def test_rows_of_one_image(streamed, monkeypatch, kernel_shape, options):
 def test_a_row_larger_than_a_tile(streamed, monkeypatch):
     """A signal is one row: it is cut into parts of it."""
     monkeypatch.setattr(streaming, "TILE_BYTES", 4000)
+    monkeypatch.setattr(streaming, "WINDOWS", 1)
     signal = np.random.default_rng(2).standard_normal((1, 20_000), np.float32)
     kernel = np.random.default_rng(3).standard_normal((1, 31), np.float32)
     result = streamed(convlens.plan_convolve, signal, kernel, pad_mode="wrap")
@@ -166,7 +170,7 @@ def test_arrays_that_cannot_be_streamed(tmp_path):
 
 def test_a_window_larger_than_a_tile(tmp_path, streamed, monkeypatch):
     """Said before any work."""
-    monkeypatch.setattr(streaming, "TILE_BYTES", 1000)
+    monkeypatch.setattr(streaming, "LARGEST_TILE", 2000)
     with pytest.raises(ValueError, match="under one window take 3,208 bytes, more than the 2,000"):
         streamed(convlens.plan_convolve, np.ones((40, 40)), np.ones((20, 20)))
     assert not (tmp_path / "results.npy").exists()
@@ -184,7 +188,39 @@ def test_a_file_that_becomes_shorter(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
 
 
-# ---------------------------------------------------------------------- memory and speed
+# --------------------------------------------------------------------- memory and threads
+
+
+def test_who_carries_tiles_out():
+    """The caller's thread, which hears Ctrl-C, while that takes long; then two others, in order."""
+    tiles = [streaming.Tile(range(n, n + 1), range(9), range(9)) for n in range(20)]
+    seconds = dict(zip(tiles, [9.0, 9.0, *[0.0] * 18], strict=True))
+    threads = {}
+
+    def carry_out(tile):
+        threads[tile] = threading.current_thread()
+        return seconds[tile]
+
+    assert list(streaming._in_turns(iter(tiles), carry_out)) == tiles
+    main = threading.current_thread()
+    assert [threads[tile] is main for tile in tiles] == [True] * 3 + [False] * 17
+    assert len(set(threads.values())) <= 1 + streaming.WORKERS
+
+
+def test_what_fails_stops_the_rest():
+    """Tiles that nobody has begun are not carried out."""
+    seen = []
+
+    def carry_out(tile):
+        seen.append(tile)
+        if len(seen) == 5:
+            raise OSError("no more")
+        return 0.0
+
+    with pytest.raises(OSError, match="no more"):
+        list(streaming._in_turns(iter(range(1000)), carry_out))
+    assert len(seen) < 5 + 3 * streaming.WORKERS
+
 
 LIMIT = 300_000_000
 
