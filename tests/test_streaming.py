@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -308,8 +309,6 @@ def zeros(path, shape):
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_interrupted(tmp_path, name, code):
     """Ctrl-C amid the work: the old output is as it was, and nothing else is left."""
-    import signal  # noqa: PLC0415
-
     source = zeros(tmp_path / "x.npy", (1, 20_000, 20_000))
     target = tmp_path / "y.npy"
     target.write_text("precious")
@@ -325,6 +324,33 @@ def test_interrupted(tmp_path, name, code):
     assert target.read_text() == "precious"
     expected = "convlens: interrupted; no file is half written" if code == 130 else ""
     assert message.strip() == expected
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_interrupted_in_a_folder(tmp_path):
+    """What is there is whole; the pictures that were read are as they were."""
+    import cv2  # noqa: PLC0415
+
+    folder, made = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    noise = np.random.default_rng(6).integers(0, 256, (200, 200, 3), np.uint8)
+    cv2.imwrite(str(folder / "0.png"), noise)
+    original = (folder / "0.png").read_bytes()
+    for number in range(1, 2000):
+        (folder / f"{number}.png").hardlink_to(folder / "0.png")
+    command = [sys.executable, "-m", "convlens", "apply", "identity", folder, "-o", made]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while len(list(made.glob("*"))) < 5:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        message = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert message.strip() == "convlens: interrupted; no file is half written"
+    pictures = list(made.iterdir())
+    assert 5 <= len(pictures) < 2000
+    assert all((cv2.imread(str(path)) == noise).all() for path in pictures)
+    assert (folder / "0.png").read_bytes() == original
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")
