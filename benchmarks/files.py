@@ -69,7 +69,7 @@ class FileRow:
 
     @property
     def share(self) -> float:
-        """The time of the slower of memory and disk, over that of the two at once."""
+        """The time of the slower of memory and disk, over that of streaming."""
         return max(self.seconds["memory"], self.seconds["disk"]) / self.seconds["streamed"]
 
 
@@ -85,8 +85,7 @@ def measure(*, quick: bool, progress: Callable[[str], None]) -> list[FileRow]:
 
 
 def _row(case: FileCase, folder: Path, quick: bool) -> FileRow:
-    shape = tuple(max(1, size // 20) if size > 100 else size for size in case.shape)
-    shape = shape if quick else case.shape
+    shape = tuple(size // 20 if quick and size > 100 else size for size in case.shape)
     source, target = folder / "images.npy", folder / "results.npy"
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8).astype(case.dtype)
     _save(source, images)
