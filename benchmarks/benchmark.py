@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
+import files
 import growth
 import processes
 import report
@@ -51,11 +52,14 @@ def main() -> None:
         first_calls = processes.first_calls(repeats)
         programs = processes.programs(set(peers), repeats)
         progress("processes")
+    file_rows = []
+    if chosen("files"):
+        file_rows = files.measure(quick=options.quick, progress=progress)
     curves = []
     if chosen("growth"):
         curves = growth.measure(peers, quick=options.quick, progress=progress)
 
-    text = report.text(rows, facts, missing, first_calls, programs, growth=bool(curves))
+    text = report.text(rows, facts, missing, first_calls, programs, file_rows, growth=bool(curves))
     if options.output is None:
         print(f"\n{text}")
         return
@@ -76,7 +80,8 @@ def _options() -> argparse.Namespace:
         "--only",
         metavar="PATTERN",
         default="",
-        help="just the cases, and of 'processes' and 'growth' those, whose names have this in them",
+        help="just the cases, and of 'processes', 'files' and 'growth' those, whose names have "
+        "this in them",
     )
     parser.add_argument("--output", metavar="FOLDER", type=Path, help="where RESULTS.md goes")
     options = parser.parse_args()

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cases import WANTED_OF_COURSE, Case
+from files import WANTED as WANTED_OF_FILES
+from files import FileRow
 from race import Result
 
 HOW_TO_READ = """\
@@ -28,6 +30,14 @@ OpenCV's functions take one image. A batch (m, h, w) in one piece of memory can 
 one image of m * h rows; the outputs whose windows lay on two images are thrown away afterwards. No
 manual says so, and it needs care with borders, so it is not among the best peers above; but it is
 what a loop costs beside it, and how far ahead convlens is of it.
+"""
+
+FILES = """\
+Arrays streamed from one .npy file to another, as `convlens apply` and `convlens pool` do, in less
+than 300 MB of memory; the system has the input in its cache, where the output goes as well. *In
+memory* is the same call on arrays that are there already, into one made before; *the disk* is
+reading the input and writing as many bytes as the result has, in blocks of 8 MB, and nothing else.
+*Share* is the speed of streaming over the lesser of their speeds. Medians in milliseconds.
 """
 
 
@@ -95,6 +105,7 @@ def text(
     missing: list[str],
     first_calls: dict[str, float],
     programs: dict[str, float],
+    files: list[FileRow],
     *,
     growth: bool,
 ) -> str:
@@ -108,6 +119,7 @@ def text(
         parts += [_course(rows), _tricks(rows), _memory(rows)]
     if first_calls or programs:
         parts.append(_processes(first_calls, programs))
+    parts.append(_files(files))
     if growth:
         parts.append("## How time grows\n\n![Four panels of times on log scales](growth.png)\n")
     if rows:
@@ -197,6 +209,21 @@ def _processes(first_calls: dict[str, float], programs: dict[str, float]) -> str
         + "\nA whole process, `python -c` from start to result: 50,000 digits, one 3x3 kernel.\n\n"
         + _markdown(("with", "ms"), whole)
     )
+
+
+def _files(rows: list[FileRow]) -> str | None:
+    lines = [
+        (
+            row.name,
+            f"{row.read / 1e6:,.0f} and {row.written / 1e6:,.0f}",
+            *(_milliseconds(row.seconds[name]) for name in ("streamed", "memory", "disk")),
+            f"{row.share:.0%}",
+        )
+        for row in rows
+    ]
+    share = f"share, {WANTED_OF_FILES:.0%} wanted"
+    head = ("file", "MB read and written", "streamed", "in memory", "the disk", share)
+    return _section("Files larger than memory", FILES, head, lines)
 
 
 def _faults(rows: list[Row]) -> str | None:

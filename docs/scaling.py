@@ -1,4 +1,4 @@
-"""How one call scales from one worker process to two, as in docs/clusters.md: prints medians.
+"""How one call scales from one worker process to two: prints the figures of docs/clusters.md.
 
 Each worker has one thread, and the images are in the workers' memory before the time starts. The
 clusters take turns, so that whatever else the machine does falls on both.
@@ -15,15 +15,15 @@ from distributed import Client, LocalCluster, wait
 
 import convlens
 
-SIDE, CHUNK, ROUNDS = 8192, 1024, 9
-KERNEL = np.outer(np.hanning(9), np.hanning(9))[1:-1, 1:-1].astype(np.float32)  # (7, 7)
+SIDE, CHUNK, ROUNDS = 16_384, 4096, 9
+KERNEL = np.random.default_rng(1).random((7, 7), np.float32)  # no column times a row
 
-
-# Dask's workers give freed memory back at once; NumPy's engine, which takes and frees some at every
-# step, would mostly wait for it. So let them keep what is smaller than this. See docs/clusters.md.
-KEPT = {
-    f"distributed.nanny.pre-spawn-environ.MALLOC_{which}_THRESHOLD_": 2**25
-    for which in ("TRIM", "MMAP")
+# What clusters.md tells to set: one thread for each of a worker's own; and, for NumPy's engine,
+# freed memory of less than this kept.
+SETTINGS = {
+    "CONVLENS_THREADS": 1,
+    "MALLOC_TRIM_THRESHOLD_": 2**25,
+    "MALLOC_MMAP_THRESHOLD_": 2**25,
 }
 
 
@@ -36,8 +36,8 @@ def received(dask_worker):
     return np.array([slices, sum(size for _, size in sizes) - slices])
 
 
-def time_the_scheduler(client, across=20):
-    """Chunks so small that handling tasks is all: CPU time of the scheduler and the client."""
+def time_tasks(client, across=20):
+    """Seconds of CPU that a task takes to build, and to schedule, chunks being next to nothing."""
     images = client.persist(da.zeros((16 * across, 16 * across), np.float32, chunks=16))
     wait(images)
     start = time.process_time()
@@ -46,17 +46,16 @@ def time_the_scheduler(client, across=20):
     tasks = len(result.dask) - len(images.dask)
     start = time.process_time()
     wait(client.persist(result))
-    seconds = time.process_time() - start
-    each = f"{1e6 * built / tasks:.0f} and {1e6 * seconds / tasks:.0f} microseconds of CPU a task"
-    print(f"{across**2} chunks, {tasks} tasks: built, and scheduled, in {each}")
+    return built / tasks, (time.process_time() - start) / tasks
 
 
 def main():
     """Time both clusters in turn."""
-    dask.config.set(KEPT)
+    for name, value in SETTINGS.items():
+        dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value})
     clusters = {
         count: LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=":0"
         )
         for count in (1, 2)
     }
@@ -66,31 +65,52 @@ def main():
     for future in held.values():
         wait(future)
     clients[2].run(received)
-    times = {"in memory": [], 1: [], 2: []}
+    times = {"in memory, one thread, no Dask": [], "one worker": [], "two workers": []}
     moved = []
     alone = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
+    convlens.set_threads(1)
     for _ in range(ROUNDS):
         start = time.perf_counter()
         convlens.convolve(alone, KERNEL)
-        times["in memory"].append(time.perf_counter() - start)
+        times["in memory, one thread, no Dask"].append(time.perf_counter() - start)
         for count, client in clients.items():
             start = time.perf_counter()
             result = client.persist(convlens.convolve(held[count], KERNEL))
             wait(result)
-            times[count].append(time.perf_counter() - start)
+            times["one worker" if count == 1 else "two workers"].append(time.perf_counter() - start)
             if count == 2:
                 moved.append(sum(client.run(received).values()))
             del result
-    chunks = SIDE // CHUNK
-    print(f"{SIDE} x {SIDE} float32, {chunks**2} chunks, a 7 x 7 kernel; {os.cpu_count()} CPUs")
-    for name, seconds in times.items():
-        print(f"{name}: {median(seconds):.2f} s, {min(seconds):.2f} to {max(seconds):.2f}")
-    slices, others = np.median(moved, axis=0) / 1e6
-    print(f"moved between two workers: slices {slices:.2f} MB, chunks {others:.2f} MB")
-    time_the_scheduler(clients[2])
+    report(times, np.median(moved, axis=0) / 1e6, *time_tasks(clients[2]))
     for client, cluster in zip(clients.values(), clusters.values(), strict=True):
         client.close()
         cluster.close()
+
+
+def report(times, moved, building, scheduling):
+    """Print what the page says, in its order."""
+    chunks = (SIDE // CHUNK) ** 2
+    engine = convlens.plan_convolve((SIDE, SIDE), KERNEL).method
+    print(
+        f"{SIDE} x {SIDE} float32, {chunks} chunks, a 7 x 7 kernel; {engine} engine, one thread a "
+        f"worker; {os.cpu_count()} processors, a load of {os.getloadavg()[0]:.1f}\n"
+    )
+    print("| | median | fastest |\n|---|---|---|")
+    for name, seconds in times.items():
+        print(f"| {name} | {median(seconds):.2f} s | {min(seconds):.2f} s |")
+    ratios = [each(times["one worker"]) / each(times["two workers"]) for each in (median, min)]
+    print("\ntwo workers over one: {:.1f} by the medians, {:.1f} by the fastest".format(*ratios))
+    print("moved between the two: slices {:.2f} MB, whole chunks {:.0f} MB".format(*moved))
+    fastest = min(times["one worker"])
+    print(
+        f"one worker: {SIDE**2 / fastest / 1e6:.0f} million pixels a second at its fastest, "
+        f"{fastest / chunks:.3f} s a chunk"
+    )
+    print(
+        f"a task: built in {1e6 * building:.0f} microseconds of CPU, scheduled in "
+        f"{1e3 * scheduling:.2f} ms; nine a chunk: one scheduler keeps "
+        f"{fastest / chunks / 9 / scheduling:.0f} workers busy"
+    )
 
 
 if __name__ == "__main__":

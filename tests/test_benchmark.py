@@ -56,6 +56,17 @@ def test_without_a_place_for_the_page_it_is_printed():
     assert sorted(BENCHMARKS.iterdir()) == before
 
 
+def test_files(harness):
+    """Each has its times, and its share is that of the slower of memory and disk."""
+    page = run("--only", "^files$")
+    _, _, table = page.partition("## Files larger than memory")
+    for case in harness("files").FILE_CASES:
+        cells = re.search(rf"^\| {re.escape(case.name)} \|(.*)\|$", table, re.MULTILINE)[1]
+        _, streamed, memory, disk, share = cells.replace(",", "").split("|")
+        expected = 100 * max(float(memory), float(disk)) / float(streamed)
+        assert float(share.strip(" %")) == pytest.approx(expected, rel=0.02, abs=1)
+
+
 @pytest.mark.parametrize("name", ["digits, 3x3", "main 0", "main 6", "2048 x 2048, 31x31 max"])
 def test_a_wrong_contender_is_caught_and_not_timed(harness, name):
     """Whatever is wrong, it is reported, and only the right one runs again."""

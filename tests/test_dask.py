@@ -33,7 +33,7 @@ from strategies import (
 )
 from test_invariance import DENSE, SHALLOW, arrays, same_bits
 
-from convlens import convolve, filters, plan_convolve, plan_pool, pool
+from convlens import convolve, filters, plan, plan_convolve, plan_pool, pool
 
 
 def check(function, images, *arguments, **options):
@@ -221,6 +221,20 @@ def test_nothing_is_computed(uncomputed):
         result[0, 0, 0, 0].compute(scheduler="sync")
 
 
+def test_no_call_guesses(monkeypatch):
+    """Shapes and types are known: nothing runs before it is asked for, not even on no pixels."""
+
+    def too_early(*_):
+        raise AssertionError("executed")
+
+    monkeypatch.setattr(plan, "_execute_part", too_early)
+    images = da.ones((4, 20, 30, 3), chunks=7)
+    for result in (convolve(images, np.ones((3, 3, 3, 2))), pool(images, 2)):
+        assert result._meta.size == 0
+        with pytest.raises(AssertionError, match="executed"):
+            result.compute(scheduler="sync")
+
+
 def test_a_plan_runs_on_dask_arrays():
     """As on others."""
     images = da.from_array(np.arange(30.0).reshape(5, 6), chunks=2)
@@ -358,7 +372,7 @@ def client():
     """A client of a cluster of two worker processes."""
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None
+            n_workers=2, threads_per_worker=2, processes=True, dashboard_address=":0"
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -66,6 +66,12 @@ def test_site(site):
     assert "Next to the best peer" in text("made/benchmark.html")
 
 
+def test_the_explorer_is_on_its_page(site):
+    """In a frame, and whole."""
+    (frame,) = re.findall(r'<iframe src="([^"]+)"', (site / "explorer.html").read_text("utf-8"))
+    assert (site / frame).read_text("utf-8") == convlens.explore().html
+
+
 def test_links(site):
     """What a page refers to inside the site is there."""
     seen = 0

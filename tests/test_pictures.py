@@ -1,6 +1,8 @@
 """Pictures go in and out without loss, and what cannot be kept is refused."""
 
 import io
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -310,6 +312,20 @@ def test_refused(tmp_path, case):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=words):
         pictures.read(tmp_path / name)
+
+
+def test_one_sentence(tmp_path):
+    """What libvips itself has to say of damaged pictures is not printed."""
+    sources = []
+    for name, content, _ in REFUSED.values():
+        sources.append(tmp_path / f"{len(sources)}-{name}")
+        sources[-1].write_bytes(content)
+    command = [sys.executable, "-m", "convlens", "apply", "box", *sources, "-o", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [line.split(": ")[:2] for line in done.stderr.splitlines()] == [
+        ["convlens", str(source)] for source in sources
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 
@@ -66,6 +68,7 @@ def test_the_same_numbers_in_tiles_of_every_size(streamed, monkeypatch, verb):
         call = plan(images, argument, **case.options).call
         for tile_bytes in (2**25, 2000, 400):
             monkeypatch.setattr(streaming, "TILE_BYTES", tile_bytes)
+            monkeypatch.setattr(streaming, "LARGEST_TILE", 2 * tile_bytes)
             try:
                 tiles = list(streaming._tiles(call))
             except ValueError:  # a single window is more than that
@@ -103,6 +106,7 @@ def test_rows_of_one_image(streamed, monkeypatch, kernel_shape, options):
     kernels = rng.standard_normal(kernel_shape, np.float32)
     expected = convlens.convolve(images, kernels, **options)
     call = convlens.plan_convolve(images, kernels, **options).call
+    monkeypatch.setattr(streaming, "WINDOWS", 1)
     monkeypatch.setattr(streaming, "TILE_BYTES", (images.nbytes + expected.nbytes) // 5)
     tiles = list(streaming._tiles(call))
     assert len(tiles) > 2
@@ -114,6 +118,7 @@ def test_rows_of_one_image(streamed, monkeypatch, kernel_shape, options):
 def test_a_row_larger_than_a_tile(streamed, monkeypatch):
     """A signal is one row: it is cut into parts of it."""
     monkeypatch.setattr(streaming, "TILE_BYTES", 4000)
+    monkeypatch.setattr(streaming, "WINDOWS", 1)
     signal = np.random.default_rng(2).standard_normal((1, 20_000), np.float32)
     kernel = np.random.default_rng(3).standard_normal((1, 31), np.float32)
     result = streamed(convlens.plan_convolve, signal, kernel, pad_mode="wrap")
@@ -166,7 +171,7 @@ def test_arrays_that_cannot_be_streamed(tmp_path):
 
 def test_a_window_larger_than_a_tile(tmp_path, streamed, monkeypatch):
     """Said before any work."""
-    monkeypatch.setattr(streaming, "TILE_BYTES", 1000)
+    monkeypatch.setattr(streaming, "LARGEST_TILE", 2000)
     with pytest.raises(ValueError, match="under one window take 3,208 bytes, more than the 2,000"):
         streamed(convlens.plan_convolve, np.ones((40, 40)), np.ones((20, 20)))
     assert not (tmp_path / "results.npy").exists()
@@ -184,7 +189,39 @@ def test_a_file_that_becomes_shorter(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
 
 
-# ---------------------------------------------------------------------- memory and speed
+# --------------------------------------------------------------------- memory and threads
+
+
+def test_who_carries_tiles_out():
+    """The caller's thread, which hears Ctrl-C, while that takes long; then two others, in order."""
+    tiles = [streaming.Tile(range(n, n + 1), range(9), range(9)) for n in range(20)]
+    seconds = dict(zip(tiles, [9.0, 9.0, *[0.0] * 18], strict=True))
+    threads = {}
+
+    def carry_out(tile):
+        threads[tile] = threading.current_thread()
+        return seconds[tile]
+
+    assert list(streaming._in_turns(iter(tiles), carry_out)) == tiles
+    main = threading.current_thread()
+    assert [threads[tile] is main for tile in tiles] == [True] * 3 + [False] * 17
+    assert len(set(threads.values())) <= 1 + streaming.WORKERS
+
+
+def test_what_fails_stops_the_rest():
+    """Tiles that nobody has begun are not carried out."""
+    seen = []
+
+    def carry_out(tile):
+        seen.append(tile)
+        if len(seen) == 5:
+            raise OSError("no more")
+        return 0.0
+
+    with pytest.raises(OSError, match="no more"):
+        list(streaming._in_turns(iter(range(1000)), carry_out))
+    assert len(seen) < 5 + 3 * streaming.WORKERS
+
 
 LIMIT = 300_000_000
 
@@ -272,8 +309,6 @@ def zeros(path, shape):
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_interrupted(tmp_path, name, code):
     """Ctrl-C amid the work: the old output is as it was, and nothing else is left."""
-    import signal  # noqa: PLC0415
-
     source = zeros(tmp_path / "x.npy", (1, 20_000, 20_000))
     target = tmp_path / "y.npy"
     target.write_text("precious")
@@ -289,6 +324,33 @@ def test_interrupted(tmp_path, name, code):
     assert target.read_text() == "precious"
     expected = "convlens: interrupted; no file is half written" if code == 130 else ""
     assert message.strip() == expected
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_interrupted_in_a_folder(tmp_path):
+    """What is there is whole; the pictures that were read are as they were."""
+    import cv2  # noqa: PLC0415
+
+    folder, made = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    noise = np.random.default_rng(6).integers(0, 256, (200, 200, 3), np.uint8)
+    cv2.imwrite(str(folder / "0.png"), noise)
+    original = (folder / "0.png").read_bytes()
+    for number in range(1, 2000):
+        (folder / f"{number}.png").hardlink_to(folder / "0.png")
+    command = [sys.executable, "-m", "convlens", "apply", "identity", folder, "-o", made]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while len(list(made.glob("*"))) < 5:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        message = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert message.strip() == "convlens: interrupted; no file is half written"
+    pictures = list(made.iterdir())
+    assert 5 <= len(pictures) < 2000
+    assert all((cv2.imread(str(path)) == noise).all() for path in pictures)
+    assert (folder / "0.png").read_bytes() == original
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")

@@ -5,18 +5,22 @@ libvips keeps every bit of all of these. (Pillow, the usual choice, reads colour
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyvips
 
 from convlens.call import Array, Spec
 from convlens.files import replacing
 from convlens.geometry import Axis
 
+os.environ["VIPS_WARNING"] = "off"  # set at all, it keeps libvips from printing: errors are enough
+import pyvips
+
 pyvips.cache_set_max(0)  # or a file that has changed would be read as it was
+pyvips._remove_log_handler()  # or libvips calls Python to log, and Ctrl-C is lost in there
 
 MAPS = ("clip", "stretch", "absolute")
 

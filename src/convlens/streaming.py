@@ -1,20 +1,25 @@
 """Arrays larger than memory: a plan carried out on a .npy file, tile by tile, into another.
 
 A tile is a part of the output small enough for memory: some whole images, else some rows of one,
-else a part of some rows. While a tile is computed, the pixels for the next are read and the one
-before is written. Files are read, not mapped into memory: mapped pages count as memory in use, and
-a file that becomes shorter meanwhile would end the process.
+else a part of some rows. One thread reads it, computes it and writes it, while its numbers are in
+the processor's caches. Two threads do so, each with a tile of its own: one can compute while the
+other waits for the disk. Files are read, not mapped into memory: mapped pages count as memory in
+use, and a file that becomes shorter meanwhile would end the process.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from io import FileIO
 from math import prod
 from pathlib import Path
+from queue import SimpleQueue
+from time import perf_counter
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -24,11 +29,17 @@ from convlens.files import replacing
 from convlens.geometry import Axis, source
 from convlens.plan import Plan, execute
 
-# Of a tile's pixels and results together. Two tiles at most are in memory at a time, and with them
-# what the engine takes and the libraries: in all less than 300 MB.
-TILE_BYTES = 2**25
-# A window is never cut, and a tile of one may be larger: so many times.
-WINDOW_TILES = 2
+# Of a tile's pixels and results together: so few that caches hold them, and so many that what each
+# tile costs beside them, up to half a millisecond, is little.
+TILE_BYTES = 2**23
+# Large windows share most of their pixels with their neighbours, and a tile holds the pixels of so
+# many, up to this. Of such tiles there are two in memory, and with them what the engine takes and
+# the libraries: in all less than 300 MB.
+WINDOWS, LARGEST_TILE = 16, 2**26
+WORKERS = 2
+# Seconds. What takes longer to compute than this is done by the caller's thread alone, which Ctrl-C
+# stops at once: beside it the time to read and to write is little.
+LONG = 0.5
 
 
 class Tile(NamedTuple):
@@ -37,6 +48,11 @@ class Tile(NamedTuple):
     images: range
     rows: range
     columns: range
+
+    @property
+    def windows(self) -> int:
+        """How many windows these are."""
+        return len(self.images) * len(self.rows) * len(self.columns)
 
 
 class ArrayFile(NamedTuple):
@@ -118,41 +134,86 @@ def stream(
         If the pixels under a single window are too much for memory.
     """
     call, output = plan.call, Spec(plan.output_shape, plan.output_dtype)
-    tiles = list(_tiles(call))
+    tiles = _tiles(call)
     free = shutil.disk_usage(target.resolve().parent).free
     if free < output.nbytes:
         raise OSError(f"the result takes {output.nbytes:,} bytes, and its disk has {free:,} left")
-    with (
-        replacing(target) as temporary,
-        open(array.path, "rb", buffering=0) as source_file,
-        open(temporary, "xb", buffering=0) as target_file,
-        ThreadPoolExecutor(1) as reader,
-        ThreadPoolExecutor(1) as writer,
-    ):
-        start = _write_header(target_file, output)
-        # Memory for two tiles, taken in turn: while one is computed, its neighbours are moved.
-        memory = _Memory(), _Memory()
+    with replacing(target) as temporary, ExitStack() as stack:
+        with open(temporary, "xb", buffering=0) as file:
+            starts = array.start, _write_header(file, output)
+        idle: SimpleQueue[_Worker] = SimpleQueue()
+        for _ in range(WORKERS):
+            source_file = stack.enter_context(open(array.path, "rb", buffering=0))
+            target_file = stack.enter_context(open(temporary, "r+b", buffering=0))
+            idle.put(_Worker(plan, kernels, (source_file, target_file), starts))
 
-        def read(number: int) -> tuple[Call, Array]:
-            return _read(source_file, array.start, call, tiles[number], memory[number % 2])
+        def carry_out(tile: Tile) -> float:
+            worker = idle.get()
+            try:
+                return worker.carry_out(tile)
+            finally:
+                idle.put(worker)
 
-        coming = [reader.submit(read, 0)] if tiles else []
-        going: list[Future[None]] = []
-        done = 0
-        for number, tile in enumerate(tiles):
-            part, images = coming.pop().result()
-            if number + 1 < len(tiles):
-                coming.append(reader.submit(read, number + 1))
-            result = memory[number % 2].array("result", part.output_shape, output.dtype)
-            execute(replace(plan, call=part), images, kernels, result)
-            if going:
-                going.pop().result()
-            going.append(writer.submit(_write, target_file, start, call, tile, result))
-            before = array.spec.nbytes * done // prod(output.shape)
-            done += result.size
-            advance(array.spec.nbytes * done // prod(output.shape) - before)
-        if going:
-            going.pop().result()
+        windows, done = prod(call.full_output_shape[:3]), 0
+        for tile in stack.enter_context(closing(_in_turns(tiles, carry_out))):
+            before = array.spec.nbytes * done // windows
+            done += tile.windows
+            advance(array.spec.nbytes * done // windows - before)
+
+
+def _in_turns(
+    tiles: Iterator[Tile], carry_out: Callable[[Tile], float]
+) -> Generator[Tile, None, None]:
+    """Carry tiles out, by a function that says how long it computed; each when it is done."""
+    for tile in tiles:
+        seconds = carry_out(tile)
+        yield tile
+        if seconds <= LONG:
+            break
+    pool = ThreadPoolExecutor(WORKERS)
+    under_way: deque[tuple[Tile, Future[float]]] = deque()
+    try:
+        for tile in tiles:
+            under_way.append((tile, pool.submit(carry_out, tile)))
+            if len(under_way) > 2 * WORKERS:
+                yield _finished(*under_way.popleft())
+        while under_way:
+            yield _finished(*under_way.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _finished(tile: Tile, future: Future[float]) -> Tile:
+    """The tile, when it is done."""
+    future.result()
+    return tile
+
+
+class _Worker:
+    """Carries tiles out, one at a time: its files are at places of its own, and so its memory."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        kernels: Array | None,
+        files: tuple[FileIO, FileIO],
+        starts: tuple[int, int],
+    ) -> None:
+        self._plan, self._kernels = plan, kernels
+        self._source, self._target = files
+        self._first_pixel, self._first_result = starts
+        self._memory = _Memory()
+
+    def carry_out(self, tile: Tile) -> float:
+        """Read a tile's pixels, compute, and write its results; seconds for computing alone."""
+        plan, call = self._plan, self._plan.call
+        part, images = _read(self._source, self._first_pixel, call, tile, self._memory)
+        result = self._memory.array("result", part.output_shape, plan.output_dtype)
+        began = perf_counter()
+        execute(replace(plan, call=part), images, self._kernels, result)
+        seconds = perf_counter() - began
+        _write(self._target, self._first_result, call, tile, result)
+        return seconds
 
 
 class _Memory:
@@ -176,16 +237,18 @@ def _tiles(call: Call) -> Iterator[Tile]:
     """The output in parts that are small enough, in the order of the file."""
     m, oh, ow, _ = call.full_output_shape
     if 0 in call.full_output_shape:
-        return
+        return iter(())
     count, height, width = _tile_size(call)
-    for n in range(0, m, count):
-        for y in range(0, oh, height):
-            for x in range(0, ow, width):
-                yield Tile(
-                    range(n, min(n + count, m)),
-                    range(y, min(y + height, oh)),
-                    range(x, min(x + width, ow)),
-                )
+    return (
+        Tile(
+            range(n, min(n + count, m)),
+            range(y, min(y + height, oh)),
+            range(x, min(x + width, ow)),
+        )
+        for n in range(0, m, count)
+        for y in range(0, oh, height)
+        for x in range(0, ow, width)
+    )
 
 
 def _tile_size(call: Call) -> tuple[int, int, int]:
@@ -198,8 +261,15 @@ def _tile_size(call: Call) -> tuple[int, int, int]:
         under = _under(call.rows, height) * _under(call.columns, width)
         return under * pixel + height * width * result
 
+    window = nbytes(1, 1)
+    if window > LARGEST_TILE:
+        raise ValueError(
+            f"the pixels under one window take {window:,} bytes, more than the {LARGEST_TILE:,} "
+            f"that are held in memory at a time; load the array and call convlens.{call.operation}"
+        )
+    most = max(TILE_BYTES, min(WINDOWS * window, LARGEST_TILE))
     height, width = oh, ow
-    while nbytes(height, width) > TILE_BYTES and (height, width) != (1, 1):
+    while nbytes(height, width) > most and (height, width) != (1, 1):
         # Whole rows are read in one piece; but what neighbouring tiles both read should not
         # outweigh the rest, and so a tile stays higher than two windows while it can.
         rows = height * call.rows.stride / call.rows.reach  # in windows
@@ -208,15 +278,9 @@ def _tile_size(call: Call) -> tuple[int, int, int]:
             height = -(-height // 2)
         else:
             width = -(-width // 2)
-    if nbytes(height, width) > WINDOW_TILES * TILE_BYTES:
-        raise ValueError(
-            f"the pixels under one window take {nbytes(height, width):,} bytes, more than the "
-            f"{WINDOW_TILES * TILE_BYTES:,} that are held in memory at a time; load the array and "
-            f"call convlens.{call.operation}"
-        )
     if (height, width) != (oh, ow):
         return 1, height, width
-    return min(m, max(1, TILE_BYTES // max(1, nbytes(oh, ow)))), oh, ow
+    return min(m, max(1, most // max(1, nbytes(oh, ow)))), oh, ow
 
 
 def _under(axis: Axis, outputs: int) -> int:
