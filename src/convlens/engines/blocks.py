@@ -54,6 +54,7 @@ class Blocks:
     def __init__(self, call: Call, *, numbers: int, outputs: int) -> None:
         m, oh, ow, nc = self._shape = call.full_output_shape
         rows, columns = call.rows, call.columns
+        window = _held(rows, 1) * _cells(columns, 1) * call.channels  # which is never cut
 
         def fits(images: int, height: int, width: int) -> bool:
             across = _cells(columns, width) * call.channels
@@ -61,14 +62,13 @@ class Blocks:
             return (
                 results <= outputs
                 and max(results, images * _cells(rows, height) * across) <= numbers
-                and _held(rows, height) * across <= 4 * STRIP
+                and _held(rows, height) * across <= max(4 * STRIP, 2 * window)
                 and height <= STRIP
             )
 
         self._width = _most(ow, lambda width: fits(1, 1, width))
-        whole = self._width == ow
-        self._height = _most(oh, lambda height: fits(1, height, ow)) if whole else 1
-        whole = whole and self._height == oh
+        self._height = _most(oh, lambda height: fits(1, height, self._width))
+        whole = (self._height, self._width) == (oh, ow)
         self._count = _most(m, lambda count: fits(count, oh, ow)) if whole else 1
         self.only_one = whole and self._count == m
 

@@ -208,7 +208,8 @@ class Work:
         row = max(len(across) * call.channels, len(block.columns) * call.output_channels)
         halo = len(down) - (oh - 1) * down.stride
         least = 8
-        height = max(1, (STRIP // row - halo) // down.stride + 1)
+        # Strips share a halo of rows; where that is most of them, they are half as high at least.
+        height = max(1, (STRIP // row - halo) // down.stride + 1, halo // (2 * down.stride))
         if self.doubling:  # holds no more rows than it gives, but goes through all others too
             least = max(least, -(-halo // down.stride))
             height = max(least, 2 * STRIP // row)
