@@ -78,7 +78,7 @@ class Convolution:
         self.sums = hl.Func("sums")
         zero = hl.cast(self.numbers, 0)
         if self.taps:
-            taps, depth = range(self.taps), range(self.channels)
+            taps, depth = range(self.taps), range(self.depth)
             self.sums[AXES] = sum(
                 (product(c, i, j) for j in taps for i in taps for c in depth), zero
             )
@@ -175,23 +175,27 @@ def planes(
     return Pipeline(conv.out, conv.arguments)
 
 
-# Vectors of kernels and pixels of the tile of sums, by how many registers a processor has: for
-# many kernels, for few, and for many with so few taps that a tile of pixels is worth keeping while
-# all kernels go by.
+# The tile of sums: vectors of kernels, pixels, rows. Enough sums to keep the multipliers busy, as a
+# multiply-add takes four cycles, and no more, as each pixel takes a register for its address too.
+# One is for few kernels; two are for many, of which the better fits a row.
+SMALL = (2, 4, 1)
 TILES = {
-    32: {"many": (2, 14), "few": (1, 28), "short": (4, 6)},
-    16: {"many": (2, 6), "few": (1, 12), "short": (2, 6)},
+    "avx512": {"few": (1, 4, 2), "fours": SMALL, "sevens": (2, 7, 1)},
+    "avx2": {"few": SMALL, "fours": SMALL, "sevens": SMALL},
+    "baseline": {"few": SMALL, "fours": SMALL, "sevens": SMALL},
+    "neon": {"few": (2, 4, 2), "fours": (2, 4, 2), "sevens": (2, 7, 1)},
 }
 
 
 def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
     """Vectors along o: for many kernels.
 
-    A tile of sums, some vectors of kernels by some pixels, stays in registers while all taps and
-    channels go by. Each of its multiply-adds takes one number of a pixel, the same for all lanes,
-    and a vector of the kernels' numbers, which are packed so that those of a tile lie together.
+    A tile of sums stays in registers while all taps and channels go by. Each of its multiply-adds
+    takes one number of a pixel, the same for all lanes, and a vector of the kernels' numbers, which
+    are packed so that those of a tile lie together. Either all pixels of a strip go by before the
+    next kernels come, or, where kernels are few or small, all kernels before the next pixels.
     """
-    vectors, pixels = TILES[level.registers][tile]
+    vectors, pixels, rows = TILES[level.name][tile]
     conv = Convolution(types)
     lanes = level.lanes(conv.numbers)
     block = vectors * lanes
@@ -208,46 +212,59 @@ def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
         return packed[o % block, c, kx, ky, o // block, g] * pixel
 
     conv.define(product)
-    strips, xo, xi, oo, oi = (hl.Var(name) for name in ("strips", "xo", "xi", "oo", "oi"))
+    yo, yi, xo, xi, oo, oi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "oo", "oi"))
     out, sums = conv.out, conv.sums
     out.output_buffer().dim(0).set_stride(1)
-    out.split(y, strips, y, conv.strip, Tail.ShiftInwards)
+    out.split(y, hl.Var("strips"), y, conv.strip, Tail.ShiftInwards)
     out.split(o, oo, oi, block, Tail.PredicateStores).vectorize(oi)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
-    conv.by_strips([oi, xi, oo, xo, y, g] if tile == "short" else [oi, xi, xo, y, oo, g], lanes)
-    sums.compute_at(out, oo if tile == "short" else xo)
-    sums.bound_extent(x, pixels).bound_extent(o, block).vectorize(o).unroll(x)
+    out.split(y, yo, yi, rows, Tail.GuardWithIf).unroll(yi)
+    conv.by_strips([oi, xi, yi, *([oo, xo, yo] if tile == "few" else [xo, yo, oo]), g], lanes)
+    sums.compute_at(out, oo if tile == "few" else xo)
+    sums.bound_extent(o, block).bound_extent(x, pixels).bound_extent(y, rows)
+    sums.vectorize(o).unroll(x).unroll(y)
     c, i, j = conv.r.x, conv.r.y, conv.r.z
-    sums.update().reorder(o, x, c, i, j).vectorize(o).unroll(x)
+    sums.update().reorder(o, x, y, c, i, j).vectorize(o).unroll(x).unroll(y)
     packed.compute_root().bound(b, 0, block).vectorize(b).fuse(ob, g, g).parallel(g)
     return Pipeline(conv.out, conv.arguments)
 
 
-def depthwise(level: Level, types: Types) -> Pipeline:
-    """Vectors along g: for many groups of one channel and one kernel each."""
-    conv = Convolution(types, depth=1)
-    lanes, pixels = level.lanes(conv.numbers), 4
+def depthwise(level: Level, types: Types, *, taps: int | None = None) -> Pipeline:
+    """Vectors along g: for many groups of one channel and one kernel each.
+
+    With the number of taps given it is for steps of 1, padding with zeros and a vector of groups at
+    least. Then neighbouring sums share what they load, and images are read where they are.
+    """
+    conv = Convolution(types, stride=1 if taps else None, taps=taps, depth=1)
+    lanes, pixels, rows = level.lanes(conv.numbers), 2, 2
 
     def product(_c: Number, kx: Number, ky: Number) -> hl.Expr:
-        position = (x * conv.sx + kx * conv.dx) * conv.channels + g
-        return conv.kernels[0, g, 0, kx, ky] * conv.cells.at(
-            position, y * conv.sy + ky * conv.dy, n
-        )
+        row = y * conv.sy + ky * conv.dy
+        if taps:
+            pixel = conv.cells.beneath(x + kx, g, conv.channels, row, n)
+        else:
+            pixel = conv.cells.at((x * conv.sx + kx * conv.dx) * conv.channels + g, row, n)
+        return conv.kernels[0, g, 0, kx, ky] * pixel
 
     conv.define(product)
-    strips, xo, xi, go, gi = (hl.Var(name) for name in ("strips", "xo", "xi", "go", "gi"))
+    yo, yi, xo, xi, go, gi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "go", "gi"))
     out, sums = conv.out, conv.sums
     out.bound(o, 0, 1).output_buffer().dim(1).set_stride(1)
     conv.kernels.dim(0).set_stride(hl.Expr())
     conv.kernels.dim(1).set_stride(1)
-    out.split(y, strips, y, conv.strip, Tail.ShiftInwards)
-    out.split(g, go, gi, lanes, Tail.PredicateStores).vectorize(gi)
+    out.split(y, hl.Var("strips"), y, conv.strip, Tail.ShiftInwards)
+    # Without cells there is nothing beyond the images that could be read: vectors shift inwards.
+    out.split(g, go, gi, lanes, Tail.ShiftInwards if taps else Tail.PredicateStores).vectorize(gi)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
-    conv.by_strips([o, gi, xi, go, xo, y], lanes)
-    sums.compute_at(out, go).bound_extent(x, pixels).vectorize(g).unroll(x)
-    c, i, j = conv.r.x, conv.r.y, conv.r.z
-    sums.update().reorder(o, g, x, c, i, j).vectorize(g).unroll(x)
-    return Pipeline(conv.out, conv.arguments)
+    out.split(y, yo, yi, rows, Tail.GuardWithIf).unroll(yi)
+    conv.by_strips([o, gi, xi, yi, go, xo, yo], lanes, padded=not taps)
+    sums.compute_at(out, go).bound_extent(x, pixels).bound_extent(y, rows)
+    sums.vectorize(g).unroll(x).unroll(y)
+    if not taps:
+        c, i, j = conv.r.x, conv.r.y, conv.r.z
+        sums.update().reorder(o, g, x, y, c, i, j).vectorize(g).unroll(x).unroll(y)
+    # Left to itself the compiler would put taps that are not in a loop into another order.
+    return Pipeline(conv.out, conv.arguments, strict=True)
 
 
 def separable(level: Level, types: Types) -> Pipeline:

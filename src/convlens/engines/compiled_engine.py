@@ -134,15 +134,22 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
         return _typed(call, numbers, ["separable"], folded)
     groups = call.channels if _alone(call) else call.groups
     depth, count = call.channels // groups, call.output_channels // groups
-    names = []
+    names, lanes = [], 64 // numbers.itemsize
     if folded:
         groups, depth, count = 1, 1, 1
     elif depth == count == 1 and groups >= 4:
+        zeros = call.pad_mode == "constant" and groups >= lanes
+        steps = (rows.stride, columns.stride, rows.dilation, columns.dilation)
+        if zeros and rows.window == columns.window and steps == (1, 1, 1, 1):
+            names.append(f"depthwise_taps{rows.window}")
         names.append("depthwise")
     elif count >= 8:
-        lanes, short = 64 // numbers.itemsize, rows.window * columns.window * depth <= 256
-        tile = "few" if count <= lanes else "short" if short and count > 2 * lanes else "many"
-        names.append(f"dense_{tile}")
+        small = rows.window * columns.window * depth <= 256 and count > 2 * lanes
+        if small or count <= lanes:
+            names.append("dense_few")
+        else:  # by sevens or by fours, whichever goes over a row's end less
+            sevens = -columns.outputs % 7 <= -columns.outputs % 4
+            names.append("dense_sevens" if sevens else "dense_fours")
     if groups == 1 and (depth > 1 or "n" not in call.layout.kernels):
         sizes = f"planes_channels{depth}_stride{columns.stride}"
         if rows.window == columns.window and rows.stride == columns.stride and rows.dilation == 1:
@@ -420,7 +427,10 @@ class Work:
         else:
             step, rest = max(8, KERNELS // (kh * kw * depth * self.groups)), []
             parts = [slice(o, min(o + step, count)) for o in range(0, count, step)]
-            kernels = [(p, (kh, kw, depth, self.groups, p.stop - p.start)) for p in parts]
+            row = (kw, depth)
+            if self.groups == across.dilation == 1 and method.pipeline.startswith("dense"):
+                row = (1, kw * depth)  # which lie side by side: one loop
+            kernels = [(p, (kh, *row, self.groups, p.stop - p.start)) for p in parts]
         for part, shape in kernels:
             taps = _packed(shape, method.numbers)
             arguments = [*cells, taps, call.channels // unit, *steps, *tasks, *rest]
@@ -438,6 +448,7 @@ class Work:
             height = min(height, max(8, -(-oh * m // (4 * self.threads))))
         strips = -(-oh // min(height, oh))
         height = -(-oh // strips)
+        height = min(oh, height + height % 2)  # rows go by twos
         if strips > 1:
             return height, 1
         numbers = max(1, len(down) * len(across) * call.channels)
