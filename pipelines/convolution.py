@@ -73,8 +73,15 @@ class Convolution:
         self.dy: Number = 1 if taps else scalars["dy"]
         self.taps = taps
 
-    def define(self, product: Callable[[Number, Number, Number], hl.Expr]) -> None:
-        """The definition; product(c, kx, ky) is a tap's number times what lies under it."""
+    def define(
+        self,
+        product: Callable[[Number, Number, Number], hl.Expr],
+        needed: Callable[[Number], hl.Expr] | None = None,
+    ) -> None:
+        """The definition; product(c, kx, ky) is a tap's number times what lies under it.
+
+        needed(ky) tells whether a row of taps is needed at all, or adds nothing but zeros.
+        """
         self.sums = hl.Func("sums")
         zero = hl.cast(self.numbers, 0)
         if self.taps:
@@ -86,6 +93,8 @@ class Convolution:
             self.sums[AXES] = zero
             kw, kh = self.kernels.dim(3).extent(), self.kernels.dim(4).extent()
             self.r = hl.RDom([(0, self.depth), (0, kw), (0, kh)], "r")
+            if needed:
+                self.r.where(needed(self.r.z))
             self.sums[AXES] += product(self.r.x, self.r.y, self.r.z)
         self.give(self.sums[AXES])
 
@@ -211,7 +220,12 @@ def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
         pixel = conv.cells.at(position, y * conv.sy + ky * conv.dy, n)
         return packed[o % block, c, kx, ky, o // block, g] * pixel
 
-    conv.define(product)
+    infinite = some_infinite(packed, conv, block)
+
+    def needed(ky: Number) -> hl.Expr:
+        return (conv.cells.rows[y * conv.sy + ky * conv.dy] >= 0) | infinite
+
+    conv.define(product, needed if rows == 1 else None)  # what is asked once a row of taps
     yo, yi, xo, xi, oo, oi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "oo", "oi"))
     out, sums = conv.out, conv.sums
     out.output_buffer().dim(0).set_stride(1)
@@ -227,6 +241,25 @@ def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
     sums.update().reorder(o, x, y, c, i, j).vectorize(o).unroll(x).unroll(y)
     packed.compute_root().bound(b, 0, block).vectorize(b).fuse(ob, g, g).parallel(g)
     return Pipeline(conv.out, conv.arguments)
+
+
+def some_infinite(packed: hl.Func, conv: Convolution, block: int) -> hl.Expr:
+    """Whether kernels hold NaN or inf, which times zero are NaN."""
+    bits, mantissa = conv.numbers.bits(), {32: 23, 64: 52}[conv.numbers.bits()]
+    word, magnitude = hl.UInt(bits), (1 << bits - 1) - 1  # all bits of a number but its sign
+    infinity = magnitude + 1 - (1 << mantissa)
+    count, *extents = (conv.kernels.dim(axis).extent() for axis in (0, 1, 2, 3, 4))
+    r = hl.RDom([(0, extent) for extent in ((count + block - 1) // block, *extents)], "r")
+    lane = hl.RDom([(0, block)], "lane")
+    b, largest, overall = hl.Var("b"), hl.Func("largest"), hl.Func("overall")
+    number = hl.reinterpret(word, packed[b, r[2], r[3], r[4], r[0], r[1]])
+    largest[b] = hl.cast(word, 0)
+    largest[b] = hl.max(largest[b], number & hl.cast(word, magnitude))
+    overall[()] = hl.cast(word, 0)
+    overall[()] = hl.max(overall[()], largest[lane.x])
+    largest.compute_root().vectorize(b).update().vectorize(b)
+    overall.compute_root()
+    return overall[()] >= hl.cast(word, infinity)
 
 
 def depthwise(level: Level, types: Types, *, taps: int | None = None) -> Pipeline:
