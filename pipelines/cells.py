@@ -75,6 +75,11 @@ class Cells:
         """The number at a position of the pixels themselves, where no cell is padding."""
         return hl.cast(self.numbers, self.images[f, y, n])
 
+    @property
+    def last_row(self) -> hl.Expr:
+        """Of the images."""
+        return self.images.dim(1).extent() - 1
+
     def at(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
         """The number at a position of a row of cells that is one plane."""
         return self.func[f, 0, y, n]
@@ -82,7 +87,7 @@ class Cells:
     def number(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
         """The number at a position of an image's row, for row y of the cells."""
         row = self.rows[y]
-        inside = hl.clamp(row, 0, self.images.dim(1).extent() - 1)
+        inside = hl.clamp(row, 0, self.last_row)
         return hl.select(row < 0, self.padding, hl.cast(self.numbers, self.images[f, inside, n]))
 
     def anywhere(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:

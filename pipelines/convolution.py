@@ -39,6 +39,8 @@ class Convolution:
         C and sx. A stride above 1 goes with a dilation of 1 across.
     taps : int, optional
         Of a square kernel: kh and kw.
+    rows : int
+        Of the output, that make a tile. Several go with a dilation of 1 down.
     planes : int
         Into how many planes the cells are dealt out.
     depth : int, optional
@@ -51,6 +53,7 @@ class Convolution:
         channels: int | None = None,
         stride: int | None = None,
         taps: int | None = None,
+        rows: int = 1,
         planes: int = 1,
         depth: int | None = None,
     ) -> None:
@@ -70,32 +73,33 @@ class Convolution:
         self.sx: Number = stride or scalars["sx"]
         self.sy: Number = stride if taps else scalars["sy"]
         self.dx: Number = 1 if (stride or 1) > 1 else scalars["dx"]
-        self.dy: Number = 1 if taps else scalars["dy"]
-        self.taps = taps
+        self.dy: Number = 1 if rows > 1 else scalars["dy"]
+        self.taps, self.rows = taps, rows
 
     def define(
         self,
-        product: Callable[[Number, Number, Number], hl.Expr],
-        needed: Callable[[Number], hl.Expr] | None = None,
+        product: Callable[[Number, Number, Number, hl.Expr], hl.Expr],
+        needed: Callable[[hl.Expr], hl.Expr] | None = None,
     ) -> None:
-        """The definition; product(c, kx, ky) is a tap's number times what lies under it.
+        """The definition; product(c, kx, ky, row) is a tap's number times what lies under it.
 
-        needed(ky) tells whether a row of taps is needed at all, or adds nothing but zeros.
+        The cells' rows go by once for all rows of a tile, so that what is loaded of a row meets
+        every tap that lies on it. Of a row that is not `needed` all products are zeros.
         """
         self.sums = hl.Func("sums")
-        zero = hl.cast(self.numbers, 0)
-        if self.taps:
-            taps, depth = range(self.taps), range(self.depth)
-            self.sums[AXES] = sum(
-                (product(c, i, j) for j in taps for i in taps for c in depth), zero
-            )
-        else:
-            self.sums[AXES] = zero
-            kw, kh = self.kernels.dim(3).extent(), self.kernels.dim(4).extent()
-            self.r = hl.RDom([(0, self.depth), (0, kw), (0, kh)], "r")
-            if needed:
-                self.r.where(needed(self.r.z))
-            self.sums[AXES] += product(self.r.x, self.r.y, self.r.z)
+        self.sums[AXES] = hl.cast(self.numbers, 0)
+        kw, kh = (self.taps or self.kernels.dim(axis).extent() for axis in (3, 4))
+        cells = kh + (self.rows - 1) * self.sy
+        self.r = hl.RDom([(0, self.depth), (0, kw), (0, cells)], "r")
+        c, kx, ky = self.r.x, self.r.y, self.r.z - y % self.rows * self.sy
+        if self.rows > 1:
+            self.r.where(hl.likely(ky >= 0))
+            self.r.where(hl.likely(ky < kh))
+            ky = hl.clamp(ky, 0, kh - 1)
+        row = y // self.rows * self.rows * self.sy + self.r.z * self.dy
+        if needed:
+            self.r.where(needed(row))
+        self.sums[AXES] += product(c, kx, ky, row)
         self.give(self.sums[AXES])
 
     def give(self, sums: hl.Expr) -> None:
@@ -109,6 +113,12 @@ class Convolution:
     def channel(self, c: Number) -> Number:
         """Channel c of the group, among all of the image's."""
         return c if isinstance(self.channels, int) else g * self.depth + c
+
+    def split_rows(self, yo: hl.Var, yi: hl.Var, rows: int) -> None:
+        """Cut the output into strips, and these into tiles of so many rows."""
+        whole_tiles = (self.strip + rows - 1) // rows * rows
+        self.out.split(y, hl.Var("strips"), y, whole_tiles, Tail.GuardWithIf)
+        self.out.split(y, yo, yi, rows, Tail.GuardWithIf).unroll(yi)
 
     def by_strips(self, order: list[hl.Var], vector: int, *, padded: bool = True) -> None:
         """Cut the output into strips of rows and chunks of images; a task is a strip of a chunk.
@@ -130,53 +140,62 @@ def planes(
     stride: int | None = None,
     taps: int | None = None,
     kernels: int | None = None,
+    rows: int = 1,
     padded: bool = True,
 ) -> Pipeline:
     """Vectors along x: for few channels in and out.
 
     Neighbours along x lie D = sx * C numbers apart. So that vectors can be loaded whole, rows are
-    dealt out into D planes first: ``planes[q, p] = cells[q * D + p]``.
+    dealt out into D planes first: ``planes[q, p] = cells[q * D + p]``. The sums of a tile, of a few
+    vectors and `rows`, stay in registers.
     """
     ready = stride == 1 and channels is not None  # a plane for each channel, from the images
-    conv = Convolution(types, channels, stride, taps, planes=channels if ready else 1)
+    conv = Convolution(types, channels, stride, taps, rows, channels if ready else 1)
     lanes = level.lanes(conv.numbers)
     period = conv.sx * conv.channels
     spread, q, p = hl.Func("spread"), hl.Var("q"), hl.Var("p")
     if not padded:
-        spread[q, p, y, n] = conv.cells.pixel(q, y, n)
+        # The last tile may reach below the images, with rows that nobody asks for.
+        spread[q, p, y, n] = conv.cells.pixel(q, hl.min(y, conv.cells.last_row), n)
     elif ready:
         spread[q, p, y, n] = conv.cells.func[q, p, y, n]
     else:
         spread[q, p, y, n] = conv.cells.at(q * period + p, y, n)
 
-    def product(c: Number, kx: Number, ky: Number) -> hl.Expr:
-        step, row = kx * conv.dx, y * conv.sy + ky * conv.dy
+    def product(c: Number, kx: Number, ky: Number, row: hl.Expr) -> hl.Expr:
+        step = kx * conv.dx
         plane = step % conv.sx * conv.channels + conv.channel(c)
         return conv.kernels[o, g, c, kx, ky] * spread[x + step // conv.sx, plane, row, n]
 
     conv.define(product)
-    width, rows = (lanes, 3) if (kernels or 1) > 1 else (lanes if not padded else 2 * lanes, 2)
+    # Images without padding may be as narrow as a vector; and many strides leave little of a row.
+    width = lanes * (1 if stride == 2 or not padded else 2 if rows > 1 else 4)
     strips, yo, yi, xo, xi = (hl.Var(name) for name in ("strips", "yo", "yi", "xo", "xi"))
     out, sums = conv.out, conv.sums
-    out.split(y, strips, y, conv.strip, Tail.ShiftInwards)
+    whole_tiles = (conv.strip + rows - 1) // rows * rows
+    out.split(y, strips, y, whole_tiles, Tail.GuardWithIf).split(y, yo, yi, rows, Tail.GuardWithIf)
     # Without cells there is nothing beyond the images that could be read: tiles shift inwards.
-    out.split(y, yo, yi, rows, Tail.GuardWithIf if padded else Tail.ShiftInwards)
     out.split(x, xo, xi, width, Tail.PredicateStores if padded else Tail.ShiftInwards)
-    out.vectorize(xi).unroll(yi)
+    out.unroll(yi)
     if kernels:
-        out.bound(o, 0, kernels).bound(g, 0, 1).unroll(o)
+        out.bound(o, 0, kernels).bound(g, 0, 1)
+        out.output_buffer().dim(0).set_stride(1)
         out.output_buffer().dim(2).set_stride(kernels)
-        conv.by_strips([xi, o, yi, xo, yo, g], lanes, padded=padded)
+        out.vectorize(o)
+        conv.by_strips([o, xi, yi, xo, yo, g], lanes, padded=padded)
     else:
         conv.by_strips([xi, yi, xo, yo, o, g], lanes)
-    sums.compute_at(out, xo).bound_extent(y, rows).vectorize(x).unroll(y)
+    out.vectorize(xi)
+    c, i, j = conv.r.x, conv.r.y, conv.r.z
+    sums.compute_at(out, xo).reorder_storage(x, o, g, y, n)
+    sums.bound_extent(x, width).bound_extent(y, rows).vectorize(x, lanes).unroll(x).unroll(y)
+    update = sums.update().reorder(x, y, o, c, i, j).vectorize(x, lanes).unroll(x).unroll(y)
     if kernels:
         sums.bound_extent(o, kernels).unroll(o)
-    if not taps:
-        c, i, j = conv.r.x, conv.r.y, conv.r.z
-        sums.update().reorder(x, y, o, c, i, j).vectorize(x).unroll(y)
-        if kernels:
-            sums.update().unroll(o)
+        update.unroll(o)
+    # Only rows are unrolled. With more in one piece, the compiler would change the sums' order.
+    if taps:
+        update.unroll(j)
     if isinstance(period, int) and not ready:
         spread.compute_at(out, n).bound(p, 0, period).reorder(p, q, y).unroll(p).vectorize(q, lanes)
     elif not isinstance(period, int):
@@ -186,13 +205,13 @@ def planes(
 
 # The tile of sums: vectors of kernels, pixels, rows. Enough sums to keep the multipliers busy, as a
 # multiply-add takes four cycles, and no more, as each pixel takes a register for its address too.
-# One is for few kernels; two are for many, of which the better fits a row.
+# Two are for few kernels or small ones; two for many, of which the better fits a row.
 SMALL = (2, 4, 1)
 TILES = {
-    "avx512": {"few": (1, 4, 2), "fours": SMALL, "sevens": (2, 7, 1)},
-    "avx2": {"few": SMALL, "fours": SMALL, "sevens": SMALL},
-    "baseline": {"few": SMALL, "fours": SMALL, "sevens": SMALL},
-    "neon": {"few": (2, 4, 2), "fours": (2, 4, 2), "sevens": (2, 7, 1)},
+    "avx512": {"eight": (1, 4, 2), "few": (1, 4, 2), "fours": SMALL, "sevens": (2, 7, 1)},
+    "avx2": {"eight": (1, 4, 2), "few": SMALL, "fours": SMALL, "sevens": SMALL},
+    "baseline": {"eight": SMALL, "few": SMALL, "fours": SMALL, "sevens": SMALL},
+    "neon": {"eight": (2, 4, 2), "few": (2, 4, 2), "fours": (2, 4, 2), "sevens": (2, 7, 1)},
 }
 
 
@@ -215,26 +234,26 @@ def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
     kernel = hl.min(ob * block + b, conv.kernels.dim(0).extent() - 1)
     packed[b, c, i, j, ob, g] = conv.kernels[kernel, g, c, i, j]
 
-    def product(c: Number, kx: Number, ky: Number) -> hl.Expr:
+    def product(c: Number, kx: Number, ky: Number, row: hl.Expr) -> hl.Expr:
         position = (x * conv.sx + kx * conv.dx) * conv.channels + conv.channel(c)
-        pixel = conv.cells.at(position, y * conv.sy + ky * conv.dy, n)
+        pixel = conv.cells.at(position, row, n)
         return packed[o % block, c, kx, ky, o // block, g] * pixel
 
     infinite = some_infinite(packed, conv, block)
 
-    def needed(ky: Number) -> hl.Expr:
-        return (conv.cells.rows[y * conv.sy + ky * conv.dy] >= 0) | infinite
+    def needed(row: hl.Expr) -> hl.Expr:
+        return (conv.cells.rows[row] >= 0) | infinite
 
-    conv.define(product, needed if rows == 1 else None)  # what is asked once a row of taps
+    conv.define(product, needed if rows == 1 else None)  # as it must be for all rows of a tile
     yo, yi, xo, xi, oo, oi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "oo", "oi"))
     out, sums = conv.out, conv.sums
     out.output_buffer().dim(0).set_stride(1)
-    out.split(y, hl.Var("strips"), y, conv.strip, Tail.ShiftInwards)
+    conv.split_rows(yo, yi, rows)
     out.split(o, oo, oi, block, Tail.PredicateStores).vectorize(oi)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
-    out.split(y, yo, yi, rows, Tail.GuardWithIf).unroll(yi)
-    conv.by_strips([oi, xi, yi, *([oo, xo, yo] if tile == "few" else [xo, yo, oo]), g], lanes)
-    sums.compute_at(out, oo if tile == "few" else xo)
+    kernels_first = tile in ("eight", "few")
+    conv.by_strips([oi, xi, yi, *([oo, xo, yo] if kernels_first else [xo, yo, oo]), g], lanes)
+    sums.compute_at(out, oo if kernels_first else xo)
     sums.bound_extent(o, block).bound_extent(x, pixels).bound_extent(y, rows)
     sums.vectorize(o).unroll(x).unroll(y)
     c, i, j = conv.r.x, conv.r.y, conv.r.z
@@ -269,14 +288,16 @@ def depthwise(level: Level, types: Types, *, taps: int | None = None) -> Pipelin
     least. Then neighbouring sums share what they load, and images are read where they are.
     """
     conv = Convolution(types, stride=1 if taps else None, taps=taps, depth=1)
+    if taps:
+        conv.dx = conv.dy = 1
     lanes, pixels, rows = level.lanes(conv.numbers), 2, 2
 
-    def product(_c: Number, kx: Number, ky: Number) -> hl.Expr:
-        row = y * conv.sy + ky * conv.dy
+    def product(_c: Number, kx: Number, ky: Number, row: hl.Expr) -> hl.Expr:
+        column = x * conv.sx + kx * conv.dx
         if taps:
-            pixel = conv.cells.beneath(x + kx, g, conv.channels, row, n)
+            pixel = conv.cells.beneath(column, g, conv.channels, row, n)
         else:
-            pixel = conv.cells.at((x * conv.sx + kx * conv.dx) * conv.channels + g, row, n)
+            pixel = conv.cells.at(column * conv.channels + g, row, n)
         return conv.kernels[0, g, 0, kx, ky] * pixel
 
     conv.define(product)
@@ -285,18 +306,18 @@ def depthwise(level: Level, types: Types, *, taps: int | None = None) -> Pipelin
     out.bound(o, 0, 1).output_buffer().dim(1).set_stride(1)
     conv.kernels.dim(0).set_stride(hl.Expr())
     conv.kernels.dim(1).set_stride(1)
-    out.split(y, hl.Var("strips"), y, conv.strip, Tail.ShiftInwards)
+    conv.split_rows(yo, yi, rows)
     # Without cells there is nothing beyond the images that could be read: vectors shift inwards.
     out.split(g, go, gi, lanes, Tail.ShiftInwards if taps else Tail.PredicateStores).vectorize(gi)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
-    out.split(y, yo, yi, rows, Tail.GuardWithIf).unroll(yi)
     conv.by_strips([o, gi, xi, yi, go, xo, yo], lanes, padded=not taps)
     sums.compute_at(out, go).bound_extent(x, pixels).bound_extent(y, rows)
     sums.vectorize(g).unroll(x).unroll(y)
-    if not taps:
-        c, i, j = conv.r.x, conv.r.y, conv.r.z
-        sums.update().reorder(o, g, x, y, c, i, j).vectorize(g).unroll(x).unroll(y)
-    # Left to itself the compiler would put taps that are not in a loop into another order.
+    c, i, j = conv.r.x, conv.r.y, conv.r.z
+    update = sums.update().reorder(o, g, x, y, c, i, j).vectorize(g).unroll(x).unroll(y)
+    if taps:
+        update.unroll(i).unroll(j)
+    # Strictly, or the compiler would change the order of sums that are no loop.
     return Pipeline(conv.out, conv.arguments, strict=True)
 
 
@@ -314,16 +335,17 @@ def separable(level: Level, types: Types) -> Pipeline:
     across.dim(0).set_min(0)
     conv.arguments.append(across)
     lanes = level.lanes(conv.numbers)
-    width, rows = 2 * lanes, 2
+    width, rows = 2 * lanes, 4
     zero = hl.cast(conv.numbers, 0)
 
-    down, sums = hl.Func("down"), hl.Func("sums")
+    down, below, sums = hl.Func("down"), hl.Func("below"), hl.Func("sums")
     i = hl.RDom([(0, conv.kernels.dim(4).extent())], "i")
     j = hl.RDom([(0, across.dim(0).extent())], "j")
-    down[x, y, n] = zero
-    down[x, y, n] += conv.kernels[0, 0, 0, 0, i.x] * conv.cells.at(
+    below[x, y, n] = zero
+    below[x, y, n] += conv.kernels[0, 0, 0, 0, i.x] * conv.cells.at(
         x, y * conv.sy + i.x * conv.dy, n
     )
+    down[x, y, n] = below[x, y, n]
     sums[x, y, n] = zero
     sums[x, y, n] += across[j.x] * down[x + j.x * conv.dx, y, n]
     conv.give(sums[x, y, n])
@@ -335,9 +357,11 @@ def separable(level: Level, types: Types) -> Pipeline:
     out.split(y, yo, yi, rows, Tail.GuardWithIf).split(x, xo, xi, width, Tail.PredicateStores)
     out.vectorize(xi).unroll(yi)
     conv.by_strips([o, g, xi, yi, xo, yo], lanes)
-    sums.compute_at(out, xo).bound_extent(y, rows).vectorize(x).unroll(y)
-    sums.update().reorder(x, y, j.x).vectorize(x).unroll(y)
-    down.compute_at(out, yo).bound_extent(y, rows).vectorize(x, width).unroll(y)
-    down.update().reorder(y, i.x).unroll(y)
-    down.update().split(x, xo, xi, width).vectorize(xi).reorder(xi, y, i.x, xo)
+    down.compute_at(out, yo).bound_extent(y, rows).split(x, xo, xi, width)
+    down.reorder(xi, y, xo).vectorize(xi).unroll(y)
+    # Both passes add up a tile in registers.
+    for func, r, at in ((below, i, down), (sums, j, out)):
+        func.compute_at(at, xo).bound_extent(x, width).bound_extent(y, rows)
+        func.vectorize(x, lanes).unroll(x).unroll(y)
+        func.update().reorder(x, y, r.x).vectorize(x, lanes).unroll(x).unroll(y)
     return Pipeline(conv.out, conv.arguments)

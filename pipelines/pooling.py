@@ -180,75 +180,83 @@ def squares(level: Level, types: Types, mode: str, *, channels: int, side: int) 
 
 
 def doubling(level: Level, types: Types, mode: str) -> Pipeline:
-    """By doubling: merge windows of 1 into windows of 2, of 4, of 8 …, wherever they start.
+    """By doubling: a window is merged from two of half its size, wherever they start.
 
-    Along an axis ``double[i]`` is at first the number at i. Each step makes it
-    ``merge(double[i], double[i + shift])``, with shifts 1, 2, 4, … taps: in place, as what is read
-    lies ahead. The larger and smaller of overlapping windows are those of the whole, so one
-    more step with a shift of the window less its largest power of two is the last. Sums must not
-    count twice: there ``whole[i]`` collects ``double[i + offset]`` in the steps that the bits of
-    the window name, each beginning where the one before ended.
+    Along an axis ``double[i]`` is at first the number at i, a window of 1. Two windows of w become
+    a larger one, in place, as what is read lies ahead:
+
+        double[i] = merge(double[i + half], double[i])
+
+    First down, in columns of a few vectors, for a strip of rows at once; then across, row by row.
+    The larger and smaller of windows that overlap are those of the whole, so that any window is
+    reached by halves less than w apart. Sums must not count twice: there the halves lie side by
+    side, and a window of 2 w + 1 takes in the number behind them.
     """
     pool = Pooling(types, mode)
     lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
-    sums = mode in ("sum", "avg")
+    i, s = hl.Var("i"), hl.Var("s")  # row i of the cells of strip s
 
-    def doubled(name: str, first: hl.Func, size: hl.Expr, along: int) -> tuple[hl.Func, hl.RDom]:
-        """The windows of one axis; and its pixels, and the steps, to loop over."""
-        steps = hl.ImageParam(INT, 2, f"{name}_steps")  # of each step: shift, offset, whether taken
-        reach = hl.Param(INT, f"{name}_reach")
-        pool.arguments += [steps, reach]
-        i = hl.RDom([(0, size), (0, steps.dim(1).extent())], name)
-        place = [f, y, n]
+    def steps(name: str) -> hl.ImageParam:
+        """Of each step: where the other half begins, and the number behind, or -1 without one."""
+        made = hl.ImageParam(INT, 2, name)
+        made.dim(0).set_min(0)
+        made.dim(1).set_min(0)
+        pool.arguments.append(made)
+        return made
 
-        def at(func: hl.Func, shift: int | hl.Expr) -> hl.FuncRef:
-            return func[tuple(i.x + shift if axis == along else place[axis] for axis in range(3))]
+    def doubled(halves: tuple[hl.FuncRef, hl.FuncRef], behind: hl.Expr, last: hl.Expr) -> hl.Expr:
+        double = merge(*map(hl.Expr, halves))
+        if mode in ("max", "min"):
+            return double
+        return hl.select(behind < 0, double, merge(last, double))
 
-        shift, offset = (hl.clamp(steps[k, i.y], 0, reach) for k in (0, 1))
-        func = hl.Func(name)
-        start = hl.Expr(first[f, y, n])
-        if not sums:
-            func[f, y, n] = start
-            at_i = at(func, 0)
-            func[tuple(i.x if axis == along else place[axis] for axis in range(3))] = merge(
-                hl.Expr(at(func, shift)), hl.Expr(at_i)
-            )
-        else:
-            func[f, y, n] = (pool.nothing, start)
-            taken = hl.select(steps[2, i.y] != 0, at(func, offset)[1], pool.nothing)
-            func[tuple(i.x if axis == along else place[axis] for axis in range(3))] = (
-                merge(taken, at(func, 0)[0]),
-                merge(at(func, shift)[1], at(func, 0)[1]),
-            )
-        return func, i
+    down_steps, across_steps = steps("down_steps"), steps("across_steps")
+    height = (pool.strip - 1) * pool.sy + (pool.kh - 1) * pool.dy + 1  # of a strip's cells
+    width = cells.right + cells.after.dim(0).extent()
+    reach = pool.kw * pool.dx * pool.channels
 
-    def whole(func: hl.Func, *place: hl.Expr) -> hl.Expr:
-        return hl.Expr(func[place][0]) if sums else hl.Expr(func[place])
+    def number(f: hl.Expr, i: hl.Expr) -> hl.Expr:
+        return cells.number(f, s * pool.strip * pool.sy + i, n)
 
-    height, width = hl.Param(INT, "height"), hl.Param(INT, "width")  # of the cells
-    pool.arguments += [height, width]
-    pixel, down = hl.Func("pixel"), hl.Func("down")
-    pixel[f, y, n] = cells.number(f, y, n)
-    tall, rows = doubled("tall", pixel, height, along=1)
+    tall = hl.Func("tall")
+    rows = hl.RDom([(0, height), (0, down_steps.dim(1).extent())], "rows")
+    half, behind = down_steps[0, rows.y], down_steps[1, rows.y]
+    rows.where(rows.x + half < height)
+    half, last = (hl.clamp(rows.x + step, 0, height - 1) for step in (half, behind))
+    tall[f, i, s, n] = number(f, i)
+    halves = tall[f, half, s, n], tall[f, rows.x, s, n]
+    tall[f, rows.x, s, n] = doubled(halves, behind, number(f, last))
+
+    down = hl.Func("down")
     inner = cells.inner
-    down[f, y, n] = pool.nothing
-    down[inner.x, y, n] = whole(tall, inner.x - cells.left + cells.first, y * pool.sy, n)
-    wide, columns = doubled("wide", down, width, along=0)
-    pool.give(whole(wide, x * pool.sx * pool.channels + c, y, n))
+    down[f, i, s, n] = pool.nothing
+    down[inner.x, i, s, n] = hl.Expr(tall[inner.x - cells.left + cells.first, i * pool.sy, s, n])
 
-    yn = hl.Var("yn")
+    def below(f: hl.Expr) -> hl.Expr:
+        return hl.Expr(down[f, y % pool.strip, y / pool.strip, n])
+
+    wide = hl.Func("wide")
+    columns = hl.RDom([(0, width), (0, across_steps.dim(1).extent())], "columns")
+    half, behind = across_steps[0, columns.y], across_steps[1, columns.y]
+    half, last = (columns.x + hl.clamp(step, 0, reach) for step in (half, behind))
+    wide[f, y, n] = below(f)
+    halves = wide[half, y, n], wide[columns.x, y, n]
+    wide[columns.x, y, n] = doubled(halves, behind, below(last))
+    pool.give(hl.Expr(wide[x * pool.sx * pool.channels + c, y, n]))
+
     out.output_buffer().dim(0).set_stride(hl.Expr())
     out.output_buffer().dim(1).set_stride(hl.Expr())
-    out.reorder(x, c, y, n).fuse(y, n, yn).parallel(yn)
+    out.split(y, hl.Var("strips"), y, pool.strip, Tail.GuardWithIf)
+    task = pool.by_strips([x, c, y])
     whole_rows = (pool.sx == 1) & (pool.channels == 1) & (out.output_buffer().dim(1).stride() == 1)
     out.specialize(whole_rows).vectorize(x, lanes, Tail.GuardWithIf)
-    wide.compute_at(out, yn).vectorize(f, lanes)
+    wide.compute_at(out, y).vectorize(f, lanes)
     wide.update().allow_race_conditions().vectorize(columns.x, lanes)
 
-    fo, fi = hl.RVar("fo"), hl.RVar("fi")
-    down.compute_root().vectorize(f, lanes).parallel(n)
-    down.update().split(inner.x, fo, fi, lanes, Tail.Predicate).vectorize(fi)
-    down.update().reorder(fi, y, fo, n).parallel(n).parallel(fo)
+    fo, fi, v = hl.RVar("fo"), hl.RVar("fi"), hl.RVar("v")
+    down.compute_at(out, n).hoist_storage(out, task).vectorize(f, lanes)
+    down.update().split(inner.x, fo, fi, 8 * lanes).split(fi, fi, v, lanes, Tail.Predicate)
+    down.update().vectorize(v).reorder(v, fi, i, s, fo)
     tall.compute_at(down, fo).vectorize(f, lanes, Tail.Predicate)
     tall.update().reorder(f, rows.x, rows.y).vectorize(f, lanes, Tail.Predicate)
     return Pipeline(out, pool.arguments, strict=True)

@@ -567,6 +567,15 @@ def test_flags_that_are_not_true_or_false(refuses, changes, error, words):
     refuses(pool, changes, error, words)
 
 
+@pytest.mark.parametrize("call", [convolve, pool])
+@pytest.mark.parametrize("wrong", [True, 1.0, (1, True), (1.0, 1)])
+def test_what_equals_a_right_argument_may_be_wrong(refuses, call, wrong):
+    """Also where a call with the right one came before."""
+    for name in ("stride", "dilation", "padding"):
+        call(**RIGHT[call], **{name: 1})
+        refuses(call, {name: wrong}, TypeError, f"{name} must be ")
+
+
 # -------------------------------------------------------------------------------- words
 
 PADDING_WORDS = "padding must be one of 'valid', 'same', 'full'; got "

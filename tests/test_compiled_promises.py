@@ -18,7 +18,7 @@ from strategies import POOL_MODES, built
 from test_invariance import DENSE, SHALLOW, arrays, bits, same_bits
 
 import convlens
-from convlens.engines import compiled_engine
+from convlens.engines import compiled_engine, methods
 from convlens.engines.library import Run, frame, load
 
 pytestmark = built
@@ -313,9 +313,9 @@ def test_an_error_in_the_library_is_an_exception():
     x, k = images(2, 9, 9), np.ones((4, 4), "f4")
     out = np.empty_like(x)
     call = convlens.plan_convolve(x, k).call
-    method = compiled_engine.convolution(call, np.dtype("f4"), two_passes=False)
-    seen = [compiled_engine._Seen.of(call.full_images(x)), compiled_engine._Seen.of(x[..., None])]
-    work = compiled_engine.Work(call, method, *seen, threads=1)
+    method = methods.convolution(call, np.dtype("f4"), two_passes=False)
+    placement = compiled_engine.Placement.of(x[..., None])  # of images and output alike
+    work = compiled_engine.Work(call, method, placement, placement, threads=1)
     ((_, _, ((_, run),)),) = work.pieces(x[..., None], out[..., None])
     wrong_type = list(run._kept)
     wrong_type[0] = frame((2, 9, 9), (648, 72, 8), np.dtype("f8"))

@@ -7,6 +7,7 @@ computed before every argument has passed.
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from operator import index
 from typing import Any
 
@@ -19,6 +20,8 @@ PADDING_WORDS = ("valid", "same", "full")
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 POOL_MODES = ("max", "min", "avg", "sum")
 METHODS = ("auto", "compiled", "numpy")
+Pair = tuple[int, int]
+Padding = tuple[str, tuple[Any, Any]]  # a word, or "given"; for each axis `resolve_padding`'s
 _LARGEST = 2**62  # of strides, dilations and paddings: what index arithmetic can bear
 
 CONVOLVE_LAYOUTS = {  # by the ranks of images and kernels
@@ -67,6 +70,32 @@ def convolve_call(
     dtype: object,
 ) -> Call:
     """The arguments of a convolution, normalised."""
+    return _convolve_call(
+        images,
+        kernels,
+        _padding(padding),
+        pair("stride", stride),
+        pair("dilation", dilation),
+        integer("groups", groups),
+        _word("pad_mode", pad_mode, PAD_MODES),
+        None if dtype is None else _result_dtype(dtype),
+    )
+
+
+# Kept, for calls are often made again, on other arrays of the same shapes. Of what is normalised:
+# True equals 1, and would find what 1 has made.
+@lru_cache(maxsize=256)
+def _convolve_call(
+    images: Spec,
+    kernels: Spec,
+    padding: Padding,
+    stride: Pair,
+    dilation: Pair,
+    groups: int,
+    pad_mode: str,
+    dtype: np.dtype[Any] | None,
+) -> Call:
+    """The call that these arguments make, each of them right by itself."""
     layout = CONVOLVE_LAYOUTS.get((len(images.shape), len(kernels.shape)))
     if layout is None:
         raise ValueError(
@@ -77,13 +106,10 @@ def convolve_call(
         raise ValueError(f"kernels must not be empty; {_shapes(images, kernels)}")
     channels = images.shape[-1] if "c" in layout.images else 1
     groups, output_channels = _groups(images, kernels, layout, channels, groups)
-    rows, columns, word = _axes(
-        images, layout, kernels.shape[:2], "kernel", padding, stride, dilation
-    )
-    border = _word("pad_mode", pad_mode, PAD_MODES)
-    if border != "constant" and 0 in (rows.size, columns.size):
+    rows, columns = _axes(images, layout, kernels.shape[:2], "kernel", padding, stride, dilation)
+    if pad_mode != "constant" and 0 in (rows.size, columns.size):
         raise ValueError(
-            f"pad_mode={border!r} has no pixels to repeat; images.shape={images.shape}"
+            f"pad_mode={pad_mode!r} has no pixels to repeat; images.shape={images.shape}"
         )
     sum_dtype, output_dtype = _convolve_dtypes(images.dtype, kernels.dtype, dtype)
     return Call(
@@ -97,8 +123,8 @@ def convolve_call(
         groups=groups,
         channels=channels,
         output_channels=output_channels,
-        padding_word=word,
-        pad_mode=border,
+        padding_word=padding[0],
+        pad_mode=pad_mode,
         count_padding=True,
         sum_dtype=sum_dtype,
         output_dtype=output_dtype,
@@ -116,23 +142,38 @@ def pool_call(
     partial: object,
 ) -> Call:
     """The arguments of a pooling, normalised."""
+    window = pair("kernel_shape", kernel_shape)
+    return _pool_call(
+        images,
+        window,
+        window if stride is None else pair("stride", stride),
+        _word("mode", mode, POOL_MODES),
+        _padding(padding),
+        pair("dilation", dilation),
+        flag("count_padding", count_padding),
+        flag("partial", partial),
+    )
+
+
+@lru_cache(maxsize=256)
+def _pool_call(
+    images: Spec,
+    window: Pair,
+    stride: Pair,
+    mode: str,
+    padding: Padding,
+    dilation: Pair,
+    count_padding: bool,
+    partial: bool,
+) -> Call:
+    """The call that these arguments make, each of them right by itself."""
     layout = POOL_LAYOUTS.get(len(images.shape))
     if layout is None:
         raise ValueError(
             f"images must be (m, h, w, c), (m, h, w) or (h, w); images.shape={images.shape}"
         )
-    window = pair("kernel_shape", kernel_shape)
-    mode = _word("mode", mode, POOL_MODES)
-    count_padding = flag("count_padding", count_padding)
-    rows, columns, word = _axes(
-        images,
-        layout,
-        window,
-        "window",
-        padding,
-        window if stride is None else stride,
-        dilation,
-        partial=flag("partial", partial),
+    rows, columns = _axes(
+        images, layout, window, "window", padding, stride, dilation, partial=partial
     )
     # Where nothing under a window counts there is no largest value and no average.
     if mode in ("max", "min") or (mode == "avg" and not count_padding):
@@ -157,7 +198,7 @@ def pool_call(
         groups=channels,
         channels=channels,
         output_channels=channels,
-        padding_word=word,
+        padding_word=padding[0],
         pad_mode="constant",
         count_padding=count_padding,
         sum_dtype=sum_dtype,
@@ -176,22 +217,28 @@ def array(name: str, value: Any) -> Array:
     if is_dask(value):
         _check_dask(name, value)
         return value  # type: ignore[no-any-return]
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} must not be a masked array; fill it first, as in {name}.filled(0)")
-    try:
-        result = np.asarray(value)
-    except ValueError:
-        raise ValueError(
-            f"{name} must be an array of numbers; got lists of unequal lengths"
-        ) from None
+    result = value if type(value) is np.ndarray else _as_array(name, value)
     if result.dtype.kind not in "biufc":
         got = f"dtype {result.dtype}" if result.ndim else repr(value)
         raise TypeError(f"{name} must be an array of numbers; got {got}")
     return result
 
 
+def _as_array(name: str, value: Any) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array; fill it first, as in {name}.filled(0)")
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"{name} must be an array of numbers; got lists of unequal lengths"
+        ) from None
+
+
 def is_dask(value: object) -> bool:
     """Whether this is a Dask array; while `dask.array` is not imported there can be none."""
+    if type(value) is np.ndarray:
+        return False
     dask_array = sys.modules.get("dask.array")
     return dask_array is not None and isinstance(value, dask_array.Array)
 
@@ -351,10 +398,9 @@ def _shapes(images: Spec, kernels: Spec) -> str:
 
 
 def _groups(
-    images: Spec, kernels: Spec, layout: Layout, channels: int, value: object
+    images: Spec, kernels: Spec, layout: Layout, channels: int, groups: int
 ) -> tuple[int, int]:
     """The number of groups and of output channels, where kernels, channels and groups agree."""
-    groups = integer("groups", value)
     if groups < 1:
         raise ValueError(f"groups must be at least 1; got {groups}")
     if "n" not in layout.kernels and groups != 1:
@@ -392,8 +438,8 @@ _PADDING = (
 )
 
 
-def _padding(value: object) -> tuple[str, tuple[Any, Any]]:
-    """The padding word, or "given", and for both axes what `resolve_padding` takes."""
+def _padding(value: object) -> Padding:
+    """The padding, for both axes."""
     if isinstance(value, str):
         word = _word("padding", value, PADDING_WORDS)
         return word, (word, word)
@@ -416,15 +462,14 @@ def _axes(
     layout: Layout,
     window: tuple[int, ...],
     window_name: str,
-    padding: object,
-    stride: object,
-    dilation: object,
+    padding: Padding,
+    strides: Pair,
+    dilations: Pair,
     *,
     partial: bool = False,
-) -> tuple[Axis, Axis, str]:
-    """Both axes of the window's way, and the padding word."""
-    strides, dilations = pair("stride", stride), pair("dilation", dilation)
-    word, paddings = _padding(padding)
+) -> tuple[Axis, Axis]:
+    """Both axes of the window's way."""
+    word, paddings = padding
     sizes = images.shape[layout.images.index("h") :]
     axes = []
     for number, name in enumerate(("height", "width")):
@@ -441,7 +486,7 @@ def _axes(
                 f"{window_name} {window[0]} x {window[1]}"
             )
         axes.append(axis)
-    return axes[0], axes[1], word
+    return axes[0], axes[1]
 
 
 # ------------------------------------------------------------------------------- types
@@ -456,20 +501,24 @@ def _sums_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return _INT64 if dtype.kind in "biu" else np.result_type(dtype, np.float32)
 
 
+def _result_dtype(value: object) -> np.dtype[Any]:
+    try:
+        dtype = np.dtype(value).newbyteorder("=")  # type: ignore[call-overload]
+    except (TypeError, ValueError, SyntaxError):
+        raise TypeError(f"dtype must be a NumPy dtype; got {value!r}") from None
+    if dtype.kind not in "iufc":
+        raise TypeError(f"dtype must be an integer, floating or complex type; got {dtype}")
+    return dtype  # type: ignore[no-any-return]
+
+
 def _convolve_dtypes(
-    images: np.dtype[Any], kernels: np.dtype[Any], dtype: object
+    images: np.dtype[Any], kernels: np.dtype[Any], result: np.dtype[Any] | None
 ) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """The types of a convolution's sums and of its result."""
     integers = images.kind in "biu" and kernels.kind in "biu"
     natural = _INT64 if integers else np.result_type(images, kernels).newbyteorder("=")
-    if dtype is None:
+    if result is None:
         return _sums_of(natural), natural
-    try:
-        result = np.dtype(dtype).newbyteorder("=")  # type: ignore[call-overload]
-    except (TypeError, ValueError, SyntaxError):
-        raise TypeError(f"dtype must be a NumPy dtype; got {dtype!r}") from None
-    if result.kind not in "iufc":
-        raise TypeError(f"dtype must be an integer, floating or complex type; got {result}")
     if _KINDS[result.kind] < _KINDS[natural.kind]:
         raise ValueError(
             f"dtype={result} cannot hold the {natural} result of {images} * {kernels}; use a "

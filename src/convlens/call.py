@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from math import prod
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ class Layout(NamedTuple):
     output: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """One convolution or pooling, everything about it settled but the way to compute it.
 
@@ -95,7 +96,7 @@ class Call:
         """(m, oh, ow, nc)."""
         return self.batch, self.rows.outputs, self.columns.outputs, self.output_channels
 
-    @property
+    @cached_property
     def output_shape(self) -> tuple[int, ...]:
         """The output's shape in the caller's form."""
         axes = zip(self.full_output_shape, "mhwn", strict=True)
@@ -119,9 +120,12 @@ class Call:
 
 def _with_axes(values: Array, axes: str, full: str) -> Array:
     """A view with an axis of length 1 wherever one of the full form is missing."""
-    if axes == full:
-        return values
-    return values[tuple(slice(None) if axis in axes else np.newaxis for axis in full)]
+    return values if axes == full else values[_place(axes, full)]
+
+
+@cache
+def _place(axes: str, full: str) -> tuple[slice | None, ...]:
+    return tuple(slice(None) if axis in axes else np.newaxis for axis in full)
 
 
 def kernel_parts(kernels: Array, size: int = 2**18) -> Iterator[Array]:

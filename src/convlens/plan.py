@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convlens import arguments, chunked
+from convlens import arguments
 from convlens.call import Array, Call, Spec
 from convlens.drawing import draw
-from convlens.engines import compiled_engine, numpy_engine
+from convlens.engines import compiled_engine, methods, numpy_engine
 from convlens.geometry import Axis
 
 ENGINES = {"compiled": compiled_engine, "numpy": numpy_engine}
@@ -62,7 +62,7 @@ class Plan:
     def reason(self) -> str:
         """Why this engine, and how it works."""
         if self.method == "compiled":
-            return compiled_engine.describe(self.call)
+            return methods.describe(self.call)
         if self.missing is None:
             return "as asked"
         return f"which takes every type; the compiled engine would be faster, but {self.missing}"
@@ -204,7 +204,7 @@ class Plan:
 
 def choose(call: Call, method: str) -> Plan:
     """The plan for a call: compiled, wherever there is a compiled engine that takes its types."""
-    missing = None if method == "numpy" else compiled_engine.missing(call)
+    missing = None if method == "numpy" else methods.missing(call)
     if method == "compiled" and missing is not None:
         raise ValueError(f"method='compiled' needs the compiled engine, but {missing}")
     if method == "numpy" or missing is not None:
@@ -215,6 +215,8 @@ def choose(call: Call, method: str) -> Plan:
 def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:
     """Carry a plan out on arrays that have been checked; only `out` has not."""
     if arguments.is_dask(images):
+        from convlens import chunked  # noqa: PLC0415  # seldom needed
+
         with arguments.refusing(plan.operation):
             arguments.no_output(out)
         grain = ENGINES[plan.method].grain(plan.call)

@@ -47,25 +47,21 @@ class Blocks:
     call : Call
     numbers : int
         The most numbers that a block should read, or write.
-    work : int
-        The most multiply-adds in a block.
-    strips : bool
-        Whether a block's cells are in memory a strip at a time, or all at once.
+    outputs : int
+        The most results of a block.
     """
 
-    def __init__(self, call: Call, *, numbers: int, work: int, strips: bool) -> None:
+    def __init__(self, call: Call, *, numbers: int, outputs: int) -> None:
         m, oh, ow, nc = self._shape = call.full_output_shape
         rows, columns = call.rows, call.columns
-        taps = rows.window * columns.window * max(1, call.channels // max(1, call.groups))
 
         def fits(images: int, height: int, width: int) -> bool:
             across = _cells(columns, width) * call.channels
-            cells = _held(rows, height) if strips else images * _cells(rows, height)
-            outputs = images * height * width * nc
+            results = images * height * width * nc
             return (
-                outputs * taps <= work
-                and max(outputs, images * _cells(rows, height) * across) <= numbers
-                and cells * across <= (4 if strips else 8) * STRIP
+                results <= outputs
+                and max(results, images * _cells(rows, height) * across) <= numbers
+                and _held(rows, height) * across <= 4 * STRIP
                 and height <= STRIP
             )
 

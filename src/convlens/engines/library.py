@@ -8,20 +8,20 @@ that this machine can run is taken, or the one that the environment variable CON
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import threading
 from ctypes import POINTER, c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 from functools import cache
-from pathlib import Path
 from time import sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convlens.call import Array
 
-FOLDER = Path(__file__).parent
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LEVEL, THREADS = "CONVLENS_LEVEL", "CONVLENS_THREADS"  # environment variables
 
 
@@ -231,15 +231,26 @@ MOST_THREADS = 256  # Halide's own limit
 @cache
 def load() -> Library | str:
     """The library, loaded once; or why there is none."""
-    paths = [FOLDER / f"pipelines{suffix}" for suffix in (".so", ".dylib", ".dll")]
+    import json  # noqa: PLC0415  # both slow to import, and not needed before
+    from pathlib import Path  # noqa: PLC0415
+
+    folder = Path(__file__).parent
+    paths = [folder / f"pipelines{suffix}" for suffix in (".so", ".dylib", ".dll")]
     path = next((path for path in paths if path.exists()), None)
     if path is None:
         return "convlens was built without it"
     try:
-        listed = json.loads((FOLDER / "pipelines.json").read_text(encoding="utf-8"))
+        listed = json.loads((folder / "pipelines.json").read_text(encoding="utf-8"))
         size = path.stat().st_size
         if size != listed["bytes"]:  # loading half a library could end the process
             return f"{path.name} cannot be loaded: it has {size} bytes of {listed['bytes']}"
         return Library(path, listed)
     except OSError as error:  # made for another machine, say
         return f"{path.name} cannot be loaded: {error}"
+
+
+def loaded() -> Library:
+    """The library, for calls that are carried out by it: a plan has seen that it is there."""
+    library = load()
+    assert isinstance(library, Library)
+    return library
