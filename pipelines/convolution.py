@@ -287,10 +287,11 @@ def depthwise(level: Level, types: Types, *, taps: int | None = None) -> Pipelin
     With the number of taps given it is for steps of 1, padding with zeros and a vector of groups at
     least. Then neighbouring sums share what they load, and images are read where they are.
     """
-    conv = Convolution(types, stride=1 if taps else None, taps=taps, depth=1)
+    pixels, rows = 2, 2
+    conv = Convolution(types, None, 1 if taps else None, taps, rows if taps else 1, depth=1)
     if taps:
-        conv.dx = conv.dy = 1
-    lanes, pixels, rows = level.lanes(conv.numbers), 2, 2
+        conv.dx = 1
+    lanes = level.lanes(conv.numbers)
 
     def product(_c: Number, kx: Number, ky: Number, row: hl.Expr) -> hl.Expr:
         column = x * conv.sx + kx * conv.dx
@@ -316,9 +317,8 @@ def depthwise(level: Level, types: Types, *, taps: int | None = None) -> Pipelin
     c, i, j = conv.r.x, conv.r.y, conv.r.z
     update = sums.update().reorder(o, g, x, y, c, i, j).vectorize(g).unroll(x).unroll(y)
     if taps:
-        update.unroll(i).unroll(j)
-    # Strictly, or the compiler would change the order of sums that are no loop.
-    return Pipeline(conv.out, conv.arguments, strict=True)
+        update.unroll(j)
+    return Pipeline(conv.out, conv.arguments)
 
 
 def separable(level: Level, types: Types) -> Pipeline:
