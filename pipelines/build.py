@@ -93,8 +93,14 @@ def table() -> Iterator[tuple[str, Make]]:
                 )
         yield f"separable_{names}", lambda level, t=names: convolution.separable(level, types(t))
     for names in ("f32_f32_f32", "f64_f64_f64"):
-        yield f"depthwise_{names}", lambda level, t=names: convolution.depthwise(level, types(t))
-        for tile in ("few", "many", "short"):
+        for sizes in ({}, {"taps": 3}):
+            yield (
+                _name(f"depthwise_{names}", sizes),
+                lambda level, t=names, s=sizes: convolution.depthwise(level, types(t), **s),
+            )
+        for tile in ("eight", "few", "fours", "sevens"):
+            if (tile, names) == ("eight", "f64_f64_f64"):  # is two vectors at least
+                continue
             yield (
                 f"dense_{names}_{tile}",
                 lambda level, t=names, s=tile: convolution.dense(level, types(t), tile=s),

@@ -95,6 +95,19 @@ class Cells:
         inside = hl.clamp(f, 0, self.images.dim(0).extent() - 1)
         return hl.select(f < 0, self.padding, self.number(inside, y, n))
 
+    def beneath(
+        self, column: hl.Expr, c: hl.Expr, channels: hl.Expr, y: hl.Expr, n: hl.Expr
+    ) -> hl.Expr:
+        """Channel c of the cell in a column, without a cell: for padding alone, not for borders.
+
+        Loops are split where the image begins and ends, so that inside of it nothing is asked.
+        """
+        pixel = column - self.left // channels
+        width = (self.right - self.left) // channels
+        inside = self.first // channels + hl.clamp(hl.likely(pixel), 0, width - 1)
+        number = self.number(inside * channels + c, y, n)
+        return hl.select((pixel < 0) | (pixel >= width), self.padding, hl.likely(number))
+
     def fill_at(self, func: hl.Func, each: hl.Var, task: hl.Var, vector: int) -> None:
         """Fill the cells that one turn of a loop needs, in memory that lasts for a whole task."""
         q, p = self._axes

@@ -76,11 +76,15 @@ class Convolution:
         self.dy: Number = 1 if rows > 1 else scalars["dy"]
         self.taps, self.rows = taps, rows
 
-    def define(self, product: Callable[[Number, Number, Number, hl.Expr], hl.Expr]) -> None:
+    def define(
+        self,
+        product: Callable[[Number, Number, Number, hl.Expr], hl.Expr],
+        needed: Callable[[hl.Expr], hl.Expr] | None = None,
+    ) -> None:
         """The definition; product(c, kx, ky, row) is a tap's number times what lies under it.
 
         The cells' rows go by once for all rows of a tile, so that what is loaded of a row meets
-        every tap that lies on it.
+        every tap that lies on it. Of a row that is not `needed` all products are zeros.
         """
         self.sums = hl.Func("sums")
         self.sums[AXES] = hl.cast(self.numbers, 0)
@@ -93,6 +97,8 @@ class Convolution:
             self.r.where(hl.likely(ky < kh))
             ky = hl.clamp(ky, 0, kh - 1)
         row = y // self.rows * self.rows * self.sy + self.r.z * self.dy
+        if needed:
+            self.r.where(needed(row))
         self.sums[AXES] += product(c, kx, ky, row)
         self.give(self.sums[AXES])
 
@@ -107,6 +113,12 @@ class Convolution:
     def channel(self, c: Number) -> Number:
         """Channel c of the group, among all of the image's."""
         return c if isinstance(self.channels, int) else g * self.depth + c
+
+    def split_rows(self, yo: hl.Var, yi: hl.Var, rows: int) -> None:
+        """Cut the output into strips, and these into tiles of so many rows."""
+        whole_tiles = (self.strip + rows - 1) // rows * rows
+        self.out.split(y, hl.Var("strips"), y, whole_tiles, Tail.GuardWithIf)
+        self.out.split(y, yo, yi, rows, Tail.GuardWithIf).unroll(yi)
 
     def by_strips(self, order: list[hl.Var], vector: int, *, padded: bool = True) -> None:
         """Cut the output into strips of rows and chunks of images; a task is a strip of a chunk.
@@ -191,23 +203,27 @@ def planes(
     return Pipeline(conv.out, conv.arguments)
 
 
-# Vectors of kernels and pixels of the tile of sums, by how many registers a processor has: for
-# many kernels, for few, and for many with so few taps that a tile of pixels is worth keeping while
-# all kernels go by.
+# The tile of sums: vectors of kernels, pixels, rows. Enough sums to keep the multipliers busy, as a
+# multiply-add takes four cycles, and no more, as each pixel takes a register for its address too.
+# Two are for few kernels or small ones; two for many, of which the better fits a row.
+SMALL = (2, 4, 1)
 TILES = {
-    32: {"many": (2, 14), "few": (1, 28), "short": (4, 6)},
-    16: {"many": (2, 6), "few": (1, 12), "short": (2, 6)},
+    "avx512": {"eight": (1, 4, 2), "few": (1, 4, 2), "fours": SMALL, "sevens": (2, 7, 1)},
+    "avx2": {"eight": (1, 4, 2), "few": SMALL, "fours": SMALL, "sevens": SMALL},
+    "baseline": {"eight": SMALL, "few": SMALL, "fours": SMALL, "sevens": SMALL},
+    "neon": {"eight": (2, 4, 2), "few": (2, 4, 2), "fours": (2, 4, 2), "sevens": (2, 7, 1)},
 }
 
 
 def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
     """Vectors along o: for many kernels.
 
-    A tile of sums, some vectors of kernels by some pixels, stays in registers while all taps and
-    channels go by. Each of its multiply-adds takes one number of a pixel, the same for all lanes,
-    and a vector of the kernels' numbers, which are packed so that those of a tile lie together.
+    A tile of sums stays in registers while all taps and channels go by. Each of its multiply-adds
+    takes one number of a pixel, the same for all lanes, and a vector of the kernels' numbers, which
+    are packed so that those of a tile lie together. Either all pixels of a strip go by before the
+    next kernels come, or, where kernels are few or small, all kernels before the next pixels.
     """
-    vectors, pixels = TILES[level.registers][tile]
+    vectors, pixels, rows = TILES[level.name][tile]
     conv = Convolution(types)
     lanes = level.lanes(conv.numbers)
     block = vectors * lanes
@@ -223,44 +239,85 @@ def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
         pixel = conv.cells.at(position, row, n)
         return packed[o % block, c, kx, ky, o // block, g] * pixel
 
-    conv.define(product)
-    strips, xo, xi, oo, oi = (hl.Var(name) for name in ("strips", "xo", "xi", "oo", "oi"))
+    infinite = some_infinite(packed, conv, block)
+
+    def needed(row: hl.Expr) -> hl.Expr:
+        return (conv.cells.rows[row] >= 0) | infinite
+
+    conv.define(product, needed if rows == 1 else None)  # as it must be for all rows of a tile
+    yo, yi, xo, xi, oo, oi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "oo", "oi"))
     out, sums = conv.out, conv.sums
     out.output_buffer().dim(0).set_stride(1)
-    out.split(y, strips, y, conv.strip, Tail.ShiftInwards)
+    conv.split_rows(yo, yi, rows)
     out.split(o, oo, oi, block, Tail.PredicateStores).vectorize(oi)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
-    conv.by_strips([oi, xi, oo, xo, y, g] if tile == "short" else [oi, xi, xo, y, oo, g], lanes)
-    sums.compute_at(out, oo if tile == "short" else xo)
-    sums.bound_extent(x, pixels).bound_extent(o, block).vectorize(o).unroll(x)
+    kernels_first = tile in ("eight", "few")
+    conv.by_strips([oi, xi, yi, *([oo, xo, yo] if kernels_first else [xo, yo, oo]), g], lanes)
+    sums.compute_at(out, oo if kernels_first else xo)
+    sums.bound_extent(o, block).bound_extent(x, pixels).bound_extent(y, rows)
+    sums.vectorize(o).unroll(x).unroll(y)
     c, i, j = conv.r.x, conv.r.y, conv.r.z
-    sums.update().reorder(o, x, c, i, j).vectorize(o).unroll(x)
+    sums.update().reorder(o, x, y, c, i, j).vectorize(o).unroll(x).unroll(y)
     packed.compute_root().bound(b, 0, block).vectorize(b).fuse(ob, g, g).parallel(g)
     return Pipeline(conv.out, conv.arguments)
 
 
-def depthwise(level: Level, types: Types) -> Pipeline:
-    """Vectors along g: for many groups of one channel and one kernel each."""
-    conv = Convolution(types, depth=1)
-    lanes, pixels = level.lanes(conv.numbers), 4
+def some_infinite(packed: hl.Func, conv: Convolution, block: int) -> hl.Expr:
+    """Whether kernels hold NaN or inf, which times zero are NaN."""
+    bits, mantissa = conv.numbers.bits(), {32: 23, 64: 52}[conv.numbers.bits()]
+    word, magnitude = hl.UInt(bits), (1 << bits - 1) - 1  # all bits of a number but its sign
+    infinity = magnitude + 1 - (1 << mantissa)
+    count, *extents = (conv.kernels.dim(axis).extent() for axis in (0, 1, 2, 3, 4))
+    r = hl.RDom([(0, extent) for extent in ((count + block - 1) // block, *extents)], "r")
+    lane = hl.RDom([(0, block)], "lane")
+    b, largest, overall = hl.Var("b"), hl.Func("largest"), hl.Func("overall")
+    number = hl.reinterpret(word, packed[b, r[2], r[3], r[4], r[0], r[1]])
+    largest[b] = hl.cast(word, 0)
+    largest[b] = hl.max(largest[b], number & hl.cast(word, magnitude))
+    overall[()] = hl.cast(word, 0)
+    overall[()] = hl.max(overall[()], largest[lane.x])
+    largest.compute_root().vectorize(b).update().vectorize(b)
+    overall.compute_root()
+    return overall[()] >= hl.cast(word, infinity)
+
+
+def depthwise(level: Level, types: Types, *, taps: int | None = None) -> Pipeline:
+    """Vectors along g: for many groups of one channel and one kernel each.
+
+    With the number of taps given it is for steps of 1, padding with zeros and a vector of groups at
+    least. Then neighbouring sums share what they load, and images are read where they are.
+    """
+    pixels, rows = 2, 2
+    conv = Convolution(types, None, 1 if taps else None, taps, rows if taps else 1, depth=1)
+    if taps:
+        conv.dx = 1
+    lanes = level.lanes(conv.numbers)
 
     def product(_c: Number, kx: Number, ky: Number, row: hl.Expr) -> hl.Expr:
-        position = (x * conv.sx + kx * conv.dx) * conv.channels + g
-        return conv.kernels[0, g, 0, kx, ky] * conv.cells.at(position, row, n)
+        column = x * conv.sx + kx * conv.dx
+        if taps:
+            pixel = conv.cells.beneath(column, g, conv.channels, row, n)
+        else:
+            pixel = conv.cells.at(column * conv.channels + g, row, n)
+        return conv.kernels[0, g, 0, kx, ky] * pixel
 
     conv.define(product)
-    strips, xo, xi, go, gi = (hl.Var(name) for name in ("strips", "xo", "xi", "go", "gi"))
+    yo, yi, xo, xi, go, gi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "go", "gi"))
     out, sums = conv.out, conv.sums
     out.bound(o, 0, 1).output_buffer().dim(1).set_stride(1)
     conv.kernels.dim(0).set_stride(hl.Expr())
     conv.kernels.dim(1).set_stride(1)
-    out.split(y, strips, y, conv.strip, Tail.ShiftInwards)
-    out.split(g, go, gi, lanes, Tail.PredicateStores).vectorize(gi)
+    conv.split_rows(yo, yi, rows)
+    # Without cells there is nothing beyond the images that could be read: vectors shift inwards.
+    out.split(g, go, gi, lanes, Tail.ShiftInwards if taps else Tail.PredicateStores).vectorize(gi)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
-    conv.by_strips([o, gi, xi, go, xo, y], lanes)
-    sums.compute_at(out, go).bound_extent(x, pixels).vectorize(g).unroll(x)
+    conv.by_strips([o, gi, xi, yi, go, xo, yo], lanes, padded=not taps)
+    sums.compute_at(out, go).bound_extent(x, pixels).bound_extent(y, rows)
+    sums.vectorize(g).unroll(x).unroll(y)
     c, i, j = conv.r.x, conv.r.y, conv.r.z
-    sums.update().reorder(o, g, x, c, i, j).vectorize(g).unroll(x)
+    update = sums.update().reorder(o, g, x, y, c, i, j).vectorize(g).unroll(x).unroll(y)
+    if taps:
+        update.unroll(j)
     return Pipeline(conv.out, conv.arguments)
 
 

@@ -298,8 +298,9 @@ def every_kind():
                     ((2, 17, 19, 4), (4, 2), {}),
                     ((2, 17, 19, 6), (3, 4), {"groups": 2}),
                     ((2, 17, 19, 6), (6, 8), {}),
-                    ((2, 7, 39, 5), (5, 33), {}),
+                    ((2, 7, 52, 5), (5, 33), {}),
                     ((2, 17, 19, 9), (1, 9), {"groups": 9}),
+                    ((2, 17, 19, 21), (1, 21), {"groups": 21}),
                 ):
                     for padding in ("same", "valid"):
                         options = {"padding": padding, "stride": stride, **more, **dtype}
@@ -415,6 +416,21 @@ def test_every_pipeline_on_every_level(level):
     used, *names = done.stdout.split()
     assert used == level
     assert LIBRARY.pipelines - set(names) == set(), "which no call of every_kind() needs"
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("shape", [(3, 3, 8, 40), (5, 3, 2, 3), (3, 3, 1, 40), (3, 3, 200, 64)])
+def test_nan_and_inf_of_kernels_count_on_padding(shape, dtype, number):
+    """Zeros times them are NaN, though zeros times other numbers need no multiplication."""
+    kernels = np.ones(shape, dtype)
+    kernels[0, 1, -1, 2] = number
+    groups = 40 if shape[2] == 1 else 1
+    images = np.ones((2, 9, 14, shape[2] * groups), dtype)
+    result = convlens.convolve(images, kernels, padding=3, groups=groups)
+    expected = convlens.convolve(images, kernels, padding=3, groups=groups, method="numpy")
+    np.testing.assert_array_equal(result, expected)
+    assert np.isnan(result[:, 0, :, 2]).all()
 
 
 def test_every_type_is_taken():

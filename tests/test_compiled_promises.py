@@ -62,6 +62,10 @@ WAYS = {  # to carry a call out: images, and the call
         images(9, 50, 51, 32),
         lambda x: convlens.convolve(x, images(3, 3, 1, 32), stride=2, groups=32),
     ),
+    "depthwise in place": (
+        images(9, 50, 51, 40),
+        lambda x: convlens.convolve(x, images(3, 3, 1, 40), groups=40),
+    ),
     "float16": (images(9, 50, 51, dtype="f2"), lambda x: convlens.convolve(x, COLUMN_BY_ROW[:2])),
     "windows": (images(19, 40, 41, 3), lambda x: convlens.pool(x, 3, 2, "avg", padding=1)),
     "squares": (images(37, 40, 42, 3), lambda x: convlens.pool(x, 2, mode="avg")),

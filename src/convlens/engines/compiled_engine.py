@@ -194,7 +194,10 @@ class Work:
         else:
             step, rest = max(8, KERNELS // (kh * kw * depth * self.groups)), []
             parts = [slice(o, min(o + step, count)) for o in range(0, count, step)]
-            kernels = [(p, (kh, kw, depth, self.groups, p.stop - p.start)) for p in parts]
+            row = (kw, depth)
+            if self.groups == across.dilation == 1 and method.pipeline.startswith("dense"):
+                row = (1, kw * depth)  # which lie side by side: one loop
+            kernels = [(p, (kh, *row, self.groups, p.stop - p.start)) for p in parts]
         for part, shape in kernels:
             taps = _packed(shape, method.numbers)
             arguments = [*cells, taps, call.channels // unit, *steps, *tasks, *rest]

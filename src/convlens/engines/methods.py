@@ -91,15 +91,22 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
         return _first_compiled(call, numbers, ["separable"], folded)
     groups = call.groups
     depth, count = call.channels // groups, call.output_channels // groups
-    names = []
+    names, lanes = [], 64 // numbers.itemsize
     if folded:
         groups, depth, count = 1, 1, 1
     elif depth == count == 1 and groups >= 4:
+        zeros = call.pad_mode == "constant" and groups >= lanes
+        steps = (rows.stride, columns.stride, rows.dilation, columns.dilation)
+        if zeros and rows.window == columns.window and steps == (1, 1, 1, 1):
+            names.append(f"depthwise_taps{rows.window}")
         names.append("depthwise")
     elif count >= 8:
-        lanes, short = 64 // numbers.itemsize, rows.window * columns.window * depth <= 256
-        tile = "few" if count <= lanes else "short" if short and count > 2 * lanes else "many"
-        names.append(f"dense_{tile}")
+        small = rows.window * columns.window * depth <= 256 and count > 2 * lanes
+        if small or count <= lanes:
+            names += ["dense_eight"] * (count == 8) + ["dense_few"]
+        else:  # by sevens or by fours, whichever goes over a row's end less
+            sevens = -columns.outputs % 7 <= -columns.outputs % 4
+            names.append("dense_sevens" if sevens else "dense_fours")
     if groups == 1 and (depth > 1 or "n" not in call.layout.kernels):
         sizes = f"planes_channels{depth}_stride{columns.stride}"
         if rows.dilation == 1:
