@@ -170,13 +170,11 @@ def planes(
     conv.define(product)
     # Images without padding may be as narrow as a vector; and many strides leave little of a row.
     width = lanes * (1 if stride == 2 or not padded else 2 if rows > 1 else 4)
-    strips, yo, yi, xo, xi = (hl.Var(name) for name in ("strips", "yo", "yi", "xo", "xi"))
+    yo, yi, xo, xi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi"))
     out, sums = conv.out, conv.sums
-    whole_tiles = (conv.strip + rows - 1) // rows * rows
-    out.split(y, strips, y, whole_tiles, Tail.GuardWithIf).split(y, yo, yi, rows, Tail.GuardWithIf)
+    conv.split_rows(yo, yi, rows)
     # Without cells there is nothing beyond the images that could be read: tiles shift inwards.
     out.split(x, xo, xi, width, Tail.PredicateStores if padded else Tail.ShiftInwards)
-    out.unroll(yi)
     if kernels:
         out.bound(o, 0, kernels).bound(g, 0, 1)
         out.output_buffer().dim(0).set_stride(1)

@@ -20,6 +20,7 @@ from convlens.geometry import Axis, source
 
 Pixels = npt.NDArray[np.int64]
 
+VECTORS = 64  # pixels that a pipeline may compute together
 STRIP = 2**17  # numbers in a strip of cells: what fits into a core's own cache
 
 
@@ -57,12 +58,14 @@ class Blocks:
         window = _held(rows, 1) * _cells(columns, 1) * call.channels  # which is never cut
 
         def fits(images: int, height: int, width: int) -> bool:
-            across = _cells(columns, width) * call.channels
+            # Pipelines fill whole vectors of pixels, however far apart these are.
+            vectors = -(-width // VECTORS) * VECTORS if width > 1 < columns.stride else width
+            across = _cells(columns, vectors) * call.channels
             results = images * height * width * nc
             return (
                 results <= outputs
                 and max(results, images * _cells(rows, height) * across) <= numbers
-                and _held(rows, height) * across <= max(4 * STRIP, 2 * window)
+                and _held(rows, height) * across <= max(4 * STRIP, window * 5 // 4)
                 and height <= STRIP
             )
 

@@ -102,11 +102,12 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
         names.append("depthwise")
     elif count >= 8:
         small = rows.window * columns.window * depth <= 256 and count > 2 * lanes
-        if small or count <= lanes:
-            names += ["dense_eight"] * (count == 8) + ["dense_few"]
-        else:  # by sevens or by fours, whichever goes over a row's end less
+        if count == 8:
+            names.append("dense_eight")
+        elif not small and count > lanes:  # by sevens or by fours, whichever goes over the end less
             sevens = -columns.outputs % 7 <= -columns.outputs % 4
             names.append("dense_sevens" if sevens else "dense_fours")
+        names.append("dense_few")
     if groups == 1 and (depth > 1 or "n" not in call.layout.kernels):
         sizes = f"planes_channels{depth}_stride{columns.stride}"
         if rows.dilation == 1:
