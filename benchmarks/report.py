@@ -217,7 +217,7 @@ def _files(rows: list[FileRow]) -> str | None:
             row.name,
             f"{row.read / 1e6:,.0f} and {row.written / 1e6:,.0f}",
             *(_milliseconds(row.seconds[name]) for name in ("streamed", "memory", "disk")),
-            f"{row.share:.0%}",
+            f"{row.share:.0%}" + ", **missed**" * (row.share < WANTED_OF_FILES),
         )
         for row in rows
     ]

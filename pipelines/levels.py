@@ -18,8 +18,6 @@ class Level:
         Halide's names of the instruction sets.
     vector : int
         Bits of a vector register.
-    registers : int
-        How many of them there are.
     fused : bool
         Whether it multiplies and adds in one instruction.
     """
@@ -27,7 +25,6 @@ class Level:
     name: str
     features: tuple[str, ...]
     vector: int
-    registers: int
     fused: bool = True
 
     def lanes(self, numbers: hl.Type) -> int:
@@ -38,11 +35,11 @@ class Level:
 AVX2 = ("sse41", "avx", "f16c", "fma", "avx2")
 LEVELS = {
     "x86-64": (
-        Level("avx512", (*AVX2, "avx512", "avx512_skylake"), 512, 32),
-        Level("avx2", AVX2, 256, 16),
-        Level("baseline", (), 128, 16, fused=False),
+        Level("avx512", (*AVX2, "avx512", "avx512_skylake"), 512),
+        Level("avx2", AVX2, 256),
+        Level("baseline", (), 128, fused=False),
     ),
-    "arm-64": (Level("neon", (), 128, 32),),
+    "arm-64": (Level("neon", (), 128),),
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from strategies import (
 )
 
 import convlens
-from convlens.engines import compiled_engine
+from convlens.engines import compiled_engine, methods
 from convlens.engines.library import LEVEL, load
 
 pytestmark = built
@@ -431,6 +431,24 @@ def test_nan_and_inf_of_kernels_count_on_padding(shape, dtype, number):
     expected = convlens.convolve(images, kernels, padding=3, groups=groups, method="numpy")
     np.testing.assert_array_equal(result, expected)
     assert np.isnan(result[:, 0, :, 2]).all()
+
+
+def test_columns_times_rows_of_integers_are_found():
+    """Exactly, whatever their common divisors; and one number that differs is seen."""
+    rng = np.random.default_rng(5)
+    images = np.zeros((40, 40), np.uint8)
+    for _ in range(300):
+        column, row = (rng.integers(-60, 60, 9) * rng.integers(1, 9) for _ in range(2))
+        kernel = np.outer(column, row)
+        call = convlens.plan_convolve(images, kernel).call
+        full = call.full_kernels(kernel)
+        numbers = methods.summing_type(call, full)
+        down, across = methods.rank_1(call, numbers, full)
+        assert (np.outer(down.ravel(), across) == kernel).all()
+        assert not (down % 1).any()
+        assert not (across % 1).any()
+        kernel[rng.integers(9), rng.integers(9)] += 1
+        assert methods.rank_1(call, numbers, full) is None
 
 
 def test_every_type_is_taken():

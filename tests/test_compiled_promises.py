@@ -155,6 +155,12 @@ MEMORY = {  # beside images and output: what is called, with an image and the ou
     "doubling sums": ("ones(1, 4000, 4000)", "pool(x, 301, 1, 'sum')"),
     "doubling 32 bits": ("ones(1, 4000, 4000, t='i4')", "pool(x, 31, 1, 'sum')"),
     "doubling colours": ("ones(1, 2000, 2000, 3, t='u1')", "pool(x, 61, 1, 'avg')"),
+    "tall": ("ones(1, 20_000_000, 1)", "pool(x, (100, 1))"),
+    "tall bytes": (
+        "ones(1, 20_000_000, 1, t='u1')",
+        "convolve(x, k(100, 1, t='u1'), 'valid', stride=(150, 1))",
+    ),
+    "images far apart": ("ones(4000, 1000, 50)[:, :20]", "convolve(x, k(1, 1))"),
     "far apart pooled": ("ones(4, 8000, 2000).transpose(0, 2, 1)", "pool(x, 3, 999)"),
 }
 

@@ -66,7 +66,7 @@ class Blocks:
                 results <= outputs
                 and max(results, images * _cells(rows, height) * across) <= numbers
                 and _held(rows, height) * across <= max(4 * STRIP, window * 5 // 4)
-                and height <= STRIP
+                and _cells(rows, height) <= max(STRIP, _cells(rows, 1))  # each has an entry
             )
 
         self._width = _most(ow, lambda width: fits(1, 1, width))

@@ -118,13 +118,15 @@ class Work:
         self.groups = 1 if method.folded else call.groups
         self.unit = call.channels if method.folded else 1  # channels that lie along x
         self.read_here = _usable(call.images.dtype, method.pixels, images, call.channels)
+        self.read_here &= not _scattered(call, images)
         self.write_here = _usable(call.output_dtype, method.results, out, call.output_channels)
         here = self.read_here and self.write_here
         kind = method.pipeline.partition("_")[0]
         kh, kw = call.rows.window, call.columns.window
         self.doubling, self.separable = kind == "doubling", kind == "separable"
         taps = kh * kw * max(1, call.channels // max(1, call.groups))
-        taps = {"separable": kh + kw, "doubling": (kh * kw).bit_length()}.get(kind, taps)
+        # A step of doubling takes several instructions, and is made of rows and columns around.
+        taps = {"separable": kh + kw, "doubling": 8 * (kh * kw).bit_length()}.get(kind, taps)
         work = DENSE if kind == "dense" else STEADY if method.numbers.kind == "f" else SLOW
         self.blocks = Blocks(call, numbers=DIRECT if here else COPIED, outputs=work // taps)
         # What to read, the results' places and what to run, if one block is used where it is.
@@ -271,6 +273,16 @@ def _usable(dtype: DType, wanted: DType, placement: Placement, channels: int) ->
     size, strides = dtype.itemsize, placement.strides
     side_by_side = channels == 1 or strides[3] == size
     return side_by_side and strides[2] == size * channels and not any(s % size for s in strides)
+
+
+def _scattered(call: Call, images: Placement) -> bool:
+    """Whether images or rows lie so far apart that blocks of them could not be indexed."""
+    row = call.columns.size * call.channels * call.images.dtype.itemsize
+    apart = [
+        call.batch > 1 and abs(images.strides[0]) > 16 * call.rows.size * row,
+        call.rows.size > 1 and abs(images.strides[1]) > 16 * row,
+    ]
+    return any(apart)
 
 
 def _indexable(pixels: Array) -> bool:

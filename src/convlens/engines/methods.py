@@ -164,7 +164,8 @@ def _two_passes_pay(call: Call) -> bool:
 def rank_1(call: Call, numbers: DType, kernels: Array) -> tuple[Array, Array] | None:
     """The column and the row whose products a kernel's numbers are, if they are, up to rounding.
 
-    Sought where two passes would be faster: (kh, 1, 1, 1, 1) and (kw,).
+    Sought where two passes would be faster: (kh, 1, 1, 1, 1) and (kw,). What is too large for the
+    sums of the first pass is inf, whatever the second would make of it.
     """
     if numbers.kind != "f" or not _two_passes_pay(call):
         return None
@@ -173,13 +174,14 @@ def rank_1(call: Call, numbers: DType, kernels: Array) -> tuple[Array, Array] | 
     largest = float(kernel[place])
     if not 0 < abs(largest) < np.inf:
         return None
-    column, row = kernel[:, place[1]].astype(F64), kernel[place[0]] / largest
-    allowed = 2 * np.finfo(numbers).eps
-    if call.sum_dtype.kind != "f":  # integers: exactly, with the row's common divisor in the column
-        divisor = np.gcd.reduce(kernel[place[0]].astype(I64))
-        column, row, allowed = column * divisor / largest, row * largest / divisor, 0.0
-        if (column % 1).any():
-            return None
+    if call.sum_dtype.kind == "f":
+        column, row = kernel[:, place[1]].astype(F64), kernel[place[0]] / largest
+        allowed = 2 * np.finfo(numbers).eps
+    else:  # exactly, with the row's common divisor in the column
+        row = kernel[place[0]].astype(I64)  # which float64 holds, as sums do
+        divisor = np.gcd.reduce(row)
+        row, column = row // divisor, kernel[:, place[1]].astype(I64)
+        column, allowed = column // row[place[1]], 0.0
     step = max(1, STRIP // len(row))
     for i in range(0, len(column), step):
         part = kernel[i : i + step].astype(F64)
