@@ -120,8 +120,8 @@ NOTES = {
         "17.8, by two rows 19.9, 1x8 18.0, 1x16 28.5; channels unrolled 18.5."
     ),
     "main 2": (
-        "ahead where the array is made before; with new arrays the system's zeroing of 408 MB "
-        "varies more than anything else."
+        "ahead where the array is made before. With new arrays, seven of eight calls alone on the "
+        "machine took 63 to 95, and one 206: the system's zeroing of 408 MB varies most of all."
     ),
     "colours, 2x2 max": (
         "the peer runs at the memory's speed already. Tried: rows first, then planes (7.1); "

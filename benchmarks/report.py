@@ -38,6 +38,8 @@ than 300 MB of memory; the system has the input in its cache, where the output g
 memory* is the same call on arrays that are there already, into one made before; *the disk* is
 reading the input and writing as many bytes as the result has, in blocks of 8 MB, and nothing else.
 *Share* is the speed of streaming over the lesser of their speeds. Medians in milliseconds.
+Copying to and from the system's cache is a processor's work too: two of them, both of which a call
+in memory takes, need half of the disk's time and all of that in memory at the least.
 """
 
 
