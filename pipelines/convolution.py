@@ -168,7 +168,7 @@ def planes(
         return conv.kernels[o, g, c, kx, ky] * spread[x + step // conv.sx, plane, row, n]
 
     conv.define(product)
-    # Images without padding may be as narrow as a vector; and many strides leave little of a row.
+    # Without padding a row may be as narrow as a vector, and a stride leaves little of any.
     width = lanes * (1 if stride == 2 or not padded else 2 if rows > 1 else 4)
     yo, yi, xo, xi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi"))
     out, sums = conv.out, conv.sums
