@@ -225,7 +225,7 @@ def pooling(call: Call) -> Method:
     steps = rows.window * columns.stride + columns.window
     doubled = rows.stride * log2(rows.window + 1) + log2(columns.window + 1)
     apart = any(a.reach > 8 * a.window or a.stride > a.window for a in (rows, columns))
-    if steps > 3 * columns.stride * doubled and not apart:
+    if steps > 2 * columns.stride * doubled and not apart:
         names.insert(0, f"doubling_{types}")
     pipelines = loaded().pipelines
     pipeline = next(name for name in names if name in pipelines)
