@@ -18,6 +18,8 @@ from convlens.engines.library import load, loaded
 
 DType = np.dtype[Any]
 F32, F64, I64, I32, U64, U8 = (np.dtype(name) for name in ("f4", "f8", "i8", "i4", "u8", "u1"))
+LONG = 64  # So are
+CHAIN = 256  # Floats of more taps than this are added up in blocks, to keep rounding errors small.
 NAMES = {F32: "f32", F64: "f64", I64: "i64", I32: "i32", U64: "u64", U8: "u8"}
 
 
@@ -120,7 +122,10 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
             if rows.outputs >= 4 and 1 < rows.window >= rows.stride:
                 names += [f"{sizes}{tile}"]
         names += [f"{sizes}_kernels{count}"]
-    return _first_compiled(call, numbers, [*names, "planes"], folded)
+    names.append("planes")
+    if call.sum_dtype.kind == "f" and rows.window * columns.window * depth > CHAIN:
+        names = [f"{name}_blocks" for name in names]
+    return _first_compiled(call, numbers, names, folded)
 
 
 def _first_compiled(call: Call, numbers: DType, names: list[str], folded: bool) -> Method:
@@ -217,6 +222,8 @@ def pooling(call: Call) -> Method:
     folded = columns.stride == 1
     channels = 1 if folded else call.channels
     names = [f"windows_{types}_channels{channels}", f"windows_{types}"]
+    if call.sum_dtype.kind == "f" and mode == "avg" and max(rows.window, columns.window) > LONG:
+        names = [f"{name}_blocks" for name in names]
     sides = {rows.window, columns.window, rows.stride, columns.stride}
     undilated = rows.dilation == columns.dilation == 1
     if len(sides) == 1 and undilated and _unpadded(call, columns.outputs * channels, numbers):
