@@ -28,7 +28,7 @@ from strategies import (
 
 import convlens
 from convlens.engines import compiled_engine, methods
-from convlens.engines.library import LEVEL, load
+from convlens.engines.library import LEVEL, Run, load
 
 pytestmark = built
 
@@ -52,6 +52,10 @@ class Case:
     def run(self, method, **more):
         """What the call gives."""
         return getattr(convlens, self.verb)(*self.arguments, **self.options, **more, method=method)
+
+    def plan(self):
+        """The plan for the call."""
+        return getattr(convlens, f"plan_{self.verb}")(*self.arguments, **self.options)
 
     def in_long_double(self, change):
         """The result if every number is made a long double, and changed."""
@@ -416,6 +420,53 @@ def test_every_pipeline_on_every_level(level):
     used, *names = done.stdout.split()
     assert used == level
     assert LIBRARY.pipelines - set(names) == set(), "which no call of every_kind() needs"
+
+
+# ------------------------------------------------------------------ the plan says what runs
+
+FAMILIES = {
+    "planes": "vectors along the rows",
+    "dense": "vectors along the kernels",
+    "depthwise": "vectors along the channels",
+    "separable": "in two passes, down and then across",
+    "windows": "tap by tap, down and then across",
+    "squares": "squares side by side",
+    "doubling": "by windows of twice the size at each step, down and then across",
+}
+NUMBERS = {"f32": "float32", "f64": "float64", "u8": "uint8", "u64": "uint64"}
+NUMBERS |= {"i32": "int32", "i64": "int64"}
+
+
+def test_the_plan_says_what_runs(monkeypatch):
+    """Of hundreds of calls: the family of the pipelines that ran, and what they computed in."""
+    ran, seen = set(), set()
+    run = Run.__call__
+
+    def recording(self, *arrays):
+        ran.add(self._name)
+        return run(self, *arrays)
+
+    monkeypatch.setattr(Run, "__call__", recording)
+    for number in range(1500):
+        rng = np.random.default_rng([7, number])
+        case = random_case(rng, anywhere)
+        try:
+            plan = case.plan()
+        except ValueError:  # a call that is refused
+            continue
+        ran.clear()
+        result = case.run("compiled")
+        if not ran:  # there is nothing to compute
+            assert 0 in (result.size, case.arguments[0].size)
+            continue
+        names = {name.partition("_")[0] for name in ran}
+        types = {name.split("_")[2 if case.verb == "convolve" else 3] for name in ran}
+        (family,), (numbers,) = names, types
+        words = f"compiled, for {LIBRARY.level}, {FAMILIES[family]}, in {NUMBERS[numbers]}"
+        assert f"{plan.method}, {plan.reason},".startswith(f"{words},"), case
+        seen.add((family, numbers))
+    assert {family for family, _ in seen} == set(FAMILIES)
+    assert {("planes", "i64"), ("dense", "f64"), ("doubling", "i32")} <= seen
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])

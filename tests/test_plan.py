@@ -191,57 +191,43 @@ def test_operation_method_and_reason():
         assert (plan.method, plan.reason) == ("numpy", "as asked")
 
 
-EXACT = "in the first of float32, float64, int64 that is exact"
-RANK_1 = "in two passes if the kernel is a column times a row"
-DOUBLING = "by windows of twice the size at each step, down and then across"
-WAYS = {  # of the compiled engine, to go about a call
-    "one kernel": (
-        plan_convolve(numbers((2, 5, 6), "f4"), numbers((3, 3), "f4")),
-        "vectors along the rows, in float32",
+IN_TWO_PASSES = (
+    "in two passes, down and then across, in float64, as the kernel is a column times a row"
+)
+EXACTLY = "the first of float32, float64, int64 that is exact with these kernels"
+WAYS = {  # how the compiled engine goes about a call, as far as the kernels' numbers decide it
+    "a shape": (
+        plan_convolve((40, 60), (9, 9)),
+        "vectors along the rows, in float64, or in two passes if the kernel is a column times a row",
     ),
-    "float16": (
-        plan_convolve(numbers((2, 5, 6), "f2"), numbers((3, 3), "f2")),
-        "vectors along the rows, in float32",
+    "a column times a row": (plan_convolve(numbers((40, 60)), np.ones((9, 9))), IN_TWO_PASSES),
+    "not a product": (
+        plan_convolve(numbers((40, 60)), numbers((9, 9))),
+        "vectors along the rows, in float64",
     ),
-    "integers": (
-        plan_convolve(numbers((2, 5, 6), "u1"), numbers((3, 3), "i8")),
-        f"vectors along the rows, {EXACT}",
+    "small sums": (
+        plan_convolve(numbers((2, 5, 6, 3), "u1"), np.ones((3, 3, 3, 16), int)),
+        f"vectors along the kernels, in float32, {EXACTLY}",
     ),
-    "booleans": (
-        plan_convolve(numbers((2, 5, 6), "?"), numbers((3, 3), "?"), dtype="f4"),
-        f"vectors along the rows, {EXACT}",
+    "large sums": (
+        plan_convolve(numbers((2, 5, 6, 3), "u1"), np.full((3, 3, 3, 16), 10**6)),
+        f"vectors along the kernels, in float64, {EXACTLY}",
     ),
-    "many kernels": (
-        plan_convolve((2, 5, 6, 3), (3, 3, 3, 16)),
-        "vectors along the kernels, in float64",
+    "very large sums": (
+        plan_convolve(numbers((2, 5, 6, 3), "u1"), np.full((3, 3, 3, 16), 10**14)),
+        f"vectors along the rows, in int64, {EXACTLY}",
     ),
-    "depthwise": (
-        plan_convolve((2, 5, 6, 8), (3, 3, 1, 8), groups=8),
-        "vectors along the channels, in float64",
-    ),
-    "a large kernel": (
-        plan_convolve((2, 40, 60, 3), (9, 9)),
-        f"vectors along the rows, in float64, {RANK_1}",
-    ),
-    "a small window": (
-        plan_pool((2, 5, 6), 2, mode="avg"),
-        "tap by tap, down and then across, in float64",
-    ),
-    "a large window": (plan_pool((2, 90, 90), 50, 1), f"{DOUBLING}, in float64"),
-    "the largest of bytes": (
-        plan_pool(numbers((2, 5, 6), "u1"), 2),
-        "tap by tap, down and then across, in uint8",
-    ),
-    "sums of integers": (
-        plan_pool(numbers((2, 5, 6), "i4"), 2, mode="sum"),
-        "tap by tap, down and then across, in int64",
+    "sums that may wrap around": (
+        plan_convolve(numbers((2, 5, 6, 3), "i8"), np.ones((3, 3, 3, 16), int)),
+        "vectors along the rows, in int64",
     ),
 }
 
 
+@built
 @pytest.mark.parametrize("name", WAYS)
-def test_the_way_of_the_compiled_engine(name):
-    """Where its vectors lie, and what it adds up in; or why there is none."""
+def test_the_plan_looks_at_the_numbers_of_kernels(name):
+    """It says what they decide; without them, that they will. Compare test_compiled.py."""
     plan, how = WAYS[name]
     assert f"{plan.method}, {plan.reason}" == auto(how)
 
@@ -315,6 +301,29 @@ def test_a_plan_runs_on_other_numbers():
     plan = plan_convolve(images, kernels)
     others = images[::-1] - 1, kernels.T + 1
     np.testing.assert_array_equal(plan(*others), convolve(*others))
+
+
+@built
+def test_a_plan_looks_at_other_numbers_anew():
+    """Those that it was made from decide nothing for others: sums stay exact, products are seen."""
+    images = np.full((1, 20, 30), 255, "u1")
+    small, large = np.ones((9, 9), int), np.full((9, 9), 10**10)
+    large[0, 0] += 1
+    for one, other in ((small, large), (large, small)):
+        plan = plan_convolve(images, one)
+        np.testing.assert_array_equal(plan(images, other), convolve(images, other, method="numpy"))
+    bare = plan_convolve((20, 30), (9, 9))
+    values = numbers((20, 30))
+    for kernels in (np.ones((9, 9)), numbers((9, 9))):
+        assert bare(values, kernels).tobytes() == convolve(values, kernels).tobytes()
+
+
+@built
+@pytest.mark.parametrize("shape", [(1, 5, 6, 0), (0, 5, 6, 3), (1, 0, 6, 3)])
+def test_plans_of_empty_arrays_can_be_read(shape):
+    """There is nothing to compute, and the plan tells so without an error."""
+    assert "0 multiply-adds" in str(plan_convolve(np.ones(shape), np.ones((9, 9))))
+    assert "0 multiply-adds" in str(plan_convolve(shape, (9, 9)))
 
 
 def test_a_plan_runs_on_lists():

@@ -189,9 +189,10 @@ def plan_convolve(
             pad_mode,
             dtype,
         )
-        if not arguments.is_shape(kernels):
-            arguments.check_sums_fit(call, arguments.array("kernels", kernels))
-        return choose(call, arguments.method(method))
+        numbers = None if arguments.is_shape(kernels) else arguments.array("kernels", kernels)
+        if numbers is not None:
+            arguments.check_sums_fit(call, numbers)
+        return choose(call, arguments.method(method), numbers)
 
 
 def pool(

@@ -27,7 +27,7 @@ import numpy as np
 from convlens.call import Array, Call, Spec
 from convlens.files import replacing
 from convlens.geometry import Axis, source
-from convlens.plan import Plan, execute
+from convlens.plan import Plan, execute, settled
 
 # Of a tile's pixels and results together: so few that caches hold them, and so many that what each
 # tile costs beside them, up to half a millisecond, is little.
@@ -133,6 +133,7 @@ def stream(
     ValueError
         If the pixels under a single window are too much for memory.
     """
+    plan = settled(plan, kernels)  # once, for all tiles
     call, output = plan.call, Spec(plan.output_shape, plan.output_dtype)
     tiles = _tiles(call)
     free = shutil.disk_usage(target.resolve().parent).free

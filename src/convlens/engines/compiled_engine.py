@@ -17,7 +17,7 @@ import numpy as np
 from convlens.call import Array, Call
 from convlens.engines.blocks import STRIP, Block, Blocks, Grid, numbers_of
 from convlens.engines.library import Buffer, Run, buffer, frame, loaded
-from convlens.engines.methods import U8, DType, Method, convolution, pooling, rank_1, summing_type
+from convlens.engines.methods import U8, DType, Method, Way, choose
 from convlens.geometry import Axis
 
 DIRECT = 2**26  # numbers that a block may read or write where they are
@@ -31,33 +31,33 @@ LARGEST = 2**31 - 1  # of a pipeline's indices
 Runs = list[tuple[slice, Run]]  # each with its part of the kernels
 
 
-def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
+def convolve(call: Call, way: Way, images: Array, kernels: Array, out: Array) -> None:
     """Write the convolution of images and kernels into `out`."""
     images, out = _bytes(call.full_images(images)), call.full_output(out)
     kernels = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
     if images.size == 0:  # no pixels, so every sum is empty
         out[...] = 0
         return
-    numbers = summing_type(call, kernels)
-    factors = rank_1(call, numbers, kernels)
-    work = _work(call, numbers, factors is not None, images, out)
+    factors = way.factors
+    work = _work(call, way.numbers, factors is not None, images, out)
     kernels = kernels[..., :1] if work.method.folded else kernels
     kernels = kernels.reshape(*kernels.shape[:3], work.groups, -1)  # (kh, kw, cg, groups, og)
     for pixels, results, runs in work.pieces(images, out):
         for part, run in runs:
             if factors is None:
-                run(pixels, np.ascontiguousarray(kernels[..., part], numbers), results[..., part])
+                taps = np.ascontiguousarray(kernels[..., part], way.numbers)
+                run(pixels, taps, results[..., part])
             else:
                 run(pixels, *factors, results)
 
 
-def pool(call: Call, images: Array, out: Array) -> None:
+def pool(call: Call, way: Way, images: Array, out: Array) -> None:
     """Write the pooled images into `out`."""
     images, out = _bytes(call.full_images(images)), _bytes(call.full_output(out))
     if images.size == 0:
         out[...] = 0
         return
-    work = _work(call, None, False, images, out)
+    work = _work(call, way.numbers, False, images, out)
     for pixels, results, runs in work.pieces(images, out):
         for _, run in runs:
             run(pixels, results)
@@ -89,8 +89,7 @@ def _prepared(
     out: Placement,
     threads: int,
 ) -> Work:
-    method = pooling(call) if numbers is None else convolution(call, numbers, two_passes)
-    return Work(call, method, images, out, threads)
+    return Work(call, choose(call, numbers, two_passes), images, out, threads)
 
 
 def _work(call: Call, numbers: DType | None, two_passes: bool, images: Array, out: Array) -> Work:

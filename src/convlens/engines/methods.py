@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log2
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,26 +56,55 @@ def missing(call: Call | None = None) -> str | None:
     return None
 
 
-def describe(call: Call) -> str:
-    """How a call is carried out, in words."""
-    library = loaded()
-    numbers = call.sum_dtype if call.sum_dtype.kind == "f" else None
-    if call.kernels is None:
-        method = pooling(call)
-        numbers, name = method.numbers, method.pipeline.partition("_")[0]
-    else:
-        name = convolution(call, numbers or F32, False).pipeline.partition("_")[0]
-    adding = f"in {numbers}" if numbers else "in the first of float32, float64, int64 that is exact"
-    words = [WORDS[name], adding]
-    if call.kernels is not None and _two_passes_pay(call):
-        words.append("in two passes if the kernel is a column times a row")
-    return f"for {library.level}, {', '.join(words)}"
+class Way(NamedTuple):
+    """What the kernels' numbers decide. It is settled for a whole call, and holds for its parts.
+
+    Attributes
+    ----------
+    numbers : numpy.dtype or None
+        What a convolution adds up in; a pooling's types alone decide that.
+    factors : (column, row) or None
+        The two kernels of two passes, where one kernel is a column times a row.
+    """
+
+    numbers: DType | None
+    factors: tuple[Array, Array] | None
+
+
+def settle(call: Call, kernels: Array | None) -> Way:
+    """The way that a call on such kernels goes; kernels are None for pooling."""
+    if kernels is None:
+        return Way(None, None)
+    kernels = call.full_kernels(kernels)
+    numbers = summing_type(call, kernels)
+    return Way(numbers, rank_1(call, numbers, kernels) if kernels.size else None)
+
+
+def choose(call: Call, numbers: DType | None, two_passes: bool) -> Method:
+    """The pipeline of a call, or of a part of one, on this way."""
+    return pooling(call) if numbers is None else convolution(call, numbers, two_passes)
+
+
+def describe(call: Call, way: Way | None) -> str:
+    """How a call is carried out, in words; without a way, what that depends on as well."""
+    two_passes = way is not None and way.factors is not None
+    # Where kernels are a bare shape, numbers are floats.
+    method = choose(call, way.numbers if way else call.sum_dtype, two_passes)
+    words = [WORDS[method.pipeline.partition("_")[0]], f"in {method.numbers}"]
+    if call.kernels is not None and call.sum_dtype.kind != "f" and call.images.dtype.itemsize < 8:
+        words.append("the first of float32, float64, int64 that is exact with these kernels")
+    if two_passes:
+        words.append("as the kernel is a column times a row")
+    elif way is None and _two_passes_pay(call):
+        words.append("or in two passes if the kernel is a column times a row")
+    return f"for {loaded().level}, {', '.join(words)}"
 
 
 WORDS = {
     "planes": "vectors along the rows",
     "dense": "vectors along the kernels",
     "depthwise": "vectors along the channels",
+    "separable": "in two passes, down and then across",
     "windows": "tap by tap, down and then across",
     "squares": "squares side by side",
     "doubling": "by windows of twice the size at each step, down and then across",
@@ -91,7 +120,7 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
     folded = _same_kernel(call) and columns.stride == 1
     if two_passes:
         return _first_compiled(call, numbers, ["separable"], folded)
-    groups = call.groups
+    groups = max(1, call.groups)  # none where there are no channels
     depth, count = call.channels // groups, call.output_channels // groups
     names, lanes = [], 64 // numbers.itemsize
     if folded:
@@ -155,7 +184,7 @@ def summing_type(call: Call, kernels: Array) -> DType:
     if call.images.dtype.itemsize == 8:
         return I64
     sums = sum(np.abs(part.astype(F64)).sum(axis=0) for part in kernel_parts(kernels))  # (nc,)
-    bound = np.max(sums) * _largest(call.images.dtype)
+    bound = np.max(sums, initial=0) * _largest(call.images.dtype)
     return F32 if bound < 2**24 else F64 if bound < 2**52 else I64
 
 
