@@ -356,12 +356,15 @@ def separable(level: Level, types: Types) -> Pipeline:
     numbers apart.
 
         down[x, y, n] = Σ over ky of  kernels[0, 0, 0, 0, ky] * cells[x, y * sy + ky * dy, n]
-        out[0, 0, x, y, n] = Σ over kx of  across[kx] * down[x + kx * dx, y, n]
+        out[0, 0, x, y, n] = scale[0] * Σ over kx of  across[kx] * down[x + kx * dx, y, n]
+
+    The scale lets column and row be so small that neither pass overflows where the result does not.
     """
     conv = Convolution(types, channels=1, stride=1)
-    across = hl.ImageParam(conv.numbers, 1, "across")
-    across.dim(0).set_min(0)
-    conv.arguments.append(across)
+    across, scale = (hl.ImageParam(conv.numbers, 1, name) for name in ("across", "scale"))
+    for argument in (across, scale):
+        argument.dim(0).set_min(0)
+        conv.arguments.append(argument)
     lanes = level.lanes(conv.numbers)
     width, rows = 2 * lanes, 4
     zero = hl.cast(conv.numbers, 0)
@@ -376,7 +379,7 @@ def separable(level: Level, types: Types) -> Pipeline:
     down[x, y, n] = below[x, y, n]
     sums[x, y, n] = zero
     sums[x, y, n] += across[j.x] * down[x + j.x * conv.dx, y, n]
-    conv.give(sums[x, y, n])
+    conv.give(scale[0] * sums[x, y, n])
 
     strips, xo, xi, yo, yi = (hl.Var(name) for name in ("strips", "xo", "xi", "yo", "yi"))
     out = conv.out

@@ -94,6 +94,12 @@ class Run:
             ctypes.byref(each) if isinstance(each, Buffer) else each for each in arguments
         ]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays that are kept with it."""
+        arrays = (getattr(argument, "array", None) for argument in self._kept)
+        return sum(array.nbytes for array in arrays if array is not None)
+
     def __call__(self, *arrays: Array) -> None:
         """Run the pipeline on these arrays."""
         arguments = self._arguments.copy()

@@ -56,6 +56,21 @@ def missing(call: Call | None = None) -> str | None:
     return None
 
 
+class Factors(NamedTuple):
+    """One kernel as a column times a row, times a power of two: what two passes take.
+
+    Attributes
+    ----------
+    column : (kh, 1, 1, 1, 1)
+    row : (kw,)
+    scale : (1,)
+    """
+
+    column: Array
+    row: Array
+    scale: Array
+
+
 class Way(NamedTuple):
     """What the kernels' numbers decide. It is settled for a whole call, and holds for its parts.
 
@@ -63,12 +78,20 @@ class Way(NamedTuple):
     ----------
     numbers : numpy.dtype or None
         What a convolution adds up in; a pooling's types alone decide that.
-    factors : (column, row) or None
+    factors : Factors or None
         The two kernels of two passes, where one kernel is a column times a row.
     """
 
     numbers: DType | None
-    factors: tuple[Array, Array] | None
+    factors: Factors | None
+
+    def part(self, down: range, across: range) -> Way:
+        """The way for these taps of the window alone."""
+        if self.factors is None:
+            return self
+        column, row, scale = self.factors
+        column, row = column[down.start : down.stop], row[across.start : across.stop]
+        return self._replace(factors=Factors(column, row, scale))
 
 
 def settle(call: Call, kernels: Array | None) -> Way:
@@ -195,11 +218,10 @@ def _two_passes_pay(call: Call) -> bool:
     return worthwhile and _same_kernel(call) and call.columns.stride == 1
 
 
-def rank_1(call: Call, numbers: DType, kernels: Array) -> tuple[Array, Array] | None:
+def rank_1(call: Call, numbers: DType, kernels: Array) -> Factors | None:
     """The column and the row whose products a kernel's numbers are, if they are, up to rounding.
 
-    Sought where two passes would be faster: (kh, 1, 1, 1, 1) and (kw,). What is too large for the
-    sums of the first pass is inf, whatever the second would make of it.
+    They are sought where two passes would be faster.
     """
     if numbers.kind != "f" or not _two_passes_pay(call):
         return None
@@ -208,21 +230,41 @@ def rank_1(call: Call, numbers: DType, kernels: Array) -> tuple[Array, Array] | 
     largest = float(kernel[place])
     if not 0 < abs(largest) < np.inf:
         return None
+    limits, scale = np.finfo(numbers), 0
     if call.sum_dtype.kind == "f":
         column, row = kernel[:, place[1]].astype(F64), kernel[place[0]] / largest
-        allowed = 2 * np.finfo(numbers).eps
+        # An outer product has one rounding, and what is taken from it here four more. Below the
+        # smallest normal number roundings are absolute.
+        allowed, at_least = 4 * limits.eps, 2 * float(limits.smallest_subnormal)
     else:  # exactly, with the row's common divisor in the column
         row = kernel[place[0]].astype(I64)  # which float64 holds, as sums do
         divisor = np.gcd.reduce(row)
         row, column = row // divisor, kernel[:, place[1]].astype(I64)
-        column, allowed = column // row[place[1]], 0.0
+        column, allowed, at_least = column // row[place[1]], 0.0, 0.0
     step = max(1, STRIP // len(row))
     for i in range(0, len(column), step):
         part = kernel[i : i + step].astype(F64)
         error = np.abs(np.multiply.outer(column[i : i + step], row) - part)
-        if (error > allowed * np.abs(part)).any():
+        if (error > allowed * np.abs(part) + at_least).any():
             return None
-    return column.astype(numbers).reshape(-1, 1, 1, 1, 1), row.astype(numbers)
+    if call.sum_dtype.kind == "f":
+        # Neither pass makes a number larger than the largest pixel; the scale is applied last.
+        down, across = _exponent(column), _exponent(row)
+        column, row, scale = np.ldexp(column, -down), np.ldexp(row, -across), down + across
+        if scale >= limits.maxexp:
+            return None
+    return Factors(
+        column.astype(numbers).reshape(-1, 1, 1, 1, 1),
+        row.astype(numbers),
+        np.ldexp(np.ones(1, numbers), scale),
+    )
+
+
+def _exponent(numbers: Array) -> int:
+    """The power of two that the sum of absolute values does not exceed; 0 if it is less than 1."""
+    numbers = np.abs(numbers)
+    largest = numbers.max()
+    return max(0, int(np.frexp(largest)[1] + np.frexp((numbers / largest).sum())[1]))
 
 
 # --------------------------------------------------------------------------------- pooling
