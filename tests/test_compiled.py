@@ -312,6 +312,27 @@ def every_kind():
     for types in (("f4", "f4"), ("u1", "i1")):  # taps far apart, on wide pixels
         options = {"padding": "valid", "dilation": (1, 19)}
         yield "convolve", (2, 9, 39, 16), types, (3, 3), options
+    for types in (("f4", "f4"), ("f8", "f8"), ("u1", "f4"), ("f2", "f4")):  # long sums
+        for stride in (1, 2):
+            for shape, rest, more in (
+                ((2, 21, 39), (17, 18), {}),
+                ((1, 9, 390), (4, 301), {}),
+                ((2, 19, 39, 2), (17, 16, 2), {}),
+                ((2, 19, 39, 5), (17, 18), {}),
+                ((1, 7, 9, 400), (2, 3, 400, 8), {}),
+                ((1, 7, 9, 140), (2, 3, 140, 19), {}),
+                ((1, 7, 9, 280), (2, 3, 140, 20), {"groups": 2}),
+                ((1, 7, 9, 130), (3, 3, 130, 40), {"dilation": (2, 1)}),
+                ((1, 7, 19, 130), (3, 3, 130, 40), {"dilation": 3, "padding": "same"}),
+                ((1, 21, 23, 21), (17, 16, 1, 21), {"groups": 21}),
+            ):
+                options = {"padding": "valid", "stride": stride, **more}
+                yield "convolve", shape, types, rest, options
+    for window in ((67, 3), (2, 130), (70, 70)):
+        for channels in ((), (3,), (40,)):
+            for dtype in ("f2", "f4", "f8"):
+                options = {"stride": 71, "mode": "avg", "padding": (20, 30)}
+                yield "pool", (2, 140, 141, *channels), (dtype,), window, options
     for mode in POOL_MODES:
         for dtype in ("?", "u1", "i2", "u4", "i8", "u8", "f2", "f4", "f8"):
             for channels in ((), (3,), (9,), (40,)):
@@ -338,6 +359,8 @@ def made(rng, verb, shape, types, rest, options):
 
 def rounding(pipeline):
     """Which pipelines give the same bits: of the same name here."""
+    if pipeline.startswith("dense") and pipeline.endswith("blocks"):
+        return "dense in blocks"  # which are cut from whole rows of a window, all channels of it
     return next((way for way in ("separable", "doubling") if pipeline.startswith(way)), "in order")
 
 
@@ -356,8 +379,8 @@ def check_ways(case):
 
         return choose
 
-    choices = compiled_engine.convolution, compiled_engine.pooling
-    compiled_engine.convolution, compiled_engine.pooling = map(noting, choices)
+    choices = methods.convolution, methods.pooling
+    methods.convolution, methods.pooling = map(noting, choices)
     try:
         while True:
             compiled_engine._prepared.cache_clear()
@@ -376,7 +399,7 @@ def check_ways(case):
         return 0
     finally:
         library.pipelines = everything
-        compiled_engine.convolution, compiled_engine.pooling = choices
+        methods.convolution, methods.pooling = choices
         compiled_engine._prepared.cache_clear()
 
 
