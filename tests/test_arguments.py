@@ -8,6 +8,7 @@ import datetime as dt
 import re
 from itertools import product
 
+import ml_dtypes
 import numpy as np
 import pytest
 from strategies import built
@@ -124,16 +125,153 @@ def test_what_is_no_array_of_numbers(refuses, call, name, value, error, words):
     refuses(call, arguments, error, f"{name} must be")
 
 
+ASTYPE = "must be an array of numbers; got dtype {}: convert it first, as in images.astype(np.{})"
+ADDED = [name for name in dir(ml_dtypes) if name not in ("finfo", "iinfo")]
+ADDED = [name for name in ADDED if isinstance(getattr(ml_dtypes, name), type)]
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_types_that_packages_add(refuses, name):
+    """bfloat16 and its like are refused, with a type of NumPy's that holds all their numbers."""
+    added = np.dtype(getattr(ml_dtypes, name))
+    images = np.ones((5, 6), np.float32).astype(added)
+    target = "complex64" if "complex" in name else "float32"
+    for call in (convolve, pool):
+        refuses(call, {"images": images}, TypeError, ASTYPE.format(name, target))
+        assert call(**RIGHT[call] | {"images": images.astype(target)}).ndim == 2
+    kernels = ASTYPE.format(name, target).replace("images", "kernels")
+    refuses(convolve, {"kernels": images}, TypeError, kernels)
+    with pytest.raises(TypeError, match=r"^convolve: dtype must be an integer, floating or comp"):
+        convolve(GRAY, BLUR, dtype=added)
+
+
+@pytest.mark.parametrize(
+    ("images", "words", "target"),
+    [
+        (np.zeros((5, 6), "M8[s]"), ASTYPE.format("datetime64[s]", "int64"), "int64"),
+        (np.zeros((5, 6), "m8[s]"), ASTYPE.format("timedelta64[s]", "int64"), "int64"),
+        (np.full((5, 6), "1"), ASTYPE.format("<U1", "float64"), "float64"),
+        (np.full((5, 6), b"1"), ASTYPE.format("|S1", "float64"), "float64"),
+        (np.ones((5, 6), object), ASTYPE.format("object", "float64"), "float64"),
+        (np.zeros((5, 6), "i4,f4"), "choose one of its fields, as in images['f0']", None),
+    ],
+)
+def test_arrays_of_other_types(refuses, images, words, target):
+    """The sentence says how to make numbers of them, and that works."""
+    for call in (convolve, pool):
+        refuses(call, {"images": images}, TypeError, words)
+    numbers = images["f0"] if target is None else images.astype(target)
+    assert convolve(numbers, BLUR).shape == (5, 6)
+
+
+def masked_once(shape):
+    """An array of fives with a nine that is masked."""
+    values = np.ma.array(np.full(shape, 5.0), mask=np.zeros(shape, bool))
+    values[..., 0] = 9
+    values[..., 0] = np.ma.masked
+    return values
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        pytest.param(lambda masked: masked, id="array"),
+        pytest.param(lambda masked: [masked, masked], id="list"),
+        pytest.param(lambda masked: (masked.data, [*masked]), id="nested"),
+        pytest.param(lambda masked: [[1.0, np.ma.masked]], id="masked"),  # noqa: ARG005
+    ],
+)
 @pytest.mark.parametrize("name", ["images", "kernels"])
-def test_masked_arrays(refuses, name):
-    """Their masks would be lost; the sentence says what to do."""
-    masked = np.ma.masked_less(np.zeros((5, 6)), 1)
+def test_masked_arrays(refuses, name, wrap):
+    """A mask is never lost without a word, not even one inside of lists."""
+    fill = {"images": "images.mean()", "kernels": "0"}[name]
+    words = f"{name} must hold no masked arrays, as their masks would be lost; fill them first, as "
     refuses(
-        convolve,
-        {name: masked},
-        TypeError,
-        f"{name} must not be a masked array; fill it first, as in {name}.filled(0)",
+        convolve, {name: wrap(masked_once((5, 6)))}, TypeError, f"{words}in {name}.filled({fill})"
     )
+
+
+def test_what_the_sentence_about_masks_says_works():
+    """The mean does not change what is near a masked pixel; a masked tap does not count."""
+    images = masked_once((5, 6))
+    means = pool(images.filled(images.mean()), 2, 1, "avg")
+    np.testing.assert_array_equal(means, np.full((4, 5), 5.0))
+    sums = convolve(np.ones((5, 6)), masked_once((3, 3)).filled(0), "valid")
+    np.testing.assert_array_equal(sums, np.full((3, 4), 6 * 5.0))
+
+
+# ----------------------------------------------------------------- errors of other code
+
+
+class OddError(ValueError):
+    """An error that is not made of a text alone."""
+
+    def __init__(self, code, place):
+        super().__init__(f"{code} at {place}")
+        self.code, self.place = code, place
+
+
+class Broken:
+    """An array that cannot be read: what `__array__` raises, and why."""
+
+    def __init__(self, error, cause=None):
+        self.error, self.cause = error, cause
+
+    def __array__(self, dtype=None, copy=None):
+        """Raise the error."""
+        raise self.error from self.cause
+
+    __index__ = __array__
+
+
+ERRORS = [
+    ValueError("the file is damaged"),
+    TypeError("no such type"),
+    OddError(7, "row 3"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    OSError(5, "Input/output error"),
+    MemoryError("too large"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [x, x], lambda x: [x, [1, 2]]])
+def test_errors_of_arrays_reach_the_caller(error, wrap):
+    """The very error arrives, with its text and its cause, and a note where it happened."""
+    text, cause = str(error), KeyError("why")
+    broken = wrap(Broken(error, cause))
+    for call, name, arguments in (
+        (convolve, "images", (broken, BLUR)),
+        (convolve, "kernels", (GRAY, broken)),
+        (pool, "images", (broken, 2)),
+        (plan_pool, "images", (broken, 2)),
+        (plan_convolve(GRAY, BLUR), "images", (broken, BLUR)),
+    ):
+        with pytest.raises(type(error)) as caught:
+            call(*arguments)
+        assert caught.value is error
+        assert str(error) == text
+        assert error.__cause__ is cause
+        if isinstance(error, ValueError):
+            assert error.__notes__[-1] == f"This was raised while {name} became a NumPy array."
+
+
+@pytest.mark.parametrize("error", [ERRORS[0], *ERRORS[2:]], ids=repr)
+def test_errors_of_integers_reach_the_caller(error):
+    """What `__index__` raises arrives as it is, but for the TypeError of what is no integer."""
+    text = str(error)
+    for name in ("stride", "dilation", "padding"):
+        with pytest.raises(type(error)) as caught:
+            convolve(GRAY, BLUR, **{name: Broken(error)})
+        assert caught.value is error
+        assert str(error) == text
+
+
+def test_lists_that_hold_themselves(refuses):
+    """NumPy's own sentence is passed on, behind the operation's name."""
+    endless = []
+    endless.append(endless)
+    refuses(convolve, {"images": endless}, ValueError, "setting an array element with a sequence")
 
 
 CONVOLVE_RANKS = {(3, 2), (4, 3), (4, 4), (4, 2), (2, 2), (3, 3), (3, 4)}
@@ -978,6 +1116,42 @@ def test_out_beside_the_input():
             assert call(images, given, out=out) is out
             np.testing.assert_array_equal(out, expected)
             np.testing.assert_array_equal(images, before)
+
+
+OVERLAPS = "out overlaps itself: some of its numbers share memory, and would overwrite each other"
+
+
+def test_out_that_overlaps_itself(refuses):
+    """Numbers of a result that share memory would overwrite each other."""
+    buffer = np.full(200, 7.0)
+    for shape, strides in (
+        ((2, 5, 6), (0, 48, 8)),
+        ((2, 5, 6), (8, 48, 8)),
+        ((2, 5, 6), (240, 40, 8)),
+        ((2, 5, 6), (240, 48, 4)),
+    ):
+        out = np.lib.stride_tricks.as_strided(buffer, shape, strides)
+        refuses(convolve, {"out": out}, ValueError, OVERLAPS)
+        refuses(pool, {"kernel_shape": 1, "out": out}, ValueError, OVERLAPS)
+
+
+def test_just_the_outs_that_overlap_themselves():
+    """Every small shape and step in memory, against a count of the bytes that are used."""
+    buffer = np.zeros(1000, np.int16)
+    refused = 0
+    for shape in product((0, 1, 2, 3), repeat=3):
+        images = np.zeros(shape, np.int16)
+        for strides in product((-6, 0, 1, 2, 4, 6, 8), repeat=3):
+            out = np.lib.stride_tricks.as_strided(buffer[500:], shape, strides)
+            firsts = [np.dot(place, strides) for place in np.ndindex(shape)]
+            used = {byte for first in firsts for byte in (first, first + 1)}
+            if len(used) < 2 * len(firsts):
+                refused += 1
+                with pytest.raises(ValueError, match=f"^pool: {OVERLAPS}$"):
+                    pool(images, 1, out=out)
+            elif images.size:
+                assert pool(images, 1, out=out) is out
+    assert refused > 1000
 
 
 def test_out_of_any_layout():

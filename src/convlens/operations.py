@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from typing import Any, ParamSpec, TypeVar
 
 import numpy.typing as npt
 
-from convlens import arguments
+from convlens import arguments, hints
 from convlens.call import Array
 from convlens.plan import Plan, choose, execute
 
 Numbers = npt.ArrayLike
 Shape = tuple[int, ...]
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
+def explains(words: hints.Words) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+    """Say what to write instead of a keyword that a function does not have, as others do.
+
+    It is here, not in `hints`, because doctest leaves out functions whose globals are another
+    module's.
+    """
+
+    def decorate(function: Callable[Given, Result]) -> Callable[Given, Result]:
+        parameters = signature(function).parameters
+
+        @wraps(function)
+        def call(*args: Given.args, **options: Given.kwargs) -> Result:
+            try:
+                return function(*args, **options)
+            except TypeError as error:
+                unknown = [name for name in options if name not in parameters]
+                # An error from within the function has its frames; here the call never began.
+                if not unknown or error.__traceback__ is None or error.__traceback__.tb_next:
+                    raise
+                hint = hints.keyword(unknown[0], options[unknown[0]], parameters, words)
+                raise TypeError(
+                    f"{function.__name__}: there is no argument {unknown[0]!r}; {hint}"
+                ) from None
+
+        return call
+
+    return decorate
+
+
+@explains(arguments.CONVOLVE_WORDS)
 def convolve(
     images: Numbers,
     kernels: Numbers,
@@ -131,6 +166,7 @@ def convolve(
     return execute(plan, images, kernels, out)
 
 
+@explains(arguments.CONVOLVE_WORDS)
 def plan_convolve(
     images: Numbers | Shape,
     kernels: Numbers | Shape,
@@ -191,9 +227,11 @@ def plan_convolve(
         )
         if not arguments.is_shape(kernels):
             arguments.check_sums_fit(call, arguments.array("kernels", kernels))
-        return choose(call, arguments.method(method))
+        plan = choose(call, arguments.method(method))
+    return plan
 
 
+@explains(arguments.POOL_WORDS)
 def pool(
     images: Numbers,
     kernel_shape: int | tuple[int, int],
@@ -284,6 +322,7 @@ def pool(
     return execute(plan, images, None, out)
 
 
+@explains(arguments.POOL_WORDS)
 def plan_pool(
     images: Numbers | Shape,
     kernel_shape: int | tuple[int, int],
@@ -333,4 +372,5 @@ def plan_pool(
             count_padding,
             partial,
         )
-        return choose(call, arguments.method(method))
+        plan = choose(call, arguments.method(method))
+    return plan
