@@ -7,6 +7,7 @@ computed before every argument has passed.
 from __future__ import annotations
 
 import sys
+import warnings
 from functools import lru_cache
 from operator import index
 from types import FrameType, TracebackType
@@ -77,6 +78,56 @@ def _is_ours(trace: TracebackType | None) -> bool:
 
 def _in_package(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__")).startswith("convlens.")
+
+
+class ChannelsWarning(UserWarning):
+    """An array (h, w, 3) looks like one picture, but is taken for h images.
+
+    Three axes are always (m, h, w) for a pooling, or under a kernel (kh, kw). Where the first two
+    have at least 16 entries and the last has 3 or 4, it is more likely that one picture was meant,
+    whose m is missing. Both meanings have a way to say them, which ends the warning:
+    ``images[np.newaxis]`` is one picture with channels, ``images[..., np.newaxis]`` are many images
+    with a single channel.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np, convlens
+    >>> photograph = np.ones((48, 64, 3))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     convlens.pool(photograph, 2).shape
+    (48, 32, 1)
+    >>> caught[0].category.__name__
+    'ChannelsWarning'
+    >>> convlens.pool(photograph[np.newaxis], 2).shape
+    (1, 24, 32, 3)
+    """
+
+
+def channels_note(call: Call) -> str | None:
+    """What `ChannelsWarning` says of a call; None where nothing looks wrong."""
+    if call.layout.images != "mhw":
+        return None
+    m, h, w = call.images.shape
+    if w not in (3, 4) or min(m, h) < 16:
+        return None
+    return (
+        f"images {call.images.shape} are taken for {m} images of {h} x {w}: pass "
+        f"images[np.newaxis] if they are one picture with {w} channels, or "
+        f"images[..., np.newaxis] if they are {m} images"
+    )
+
+
+def warn_of_channels(call: Call) -> None:
+    """Warn at the line outside this package that made the call, if it looks wrong."""
+    note = channels_note(call)
+    if note is None:
+        return
+    level, frame = 1, sys._getframe()
+    while _in_package(frame) and frame.f_back is not None:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"{call.operation}: {note}", ChannelsWarning, stacklevel=level)
 
 
 # ------------------------------------------------------------------------- whole calls

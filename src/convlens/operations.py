@@ -129,6 +129,11 @@ def convolve(
     ValueError
         If an argument has a wrong value, or shapes do not match.
 
+    Warns
+    -----
+    ChannelsWarning
+        If three axes look like one photograph, but are taken for (m, h, w).
+
     See Also
     --------
     plan_convolve : the same call, explained instead of computed.
@@ -228,6 +233,7 @@ def plan_convolve(
         if not arguments.is_shape(kernels):
             arguments.check_sums_fit(call, arguments.array("kernels", kernels))
         plan = choose(call, arguments.method(method))
+    arguments.warn_of_channels(call)
     return plan
 
 
@@ -290,6 +296,11 @@ def pool(
         If an argument is of the wrong type.
     ValueError
         If an argument has a wrong value, or a window would see padding alone.
+
+    Warns
+    -----
+    ChannelsWarning
+        If three axes look like one photograph, but are taken for (m, h, w).
 
     See Also
     --------
@@ -373,4 +384,5 @@ def plan_pool(
             partial,
         )
         plan = choose(call, arguments.method(method))
+    arguments.warn_of_channels(call)
     return plan

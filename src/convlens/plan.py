@@ -42,6 +42,8 @@ class Plan:
         What will be computed; see each.
     multiply_adds, bytes_moved : int
         The work, and the memory traffic at the least.
+    note : str or None
+        What may not be meant: that an array (h, w, 3) is taken for h images.
 
     Examples
     --------
@@ -136,6 +138,11 @@ class Plan:
     def _bytes_written(self) -> int:
         return Spec(self.output_shape, self.output_dtype).nbytes
 
+    @property
+    def note(self) -> str | None:
+        """What may not be meant: the words of `convlens.ChannelsWarning`, if it was given."""
+        return arguments.channels_note(self.call)
+
     def __call__(
         self,
         images: npt.ArrayLike,
@@ -195,6 +202,8 @@ class Plan:
             "memory": f"reads {read}, writes {written}",
             "method": f"{self.method}, {self.reason}",
         }
+        if self.note is not None:
+            lines["note"] = self.note
         return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
 
     def _repr_svg_(self) -> str:
