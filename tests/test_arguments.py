@@ -274,8 +274,9 @@ def test_lists_that_hold_themselves(refuses):
     refuses(convolve, {"images": endless}, ValueError, "setting an array element with a sequence")
 
 
-CONVOLVE_RANKS = {(3, 2), (4, 3), (4, 4), (4, 2), (2, 2), (3, 3), (3, 4)}
-POOL_RANKS = {2, 3, 4}
+# Of images and kernels, and of the result.
+CONVOLVE_RANKS = {(3, 2): 3, (4, 3): 3, (4, 4): 4, (4, 2): 4, (2, 2): 2, (3, 3): 2, (3, 4): 3}
+POOL_RANKS = {2: (1, 1), 3: (2, 1, 1), 4: (2, 1, 1, 2)}  # of images, and the result's shape
 
 
 @pytest.mark.parametrize("kernels", range(6))
@@ -284,7 +285,7 @@ def test_ranks_of_images_and_kernels(refuses, images, kernels):
     """The seven pairs of the table are taken, all others are refused with both shapes."""
     changes = {"images": ones(*[2] * images), "kernels": ones(*[2] * kernels)}
     if (images, kernels) in CONVOLVE_RANKS:
-        assert plan_convolve(**changes)
+        assert len(plan_convolve(**changes).output_shape) == CONVOLVE_RANKS[images, kernels]
     else:
         shapes = f"images.shape={(2,) * images}, kernels.shape={(2,) * kernels}"
         refuses(convolve, changes, ValueError, shapes)
@@ -296,7 +297,7 @@ def test_ranks_of_pooled_images(refuses, rank):
     """Two, three or four."""
     images = ones(*[2] * rank)
     if rank in POOL_RANKS:
-        assert plan_pool(images, 2)
+        assert plan_pool(images, 2).output_shape == POOL_RANKS[rank]
     else:
         words = f"images must be (m, h, w, c), (m, h, w) or (h, w); images.shape={(2,) * rank}"
         refuses(pool, {"images": images}, ValueError, words)

@@ -187,16 +187,17 @@ MAY_IMPORT = {
     "chunked": {"call", "geometry"},
     "engines": {"call", "geometry"},
     "drawing": {"call", "geometry"},
-    "arguments": {"call", "geometry"},
+    "hints": set(),
+    "arguments": {"call", "geometry", "hints"},
     "filters": {"arguments"},
     "plan": {"arguments", "call", "chunked", "drawing", "engines", "geometry"},
-    "operations": {"arguments", "call", "plan"},
+    "operations": {"arguments", "call", "hints", "plan"},
     "config": {"arguments", "engines"},
     "pictures": {"call", "files", "geometry"},
     "streaming": {"call", "files", "geometry", "plan"},
     "spelling": {"arguments", "call", "filters"},
     "explorer": {"arguments", "call", "filters", "operations"},
-    "__init__": {"config", "explorer", "filters", "operations", "plan"},
+    "__init__": {"arguments", "config", "explorer", "filters", "operations", "plan"},
 }
 
 

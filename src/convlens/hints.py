@@ -6,12 +6,14 @@ after a refusal, which is empty where there is nothing to suggest.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
 
+_FILTERS = "convlens.filters"
 Words = Mapping[str, tuple[str, ...]]  # of each argument, the words it takes
 
 # Words of other libraries, and of everyday speech, for the words taken here.
@@ -155,15 +157,15 @@ def no_array(name: str, value: object) -> str:
     >>> no_array("images", "scans.npy")
     ": read the file first, as in np.load('scans.npy')"
     """
-    from convlens import filters  # noqa: PLC0415  # it imports `arguments`, which imports this
-
-    if callable(value) and getattr(value, "__module__", None) == filters.__name__:
+    if callable(value) and getattr(value, "__module__", None) == _FILTERS:
         return f": call it, as in filters.{getattr(value, '__name__', '')}()"
     if not isinstance(value, (str, PathLike)):
         return ""
     path = str(fspath(value))
     filter_name = path.partition(":")[0].strip()
-    if name == "kernels" and filter_name in filters.__all__:
+    # Not imported, because it imports `arguments`, which imports this module.
+    filters = sys.modules.get(_FILTERS)
+    if name == "kernels" and filter_name in getattr(filters, "__all__", ()):
         return f": did you mean filters.{filter_name}()?"
     if path.endswith(".npy"):
         return f": read the file first, as in np.load({path!r})"
