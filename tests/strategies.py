@@ -18,11 +18,17 @@ from hypothesis import strategies as st
 from convlens.engines.library import load
 
 # Every test of meaning is run with NumPy's engine and with the compiled one, which "auto" takes
-# wherever it can: for all types but long double and complex ones, as test_compiled.py sees to.
+# for all types but long double and complex ones, as test_compiled.py checks. For those types tests
+# run with method="numpy" alone, because "auto" would be the same engine again: see `runs_apart`.
 built = pytest.mark.skipif(isinstance(load(), str), reason=f"no compiled engine: {load()}")
-each_method = pytest.mark.parametrize(
-    "method", [pytest.param("auto", id="compiled", marks=built), "numpy"]
-)
+each_method = pytest.mark.parametrize("method", [pytest.param("auto", marks=built), "numpy"])
+
+
+def runs_apart(method, *types):
+    """Whether arrays of these types are computed by another engine than with method="numpy"."""
+    types = [np.dtype(each) for each in types]
+    return method == "numpy" or not any(each.kind == "c" or each.itemsize > 8 for each in types)
+
 
 law = settings(max_examples=100, deadline=None, derandomize=True)  # the same ones every time
 
@@ -48,6 +54,13 @@ class Case:
 
     arguments: tuple[Any, ...]
     options: dict[str, Any]
+
+    @property
+    def types(self):
+        """The types of the arrays, and of the result if one is asked for."""
+        arrays = [np.asarray(a) for a in self.arguments if not isinstance(a, (int, tuple))]
+        asked = [self.options["dtype"]] if "dtype" in self.options else []
+        return [array.dtype for array in arrays] + asked
 
     def __str__(self):
         arrays = (np.asarray(a) for a in self.arguments if not isinstance(a, (int, tuple)))
