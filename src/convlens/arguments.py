@@ -1,7 +1,7 @@
-"""Everything a caller may pass, normalised or refused here, once, in words.
+"""The one place where arguments are checked: each is normalised, or refused with a message.
 
-A message says what was expected, what came and, where that is not plain, what to do. Nothing is
-computed before every argument has passed.
+A message says what was expected, what was received and, where that is not obvious, what to do.
+Nothing is computed before every argument has passed.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ METHODS = ("auto", "compiled", "numpy")
 CONVOLVE_WORDS = {"padding": PADDING_WORDS, "pad_mode": PAD_MODES, "method": METHODS}
 POOL_WORDS = {"mode": POOL_MODES, "padding": PADDING_WORDS, "method": METHODS}
 Pair = tuple[int, int]
-Padding = tuple[str, tuple[Any, Any]]  # a word, or "given"; for each axis `resolve_padding`'s
-_LARGEST = 2**62  # of strides, dilations and paddings: what index arithmetic can bear
+# A padding word, or "given"; and for each axis what `resolve_padding` takes.
+Padding = tuple[str, tuple[Any, Any]]
+# The largest stride, dilation and padding: sums of a few of them still fit into 64 bits.
+_LARGEST = 2**62
 
 CONVOLVE_LAYOUTS = {  # by the ranks of images and kernels
     (3, 2): Layout("mhw", "yx", "mhw"),
@@ -143,7 +145,7 @@ def convolve_call(
     pad_mode: object,
     dtype: object,
 ) -> Call:
-    """The arguments of a convolution, normalised."""
+    """Normalise the arguments of a convolution, and make the call."""
     return _convolve_call(
         images,
         kernels,
@@ -156,8 +158,8 @@ def convolve_call(
     )
 
 
-# Kept, for calls are often made again, on other arrays of the same shapes. Of what is normalised:
-# True equals 1, and would find what 1 has made.
+# Cached: calls often repeat with other arrays of the same shapes. The arguments are normalised
+# first, because True == 1 would hit the entry for 1.
 @lru_cache(maxsize=256)
 def _convolve_call(
     images: Spec,
@@ -216,7 +218,7 @@ def pool_call(
     count_padding: object,
     partial: object,
 ) -> Call:
-    """The arguments of a pooling, normalised."""
+    """Normalise the arguments of a pooling, and make the call."""
     window = pair("kernel_shape", kernel_shape, words=POOL_WORDS)
     return _pool_call(
         images,
@@ -251,7 +253,7 @@ def _pool_call(
     rows, columns = _axes(
         images, layout, window, "window", padding, stride, dilation, partial=partial
     )
-    # Where nothing under a window counts there is no largest value and no average.
+    # A window that covers no pixel has neither a largest value nor an average.
     if mode in ("max", "min") or (mode == "avg" and not count_padding):
         for axis, name in ((rows, "row"), (columns, "column")):
             output = axis.without_pixels()
@@ -286,9 +288,9 @@ def _pool_call(
 
 
 def array(name: str, value: Any) -> Array:
-    """An array of numbers: an array itself (not copied), or nested lists of numbers.
+    """Convert nested lists to an array of numbers; an array is returned itself, not copied.
 
-    Images may also be a Dask array, which comes back as it is: it has the shape and the type too.
+    Images may also be a Dask array. It is returned as it is, because it has a shape and a type too.
     """
     if is_dask(value):
         _check_dask(name, value)
@@ -360,7 +362,7 @@ def _shape_of_lists(name: str, value: object, depth: int = 0) -> tuple[int, ...]
 
 
 def is_dask(value: object) -> bool:
-    """Whether this is a Dask array; while `dask.array` is not imported there can be none."""
+    """Whether this is a Dask array; without importing Dask, as arrays of it exist only if it is."""
     if type(value) is np.ndarray:
         return False
     dask_array = sys.modules.get("dask.array")
@@ -368,7 +370,7 @@ def is_dask(value: object) -> bool:
 
 
 def _check_dask(name: str, value: Any) -> None:
-    """Refuse all but a Dask array of numbers, in NumPy arrays of known sizes."""
+    """Refuse a Dask array unless its chunks are NumPy arrays of numbers, of known sizes."""
     if name != "images":
         raise TypeError(
             f"{name} must be in memory, for every chunk of the images needs all of them; got a "
@@ -404,7 +406,7 @@ def spec(name: str, value: Any) -> Spec:
 
 
 def planned(name: str, value: object, plan: Spec) -> Array:
-    """The array that a plan is run on, which must be as planned."""
+    """The array that a plan is run on, whose shape and type must be those of the plan."""
     values = array(name, value)
     if values.shape != plan.shape or values.dtype != plan.dtype:
         raise ValueError(
@@ -417,7 +419,7 @@ def planned(name: str, value: object, plan: Spec) -> Array:
 def output(
     out: object, shape: tuple[int, ...], dtype: np.dtype[Any], *inputs: Array | None
 ) -> Array:
-    """The array to write the result into: `out` if it will do, else a new one."""
+    """The array to write the result into: `out`, or a new one if there is no `out`."""
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
@@ -464,11 +466,11 @@ def no_output(out: object) -> None:
 
 
 def integer(name: str, value: object) -> int:
-    """A whole number."""
+    """A whole number: anything that can be an index, but no boolean."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an integer; got {value}")
     try:
-        return index(value)  # type: ignore[arg-type]  # refusing what is no integer is its job
+        return index(value)  # type: ignore[arg-type]  # it raises the TypeError that is caught
     except TypeError:
         raise TypeError(f"{name} must be an integer; got {value!r}") from None
 
@@ -541,7 +543,7 @@ def _shapes(images: Spec, kernels: Spec) -> str:
 def _groups(
     images: Spec, kernels: Spec, layout: Layout, channels: int, groups: int
 ) -> tuple[int, int]:
-    """The number of groups and of output channels, where kernels, channels and groups agree."""
+    """Check that kernels, channels and groups agree; the numbers of groups and output channels."""
     if groups < 1:
         raise ValueError(f"groups must be at least 1; got {groups}")
     if "n" not in layout.kernels and groups != 1:
@@ -549,7 +551,7 @@ def _groups(
             f"groups={groups} needs kernels (kh, kw, c // groups, nc); {_shapes(images, kernels)}"
         )
     if "c" not in layout.kernels:
-        return channels, channels  # every channel by itself; a gray image has one
+        return channels, channels  # each channel is a group; a gray image has one channel
     if channels % groups:
         raise ValueError(
             f"groups={groups} does not divide the images' {channels} channels; "
@@ -587,7 +589,7 @@ def _padding(value: object, words: hints.Words) -> Padding:
         return word, (word, word)
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    many = (tuple, list, np.ndarray)  # there are lists of arrays
+    many = (tuple, list, np.ndarray)  # a list may hold arrays
     if isinstance(value, (tuple, list)) and any(isinstance(sides, many) for sides in value):
         if len(value) != 2 or not all(
             isinstance(sides, many) and len(sides) == 2 for sides in value
@@ -610,7 +612,7 @@ def _axes(
     *,
     partial: bool = False,
 ) -> tuple[Axis, Axis]:
-    """Both axes of the window's way."""
+    """The two axes along which the window slides, if it fits into the padded images."""
     word, paddings = padding
     sizes = images.shape[layout.images.index("h") :]
     axes = []
@@ -618,7 +620,7 @@ def _axes(
         size, taps, step, gap = sizes[number], window[number], strides[number], dilations[number]
         before, after = resolve_padding(paddings[number], size, taps, step, gap)
         axis = Axis(size, taps, step, gap, before, after, partial)
-        # An axis of no pixels has no outputs with "same": empty in, empty out.
+        # With "same", an axis without pixels has no outputs, which is not an error.
         if axis.outputs < 1 and not (word == "same" and size == 0):
             spread = f" (reaching over {axis.reach} pixels, dilation {gap})" if gap > 1 else ""
             raise ValueError(

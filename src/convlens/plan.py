@@ -1,4 +1,4 @@
-"""The plan: what will be computed, by which method and why, at what cost, in words and drawn."""
+"""Plans: what a call will compute, by which method and why, and at what cost; printed and drawn."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def _outputs(call: Call) -> str:
 
 
 def _size_formula(axis: Axis, padded: str, letter: str) -> str:
-    """How the number of outputs comes about: the formula, then the numbers put in."""
+    """The formula for the number of outputs, and the same formula with the numbers put in."""
     window, taps = f"k{letter}", f"{axis.window}"
     if axis.dilation > 1:
         window, taps = f"(({window} - 1) * d{letter} + 1)", f"(({taps} - 1) * {axis.dilation} + 1)"
@@ -331,12 +331,12 @@ _UNITS = {
 
 
 def _quantity(count: int, unit: str) -> str:
-    """A count in three digits, as in 88.2 million, or 314 MB."""
+    """A count rounded to three digits, such as 88.2 million or 314 MB."""
     if not unit and count < 10**6:
         return f"{count:,}"
     units = iter(_UNITS[unit])
     size, name = float(count), next(units)
-    # Rounded first, so that 999,999 thousand are a million.
+    # The size is rounded before it is compared, so that 999,999 thousand become a million.
     while float(f"{size:.3g}") >= 1000 and (larger := next(units, None)) is not None:
         size, name = size / 1000, larger
     return f"{size:.3g}{name}" if size < 999.5 else f"{size:,.0f}{name}"
