@@ -1,4 +1,4 @@
-"""The arithmetic of windows, against counting every cell; and which module may know which."""
+"""The arithmetic of windows agrees with counting every cell; modules import only what they may."""
 
 import ast
 import math
@@ -180,7 +180,7 @@ def test_source_of_an_axis_without_pixels():
 
 PACKAGE = Path(convlens.__file__).parent
 
-# What each module may import of the package. Every arrow points down this list.
+# What each module may import of the package: only modules that stand above it in this list.
 MAY_IMPORT = {
     "geometry": set(),
     "files": set(),
