@@ -1,9 +1,9 @@
-"""Where windows lie: integer arithmetic along one axis, standard library only.
+"""Where windows lie: the integer arithmetic of one axis, with the standard library alone.
 
 Along an axis of `size` pixels a window of `window` taps, `dilation` pixels apart, takes a step of
 `stride` pixels from one output to the next, over the pixels and the padding `before` and `after`
 them. Tap t of output o lies on pixel ``o * stride + t * dilation - before``; pixels below 0, or
-from `size` on, are padding. Rows and columns never mix: an image has two such axes.
+from `size` on, are padding. An image has two such axes, which are independent of each other.
 
 Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning",
 arXiv:1603.07285, sections 2 and 5.1.

@@ -1,4 +1,4 @@
-"""The plan: what will be computed, by which method and why, at what cost, in words and drawn."""
+"""Plans: what a call will compute, by which method and why, and at what cost; printed and drawn."""
 
 from __future__ import annotations
 
@@ -46,6 +46,8 @@ class Plan:
         What will be computed; see each.
     multiply_adds, bytes_moved : int
         The work, and the memory traffic at the least.
+    note : str or None
+        What may not be meant: that an array (h, w, 3) is taken for h images.
 
     Examples
     --------
@@ -141,6 +143,11 @@ class Plan:
     def _bytes_written(self) -> int:
         return Spec(self.output_shape, self.output_dtype).nbytes
 
+    @property
+    def note(self) -> str | None:
+        """What may not be meant: the words of `convlens.ChannelsWarning`, if it was given."""
+        return arguments.channels_note(self.call)
+
     def __call__(
         self,
         images: npt.ArrayLike,
@@ -200,6 +207,8 @@ class Plan:
             "memory": f"reads {read}, writes {written}",
             "method": f"{self.method}, {self.reason}",
         }
+        if self.note is not None:
+            lines["note"] = self.note
         return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
 
     def _repr_svg_(self) -> str:
@@ -292,7 +301,7 @@ def _outputs(call: Call) -> str:
 
 
 def _size_formula(axis: Axis, padded: str, letter: str) -> str:
-    """How the number of outputs comes about: the formula, then the numbers put in."""
+    """The formula for the number of outputs, and the same formula with the numbers put in."""
     window, taps = f"k{letter}", f"{axis.window}"
     if axis.dilation > 1:
         window, taps = f"(({window} - 1) * d{letter} + 1)", f"(({taps} - 1) * {axis.dilation} + 1)"
@@ -338,12 +347,12 @@ _UNITS = {
 
 
 def _quantity(count: int, unit: str) -> str:
-    """A count in three digits, as in 88.2 million, or 314 MB."""
+    """A count rounded to three digits, such as 88.2 million or 314 MB."""
     if not unit and count < 10**6:
         return f"{count:,}"
     units = iter(_UNITS[unit])
     size, name = float(count), next(units)
-    # Rounded first, so that 999,999 thousand are a million.
+    # The size is rounded before it is compared, so that 999,999 thousand become a million.
     while float(f"{size:.3g}") >= 1000 and (larger := next(units, None)) is not None:
         size, name = size / 1000, larger
     return f"{size:.3g}{name}" if size < 999.5 else f"{size:,.0f}{name}"
