@@ -250,7 +250,19 @@ REFUSED = {
     "apply gausian a.png -o o.png": "there is no filter 'gausian': did you mean gaussian?",
     "apply xyz a.png -o o.png": "there is no filter 'xyz': `convlens filters` lists them",
     "apply __all__ a.png -o o.png": "there is no filter '__all__'",
-    "apply gaussian:sgima=2 a.png -o o.png": "the filter is gaussian:sigma=1.0,size=auto",
+    "apply gaussian:sgima=2 a.png -o o.png": "the filter is gaussian:sigma=1.0,size=auto,dtype",
+    "apply gaussian:sigma=1,sigma=2 a.png -o o.png": "sigma=1,sigma=2: sigma is given twice",
+    "apply gaussian:sigma=100000 a.png -o o.png": "gaussian: sigma must make a kernel of at most",
+    "apply gaussian:sigma=1e999 a.png -o o.png": "gaussian: sigma must be finite; got inf",
+    "apply gaussian:dtype=float16 a.png -o o.png": "dtype must be float64 or float32; got 'flo",
+    "apply box:100000x100000 a.png -o o.png": "box: size must make a kernel of at most 16,777,216",
+    "apply box:99999999999999999999 a.png -o o.png": "box: size must be at most",
+    "apply sharpen:amount=99999999999999999999 a.png -o o.png": "sharpen: amount must be between",
+    "apply motion_blur:99999 a.png -o o.png": "motion_blur: length must make a kernel of at most",
+    "apply huge.txt a.png -o o.png": "huge.txt holds integers of more than 64 bits",
+    "apply digits.txt a.png -o o.png": "digits.txt must hold rows of numbers: 9999999999999999999",
+    "explain pool 2 99999999999999999999x8x8:uint8": "no array is as large as 9999999999999999999",
+    "explain pool 2 9999999999x9999999999x9999999999": "no array is as large as 9999999999x9999",
     "apply gaussian:sigma=-1 a.png -o o.png": "sigma must be greater than 0; got -1",
     "apply gaussian:sigma=big a.png -o o.png": "sigma must be a number; got 'big'",
     "apply sobel_x:3 a.png -o o.png": "sobel_x:3: too many positional arguments",
@@ -293,6 +305,7 @@ def test_refused(here, typed, line):
     (here / "sub").mkdir()
     Image.fromarray(NOISE).save("sub/a.png")
     contents = {"words.txt": "a b\n", "uneven.csv": "1,2\n3\n", "empty.txt": "\n"}
+    contents |= {"huge.txt": f"1 {10**20}\n", "digits.txt": "9" * 5000}
     contents |= {"fake.npy": "x", "page.html": "precious"}
     for name, text in contents.items():
         (here / name).write_text(text)
@@ -425,6 +438,8 @@ def test_kernels_by_name_and_in_files(tmp_path):
         "box:size=3x5": filters.box((3, 5)),
         "gaussian:sigma=0.5, size=3": filters.gaussian(0.5, 3),
         "gaussian:2,size=auto": filters.gaussian(2),
+        "gaussian:2,dtype=float32": filters.gaussian(2, dtype=np.float32),
+        "sharpen:dtype=float32": filters.sharpen(dtype=np.float32),
         "laplacian:diagonals=true": filters.laplacian(diagonals=True),
         "motion-blur:length=5,angle=45": filters.motion_blur(5, 45),
         "sharpen:2": filters.sharpen(2),

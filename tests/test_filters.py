@@ -2,6 +2,8 @@
 
 import doctest
 import inspect
+import re
+from math import fsum
 
 import cv2
 import numpy as np
@@ -42,6 +44,8 @@ SYMMETRIES = {
     "anti-lr": lambda kernel: -kernel[:, ::-1],
     "anti-ud": lambda kernel: -kernel[::-1],
 }
+MEANS = ("box", "gaussian", "motion_blur")
+EPS = 2.0**-52
 CALLS = [(name, arguments) for name, row in PROPERTIES.items() for arguments in row[0]]
 
 
@@ -94,10 +98,13 @@ def test_type_shape_and_sum(name, arguments):
     assert kernel.dtype == dtype
     assert kernel.ndim == 2
     assert np.isfinite(kernel).all()
+    exact = fsum(kernel.flat)
     if dtype == "i8":
-        assert kernel.sum() == total
+        assert exact == total
+    elif name in MEANS:
+        assert 1 - (kernel.size + 12) / 4 * EPS <= exact <= 1
     else:
-        assert abs(kernel.sum() - total) <= 1e-15 * kernel.size * np.abs(kernel).max()
+        assert abs(exact - total) <= EPS * np.abs(kernel).sum()
 
 
 @pytest.mark.parametrize(("name", "arguments"), CALLS)
@@ -371,6 +378,141 @@ def test_motion_follows_its_line(angle):
     assert abs(np.rad2deg(np.arctan2(along[1], along[0])) % 180 - angle) < 1
 
 
+# ------------------------------------------------------------- means that brighten nothing
+
+SIZES = [1, 2, 3, 4, 5, 7, 10, 15, 31, (1, 9), (9, 1), (2, 6), (3, 5), (5, 17), (1, 101), (40, 61)]
+ODD_SIZES = [1, 3, 5, 15, (1, 9), (3, 7), (31, 5), 61]
+WIDTHS = [0.01, 0.3, 0.5, 0.84, 1, 1.5, 2, 2.3, 3, 3.7, 5, 7.7, 10]
+SMOOTHING = [
+    *(("box", (size,)) for size in SIZES),
+    *(("gaussian", (sigma,)) for sigma in WIDTHS),
+    *(("gaussian", (sigma, size)) for sigma in (0.2, 1, 3.7, 50) for size in ODD_SIZES),
+    *(("motion_blur", (n, angle)) for n in (1, 3, 9, 31) for angle in (0, 10, 45, 77.7, 90, 200)),
+]
+BRIGHTNESS = [1, 0.1, 1 / 3, 0.7, 1.5, 200, 255, 65535, 1e-30, 1e30, -1, -0.3]
+
+
+@pytest.mark.parametrize("method", ["numpy", "auto"])
+@pytest.mark.parametrize(("name", "arguments"), SMOOTHING)
+def test_means_brighten_nothing(name, arguments, method):
+    """A float64 image comes out brighter than its brightest pixel, in the last bits."""
+    kernel = kernel_of(name, arguments)
+    kh, kw = kernel.shape
+    lost = (kernel.size + 12) / 2 * EPS  # what is taken off, and as much by rounding
+    for brightness in BRIGHTNESS:
+        flat = np.full((kh + 2, kw + 17), brightness)
+        blurred = convlens.convolve(flat, kernel, "valid", method=method)
+        assert np.abs(blurred).max() <= abs(brightness)
+        assert np.abs(blurred).min() >= abs(brightness) * (1 - lost)
+    noise = np.random.default_rng(0).choice([1.0, np.nextafter(1, 0)], (kh + 2, kw + 17))
+    assert convlens.convolve(noise, kernel, "valid", method=method).max() <= 1
+
+
+@pytest.mark.parametrize("method", ["numpy", "auto"])
+@pytest.mark.parametrize(("name", "arguments"), SMOOTHING)
+def test_means_in_float32_brighten_nothing(name, arguments, method):
+    """A float32 image that is white, 1, comes out brighter, or darker by more than is said."""
+    kernel = getattr(filters, name)(*arguments, dtype=np.float32)
+    kh, kw = kernel.shape
+    eps = np.finfo(np.float32).eps
+    for brightness in np.array(BRIGHTNESS, np.float32):
+        flat = np.full((kh + 2, kw + 17), brightness)
+        blurred = convlens.convolve(flat, kernel, "valid", method=method)
+        assert blurred.dtype == np.float32
+        # A long chain of additions can gain more than a kernel in float32 is scaled for.
+        gained = kernel.size / 10 * eps if method == "numpy" and kernel.size >= 100 else 0
+        assert np.abs(blurred).max() <= abs(brightness) * (1 + gained)
+        assert np.abs(blurred).min() >= abs(brightness) * (1 - (kernel.size + kh + kw) * eps)
+
+
+def test_a_mean_of_255_is_255():
+    """What is taken off shows in pixels of 8 or 16 bits, once results are rounded."""
+    for white, dtype in ((255, np.uint8), (65535, np.uint16)):
+        image = np.full((1, 300, 300), white, dtype)
+        for kernel in (filters.box(101), filters.gaussian(40), filters.motion_blur(101, 30)):
+            blurred = convlens.convolve(image, kernel, pad_mode="reflect")
+            assert (np.rint(blurred) == white).all()
+
+
+PRODUCTS = [
+    *SMOOTHING[: -4 * 6],
+    *(("motion_blur", (n, angle)) for n in (1, 3, 9, 31) for angle in (0, 90, -180, 270, 360)),
+    *(("gaussian", (sigma,)) for sigma in (13, 20.5, 33, 46, 50, 60, 100)),
+    *(("identity", (size,)) for size in (1, 3, (3, 9))),
+    *(("unsharp", (sigma, amount)) for sigma in (0.5, 2, 7) for amount in (0, -1)),
+    *((f"{name}_{axis}", ()) for name in ("sobel", "prewitt", "scharr") for axis in "xy"),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("name", "arguments"), PRODUCTS)
+def test_products_of_a_column_and_a_row(name, arguments, dtype):
+    """A kernel that is a product differs from one by more than 4 eps, and takes the slow way."""
+    takes_dtype = "dtype" in inspect.signature(getattr(filters, name)).parameters
+    made = getattr(filters, name)(*arguments, **({"dtype": dtype} if takes_dtype else {}))
+    assert made.dtype == (dtype if takes_dtype else np.int64)
+    kernel = made.astype(np.float64)
+    i, j = np.unravel_index(np.abs(kernel).argmax(), kernel.shape)
+    error = np.abs(np.outer(kernel[:, j], kernel[i] / kernel[i, j]) - kernel)
+    normal = np.abs(kernel) >= np.finfo(dtype).tiny
+    assert (error <= 4 * np.finfo(dtype).eps * np.abs(kernel))[normal].all()
+    assert error.max() <= 4 * np.finfo(dtype).eps * np.abs(kernel).max()
+
+
+# ------------------------------------------------------------------------- float32
+
+FLOATS = {
+    "box": (5,),
+    "gaussian": (1.7,),
+    "laplacian_of_gaussian": (1.7,),
+    "motion_blur": (9, 30),
+    "sharpen": (0.3,),
+    "unsharp": (1.7, 0.3),
+}
+
+
+def test_every_filter_of_floats_takes_a_type():
+    """A filter whose numbers are floats has no dtype, or one of integers has one."""
+    takes = {
+        name
+        for name in filters.__all__
+        if "dtype" in inspect.signature(getattr(filters, name)).parameters
+    }
+    assert takes == set(FLOATS)
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_float32(name):
+    """The kernel differs from the float64 one by more than rounding; images do not stay float32."""
+    expected = kernel_of(name, FLOATS[name])
+    assert expected.dtype == np.float64
+    for dtype in (np.float32, "float32", np.dtype("f4")):
+        kernel = getattr(filters, name)(*FLOATS[name], dtype=dtype)
+        assert kernel.dtype == np.float32
+        size = sum(kernel.shape) + 16
+        np.testing.assert_allclose(kernel, expected, rtol=size * 2.0**-24, atol=2.0**-26)
+    image = np.ones((20, 20), np.float32)
+    assert convlens.convolve(image, kernel).dtype == np.float32
+    assert convlens.convolve(image, expected).dtype == np.float64
+    assert getattr(filters, name)(*FLOATS[name], dtype=float).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", [np.float16, int, complex, np.longdouble, ">f4", "nonsense", 7])
+@pytest.mark.parametrize("name", FLOATS)
+def test_types_that_are_refused(name, dtype):
+    """Whole numbers, or halves that hold no weights, are taken; or refused without their name."""
+    words = f"^{name}: dtype must be float64 or float32; got {re.escape(repr(dtype))}$"
+    with pytest.raises(TypeError, match=words):
+        getattr(filters, name)(*FLOATS[name], dtype=dtype)
+
+
+def test_sharpening_with_a_type():
+    """Whole amounts stay int64 although floats are asked for, or are floats although not."""
+    assert filters.sharpen(2, dtype=np.float32).dtype == np.float32
+    assert filters.sharpen(2, dtype=np.float32).tolist() == filters.sharpen(2).tolist()
+    assert filters.sharpen(2).dtype == np.int64
+
+
 # ----------------------------------------------------------------------------- refusals
 
 REFUSED = [
@@ -423,6 +565,50 @@ REFUSED = [
     ("motion_blur", ((3, 5),), TypeError, r"motion_blur: length must be an integer; got \(3, 5\)"),
     ("motion_blur", (3, "up"), TypeError, "motion_blur: angle must be a number; got 'up'"),
     ("motion_blur", (3, float("inf")), ValueError, "motion_blur: angle must be finite; got inf"),
+    ("motion_blur", (3, float("nan")), ValueError, "motion_blur: angle must be finite; got nan"),
+    ("motion_blur", (3, 10**400), ValueError, "angle must be at most 1.8e308 .* of 1329 bits"),
+    # What would fill the memory, or leave the range of the numbers.
+    (
+        "identity",
+        (100_001,),
+        ValueError,
+        "identity: size must make a kernel of at most 16,777,216 taps; got 100001, which makes "
+        "100001 x 100001: take a smaller size, or make the images smaller first, as convlens.pool",
+    ),
+    ("box", ((100_000, 100_000),), ValueError, r"box: size .* got \(100000, 100000\), which makes"),
+    (
+        "box",
+        ((2**62, 1),),
+        ValueError,
+        r"box: size must make a kernel of at most .* 4.61169e\+18 x",
+    ),
+    ("box", (2**70,), ValueError, "box: size must be at most"),
+    ("gaussian", (100_000,), ValueError, "gaussian: sigma must make .* got 100000, .* 600001 x 60"),
+    ("gaussian", (1e30,), ValueError, r"gaussian: sigma must make a kernel .* got 1e\+30, which"),
+    ("gaussian", (1e300,), ValueError, r"gaussian: sigma must be between 1e-50 and 1e\+50; got 1e"),
+    ("gaussian", (1e-300,), ValueError, "gaussian: sigma must be between .* got 1e-300"),
+    ("gaussian", (10**400,), ValueError, "gaussian: sigma must be at most 1.8e308 in magnitude"),
+    ("gaussian", (2, 99_999), ValueError, "gaussian: size must make a kernel of at most"),
+    ("sharpen", (99999999999999999999,), ValueError, r"sharpen: amount must be .* -2\*\*50 and 2"),
+    ("sharpen", (2**61,), ValueError, "sharpen: amount must be .* got 2305843009213693952"),
+    ("sharpen", (-(2**61),), ValueError, "sharpen: amount must be between"),
+    ("sharpen", (1e300,), ValueError, r"sharpen: amount must be between .* got 1e\+300"),
+    ("sharpen", (float("nan"),), ValueError, "sharpen: amount must be finite; got nan"),
+    ("sharpen", (-(10**400),), ValueError, "sharpen: amount must be at most 1.8e308 in magnitude"),
+    ("unsharp", (1, 1e300), ValueError, r"unsharp: amount must be between .* got 1e\+300"),
+    ("unsharp", (100_000,), ValueError, "unsharp: sigma must make a kernel of at most"),
+    ("unsharp", (float("nan"),), ValueError, "unsharp: sigma must be finite; got nan"),
+    ("unsharp", (1, 1, 99_999), ValueError, "unsharp: size must make a kernel of at most"),
+    ("laplacian_of_gaussian", (1e5,), ValueError, "laplacian_of_gaussian: sigma must make a kern"),
+    ("laplacian_of_gaussian", (1e-200,), ValueError, "laplacian_of_gaussian: sigma must be betw"),
+    (
+        "laplacian_of_gaussian",
+        (float("inf"),),
+        ValueError,
+        "_gaussian: sigma must be finite; got i",
+    ),
+    ("laplacian_of_gaussian", (1, 99_999), ValueError, "_gaussian: size must make a kernel of at"),
+    ("motion_blur", (99_999,), ValueError, "motion_blur: length must make .* 99999 x 99999: take"),
 ]
 
 
@@ -431,6 +617,40 @@ def test_refusals(name, arguments, error, words):
     """What was expected, and what came."""
     with pytest.raises(error, match=words):
         kernel_of(name, arguments)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: filters.gaussian(682),  # 4093 x 4093
+        lambda: filters.box((2**24, 1)),
+        lambda: filters.gaussian(1e-50, 5),
+        lambda: filters.gaussian(1e50, 5),
+        lambda: filters.laplacian_of_gaussian(1e-50),
+        lambda: filters.laplacian_of_gaussian(1e50, 5),
+        lambda: filters.sharpen(2**50),
+        lambda: filters.sharpen(-(2**50)),
+        lambda: filters.unsharp(1, 2.0**50),
+    ],
+)
+def test_the_largest_and_smallest_that_are_taken(make):
+    """A number within the limits gives NaN or inf, a warning, or a sum other than that promised."""
+    with np.errstate(all="raise"):
+        kernel = make()
+    assert np.isfinite(kernel).all()
+    if kernel.dtype == np.int64:
+        assert kernel.sum() == 1
+
+
+def test_angles_of_many_turns():
+    """An angle is computed with as it is, and loses its fraction among the turns."""
+    for angle in (0, 12.5, 90, 269.25):
+        expected = filters.motion_blur(9, angle)
+        for turns in (-(10**9), -1, 1, 10**9):
+            np.testing.assert_array_equal(filters.motion_blur(9, angle + 360 * turns), expected)
+    np.testing.assert_array_equal(
+        filters.motion_blur(9, 360 * 10**300 + 45), filters.motion_blur(9, 45)
+    )
 
 
 @pytest.mark.parametrize("diagonals", [1, "no", None])
