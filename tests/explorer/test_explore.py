@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import subprocess
 import sys
@@ -170,6 +171,30 @@ def test_saving(tmp_path):
     with pytest.raises(OSError, match=r"folder\.html"):
         page.save(tmp_path / "folder.html")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["folder.html", "page.html"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such permissions here")
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_permissions(tmp_path, umask, mode):
+    """Others can read the file, which holds the user's picture, though the umask forbids it."""
+    before = os.umask(umask)
+    try:
+        path = explore(GRAY).save(tmp_path / "page.html")
+        again = explore(GRAY).save(tmp_path / "page.html")  # replaces it
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
+    assert again.stat().st_mode & 0o777 == mode
+
+
+def test_saving_where_a_link_leads(tmp_path):
+    """A symbolic link is replaced by the page, and the file that it leads to stays as it was."""
+    (tmp_path / "real.html").write_text("before")
+    (tmp_path / "link.html").symlink_to("real.html")
+    page = explore()
+    page.save(tmp_path / "link.html")
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "real.html").read_text(encoding="utf-8") == page.html
 
 
 def test_opening(monkeypatch):
