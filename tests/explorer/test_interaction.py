@@ -299,10 +299,15 @@ def test_reduced_motion(visit):
         "",
     )
     page.select_option("#speed", "24")
-    page.click("#play")
-    page.wait_for_timeout(1300)
-    assert state(page)["at"][0] == 0
-    assert 1 <= state(page)["at"][1] <= 3
+    seconds, at = page.evaluate(
+        """async () => {
+          const start = performance.now();
+          document.getElementById("play").click();
+          await new Promise((done) => setTimeout(done, 1300));
+          return [(performance.now() - start) / 1000, explorer.state.at];
+        }"""
+    )
+    assert 1 <= at[0] * 6 + at[1] <= 2 * seconds + 1
 
 
 # ------------------------------------------------------------------------------ settings
@@ -562,7 +567,7 @@ def test_links_lead_back(visit):
     page.click("#padding >> text=Full")
     page.select_option("#border", "wrap")
     page.mouse.click(*cell_of(page, "output", 2, 1))
-    page.wait_for_timeout(400)
+    until(page, "location.hash.includes('pin=output,2,1')")
     fragment = page.evaluate("location.hash")
     again = visit(fragment)
     assert state(again) == state(page)
@@ -607,7 +612,7 @@ def test_hostile_names(visit):
     page = visit()
     page.set_input_files("#file", file_of(COLOURS, name=HOSTILE.replace("/", "") + ".png"))
     opened(page)
-    page.wait_for_timeout(400)
+    until(page, "location.hash.includes('own=')")
     assert page.locator("img, main script").count() == 0
     again = visit(page.evaluate("location.hash"))
     assert again.locator("img, main script").count() == 0
@@ -634,8 +639,7 @@ def test_a_link_that_is_followed_while_the_page_is_busy(visit):
     )
     until(page, "explorer.state.operation === 'max'")
     assert state(page)["picture"] == "dot"
-    page.wait_for_timeout(400)
-    assert page.evaluate("location.hash").startswith("#op=max&w=3,3&p=valid")
+    until(page, "location.hash.startsWith('#op=max&w=3,3&p=valid')")
 
 
 def test_copying_the_link_while_another_is_followed(visit):
@@ -738,6 +742,7 @@ def test_playing_until_there_is_no_output(visit):
     assert page.inner_text("#obstacle") != ""
     until(page, "document.getElementById('play').textContent === 'Play'")
     page.fill("#dilation-1", "1")
+    page.select_option("#speed", "2")
     page.click("#play")
     until(page, "document.getElementById('play').textContent === 'Pause'")
 
@@ -789,12 +794,18 @@ def test_a_link_that_is_followed_while_a_number_is_typed(visit):
 def test_a_label_that_says_copied_twice(visit):
     """The first click's end takes the second's "Copied" away."""
     page = visit(EDGE, permissions=["clipboard-read", "clipboard-write"])
-    page.click("#code-copy")
-    until(page, "document.getElementById('code-copy').textContent === 'Copied'")
-    page.wait_for_timeout(1000)
-    page.click("#code-copy")
-    page.wait_for_timeout(1000)
-    assert page.inner_text("#code-copy") == "Copied"
+    seen = page.evaluate(
+        """async () => {
+          const button = document.getElementById("code-copy");
+          const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+          button.click();
+          await wait(1000);
+          button.click();
+          await wait(900); // the first label is due before, the second after
+          return button.textContent;
+        }"""
+    )
+    assert seen == "Copied"
     until(page, "document.getElementById('code-copy').textContent !== 'Copied'")
 
 
