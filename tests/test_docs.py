@@ -70,6 +70,7 @@ def test_equivalences(page, dtype, window):
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_equivalences_with_pytorch(dtype, window):
     """A line of the table gives other numbers in PyTorch, at some size or type."""
