@@ -20,7 +20,7 @@ NEEDS = {"from-pytorch": "torch"}  # heavy; others that pages need are installed
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_code(page, monkeypatch, tmp_path):
-    """Every example gives what the page says."""
+    """Every example on a page gives what the page shows."""
     pytest.importorskip(NEEDS.get(page.stem, "numpy"))
     monkeypatch.chdir(tmp_path)  # examples may write files
     results = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
@@ -29,14 +29,14 @@ def test_code(page, monkeypatch, tmp_path):
 
 
 def table_of(page):
-    """The rows of a page's first table: (their call, ours)."""
+    """The rows of a page's first table, as (their call, our call)."""
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     rows = re.search(r"^\|---\|---\|\n((?:\|.*\n)+)", text, re.M)[1].splitlines()
     return [re.fullmatch(r"\| `(.*)` \| `(.*)` \|", row).groups() for row in rows]
 
 
 def names_of(page):
-    """What the code of a page defines, after it has run."""
+    """Run the code of a page; returns the names that it defines."""
     names = {}
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     test = doctest.DocTestParser().get_doctest(text, names, page, None, 0)
@@ -52,7 +52,7 @@ SIGMAS = [0.8, 1, 2, 3.7]
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 @pytest.mark.parametrize("page", ["from-opencv", "from-scipy"])
 def test_equivalences(page, dtype, window):
-    """A line of the table gives other numbers in the other library, at some size, sigma or type."""
+    """Both calls of each line give the same numbers, at even and odd sizes, on each type."""
     rng = np.random.default_rng(0)
     names = names_of(page)
     names |= {"image": (256 * rng.random((40, 47))).astype(dtype), "k": rng.random(window)}
@@ -73,7 +73,7 @@ def test_equivalences(page, dtype, window):
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_equivalences_with_pytorch(dtype, window):
-    """A line of the table gives other numbers in PyTorch, at some size or type."""
+    """Both calls of each line give the same numbers, at even and odd sizes."""
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     names = names_of("from-pytorch") | dict(zip(("kh", "kw"), window, strict=True))
@@ -92,12 +92,12 @@ def test_equivalences_with_pytorch(dtype, window):
 
 
 def test_tables():
-    """A table is not found, or has rows that are not run."""
+    """Every row of the tables is found and has code in both columns."""
     assert [len(table_of(f"from-{who}")) for who in WHOM] == [12, 19, 15]
 
 
 def test_pages_with_code():
-    """The list above has found them."""
+    """The list of pages with code is not missing one."""
     names = {page.stem for page in WITH_CODE}
     assert {"guide", "how-to", "clusters", *(f"from-{who}" for who in WHOM)} <= names
 
@@ -107,7 +107,7 @@ WHOM = ("pytorch", "scipy", "opencv")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The site, built from a copy, as `make docs` builds it."""
+    """The site, built from a copy in the way that `make docs` builds it."""
     root = tmp_path_factory.mktemp("repository")
     for folder in ("docs", "benchmarks", "math"):
         ignored = shutil.ignore_patterns("_build", "made", "__pycache__", "*.npz")
@@ -121,7 +121,7 @@ def site(tmp_path_factory):
 
 
 def test_site(site):
-    """Every page is there, with every public name and the course's files."""
+    """The site has every page, every public name, and the course's files."""
 
     def text(page):
         return re.sub("<[^>]*>", "", (site / page).read_text(encoding="utf-8"))
@@ -136,13 +136,13 @@ def test_site(site):
 
 
 def test_the_explorer_is_on_its_page(site):
-    """In a frame, and whole."""
+    """The page of the explorer frames the complete explorer."""
     (frame,) = re.findall(r'<iframe src="([^"]+)"', (site / "explorer.html").read_text("utf-8"))
     assert (site / frame).read_text("utf-8") == convlens.explore().html
 
 
 def test_links(site):
-    """What a page refers to inside the site is there."""
+    """Every link inside the site leads to a file."""
     seen = 0
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
