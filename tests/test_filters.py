@@ -55,7 +55,7 @@ def kernel_of(name, arguments):
 
 
 def impulse_response(kernel):
-    """What becomes of a single bright pixel: the kernel, turned by half a turn."""
+    """The response to a single bright pixel, which is the kernel turned by half a turn."""
     image = np.zeros((15, 15))
     image[7, 7] = 1
     return convlens.convolve(image, kernel)
@@ -65,7 +65,7 @@ def impulse_response(kernel):
 
 
 def test_no_filter_is_forgotten():
-    """The table above has every public name of the module, and the module no other ones."""
+    """The table above and `__all__` list exactly the module's public functions."""
     public = {
         name
         for name, value in vars(filters).items()
@@ -77,7 +77,7 @@ def test_no_filter_is_forgotten():
 
 @pytest.mark.parametrize("name", filters.__all__)
 def test_documentation(name):
-    """What it does in a sentence, what is returned, and an example that runs."""
+    """Each filter documents itself in a sentence, its result, and an example that runs."""
     function = getattr(filters, name)
     text = inspect.getdoc(function)
     assert text.split("\n")[0].endswith(".")
@@ -92,7 +92,7 @@ def test_documentation(name):
 
 @pytest.mark.parametrize(("name", "arguments"), CALLS)
 def test_type_shape_and_sum(name, arguments):
-    """Two axes; those that keep brightness sum to 1, those that look for change to 0."""
+    """Kernels are finite, of the documented type, and sum to 1 (blurs slightly less) or to 0."""
     kernel = kernel_of(name, arguments)
     _, total, dtype, _ = PROPERTIES[name]
     assert kernel.dtype == dtype
@@ -109,7 +109,7 @@ def test_type_shape_and_sum(name, arguments):
 
 @pytest.mark.parametrize(("name", "arguments"), CALLS)
 def test_symmetry(name, arguments):
-    """Turned, flipped or transposed, it is what it was."""
+    """The kernel has the symmetries that the table lists for it."""
     kernel = kernel_of(name, arguments)
     for symmetry in PROPERTIES[name][3].split():
         np.testing.assert_allclose(SYMMETRIES[symmetry](kernel), kernel, rtol=0, atol=1e-16)
@@ -117,7 +117,7 @@ def test_symmetry(name, arguments):
 
 @pytest.mark.parametrize("name", filters.__all__)
 def test_kernels_are_the_callers_own(name):
-    """Changing one does not change the next; each is a plain array that can be written."""
+    """Writing into a kernel does not change the next one."""
     first = getattr(filters, name)()
     assert type(first) is np.ndarray
     assert first.flags.writeable
@@ -128,7 +128,7 @@ def test_kernels_are_the_callers_own(name):
 
 @pytest.mark.parametrize(("name", "arguments"), CALLS)
 def test_flat_images(name, arguments):
-    """They stay flat: just as bright, or black."""
+    """A flat image keeps its brightness, or becomes 0, up to rounding."""
     kernel = kernel_of(name, arguments)
     flat = convlens.convolve(np.full((30, 40), 100), kernel, "full", pad_mode="edge")
     bound = 0 if kernel.dtype == "i8" else 1e-15 * 100 * kernel.size * np.abs(kernel).sum()
@@ -154,12 +154,12 @@ NUMBERS = {
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_kernels_of_whole_numbers(name):
-    """As everyone writes them, for sliding without a flip."""
+    """The integer kernels have the numbers in common use, for cross-correlation."""
     assert getattr(filters, name)().tolist() == NUMBERS[name]
 
 
 def test_sizes():
-    """As asked for; a gaussian reaches three sigma to every side, rounded up."""
+    """Kernels have the size asked for; a gaussian reaches 3 sigma, rounded up, by default."""
     assert filters.identity(7).shape == filters.box(7).shape == (7, 7)
     assert filters.identity((3, 5)).shape == filters.box([3, 5]).shape == (3, 5)
     assert filters.gaussian(2, (3, 5)).shape == filters.unsharp(2, 1, (3, 5)).shape == (3, 5)
@@ -174,7 +174,7 @@ def test_sizes():
 
 @pytest.mark.parametrize("size", [1, 2, 3, (1, 4), (5, 3)])
 def test_box_is_a_mean(size):
-    """Of the pixels under it."""
+    """A box gives the mean of the pixels under it, as average pooling does."""
     image = np.random.default_rng(0).random((6, 7))
     pooled = convlens.pool(image, size, 1, "avg")
     np.testing.assert_allclose(convlens.convolve(image, filters.box(size), "valid"), pooled, 1e-14)
@@ -182,7 +182,7 @@ def test_box_is_a_mean(size):
 
 @pytest.mark.parametrize("size", [1, 3, 5, (1, 5), (7, 3)])
 def test_identity_leaves_an_image(size):
-    """To the last bit, and in its integers."""
+    """The identity keeps every bit of an image, and integers within their type."""
     image = np.random.default_rng(0).random((6, 7))
     np.testing.assert_array_equal(convlens.convolve(image, filters.identity(size)), image)
     kernel = filters.identity(size)
@@ -191,7 +191,7 @@ def test_identity_leaves_an_image(size):
 
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_gaussian_is_opencvs_and_scipys(sigma):
-    """An outer product of the column that OpenCV makes; and a bright pixel under SciPy's filter."""
+    """The kernel is OpenCV's column times its transpose, and blurs as SciPy does."""
     kernel = filters.gaussian(sigma, 11)
     column = cv2.getGaussianKernel(11, sigma, cv2.CV_64F)
     np.testing.assert_allclose(kernel, column @ column.T, rtol=1e-13, atol=1e-17)
@@ -202,7 +202,7 @@ def test_gaussian_is_opencvs_and_scipys(sigma):
 
 
 def test_gaussian_of_two_sizes():
-    """Each axis has its own, and the same sigma."""
+    """With two sizes, each axis has its own number of taps and both have the same sigma."""
     kernel = filters.gaussian(1.5, (5, 9))
     column, row = (cv2.getGaussianKernel(size, 1.5, cv2.CV_64F) for size in (5, 9))
     np.testing.assert_allclose(kernel, column @ row.T, rtol=1e-13)
@@ -210,7 +210,7 @@ def test_gaussian_of_two_sizes():
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int64, np.float16, np.float32])
 def test_sigmas_of_numpys_types(kind):
-    """Are numbers like any other: 16 squared is no uint8."""
+    """NumPy scalars are taken as Python numbers: 16 squared does not wrap around in uint8."""
     assert np.array_equal(filters.gaussian(kind(16), 5), filters.gaussian(16, 5))
     assert filters.gaussian(kind(100)).shape == (601, 601)
     assert np.array_equal(filters.unsharp(kind(16), kind(1), 5), filters.unsharp(16, 1, 5))
@@ -220,20 +220,20 @@ def test_sigmas_of_numpys_types(kind):
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint64, np.int64])
 def test_amounts_of_numpys_integers(kind):
-    """Keep the kernel one of integers."""
+    """A NumPy integer as amount gives an integer kernel."""
     kernel = filters.sharpen(kind(100))
     assert kernel.dtype == np.int64
     assert kernel.tolist() == [[0, -100, 0], [-100, 401, -100], [0, -100, 0]]
 
 
 def test_very_narrow_and_very_wide_gaussians():
-    """Narrower than a pixel it is the identity, much wider than its size it is a box."""
+    """A very small sigma gives the identity, a very large one a box."""
     np.testing.assert_array_equal(filters.gaussian(1e-3), filters.identity())
     np.testing.assert_allclose(filters.gaussian(1e9, 5), filters.box(5), rtol=1e-14)
 
 
 def test_amounts():
-    """0 leaves the image; a fraction makes floats; the effect grows with the amount."""
+    """An amount of 0 leaves the image, a fraction gives floats, and the effect is linear in it."""
     np.testing.assert_array_equal(filters.sharpen(0), filters.identity())
     np.testing.assert_array_equal(filters.unsharp(2, 0), filters.identity(13))
     assert filters.sharpen(0.5).dtype == np.float64
@@ -245,7 +245,7 @@ def test_amounts():
 
 
 def test_laplacian_with_diagonals():
-    """Of eight neighbours instead of four; `outline` is its opposite."""
+    """With diagonals it has eight neighbours instead of four; `outline` is its negative."""
     assert filters.laplacian(diagonals=True).tolist() == [[1, 1, 1], [1, -8, 1], [1, 1, 1]]
     assert filters.laplacian(diagonals=np.False_).tolist() == NUMBERS["laplacian"]
     np.testing.assert_array_equal(filters.outline(), -filters.laplacian(diagonals=True))
@@ -253,7 +253,7 @@ def test_laplacian_with_diagonals():
 
 @pytest.mark.parametrize("sigma", [0.7, 1, 2.5])
 def test_laplacian_of_gaussian_is_the_gaussians_second_derivative(sigma):
-    """Across plus down, from the formula of the normal density, up to its small mean."""
+    """The kernel is the sum of the gaussian's second derivatives, less its small mean."""
     size = 2 * int(np.ceil(3 * sigma)) + 1
     y, x = np.mgrid[:size, :size] - size // 2
     density = np.exp(-(x**2 + y**2) / (2 * sigma**2))
@@ -266,7 +266,7 @@ def test_laplacian_of_gaussian_is_the_gaussians_second_derivative(sigma):
 
 @pytest.mark.parametrize("sigma", [2, 3.5])
 def test_laplacian_of_gaussian_finds_blobs(sigma):
-    """Of the radius that its documentation names: negative within sigma * √2, then positive."""
+    """It is negative within sigma * √2 of the middle, the radius documented, then positive."""
     kernel = filters.laplacian_of_gaussian(sigma)
     middle = len(kernel) // 2
     y, x = np.mgrid[-middle : middle + 1, -middle : middle + 1]
@@ -279,7 +279,7 @@ def test_laplacian_of_gaussian_finds_blobs(sigma):
 
 
 def by_opencv(image, operation, *arguments, **options):
-    """One of OpenCV's own filters, with zeros around the image."""
+    """The result of one of OpenCV's own filters with zeros around the image."""
     return operation(image, cv2.CV_64F, *arguments, borderType=cv2.BORDER_CONSTANT, **options)
 
 
@@ -305,7 +305,7 @@ OF_SCIPY = {
     ids=[*(f"cv2-{name}" for name in OTHERS), *(f"scipy-{name}" for name in OF_SCIPY)],
 )
 def test_the_same_name_elsewhere(name, other):
-    """The same numbers on an image of integers, signs and all."""
+    """Filters of the same name in OpenCV and SciPy give the same numbers."""
     image = np.random.default_rng(0).integers(0, 256, (12, 17)).astype(float)
     np.testing.assert_array_equal(convlens.convolve(image, getattr(filters, name)()), other(image))
 
@@ -315,13 +315,13 @@ def test_the_same_name_elsewhere(name, other):
     [("sobel_x", 1, 0, 3), ("sobel_y", 0, 1, 3), ("scharr_x", 1, 0, -1), ("scharr_y", 0, 1, -1)],
 )
 def test_opencvs_derivative_kernels(name, x, y, size):
-    """A column times a row, as OpenCV gives them."""
+    """Sobel and Scharr are the products of the column and the row that OpenCV gives."""
     row, column = cv2.getDerivKernels(x, y, size, ktype=cv2.CV_64F)
     np.testing.assert_array_equal(getattr(filters, name)(), column @ row.T)
 
 
 def test_brightness_that_rises():
-    """To the right, or downwards, is positive."""
+    """Brightness that rises to the right, or downwards, gives positive results."""
     y, x = np.mgrid[:5, :6]
     for name, slope in (("sobel", 8), ("prewitt", 6), ("scharr", 32)):
         along_x, along_y = getattr(filters, f"{name}_x")(), getattr(filters, f"{name}_y")()
@@ -331,7 +331,7 @@ def test_brightness_that_rises():
 
 
 def test_emboss_is_lit_from_the_upper_left():
-    """A slope that rises to the lower right comes out brighter than it is, the other one darker."""
+    """A slope that rises to the lower right becomes brighter, the opposite slope darker."""
     y, x = np.mgrid[:5, :6]
     inner = (x + y)[1:-1, 1:-1]
     assert (convlens.convolve(x + y, filters.emboss(), "valid") > inner).all()
@@ -342,7 +342,7 @@ def test_emboss_is_lit_from_the_upper_left():
 
 
 def test_motion_along_rows_columns_and_diagonals():
-    """At 0 degrees a row, at 90 a column; at 45 it rises to the right."""
+    """The line is a row at 0 degrees, a column at 90, and rises to the right at 45."""
     row = np.zeros((5, 5))
     row[2] = 1 / 5
     np.testing.assert_allclose(filters.motion_blur(5), row, atol=1e-15)
@@ -358,7 +358,7 @@ def test_motion_along_rows_columns_and_diagonals():
 @pytest.mark.parametrize("angle", [0, 13, 45, 77.5, 90, 140, 180])
 @pytest.mark.parametrize("length", [1, 3, 9])
 def test_motion_of_any_angle(length, angle):
-    """No weight is negative; half a turn changes nothing, a quarter turns the kernel."""
+    """No weight is negative; half a turn keeps the kernel, a quarter turns it."""
     kernel = filters.motion_blur(length, angle)
     assert kernel.shape == (length, length)
     assert kernel.min() >= -1e-15
@@ -370,7 +370,7 @@ def test_motion_of_any_angle(length, angle):
 
 @pytest.mark.parametrize("angle", [10, 30, 60, 100, 170])
 def test_motion_follows_its_line(angle):
-    """The spread of the weights has the line's direction."""
+    """The weights spread in the direction of the angle."""
     kernel = filters.motion_blur(15, angle)
     y, x = np.mgrid[7:-8:-1, -7:8]
     spread = np.cov([x.ravel(), y.ravel()], aweights=np.maximum(kernel, 0).ravel())
@@ -395,7 +395,7 @@ BRIGHTNESS = [1, 0.1, 1 / 3, 0.7, 1.5, 200, 255, 65535, 1e-30, 1e30, -1, -0.3]
 @pytest.mark.parametrize("method", ["numpy", "auto"])
 @pytest.mark.parametrize(("name", "arguments"), SMOOTHING)
 def test_means_brighten_nothing(name, arguments, method):
-    """A float64 image comes out brighter than its brightest pixel, in the last bits."""
+    """No result of a float64 image exceeds its largest pixel, and little is lost."""
     kernel = kernel_of(name, arguments)
     kh, kw = kernel.shape
     lost = (kernel.size + 12) / 2 * EPS  # what is taken off, and as much by rounding
@@ -411,7 +411,7 @@ def test_means_brighten_nothing(name, arguments, method):
 @pytest.mark.parametrize("method", ["numpy", "auto"])
 @pytest.mark.parametrize(("name", "arguments"), SMOOTHING)
 def test_means_in_float32_brighten_nothing(name, arguments, method):
-    """A float32 image that is white, 1, comes out brighter, or darker by more than is said."""
+    """No result of a float32 image exceeds its largest pixel, where the docstring says so."""
     kernel = getattr(filters, name)(*arguments, dtype=np.float32)
     kh, kw = kernel.shape
     eps = np.finfo(np.float32).eps
@@ -426,7 +426,7 @@ def test_means_in_float32_brighten_nothing(name, arguments, method):
 
 
 def test_a_mean_of_255_is_255():
-    """What is taken off shows in pixels of 8 or 16 bits, once results are rounded."""
+    """What the scaling takes off does not show once results are rounded to 8 or 16 bits."""
     for white, dtype in ((255, np.uint8), (65535, np.uint16)):
         image = np.full((1, 300, 300), white, dtype)
         for kernel in (filters.box(101), filters.gaussian(40), filters.motion_blur(101, 30)):
@@ -447,7 +447,7 @@ PRODUCTS = [
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("name", "arguments"), PRODUCTS)
 def test_products_of_a_column_and_a_row(name, arguments, dtype):
-    """A kernel that is a product differs from one by more than 4 eps, and takes the slow way."""
+    """A kernel that is a product is one within 4 eps, so that it can run in two passes."""
     takes_dtype = "dtype" in inspect.signature(getattr(filters, name)).parameters
     made = getattr(filters, name)(*arguments, **({"dtype": dtype} if takes_dtype else {}))
     assert made.dtype == (dtype if takes_dtype else np.int64)
@@ -472,7 +472,7 @@ FLOATS = {
 
 
 def test_every_filter_of_floats_takes_a_type():
-    """A filter whose numbers are floats has no dtype, or one of integers has one."""
+    """Exactly the filters whose numbers can be floats have a `dtype`."""
     takes = {
         name
         for name in filters.__all__
@@ -483,7 +483,7 @@ def test_every_filter_of_floats_takes_a_type():
 
 @pytest.mark.parametrize("name", FLOATS)
 def test_float32(name):
-    """The kernel differs from the float64 one by more than rounding; images do not stay float32."""
+    """The float32 kernel is the float64 one up to rounding, and keeps images in float32."""
     expected = kernel_of(name, FLOATS[name])
     assert expected.dtype == np.float64
     for dtype in (np.float32, "float32", np.dtype("f4")):
@@ -500,14 +500,14 @@ def test_float32(name):
 @pytest.mark.parametrize("dtype", [np.float16, int, complex, np.longdouble, ">f4", "nonsense", 7])
 @pytest.mark.parametrize("name", FLOATS)
 def test_types_that_are_refused(name, dtype):
-    """Whole numbers, or halves that hold no weights, are taken; or refused without their name."""
+    """Any type but float64 and float32 is refused, by its name."""
     words = f"^{name}: dtype must be float64 or float32; got {re.escape(repr(dtype))}$"
     with pytest.raises(TypeError, match=words):
         getattr(filters, name)(*FLOATS[name], dtype=dtype)
 
 
 def test_sharpening_with_a_type():
-    """Whole amounts stay int64 although floats are asked for, or are floats although not."""
+    """A given type wins over int64, which a whole amount gives otherwise."""
     assert filters.sharpen(2, dtype=np.float32).dtype == np.float32
     assert filters.sharpen(2, dtype=np.float32).tolist() == filters.sharpen(2).tolist()
     assert filters.sharpen(2).dtype == np.int64
@@ -614,7 +614,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("name", "arguments", "error", "words"), REFUSED)
 def test_refusals(name, arguments, error, words):
-    """What was expected, and what came."""
+    """Wrong arguments are refused, before any work, with what was expected and what was given."""
     with pytest.raises(error, match=words):
         kernel_of(name, arguments)
 
@@ -634,7 +634,7 @@ def test_refusals(name, arguments, error, words):
     ],
 )
 def test_the_largest_and_smallest_that_are_taken(make):
-    """A number within the limits gives NaN or inf, a warning, or a sum other than that promised."""
+    """Numbers at the limits give finite kernels, without a floating-point warning."""
     with np.errstate(all="raise"):
         kernel = make()
     assert np.isfinite(kernel).all()
@@ -643,7 +643,7 @@ def test_the_largest_and_smallest_that_are_taken(make):
 
 
 def test_angles_of_many_turns():
-    """An angle is computed with as it is, and loses its fraction among the turns."""
+    """Whole turns are removed exactly, so that large angles lose nothing."""
     for angle in (0, 12.5, 90, 269.25):
         expected = filters.motion_blur(9, angle)
         for turns in (-(10**9), -1, 1, 10**9):
@@ -655,7 +655,7 @@ def test_angles_of_many_turns():
 
 @pytest.mark.parametrize("diagonals", [1, "no", None])
 def test_diagonals_that_are_not_true_or_false(diagonals):
-    """A word would count as true, even this one."""
+    """Only True and False are taken: the word "no" would count as true."""
     words = f"laplacian: diagonals must be True or False; got {diagonals!r}"
     with pytest.raises(TypeError, match=words):
         filters.laplacian(diagonals=diagonals)
