@@ -24,7 +24,7 @@ NOISE = np.random.default_rng(8).integers(0, 256, (20, 30, 3), np.uint8)
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder to work in, with two pictures, an array, and a file that is no picture."""
+    """The working folder, with two pictures, an array, and a file that is no picture."""
     monkeypatch.chdir(tmp_path)
     Image.fromarray(NOISE).save("a.png")
     Image.fromarray(NOISE).save("b.tif")
@@ -35,7 +35,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def typed(capsys):
-    """Type a command; its exit code, and what it prints on standard output and error."""
+    """Run a command line; returns the exit code, and what was printed on each stream."""
 
     def command(line):
         code = run(shlex.split(line))
@@ -46,12 +46,12 @@ def typed(capsys):
 
 
 def names(folder):
-    """What is in a folder, with what is in its folders."""
+    """The paths of everything in a folder, at any depth."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 def process(*words, **options):
-    """The command in a process of its own."""
+    """Run the command in a process of its own."""
     command = [sys.executable, "-m", "convlens", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
@@ -61,7 +61,7 @@ def process(*words, **options):
 
 @pytest.mark.usefixtures("here")
 def test_apply_to_an_array(typed):
-    """Every option means what it means in the library."""
+    """Every option of `apply` means what the library's argument means."""
     kernels = np.random.default_rng(9).standard_normal((3, 2, 1, 4), np.float32)
     images = np.random.default_rng(9).standard_normal((4, 9, 8, 2), np.float32)
     np.save("k.npy", kernels)
@@ -84,7 +84,7 @@ def test_apply_to_an_array(typed):
 
 @pytest.mark.usefixtures("here")
 def test_pool_an_array(typed):
-    """Likewise."""
+    """Every option of `pool` means what the library's argument means."""
     code, _, err = typed(
         "pool 3,2 x.npy -o o.npy --mode avg --stride 2 --padding 1 --dilation 2 "
         "--count-padding --partial"
@@ -97,7 +97,7 @@ def test_pool_an_array(typed):
 
 @pytest.mark.usefixtures("here")
 def test_pool_a_picture(typed):
-    """Windows lie side by side unless told otherwise."""
+    """The windows of a pooling lie side by side by default."""
     assert typed("pool 2 a.png -o o.png --mode avg")[0] == 0
     expected = np.rint(convlens.pool(NOISE[np.newaxis], 2, mode="avg")[0])
     with Image.open("o.png") as made:
@@ -105,7 +105,7 @@ def test_pool_a_picture(typed):
 
 
 def test_several_files_one_of_them_bad(here, typed):
-    """The others are done; the bad ones are told of at the end."""
+    """Bad files do not stop the others, and are reported at the end."""
     code, out, err = typed("apply box:5 a.png bad.png none.png b.tif x.npy -o new/er")
     assert code == 1
     assert names(here / "new") == ["er", "er/a.png", "er/b.tif", "er/x.npy"]
@@ -117,7 +117,7 @@ def test_several_files_one_of_them_bad(here, typed):
 
 
 def test_a_folder(here, typed):
-    """The pictures and arrays in it, and nothing else; results go into another folder."""
+    """A folder stands for the pictures and arrays directly in it; others are ignored."""
     (here / "in" / "deeper").mkdir(parents=True)
     for name in ("c.PNG", "d.webp", ".hidden.png", "notes.txt", "deeper/e.png"):
         if not name.endswith("txt"):
@@ -134,7 +134,7 @@ def test_a_folder(here, typed):
 
 @pytest.mark.usefixtures("here")
 def test_json(typed):
-    """What a program would read, failures too."""
+    """--json reports every file that was done, and every one that failed."""
     code, out, err = typed("apply sobel_x a.png bad.png -o out --json")
     told = json.loads(out)
     assert code == 1
@@ -153,7 +153,7 @@ def test_json(typed):
 @pytest.mark.skipif(os.name != "posix", reason="terminals as POSIX has them")
 @pytest.mark.usefixtures("here")
 def test_progress():
-    """In a terminal a bar, of bytes, that is gone at the end; elsewhere nothing."""
+    """A terminal shows a bar in bytes, which is erased at the end; a pipe gets nothing."""
     import pty  # noqa: PLC0415
     import termios  # noqa: PLC0415
 
@@ -177,7 +177,7 @@ def test_progress():
 
 
 def test_outputs_that_exist(here, typed):
-    """Need --force; one of many is enough to refuse them all, before any work."""
+    """One output that exists refuses the whole command before any work, without --force."""
     (here / "out").mkdir()
     (here / "out" / "b.tif").write_text("precious")
     assert typed("apply box a.png b.tif -o out") == (
@@ -203,7 +203,7 @@ def test_outputs_that_exist(here, typed):
     ],
 )
 def test_inputs_are_never_written_to(here, typed, line):
-    """By whatever name; the kernels' file is an input as well."""
+    """No input, nor the kernels' file, is overwritten, by whatever name it is given."""
     (here / "sub").mkdir()
     np.save("k.npy", np.ones((3, 3)))
     (here / "symbolic.png").symlink_to("a.png")
@@ -216,7 +216,7 @@ def test_inputs_are_never_written_to(here, typed, line):
 
 
 def test_a_link_is_followed(here, typed):
-    """The file that it leads to is replaced, not the link."""
+    """An output that is a link replaces the file that it leads to, not the link."""
     (here / "kept").mkdir()
     (here / "kept" / "o.png").write_text("old")
     (here / "o.png").symlink_to("kept/o.png")
@@ -228,7 +228,7 @@ def test_a_link_is_followed(here, typed):
 
 
 def test_a_folder_without_permission(here):
-    """One sentence."""
+    """A folder that cannot be written to is reported in one sentence."""
     if os.name != "posix" or os.geteuid() == 0:
         target = "/proc/o.png"  # where not even root can write
         if not Path("/proc").is_dir():
@@ -250,7 +250,19 @@ REFUSED = {
     "apply gausian a.png -o o.png": "there is no filter 'gausian': did you mean gaussian?",
     "apply xyz a.png -o o.png": "there is no filter 'xyz': `convlens filters` lists them",
     "apply __all__ a.png -o o.png": "there is no filter '__all__'",
-    "apply gaussian:sgima=2 a.png -o o.png": "the filter is gaussian:sigma=1.0,size=auto",
+    "apply gaussian:sgima=2 a.png -o o.png": "the filter is gaussian:sigma=1.0,size=auto,dtype",
+    "apply gaussian:sigma=1,sigma=2 a.png -o o.png": "sigma=1,sigma=2: sigma is given twice",
+    "apply gaussian:sigma=100000 a.png -o o.png": "gaussian: sigma must make a kernel of at most",
+    "apply gaussian:sigma=1e999 a.png -o o.png": "gaussian: sigma must be finite; got inf",
+    "apply gaussian:dtype=float16 a.png -o o.png": "dtype must be float64 or float32; got 'flo",
+    "apply box:100000x100000 a.png -o o.png": "box: size must make a kernel of at most 16,777,216",
+    "apply box:99999999999999999999 a.png -o o.png": "box: size must be at most",
+    "apply sharpen:amount=99999999999999999999 a.png -o o.png": "sharpen: amount must be between",
+    "apply motion_blur:99999 a.png -o o.png": "motion_blur: length must make a kernel of at most",
+    "apply huge.txt a.png -o o.png": "huge.txt holds integers of more than 64 bits",
+    "apply digits.txt a.png -o o.png": "digits.txt must hold rows of numbers: 9999999999999999999",
+    "explain pool 2 99999999999999999999x8x8:uint8": "no array is as large as 9999999999999999999",
+    "explain pool 2 9999999999x9999999999x9999999999": "no array is as large as 9999999999x9999",
     "apply gaussian:sigma=-1 a.png -o o.png": "sigma must be greater than 0; got -1",
     "apply gaussian:sigma=big a.png -o o.png": "sigma must be a number; got 'big'",
     "apply sobel_x:3 a.png -o o.png": "sobel_x:3: too many positional arguments",
@@ -289,10 +301,11 @@ REFUSED = {
 
 @pytest.mark.parametrize("line", REFUSED)
 def test_refused(here, typed, line):
-    """One plain sentence, exit code 2, nothing printed, nothing written."""
+    """A wrong command gives one sentence and exit code 2, and writes nothing."""
     (here / "sub").mkdir()
     Image.fromarray(NOISE).save("sub/a.png")
     contents = {"words.txt": "a b\n", "uneven.csv": "1,2\n3\n", "empty.txt": "\n"}
+    contents |= {"huge.txt": f"1 {10**20}\n", "digits.txt": "9" * 5000}
     contents |= {"fake.npy": "x", "page.html": "precious"}
     for name, text in contents.items():
         (here / name).write_text(text)
@@ -319,7 +332,7 @@ def test_refused(here, typed, line):
     ],
 )
 def test_files_that_do_not_suit(here, typed, line, words):
-    """What is wrong with a file, in the library's words; exit code 1."""
+    """A file that the library refuses gives the library's sentence and exit code 1."""
     np.save("k4.npy", np.ones((3, 3, 1, 2)))
     before = names(here)
     code, out, err = typed(line)
@@ -330,7 +343,7 @@ def test_files_that_do_not_suit(here, typed, line, words):
 
 
 def test_without_the_extra():
-    """The command says what is missing, and the library does without it."""
+    """Without an optional package, the command says which one it needs."""
     code = "import sys; sys.modules[{!r}] = None; from convlens.__main__ import main; exit(main())"
     for name in ("click", "tqdm", "pyvips"):
         command = [sys.executable, "-c", code.format(name)]
@@ -340,7 +353,7 @@ def test_without_the_extra():
 
 
 def test_a_reader_that_goes_away():
-    """As in `convlens filters | head -1`: no complaint."""
+    """A closed pipe, as in `convlens filters | head -1`, gives no error message."""
     with subprocess.Popen(
         [sys.executable, "-m", "convlens", "filters", *["gaussian:sigma=20"] * 30],
         **dict.fromkeys(("stdout", "stderr"), subprocess.PIPE),
@@ -352,7 +365,7 @@ def test_a_reader_that_goes_away():
 
 @pytest.mark.usefixtures("here")
 def test_a_terminal_of_few_letters():
-    """Letters that it does not have are replaced."""
+    """Characters that the terminal's encoding lacks are replaced."""
     done = process("filters", "sobel_x", env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0
     assert "-2  0  2" in done.stdout
@@ -363,7 +376,7 @@ def test_a_terminal_of_few_letters():
 
 @pytest.mark.usefixtures("here")
 def test_explain(typed):
-    """The library's plan, for shapes and for files."""
+    """`explain` prints the plan that the library makes for the shape or the file."""
     for line, plan in {
         "apply 3x3x3x64 1000x32x32x3:float32 --stride 2": convlens.plan_convolve(
             np.broadcast_to(np.float32(0), (1000, 32, 32, 3)), (3, 3, 3, 64), stride=2
@@ -377,7 +390,7 @@ def test_explain(typed):
 
 
 def test_explain_as_json(typed):
-    """Numbers instead of words."""
+    """`explain --json` gives the plan's numbers."""
     code, out, _ = typed("explain apply 3x3 50000x28x28:uint8 --stride 2 --json")
     plan = json.loads(out)
     assert code == 0
@@ -391,7 +404,7 @@ def test_explain_as_json(typed):
 
 
 def test_filters(typed):
-    """All of them, as they are typed; and as numbers."""
+    """`filters` lists every filter in a form that can be typed again, and its numbers."""
     code, out, _ = typed("filters")
     assert code == 0
     for name in filters.__all__:
@@ -405,7 +418,7 @@ def test_filters(typed):
 
 
 def test_a_filter_drawn():
-    """Dark is little, light is much."""
+    """A filter is drawn with its smallest number darkest and its largest lightest."""
     assert cli.drawn(filters.laplacian()) == [
         "▓▓████▓▓    0  1  0".replace("▓▓████▓▓", "▓▓██▓▓"),
         "██  ██    1 -4  1",
@@ -418,13 +431,15 @@ def test_a_filter_drawn():
 
 
 def test_kernels_by_name_and_in_files(tmp_path):
-    """Names with parameters; .npy files of any rank; rows of numbers."""
+    """Kernels are read from names with parameters, .npy files, and rows of numbers."""
     for text, expected in {
         "box": filters.box(),
         "box:5": filters.box(5),
         "box:size=3x5": filters.box((3, 5)),
         "gaussian:sigma=0.5, size=3": filters.gaussian(0.5, 3),
         "gaussian:2,size=auto": filters.gaussian(2),
+        "gaussian:2,dtype=float32": filters.gaussian(2, dtype=np.float32),
+        "sharpen:dtype=float32": filters.sharpen(dtype=np.float32),
         "laplacian:diagonals=true": filters.laplacian(diagonals=True),
         "motion-blur:length=5,angle=45": filters.motion_blur(5, 45),
         "sharpen:2": filters.sharpen(2),
@@ -443,7 +458,7 @@ def test_kernels_by_name_and_in_files(tmp_path):
 
 
 def test_objects_are_not_unpickled(tmp_path):
-    """A kernel file is numbers, never a program."""
+    """A kernel file with pickled objects is refused, as unpickling runs code."""
     np.save(tmp_path / "k.npy", np.array([[print]]), allow_pickle=True)
     with pytest.raises(ValueError, match=r"k\.npy is no \.npy file of numbers"):
         spelling.kernel(str(tmp_path / "k.npy"))
@@ -451,7 +466,7 @@ def test_objects_are_not_unpickled(tmp_path):
 
 @pytest.mark.usefixtures("here")
 def test_pairs_of_files():
-    """One for one, or many into a folder."""
+    """One input has one output file; several have files of their names in a folder."""
     one, two = Path("a.png"), Path("b.tif")
     assert pair_up([one], Path("o.jpg"), force=False) == [(one, Path("o.jpg"))]
     assert pair_up([one, two], Path("out"), force=False) == [
@@ -465,7 +480,7 @@ COMMANDS = ["apply", "pool", "explain apply", "explain pool", "filters", "explor
 
 @pytest.mark.parametrize("words", ["", *COMMANDS])
 def test_help(typed, words):
-    """Each command explains itself, with examples that can be typed."""
+    """Each command explains itself, and shows examples of itself."""
     code, out, err = typed(f"{words} --help")
     assert (code, err) == (0, "")
     assert out.startswith(f"Usage: convlens {words}".rstrip())
@@ -475,7 +490,7 @@ def test_help(typed, words):
 
 
 def test_version_and_no_command(typed):
-    """The version; and without a command, the help, on standard error."""
+    """--version prints the version; without a command, the help goes to standard error."""
     assert typed("--version") == (0, f"convlens {convlens.__version__}\n", "")
     code, out, err = typed("")
     assert (code, out) == (2, "")
@@ -490,7 +505,7 @@ SHOWN = re.findall(r"(?m)^\$ (convlens .*)\n((?:(?!\$ |```).*\n)*)", README)
 
 @pytest.fixture(scope="module")
 def readers_folder(tmp_path_factory):
-    """What somebody who tries the README's commands has: a cat, a holiday, and digits."""
+    """The files that the README's commands name: a cat, a holiday, and digits."""
     import skimage.data  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("reader")
@@ -506,7 +521,7 @@ def readers_folder(tmp_path_factory):
 
 
 def test_the_examples_of_the_help(readers_folder, tmp_path, typed, monkeypatch):
-    """Each can be typed, where the files that it names are; one in the folder is no picture."""
+    """Every example in the help runs; the one on a folder meets a file that is no picture."""
     monkeypatch.setenv("BROWSER", "true %s")  # a program that looks at no page
     lines = []
     for words in COMMANDS:
@@ -526,7 +541,7 @@ def test_the_examples_of_the_help(readers_folder, tmp_path, typed, monkeypatch):
 
 @pytest.mark.parametrize(("line", "output"), SHOWN, ids=[line for line, _ in SHOWN])
 def test_the_readme(readers_folder, line, output):
-    """What it shows is what is printed, but for the time; and the method, where it is another."""
+    """The README shows what the commands print, up to times and the processor's method."""
     words = shlex.split(line)
     if words[1] == "explore":
         pytest.importorskip("convlens.explorer")
@@ -546,7 +561,7 @@ def test_the_readme(readers_folder, line, output):
 
 
 def test_the_readme_shows_every_command():
-    """Each with what it prints."""
+    """The README has an example of every command."""
     assert {line.split()[1] for line, _ in SHOWN} == set(cli.command.commands)
 
 
@@ -554,7 +569,7 @@ def test_the_readme_shows_every_command():
 
 
 def test_explore(here, typed):
-    """The page, with the picture in it."""
+    """`explore` writes a page with the picture in it, or refuses a file that is none."""
     pytest.importorskip("convlens.explorer")
     code, out, err = typed("explore a.png --filter laplacian -o page.html")
     assert (code, out, err) == (0, "page.html\n", "")
@@ -568,7 +583,7 @@ def test_explore(here, typed):
 
 
 def test_explore_opens_a_browser(here):
-    """A real program, called with the page's address: here it writes it down."""
+    """Without -o, the browser is called with the address of the page."""
     pytest.importorskip("convlens.explorer")
     browser = here / "browser"
     browser.write_text('#!/bin/sh\necho "$1" > "$(dirname "$0")/address"\n')

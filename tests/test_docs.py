@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import convlens
@@ -19,7 +20,7 @@ NEEDS = {"from-pytorch": "torch"}  # heavy; others that pages need are installed
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_code(page, monkeypatch, tmp_path):
-    """Every example gives what the page says."""
+    """Every example on a page gives what the page shows."""
     pytest.importorskip(NEEDS.get(page.stem, "numpy"))
     monkeypatch.chdir(tmp_path)  # examples may write files
     results = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
@@ -27,8 +28,76 @@ def test_code(page, monkeypatch, tmp_path):
     assert not results.failed
 
 
+def table_of(page):
+    """The rows of a page's first table, as (their call, our call)."""
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    rows = re.search(r"^\|---\|---\|\n((?:\|.*\n)+)", text, re.M)[1].splitlines()
+    return [re.fullmatch(r"\| `(.*)` \| `(.*)` \|", row).groups() for row in rows]
+
+
+def names_of(page):
+    """Run the code of a page; returns the names that it defines."""
+    names = {}
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    test = doctest.DocTestParser().get_doctest(text, names, page, None, 0)
+    doctest.DocTestRunner(verbose=False).run(test, clear_globs=False)
+    return test.globs
+
+
+WINDOWS = [(3, 5), (2, 4), (4, 3), (1, 6), (7, 2)]
+SIGMAS = [0.8, 1, 2, 3.7]
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("page", ["from-opencv", "from-scipy"])
+def test_equivalences(page, dtype, window):
+    """Both calls of each line give the same numbers, at even and odd sizes, on each type."""
+    rng = np.random.default_rng(0)
+    names = names_of(page)
+    names |= {"image": (256 * rng.random((40, 47))).astype(dtype), "k": rng.random(window)}
+    names |= dict(zip(("kh", "kw"), window, strict=True))
+    names["depth"] = names["cv2"].CV_64F if "cv2" in names and dtype == np.uint8 else -1
+    for theirs, ours in table_of(page):
+        for names["sigma"] in SIGMAS if "sigma" in ours else SIGMAS[:1]:
+            expected, result = eval(theirs, names), eval(ours, names)
+            assert result.shape == expected.shape, ours
+            # OpenCV computes means of uint8 in 8 or 16 bits, and rounds them.
+            rounded = expected.dtype == np.uint8 and result.dtype == np.float64
+            eps = np.finfo(np.float32 if np.float32 in (dtype, expected.dtype) else float).eps
+            atol = 2 if rounded else 300 * eps * np.abs(result).max()
+            np.testing.assert_allclose(result, expected.astype(float), 0, atol, err_msg=ours)
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_equivalences_with_pytorch(dtype, window):
+    """Both calls of each line give the same numbers, at even and odd sizes."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    names = names_of("from-pytorch") | dict(zip(("kh", "kw"), window, strict=True))
+    for image, weights, count in (("x", "weights", (3, 4)), ("x", "deep", (1, 6))):
+        images, kernels = rng.random((2, 20, 23, 3), dtype), rng.random((*window, *count), dtype)
+        names["images"] = images
+        names["kernels" if weights == "weights" else "depthwise"] = kernels
+        names[image] = torch.from_numpy(images).permute(0, 3, 1, 2)
+        names[weights] = torch.from_numpy(kernels).permute(3, 2, 0, 1)
+    for theirs, ours in table_of("from-pytorch"):
+        expected, result = eval(theirs, names).permute(0, 2, 3, 1).numpy(), eval(ours, names)
+        assert result.shape == expected.shape, ours
+        assert result.dtype == expected.dtype, ours
+        atol = 20 * np.finfo(dtype).eps * np.abs(result).max()
+        np.testing.assert_allclose(result, expected, 0, atol, err_msg=ours)
+
+
+def test_tables():
+    """Every row of the tables is found and has code in both columns."""
+    assert [len(table_of(f"from-{who}")) for who in WHOM] == [12, 19, 15]
+
+
 def test_pages_with_code():
-    """The list above has found them."""
+    """The list of pages with code is not missing one."""
     names = {page.stem for page in WITH_CODE}
     assert {"guide", "how-to", "clusters", *(f"from-{who}" for who in WHOM)} <= names
 
@@ -38,7 +107,7 @@ WHOM = ("pytorch", "scipy", "opencv")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The site, built from a copy, as `make docs` builds it."""
+    """The site, built from a copy in the way that `make docs` builds it."""
     root = tmp_path_factory.mktemp("repository")
     for folder in ("docs", "benchmarks", "math"):
         ignored = shutil.ignore_patterns("_build", "made", "__pycache__", "*.npz")
@@ -52,7 +121,7 @@ def site(tmp_path_factory):
 
 
 def test_site(site):
-    """Every page is there, with every public name and the course's files."""
+    """The site has every page, every public name, and the course's files."""
 
     def text(page):
         return re.sub("<[^>]*>", "", (site / page).read_text(encoding="utf-8"))
@@ -68,13 +137,13 @@ def test_site(site):
 
 
 def test_the_explorer_is_on_its_page(site):
-    """In a frame, and whole."""
+    """The page of the explorer frames the complete explorer."""
     (frame,) = re.findall(r'<iframe src="([^"]+)"', (site / "explorer.html").read_text("utf-8"))
     assert (site / frame).read_text("utf-8") == convlens.explore().html
 
 
 def test_links(site):
-    """What a page refers to inside the site is there."""
+    """Every link inside the site leads to a file."""
     seen = 0
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")

@@ -31,7 +31,7 @@ HOLDS = {
 
 
 def numbers(kind, shape=(23, 31)):
-    """Noise of that kind."""
+    """Random pixels of a kind."""
     channels, dtype, _ = KINDS[kind]
     return np.random.default_rng(7).integers(
         0, np.iinfo(dtype).max, (*shape, *channels), dtype, True
@@ -39,14 +39,14 @@ def numbers(kind, shape=(23, 31)):
 
 
 def opened(path):
-    """A picture as Pillow reads it, all of it."""
+    """A picture as Pillow reads it, completely."""
     with Image.open(path) as image:
         image.load()
         return image
 
 
 def write(path, values):
-    """Write a file as another library does; OpenCV where it can, for it keeps 16 bits."""
+    """Write a file with another library: OpenCV where it can, since it keeps 16 bits."""
     bands = values.shape[2] if values.ndim == 3 else 1
     if path.suffix == ".tif":
         extra = {"extrasamples": ["unassalpha"]} if bands in (2, 4) else {}
@@ -62,7 +62,7 @@ def write(path, values):
 
 
 def read(path):
-    """Read a file as another library does, as (h, w) or (h, w, bands)."""
+    """Read a file with another library, as (h, w) or (h, w, bands)."""
     if path.suffix == ".tif":
         return tifffile.imread(path)
     if path.suffix == ".webp" or opened(path).mode in ("LA", "L"):
@@ -77,7 +77,7 @@ CASES = [(suffix, kind) for suffix, kinds in HOLDS.items() for kind in sorted(ki
 
 @pytest.mark.parametrize(("suffix", "kind"), CASES)
 def test_read(tmp_path, suffix, kind):
-    """Every bit of what another library has written."""
+    """Every bit that another library has written is read."""
     values, path = numbers(kind), tmp_path / f"x{suffix}"
     write(path, values)
     picture = pictures.read(path)
@@ -94,7 +94,7 @@ def test_read(tmp_path, suffix, kind):
 
 @pytest.mark.parametrize(("suffix", "kind"), CASES)
 def test_the_identity_keeps_every_bit(tmp_path, suffix, kind):
-    """Through the command and back, as another library reads it."""
+    """The identity filter, through the command, changes no bit of a picture."""
     values, path, target = numbers(kind), tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
     write(path, values)
     assert run(["apply", "identity", str(path), "-o", str(target)]) == 0
@@ -102,7 +102,7 @@ def test_the_identity_keeps_every_bit(tmp_path, suffix, kind):
 
 
 def test_gray_with_alpha_of_16_bits(tmp_path):
-    """As TIFF holds it, also written as PNG and read again."""
+    """Gray of 16 bits with alpha survives the way through TIFF and PNG."""
     values = numbers("gray16-alpha")
     write(tmp_path / "x.tif", values)
     for source, target in (("x.tif", "y.png"), ("y.png", "z.tif")):
@@ -113,7 +113,7 @@ def test_gray_with_alpha_of_16_bits(tmp_path):
 
 @pytest.mark.parametrize("quality", [60, 95])
 def test_jpeg(tmp_path, quality):
-    """Read as other libraries decode it; written so that one hardly sees it."""
+    """A JPEG is decoded as other libraries do, and written with little loss."""
     smooth = np.add.outer(np.arange(64), np.arange(80)).astype(np.uint8)
     photograph = np.dstack([smooth, 200 - smooth, smooth // 2])
     Image.fromarray(photograph).save(tmp_path / "x.jpg", quality=quality)
@@ -124,7 +124,7 @@ def test_jpeg(tmp_path, quality):
 
 
 def test_few_colours(tmp_path):
-    """A palette, with and without transparency, and black and white, become what they show."""
+    """Pictures with palettes, transparent or not, or of 1 bit become the colours they show."""
     colours = Image.fromarray(numbers("colour8")).quantize(8)
     transparent = Image.fromarray(numbers("colour8-alpha")).quantize(8)
     black = Image.fromarray(numbers("gray8")).convert("1")
@@ -142,7 +142,7 @@ def test_few_colours(tmp_path):
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation(tmp_path, suffix, orientation):
-    """A picture is turned as its EXIF says, and is not turned again by who reads the result."""
+    """A picture is turned as its EXIF says, and the result is not turned a second time."""
     values = np.kron(np.arange(1, 7).reshape(2, 3, 1) * 40, np.ones((16, 16, 3))).astype(np.uint8)
     image = Image.fromarray(values)
     exif = Image.Exif()
@@ -158,7 +158,7 @@ def test_orientation(tmp_path, suffix, orientation):
 
 
 def test_profile_and_description(tmp_path):
-    """The colour profile and the camera's words stay; gray does not take a profile of colours."""
+    """Colour profile and EXIF are kept, except a profile of colours in a gray result."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = Image.Exif()
     exif[0x10F], exif[0x112] = "A camera", 6
@@ -190,7 +190,7 @@ WINDOWS = [
 
 @pytest.mark.parametrize(("words", "middles"), WINDOWS)
 def test_alpha_is_kept_aside(tmp_path, words, middles):
-    """Not computed with: the opacity of a result is that of the pixel in its window's middle."""
+    """A result's opacity is that of the pixel in the middle of its window, not computed."""
     first, step, lost = middles
     values = numbers("colour8-alpha")
     Image.fromarray(values).save(tmp_path / "x.png")
@@ -211,7 +211,7 @@ def test_alpha_is_kept_aside(tmp_path, words, middles):
 @pytest.mark.parametrize("kind", ["gray8", "gray16", "colour8", "colour16"])
 @pytest.mark.parametrize("how", pictures.MAPS)
 def test_maps(tmp_path, how, kind):
-    """Cut off, stretched, or without signs: as computed here from the exact results."""
+    """Results become pixels by clipping, stretching or without signs, as computed here."""
     values = numbers(kind)
     largest = np.iinfo(values.dtype).max
     source, target = tmp_path / "x.png", tmp_path / "y.png"
@@ -231,7 +231,7 @@ def test_maps(tmp_path, how, kind):
 
 
 def test_flat_results_are_black():
-    """Nothing to stretch."""
+    """A flat result, which has no range to stretch, becomes black."""
     made = pictures.to_pixels(np.full((2, 2), 7.5), np.dtype(np.uint8), "stretch")
     assert not made.any()
 
@@ -245,13 +245,13 @@ def test_flat_results_are_black():
     ],
 )
 def test_what_makes_no_pixels(values, words):
-    """There is no colour for it."""
+    """NaN, inf and complex numbers are refused."""
     with pytest.raises(ValueError, match=words):
         pictures.to_pixels(values, np.dtype(np.uint8), "clip")
 
 
 def test_channels(tmp_path, capsys):
-    """Kernels (kh, kw, c, nc) make pictures of one or three channels, gray ones too."""
+    """Kernels of channels make pictures of one or three channels; other counts are refused."""
     colour, gray, target = (str(tmp_path / name) for name in ("c.png", "g.png", "y.png"))
     Image.fromarray(numbers("colour8")).save(colour)
     Image.fromarray(numbers("gray8")).save(gray)
@@ -275,7 +275,7 @@ def test_channels(tmp_path, capsys):
 
 
 def saved(image, **options):
-    """The bytes of a file."""
+    """The bytes of an image file."""
     file = io.BytesIO()
     image.save(file, **options)
     return file.getvalue()
@@ -307,7 +307,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused(tmp_path, case):
-    """What cannot be read as one whole picture."""
+    """What cannot be read as one whole picture is refused with the reason."""
     name, content, words = REFUSED[case]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=words):
@@ -315,7 +315,7 @@ def test_refused(tmp_path, case):
 
 
 def test_one_sentence(tmp_path):
-    """What libvips itself has to say of damaged pictures is not printed."""
+    """Each damaged picture gives one sentence, and libvips prints none of its own."""
     sources = []
     for name, content, _ in REFUSED.values():
         sources.append(tmp_path / f"{len(sources)}-{name}")
@@ -337,7 +337,7 @@ def test_one_sentence(tmp_path):
     ],
 )
 def test_formats_that_would_lose_something(tmp_path, capsys, kind, suffix, words):
-    """Said, and nothing is written."""
+    """A format that cannot hold the picture is refused, and nothing is written."""
     write(tmp_path / "x.png", numbers(kind))
     target = tmp_path / f"y{suffix}"
     assert run(["apply", "box", str(tmp_path / "x.png"), "-o", str(target)]) == 1
@@ -346,7 +346,7 @@ def test_formats_that_would_lose_something(tmp_path, capsys, kind, suffix, words
 
 
 def test_too_large_for_the_format(tmp_path, capsys):
-    """WebP ends at 16,383 pixels."""
+    """A picture beyond WebP's 16,383 pixels is refused."""
     Image.fromarray(np.zeros((2, 17_000), np.uint8)).save(tmp_path / "x.png")
     target = tmp_path / "y.webp"
     assert run(["apply", "box", str(tmp_path / "x.png"), "-o", str(target)]) == 1

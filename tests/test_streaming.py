@@ -26,14 +26,14 @@ VERBS = {
 
 
 def planned(plan, array, *arguments, **options):
-    """The plan of a call for the images in a file."""
+    """The plan of a call on the images in a file."""
     images = np.broadcast_to(np.zeros((), array.spec.dtype), array.spec.shape)
     return plan(images, *arguments, **options)
 
 
 @pytest.fixture
 def streamed(tmp_path):
-    """Carry a call out from file to file; what is then in the file."""
+    """Carry a call out from file to file; returns what the result's file holds."""
 
     def call(plan, images, *arguments, advance=lambda _: None, **options):
         source, target = tmp_path / "images.npy", tmp_path / "results.npy"
@@ -52,7 +52,7 @@ def streamed(tmp_path):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_same_numbers_in_tiles_of_every_size(streamed, monkeypatch, verb):
-    """Bit for bit, in one tile and in hundreds; the progress adds up to the whole file."""
+    """Results in one tile or hundreds have the bits of memory; progress adds up to the file."""
     function, plan, draw = VERBS[verb]
     seen = Counter()
     for seed in range(100):
@@ -101,7 +101,7 @@ BORDERS = [
 @pytest.mark.parametrize("options", BORDERS, ids=str)
 @pytest.mark.parametrize("kernel_shape", [(3, 5), (3, 5, 3), (3, 5, 3, 4)])
 def test_rows_of_one_image(streamed, monkeypatch, kernel_shape, options):
-    """An image in tiles of whole rows: bit for bit, where kernels add up channels as well."""
+    """An image in tiles of whole rows has the bits of memory, for kernels of channels too."""
     rng = np.random.default_rng(1)
     images = rng.standard_normal((2, 64, 17, 3), np.float32)
     kernels = rng.standard_normal(kernel_shape, np.float32)
@@ -117,7 +117,7 @@ def test_rows_of_one_image(streamed, monkeypatch, kernel_shape, options):
 
 
 def test_a_row_larger_than_a_tile(streamed, monkeypatch):
-    """A signal is one row: it is cut into parts of it."""
+    """A row that is larger than a tile is cut, with the bits of memory."""
     monkeypatch.setattr(streaming, "TILE_BYTES", 4000)
     monkeypatch.setattr(streaming, "WINDOWS", 1)
     signal = np.random.default_rng(2).standard_normal((1, 20_000), np.float32)
@@ -128,7 +128,7 @@ def test_a_row_larger_than_a_tile(streamed, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(0, 5, 6), (3, 0, 6), (3, 5, 0), (3, 5, 6, 0)])
 def test_no_pixels(streamed, shape):
-    """Empty in, empty out."""
+    """An array without pixels gives the empty result of the right shape."""
     result = streamed(convlens.plan_convolve, np.ones(shape), np.ones((3, 3)))
     assert result.shape == shape
 
@@ -146,7 +146,7 @@ def test_no_pixels(streamed, shape):
     ],
 )
 def test_no_array_files(tmp_path, content, words):
-    """What is not NumPy's."""
+    """Files that are not in NumPy's format are refused."""
     path = tmp_path / "x.npy"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=words):
@@ -154,7 +154,7 @@ def test_no_array_files(tmp_path, content, words):
 
 
 def test_arrays_that_cannot_be_streamed(tmp_path):
-    """Objects, columns first, and less than there should be."""
+    """Objects, Fortran order and files that end early are refused."""
     path = tmp_path / "x.npy"
     np.save(path, np.array([[None, 1]]), allow_pickle=True)
     with pytest.raises(ValueError, match="Python objects, not of numbers"):
@@ -171,7 +171,7 @@ def test_arrays_that_cannot_be_streamed(tmp_path):
 
 
 def test_a_window_larger_than_a_tile(tmp_path, streamed, monkeypatch):
-    """Said before any work."""
+    """A window whose pixels exceed the memory is refused before any work."""
     monkeypatch.setattr(streaming, "LARGEST_TILE", 2000)
     with pytest.raises(ValueError, match="under one window take 3,208 bytes, more than the 2,000"):
         streamed(convlens.plan_convolve, np.ones((40, 40)), np.ones((20, 20)))
@@ -179,7 +179,7 @@ def test_a_window_larger_than_a_tile(tmp_path, streamed, monkeypatch):
 
 
 def test_a_file_that_becomes_shorter(tmp_path):
-    """An error, not the end of the process; and nothing is left of the result."""
+    """A file truncated meanwhile gives an error, and no part of a result remains."""
     source = tmp_path / "x.npy"
     np.save(source, np.ones((100, 5, 5)))
     array = open_array(source)
@@ -194,7 +194,7 @@ def test_a_file_that_becomes_shorter(tmp_path):
 
 
 def test_who_carries_tiles_out():
-    """The caller's thread, which hears Ctrl-C, while that takes long; then two others, in order."""
+    """Slow tiles run on the caller's thread, which hears Ctrl-C; then two others take over."""
     tiles = [streaming.Tile(range(n, n + 1), range(9), range(9)) for n in range(20)]
     seconds = dict(zip(tiles, [9.0, 9.0, *[0.0] * 18], strict=True))
     threads = {}
@@ -210,7 +210,7 @@ def test_who_carries_tiles_out():
 
 
 def test_what_fails_stops_the_rest():
-    """Tiles that nobody has begun are not carried out."""
+    """After a failure, tiles that have not begun are not carried out."""
     seen = []
 
     def carry_out(tile):
@@ -259,7 +259,7 @@ LARGE = {
 )
 @pytest.mark.parametrize("case", LARGE)
 def test_a_file_four_times_the_memory(tmp_path, case):
-    """A process that may have 300 MB deals with a file of 1.2 GB, and is right."""
+    """A process limited to 300 MB deals with a file of 1.2 GB, and the result is right."""
     shape, words = LARGE[case]
     source, target = tmp_path / "x.npy", tmp_path / "y.npy"
     images = np.lib.format.open_memmap(source, "w+", np.float32, shape)  # a hole: zeros
@@ -278,7 +278,7 @@ def test_a_file_four_times_the_memory(tmp_path, case):
 
 
 def expected_of(case, images):
-    """The same call in memory."""
+    """The result of the same call in memory."""
     if case == "batch":
         return convlens.convolve(images, convlens.filters.sobel_x(), stride=5, dtype="f8")
     if case == "one image":
@@ -294,13 +294,13 @@ def expected_of(case, images):
 
 
 def run(*words, **options):
-    """The command as a process of its own, run to its end."""
+    """Run the command to its end, in a process of its own."""
     command = [sys.executable, "-m", "convlens", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
 def zeros(path, shape):
-    """A file of zeros that takes no room."""
+    """Make a file of zeros that takes no room on the disk."""
     del_me = np.lib.format.open_memmap(path, "w+", np.float32, shape)
     del del_me
     return path
@@ -309,7 +309,7 @@ def zeros(path, shape):
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_interrupted(tmp_path, name, code):
-    """Ctrl-C amid the work: the old output is as it was, and nothing else is left."""
+    """After a signal amid the work, the old output is unchanged and nothing else remains."""
     source = zeros(tmp_path / "x.npy", (1, 20_000, 20_000))
     target = tmp_path / "y.npy"
     target.write_text("precious")
@@ -329,7 +329,7 @@ def test_interrupted(tmp_path, name, code):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_interrupted_in_a_folder(tmp_path):
-    """What is there is whole; the pictures that were read are as they were."""
+    """After Ctrl-C every output that exists is complete, and the inputs are unchanged."""
     import cv2  # noqa: PLC0415
 
     folder, made = tmp_path / "in", tmp_path / "out"
@@ -356,7 +356,7 @@ def test_interrupted_in_a_folder(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")
 def test_a_disk_that_fills_up(tmp_path):
-    """Writing fails amid the work: one sentence, the old output as it was."""
+    """A failed write gives one sentence, and the old output is unchanged."""
     source = zeros(tmp_path / "x.npy", (1000, 100, 100))
     target = tmp_path / "y.npy"
     target.write_text("precious")
@@ -373,7 +373,7 @@ def test_a_disk_that_fills_up(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of one megabyte, where we may make one."""
+    """A disk of one megabyte, where the user may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
@@ -386,7 +386,7 @@ def small_disk(tmp_path):
 
 
 def test_a_small_disk(tmp_path, small_disk):
-    """An array that has no room is refused before any work; a picture leaves nothing."""
+    """A result too large for the disk is refused before any work; a picture leaves no part."""
     source = zeros(tmp_path / "x.npy", (1000, 100, 100))
     done = run("apply", "box:3", source, "-o", small_disk / "y.npy")
     assert done.returncode == 1

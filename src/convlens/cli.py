@@ -40,6 +40,11 @@ class Operation:
 
     def planned(self, spec: Spec) -> Plan:
         """The plan for images of this shape and type: their numbers are not needed."""
+        if spec.nbytes >= 2**63:
+            size = "x".join(map(str, spec.shape))
+            raise ValueError(
+                f"no array is as large as {size} {spec.dtype}: {spec.nbytes:.3g} bytes"
+            )
         return self.plan(np.broadcast_to(np.zeros((), spec.dtype), spec.shape))
 
     def layout(self, picture: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,14 +1,28 @@
 """Kernels by name, as (kh, kw) arrays for `convlens.convolve`.
 
-Kernels of whole numbers are int64, so that they keep integer images exact; the others are float64.
-Brightness rising to the right, or downwards, gives the ``_x`` and ``_y`` kernels positive results:
-they are written for cross-correlation, which flips nothing. Kernels that blur or sharpen sum to 1
-and leave flat regions as they are; kernels that look for change sum to 0.
+Kernels of whole numbers are int64, so that they keep integer images exact. The others are float64,
+or float32 if asked for: float32 images stay float32 only if the kernel is float32 as well.
+
+The kernels are written for cross-correlation, which flips nothing: brightness that rises to the
+right, or downwards, gives the ``_x`` and ``_y`` kernels positive results. Kernels that blur or
+sharpen sum to 1 and leave flat regions as they are; kernels that look for change sum to 0.
+
+The kernels that blur (`box`, `gaussian` and `motion_blur`) sum to slightly less than 1. Sums are
+rounded at each addition, and those of a kernel that sums to 1 would at times come out above the
+brightest pixel: as 1.0000000000000004 where white is 1. The numbers are therefore scaled down by
+what the additions can gain at most, n / 4 + 2 eps for a kernel of n taps: 1e-15 of the brightness
+for 3 x 3 taps, 6e-14 for 31 x 31. A float64 kernel then makes no result larger in magnitude than
+the largest pixel. In float32 the same for many taps would be visible; a float32 kernel is scaled
+for kh + kw additions, which are all there are where the compiled engine runs it as a column and a
+row (2e-6 of the brightness for 31 x 31).
+
+A kernel that is the product of a column and a row is computed as one, so that it is one up to the
+rounding of each number, and `convlens.convolve` can run it in two much shorter passes.
 """
 
 from __future__ import annotations
 
-from math import ceil, cos, isfinite, radians, sin
+from math import ceil, cos, fsum, isfinite, radians, sin
 from typing import Any
 
 import numpy as np
@@ -37,6 +51,10 @@ __all__ = [
 
 Kernel = npt.NDArray[Any]
 
+_MOST_TAPS = 2**24  # of one kernel: 128 MiB of float64
+_SIGMAS = 1e-50, 1e50  # between which no power of sigma leaves the range of float64
+_LARGEST_AMOUNT = 2**50  # up to which 1 + 4 * amount is exact, so that the kernel sums to 1
+
 
 def identity(size: int | tuple[int, int] = 3) -> Kernel:
     """A 1 in the middle of zeros: the image comes out as it went in.
@@ -54,7 +72,7 @@ def identity(size: int | tuple[int, int] = 3) -> Kernel:
     Raises
     ------
     TypeError, ValueError
-        If `size` is no odd number or pair of them.
+        If `size` is no odd number or pair of them, or too large.
 
     Notes
     -----
@@ -67,33 +85,39 @@ def identity(size: int | tuple[int, int] = 3) -> Kernel:
            [0, 1, 0],
            [0, 0, 0]])
     """
-    height, width = _odd("identity", size)
+    with arguments.refusing("identity"):
+        height, width = _odd("size", size)
     kernel = np.zeros((height, width), np.int64)
     kernel[height // 2, width // 2] = 1
     return kernel
 
 
-def box(size: int | tuple[int, int] = 3) -> Kernel:
+def box(size: int | tuple[int, int] = 3, *, dtype: npt.DTypeLike = "float64") -> Kernel:
     """The mean of a rectangle: the simplest blur.
 
     Parameters
     ----------
     size : int or (int, int)
         Rows and columns.
+    dtype : dtype_like
+        float64 or float32.
 
     Returns
     -------
     numpy.ndarray
-        float64, summing to 1.
+        (kh, kw) of `dtype`, summing to 1, or slightly less so that rounding brightens no image. It
+        is the outer product of a column and a row.
 
     Raises
     ------
     TypeError, ValueError
-        If `size` is no positive integer or pair of them.
+        If `size` is no positive integer or pair of them, or too large, or `dtype` is another type.
 
     Notes
     -----
-    The normalised box filter, as OpenCV's `blur` and SciPy's `uniform_filter` compute it.
+    The normalised box filter of OpenCV's `blur` and SciPy's `uniform_filter`. An even size has no
+    middle: there both place the window one pixel further up and to the left than
+    ``convolve(..., padding="same")`` does.
 
     Examples
     --------
@@ -102,11 +126,18 @@ def box(size: int | tuple[int, int] = 3) -> Kernel:
            [0.25, 0.25]])
     """
     with arguments.refusing("box"):
-        shape = arguments.pair("size", size)
-    return np.full(shape, 1 / (shape[0] * shape[1]))
+        height, width = arguments.pair("size", size)
+        _check_taps("size", size, height, width)
+        result = _dtype(dtype)
+    return _mean_of_product(np.ones(height), np.ones(width), result)
 
 
-def gaussian(sigma: float = 1.0, size: int | tuple[int, int] | None = None) -> Kernel:
+def gaussian(
+    sigma: float = 1.0,
+    size: int | tuple[int, int] | None = None,
+    *,
+    dtype: npt.DTypeLike = "float64",
+) -> Kernel:
     """A round, soft blur: weights fall off as exp(-r² / 2σ²) with the distance r.
 
     Parameters
@@ -115,16 +146,20 @@ def gaussian(sigma: float = 1.0, size: int | tuple[int, int] | None = None) -> K
         The standard deviation, in pixels.
     size : int or (int, int), optional
         Rows and columns, both odd; by default as many as reach 3 sigma to every side.
+    dtype : dtype_like
+        float64 or float32.
 
     Returns
     -------
     numpy.ndarray
-        float64, summing to 1. It is the outer product of a column and a row.
+        (kh, kw) of `dtype`, summing to 1, or slightly less so that rounding brightens no image. It
+        is the outer product of a column and a row.
 
     Raises
     ------
     TypeError, ValueError
-        If `sigma` is not a number above 0, or `size` no odd number or pair of them.
+        If `sigma` is not a number above 0, `size` no odd number or pair of them, or `dtype` another
+        type; or if the kernel would be too large.
 
     Notes
     -----
@@ -140,33 +175,31 @@ def gaussian(sigma: float = 1.0, size: int | tuple[int, int] | None = None) -> K
            [0.   , 0.011, 0.084, 0.011, 0.   ],
            [0.   , 0.   , 0.   , 0.   , 0.   ]])
     """
-    return _gaussian("gaussian", sigma, size)
+    with arguments.refusing("gaussian"):
+        column, row = _bells(*_distances(sigma, size))
+        result = _dtype(dtype)
+    return _mean_of_product(column, row, result)
 
 
-def _gaussian(name: str, sigma: Any, size: object) -> Kernel:
-    """`gaussian`, for the filter of that name, which errors are said to be of."""
-    down, across, sigma = _distances(name, sigma, size)
-    column, row = np.exp(-((down / sigma) ** 2) / 2), np.exp(-((across / sigma) ** 2) / 2)
-    return np.outer(column / column.sum(), row / row.sum())
-
-
-def sharpen(amount: float = 1) -> Kernel:
+def sharpen(amount: float = 1, *, dtype: npt.DTypeLike | None = None) -> Kernel:
     """The image with its edges exaggerated: the image minus its Laplacian.
 
     Parameters
     ----------
     amount : float
         How much; 0 leaves the image as it is.
+    dtype : dtype_like, optional
+        float64 or float32; by default int64 if `amount` is an integer, else float64.
 
     Returns
     -------
     numpy.ndarray
-        (3, 3), summing to 1; int64 if `amount` is an integer, else float64.
+        (3, 3), summing to 1.
 
     Raises
     ------
     TypeError, ValueError
-        If `amount` is not a finite number.
+        If `amount` is not a number between -2**50 and 2**50, or `dtype` is another type.
 
     Notes
     -----
@@ -179,13 +212,19 @@ def sharpen(amount: float = 1) -> Kernel:
            [-1,  5, -1],
            [ 0, -1,  0]])
     """
-    amount = _number("sharpen", "amount", amount)
+    with arguments.refusing("sharpen"):
+        amount = _amount(amount)
+        result = None if dtype is None else _dtype(dtype)
     kernel: Kernel = identity() - amount * laplacian()
-    return kernel
+    return kernel if result is None else kernel.astype(result)
 
 
 def unsharp(
-    sigma: float = 1.0, amount: float = 1.0, size: int | tuple[int, int] | None = None
+    sigma: float = 1.0,
+    amount: float = 1.0,
+    size: int | tuple[int, int] | None = None,
+    *,
+    dtype: npt.DTypeLike = "float64",
 ) -> Kernel:
     """Unsharp masking: the image, plus what a gaussian blur would take away.
 
@@ -197,16 +236,19 @@ def unsharp(
         How much of the difference is added; 0 leaves the image as it is.
     size : int or (int, int), optional
         Of the blur, as in `gaussian`.
+    dtype : dtype_like
+        float64 or float32.
 
     Returns
     -------
     numpy.ndarray
-        float64, summing to 1.
+        (kh, kw) of `dtype`, summing to 1.
 
     Raises
     ------
     TypeError, ValueError
-        If `sigma` is not a number above 0, `amount` not finite, or `size` not odd.
+        If `sigma` is not a number above 0, `amount` not one between -2**50 and 2**50, `size` not
+        odd, or `dtype` another type; or if the kernel would be too large.
 
     Notes
     -----
@@ -218,10 +260,14 @@ def unsharp(
     >>> kernel.shape, round(float(kernel.sum()), 6)
     ((13, 13), 1.0)
     """
-    amount = _number("unsharp", "amount", amount)
-    blur = _gaussian("unsharp", sigma, size)
-    sharp = identity(blur.shape)
-    return sharp + amount * (sharp - blur)
+    with arguments.refusing("unsharp"):
+        amount = _amount(amount)
+        column, row = _bells(*_distances(sigma, size))
+        result = _dtype(dtype)
+    # Not scaled below 1: that would take a little more away from each pixel than it is bright.
+    kernel: Kernel = 0 - amount * np.outer(column / fsum(column), row / fsum(row))
+    kernel[len(column) // 2, len(row) // 2] += 1 + amount
+    return kernel.astype(result)
 
 
 def sobel_x() -> Kernel:
@@ -399,28 +445,37 @@ def laplacian(*, diagonals: bool = False) -> Kernel:
     return np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
 
 
-def laplacian_of_gaussian(sigma: float = 1.0, size: int | tuple[int, int] | None = None) -> Kernel:
+def laplacian_of_gaussian(
+    sigma: float = 1.0,
+    size: int | tuple[int, int] | None = None,
+    *,
+    dtype: npt.DTypeLike = "float64",
+) -> Kernel:
     """The Laplacian of an image blurred by a gaussian: edges, and blobs of radius sigma * √2.
 
     Parameters
     ----------
     sigma, size
         The blur, as in `gaussian`.
+    dtype : dtype_like
+        float64 or float32.
 
     Returns
     -------
     numpy.ndarray
-        float64, summing to 0.
+        (kh, kw) of `dtype`, summing to 0.
 
     Raises
     ------
     TypeError, ValueError
-        If `sigma` is not a number above 0, or `size` no odd number or pair of them.
+        If `sigma` is not a number above 0, `size` no odd number or pair of them, or `dtype` another
+        type; or if the kernel would be too large.
 
     Notes
     -----
     D. Marr and E. Hildreth, "Theory of edge detection", Proc. R. Soc. Lond. B 207, 1980. The
-    sampled kernel's small remaining mean is taken off, so that flat regions give 0.
+    numbers of the sampled kernel do not quite cancel out; their mean is subtracted, so that flat
+    regions give 0.
 
     Examples
     --------
@@ -428,11 +483,14 @@ def laplacian_of_gaussian(sigma: float = 1.0, size: int | tuple[int, int] | None
     >>> kernel.shape, bool(abs(kernel.sum()) < 1e-12), bool(kernel[5, 5] < 0)
     ((11, 11), True, True)
     """
-    down, across, sigma = _distances("laplacian_of_gaussian", sigma, size)
+    with arguments.refusing("laplacian_of_gaussian"):
+        down, across, sigma = _distances(sigma, size)
+        result = _dtype(dtype)
+    column, row = _bells(down, across, sigma)
     squares = np.add.outer(down**2, across**2) / sigma**2  # (r / sigma)²
-    kernel: Kernel = (squares - 2) / sigma**2 * gaussian(sigma, (len(down), len(across)))
+    kernel: Kernel = (squares - 2) / sigma**2 * np.outer(column / fsum(column), row / fsum(row))
     kernel -= kernel.mean()
-    return kernel
+    return kernel.astype(result)
 
 
 def emboss() -> Kernel:
@@ -479,7 +537,7 @@ def outline() -> Kernel:
     return -laplacian(diagonals=True)
 
 
-def motion_blur(length: int = 9, angle: float = 0.0) -> Kernel:
+def motion_blur(length: int = 9, angle: float = 0.0, *, dtype: npt.DTypeLike = "float64") -> Kernel:
     """What a steady movement of the camera does: the mean along a line.
 
     Parameters
@@ -488,16 +546,20 @@ def motion_blur(length: int = 9, angle: float = 0.0) -> Kernel:
         Pixels the movement covers; odd.
     angle : float
         Its direction in degrees, from 0 (along a row) counterclockwise.
+    dtype : dtype_like
+        float64 or float32.
 
     Returns
     -------
     numpy.ndarray
-        (length, length) float64, summing to 1.
+        (length, length) of `dtype`, summing to 1, or slightly less so that rounding brightens no
+        image.
 
     Raises
     ------
     TypeError, ValueError
-        If `length` is not odd and positive, or `angle` not finite.
+        If `length` is not odd and positive, or too large, `angle` not finite, or `dtype` another
+        type.
 
     Notes
     -----
@@ -511,46 +573,130 @@ def motion_blur(length: int = 9, angle: float = 0.0) -> Kernel:
            [0.        , 0.        , 0.        ]])
     """
     with arguments.refusing("motion_blur"):
-        length = arguments.integer("length", length)
-    length, _ = _odd("motion_blur", length, "length")
-    angle = radians(_number("motion_blur", "angle", angle))
+        length, _ = _odd("length", arguments.integer("length", length))
+        turns, rest = divmod(_number("angle", angle) % 360, 90)
+        result = _dtype(dtype)
+    across, up = cos(radians(rest)), sin(radians(rest))
+    for _ in range(int(turns)):  # quarters of a turn, which sines would give with rounding
+        across, up = -up, across
     kernel = np.zeros((length + 1, length + 1))
-    centre = length // 2
-    for step in range(-centre, centre + 1):
-        # Each point of the line gives its share to the four pixels around it.
-        y, x = centre - step * sin(angle), centre + step * cos(angle)
+    middle = length // 2
+    for step in range(-middle, middle + 1):
+        # Each point of the line shares its weight among the four pixels around it.
+        y, x = max(0.0, middle - step * up), max(0.0, middle + step * across)
         top, left = int(y), int(x)
         kernel[top : top + 2, left : left + 2] += np.outer(
             [top + 1 - y, y - top], [left + 1 - x, x - left]
         )
     kernel = kernel[:length, :length]
-    kernel /= kernel.sum()
-    return kernel
+    total = fsum(kernel[kernel > 0])
+    return (kernel * (_largest_sum(kernel, result) / total)).astype(result)
 
 
-def _odd(name: str, size: object, argument: str = "size") -> tuple[int, int]:
-    with arguments.refusing(name):
-        height, width = arguments.pair(argument, size)
-        if height % 2 == 0 or width % 2 == 0:
-            raise ValueError(f"{argument} must be odd, for a kernel with a middle; got {size!r}")
+# ------------------------------------------------------------------ what filters share
+
+
+def _bells(down: Kernel, across: Kernel, sigma: float) -> tuple[Kernel, Kernel]:
+    """The normal density at distances down and across, up to a factor: a column and a row."""
+    with np.errstate(under="ignore"):  # what is far from the middle is 0
+        return np.exp(-((down / sigma) ** 2) / 2), np.exp(-((across / sigma) ** 2) / 2)
+
+
+def _mean_of_product(column: Kernel, row: Kernel, dtype: np.dtype[Any]) -> Kernel:
+    """The product of a column and a row of weights, scaled to the largest sum that is safe."""
+    with np.errstate(under="ignore"):
+        column, row = column / fsum(column), row / fsum(row)
+        kernel = np.outer(column * _largest_sum(np.outer(column, row), dtype), row)
+        return kernel.astype(dtype)
+
+
+def _largest_sum(kernel: Kernel, dtype: np.dtype[Any]) -> float:
+    """What the weights of a mean may add up to, so that no sum of pixels exceeds the largest pixel.
+
+    With u = eps / 2, n products that are added one after another give at most their exact sum plus
+    u times each partial sum. Where pixels are 1 and the weights the same from both ends, the
+    partial sums are (n + 1) / 2 together. The weights, their scaling and the products are rounded
+    as well, which makes n / 2 + 4 roundings of u; and (kh + kw) / 2 + 8 in two passes, of kernels
+    that are large enough for them. A single weight of 1 is exact.
+    """
+    taps, (height, width) = int(np.count_nonzero(kernel)), kernel.shape
+    if taps == 1:
+        return 1.0
+    additions = taps if dtype == np.float64 else min(taps, height + width + 8)
+    return 1 - (additions + 8) / 4 * float(np.finfo(dtype).eps)
+
+
+# --------------------------------------------------------------------------- arguments
+
+
+def _odd(argument: str, size: object) -> tuple[int, int]:
+    """Rows and columns, both odd, for a kernel of a size that can be computed."""
+    height, width = arguments.pair(argument, size)
+    if height % 2 == 0 or width % 2 == 0:
+        raise ValueError(f"{argument} must be odd, for a kernel with a middle; got {size!r}")
+    _check_taps(argument, size, height, width)
     return height, width
 
 
-def _number(name: str, argument: str, value: Any) -> Any:
+def _check_taps(argument: str, value: object, height: int, width: int) -> None:
+    """Refuse a kernel that would fill the memory."""
+    if height * width > _MOST_TAPS:
+        raise ValueError(
+            f"{argument} must make a kernel of at most {_MOST_TAPS:,} taps; got {value!r}, which "
+            f"makes {height:.6g} x {width:.6g}: take a smaller {argument}, or make the images "
+            "smaller first, as convlens.pool does"
+        )
+
+
+def _number(argument: str, value: Any) -> Any:
     """A finite number, as Python's int or float."""
-    with arguments.refusing(name):
-        value = value.item() if isinstance(value, np.generic) else value
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{argument} must be a number; got {value!r}")
-        if not isfinite(value):
-            raise ValueError(f"{argument} must be finite; got {value!r}")
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{argument} must be a number; got {value!r}")
+    try:
+        finite = isfinite(value)
+    except OverflowError:
+        raise ValueError(
+            f"{argument} must be at most 1.8e308 in magnitude, as floats are; got an integer of "
+            f"{int(value).bit_length()} bits"
+        ) from None
+    if not finite:
+        raise ValueError(f"{argument} must be finite; got {value!r}")
     return value
 
 
-def _distances(name: str, sigma: Any, size: object) -> tuple[Kernel, Kernel, float]:
-    """Of each row and each column of a kernel its distance from the middle; and sigma, checked."""
-    sigma = _number(name, "sigma", sigma)
+def _amount(value: Any) -> Any:
+    """An amount of sharpening."""
+    amount = _number("amount", value)
+    if abs(amount) > _LARGEST_AMOUNT:
+        raise ValueError(
+            f"amount must be between -2**50 and 2**50, where the kernel still sums to 1 in 64 "
+            f"bits; got {amount!r}"
+        )
+    return amount
+
+
+def _dtype(value: Any) -> np.dtype[Any]:
+    """The type of a kernel of floats."""
+    for dtype in (np.dtype(np.float64), np.dtype(np.float32)):
+        try:
+            if value is not None and dtype == value:
+                return dtype
+        except (TypeError, ValueError, SyntaxError):
+            break  # not the name of any type
+    raise TypeError(f"dtype must be float64 or float32; got {value!r}")
+
+
+def _distances(sigma: Any, size: object) -> tuple[Kernel, Kernel, float]:
+    """The distance of each row and of each column from the middle, and sigma, all checked."""
+    sigma = _number("sigma", sigma)
     if sigma <= 0:
-        raise ValueError(f"{name}: sigma must be greater than 0; got {sigma!r}")
-    height, width = _odd(name, 2 * ceil(3 * sigma) + 1 if size is None else size)
+        raise ValueError(f"sigma must be greater than 0; got {sigma!r}")
+    if not _SIGMAS[0] <= sigma <= _SIGMAS[1]:
+        raise ValueError(f"sigma must be between {_SIGMAS[0]} and {_SIGMAS[1]}; got {sigma!r}")
+    if size is None:
+        height = width = 2 * ceil(3 * sigma) + 1
+        _check_taps("sigma", sigma, height, width)
+    else:
+        height, width = _odd("size", size)
     return np.arange(height) - height // 2, np.arange(width) - width // 2, float(sigma)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from inspect import Parameter, signature
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ def kernel(text: str) -> Array:
     by_name: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in parameters.split(","))):
         key, equals, value = part.partition("=")
+        if key.strip() in by_name:
+            raise ValueError(f"{text}: {key.strip()} is given twice")
         if equals:
             by_name[key.strip()] = _value(value.strip())
         else:
@@ -82,7 +85,7 @@ def described(name: str) -> str:
     Examples
     --------
     >>> described("motion_blur"), described("sobel_x")
-    ('motion_blur:length=9,angle=0.0', 'sobel_x')
+    ('motion_blur:length=9,angle=0.0,dtype=float64', 'sobel_x')
     """
     parameters = signature(getattr(filters, name)).parameters.values()
     return name + ":" * bool(parameters) + ",".join(map(_parameter, parameters))
@@ -126,14 +129,22 @@ def _from_file(path: Path) -> Array:
         raise ValueError(f"{path} must hold rows of numbers: {error}") from None
     if not rows or len({len(row) for row in rows}) > 1:
         raise ValueError(f"{path} must hold rows of numbers, all of the same length")
-    return np.array(rows)
+    numbers = np.array(rows)
+    if numbers.dtype == object:
+        raise ValueError(
+            f"{path} holds integers of more than 64 bits; write them as floats, such as 1e20"
+        )
+    return numbers
 
 
 def _number(word: str) -> float:
     try:
         return int(word)
     except ValueError:
-        return float(word)
+        number = float(word)
+    if isinf(number) and "inf" not in word.lower():
+        raise ValueError(f"{word[:20]}… is beyond 1.8e308, the largest number")
+    return number
 
 
 def pair(text: str) -> int | tuple[int, int]:

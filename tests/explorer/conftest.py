@@ -12,7 +12,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 @pytest.fixture(scope="session")
 def browser():
-    """Chromium, without a window."""
+    """A Chromium without a window, shared by all tests."""
     if CHROMIUM is None:
         pytest.skip("THE EXPLORER IS NOT TESTED: no chromium here; apt-get install chromium")
     with sync_playwright() as playwright:
@@ -25,7 +25,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def page_file(tmp_path_factory):
-    """The page as `explore()` makes it, saved."""
+    """The page that `explore()` makes, saved to a file."""
     return convlens.explore().save(tmp_path_factory.mktemp("explorer") / "explorer.html")
 
 

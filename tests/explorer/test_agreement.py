@@ -29,7 +29,7 @@ def shown(result):
 
 
 def test_random_configurations(visit):
-    """Exactly on integers, to 1e-6 on floats; and what the library refuses the page explains."""
+    """Outputs equal the library's, exactly for integers; what the library refuses is explained."""
     rng = np.random.default_rng(5)
     cases = [random_configuration(rng) for _ in range(450)]
     page = visit()
@@ -52,7 +52,7 @@ def test_random_configurations(visit):
 
 
 def test_geometry(visit):
-    """Axis, padding and sources, against `convlens.geometry`, in every small case."""
+    """Axis, padding and sources equal those of `convlens.geometry` in every small case."""
     axes = list(product((1, 2, 5, 8), (1, 2, 3), (1, 2, 3), (1, 2), (0, 1, 3), (0, 2), (0, 1)))
     words = [(word, *rest) for word in ("valid", "same", "full") for *rest, _, _, _ in axes]
     modes = ("constant", "edge", "reflect", "symmetric", "wrap")
@@ -103,7 +103,7 @@ MODULES = {
 
 @pytest.fixture(scope="module")
 def programs(browser, page_file):
-    """Of 180 random configurations the image, the page's output, and every program for it."""
+    """For 180 random configurations: the image, the page's output, and each library's program."""
     rng = np.random.default_rng(11)
     cases = [random_configuration(rng) for _ in range(180)]
     context = browser.new_context()

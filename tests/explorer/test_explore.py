@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def picture_of(page, number=0):
 
 
 def test_the_arguments_reach_the_page():
-    """In the words of its state."""
+    """Each argument becomes the part of the page's state that it stands for."""
     page = explore(
         GRAY,
         [[1, 2], [3, 4]],
@@ -67,7 +68,7 @@ def test_the_arguments_reach_the_page():
     ],
 )
 def test_images(shape, kernels, expected):
-    """Every form gives pictures (h, w, c), number by number."""
+    """Every accepted shape of images is written as pictures (h, w, c) with the same numbers."""
     images = np.random.default_rng(1).standard_normal(shape)
     page = explore(images, kernels)
     written = picture_of(page)
@@ -84,7 +85,7 @@ def test_images(shape, kernels, expected):
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16, np.int64, np.float16, np.float64])
 def test_types(dtype):
-    """Small whole numbers are written as bytes, others as floats; both exactly."""
+    """Whole numbers up to 255 are written as bytes and all others as floats, both exactly."""
     image = np.arange(12).reshape(3, 4).astype(dtype)
     written = picture_of(explore(image))
     assert written.dtype == (np.uint8 if np.dtype(dtype).kind in "biu" else np.float64)
@@ -97,7 +98,7 @@ def test_types(dtype):
 
 
 def test_large_and_many():
-    """Large pictures are scaled first, of many the first are shown, and the page says so."""
+    """Large pictures are scaled and only the first of many shown, and the page says so."""
     large = np.zeros((1030, 600), np.uint8)
     written = data_of(explore(large))["pictures"][0]
     assert written["shape"] == [344, 200, 1]
@@ -154,13 +155,13 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("arguments", "error", "words"), REFUSALS)
 def test_refusals(arguments, error, words):
-    """In words, with what was given."""
+    """Wrong arguments are refused with what was expected and what was given."""
     with pytest.raises(error, match=rf"^explore: .*{re.escape(words)}"):
         explore(**arguments)
 
 
 def test_saving(tmp_path):
-    """The whole page under its name, or nothing."""
+    """The page is written completely or not at all, and returns its path."""
     page = explore()
     path = page.save(tmp_path / "page.html")
     assert path == tmp_path / "page.html"
@@ -172,8 +173,32 @@ def test_saving(tmp_path):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["folder.html", "page.html"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there are no such permissions here")
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_permissions(tmp_path, umask, mode):
+    """The file, which holds the user's picture, has the permissions that the umask allows."""
+    before = os.umask(umask)
+    try:
+        path = explore(GRAY).save(tmp_path / "page.html")
+        again = explore(GRAY).save(tmp_path / "page.html")  # replaces it
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
+    assert again.stat().st_mode & 0o777 == mode
+
+
+def test_saving_where_a_link_leads(tmp_path):
+    """Saving to a symbolic link replaces the file that it leads to, not the link."""
+    (tmp_path / "real.html").write_text("before")
+    (tmp_path / "link.html").symlink_to("real.html")
+    page = explore()
+    page.save(tmp_path / "link.html")
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "real.html").read_text(encoding="utf-8") == page.html
+
+
 def test_opening(monkeypatch):
-    """In the browser, from a file."""
+    """The browser is opened on the address of a file that holds the page."""
     opened = []
     monkeypatch.setattr(explorer.webbrowser, "open", opened.append)
     page = explore()
@@ -184,7 +209,7 @@ def test_opening(monkeypatch):
 
 
 def test_importing_convlens_does_not_load_the_explorer():
-    """It comes when it is asked for."""
+    """The explorer is imported on first use, since it reads files and few need it."""
     code = (
         "import sys, convlens; print('convlens.explorer' in sys.modules); "
         "convlens.explore; print('convlens.explorer' in sys.modules)"
@@ -196,7 +221,7 @@ def test_importing_convlens_does_not_load_the_explorer():
 
 
 def test_limits_are_those_of_the_page():
-    """Python and JavaScript know the same numbers."""
+    """The limits in Python equal those in JavaScript."""
     source = (Path(explorer.__file__).parent / "state.js").read_text(encoding="utf-8")
     limits = re.search(r"LIMITS = \{(.*)\}", source)[1]
     found = {name: int(high) for name, high in re.findall(r"(\w+): \[\d, (\d+)\]", limits)}
@@ -207,7 +232,7 @@ def test_limits_are_those_of_the_page():
 
 
 def test_every_module_is_inlined():
-    """All of the folder's, each after those it imports."""
+    """Every module is in the page, after those that it imports names from."""
     folder = Path(explorer.__file__).parent
     assert {path.stem for path in folder.glob("*.js")} == set(explorer.MODULES)
     for place, name in enumerate(explorer.MODULES):

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convlens import arguments, filters
+from convlens import arguments, files, filters
 from convlens.call import Array, Call, Spec
 
 __all__ = ["Explorer", "explore"]
@@ -95,15 +95,8 @@ class Explorer:
         'explorer.html'
         """
         target = Path(path)
-        handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(self.html)
-            os.chmod(part, 0o644)
-            os.replace(part, target)
-        except BaseException:
-            os.unlink(part)
-            raise
+        with files.replacing(target) as temporary:
+            temporary.write_text(self.html, encoding="utf-8")
         return target
 
     def open(self) -> Path:

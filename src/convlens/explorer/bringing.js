@@ -2,7 +2,7 @@
 import { colourOf, css, mixedColour, pictureScale } from "./colours.js";
 import { $, choice, element, say } from "./controls.js";
 import { DRAWING, INK, Unreadable, fitted, inked, makePicture, openFile } from "./pictures.js";
-import { bring, change, gallery, onChange, own, state } from "./store.js";
+import { bring, change, choosing, gallery, onChange, own, state } from "./store.js";
 
 let samples = null;
 let sampled = [];
@@ -40,14 +40,16 @@ function thumbnail(picture) {
 
 async function open(file) {
   if (!file) return;
+  const isNewest = choosing();
   try {
     const picture = await openFile(file);
+    if (!isNewest()) return;
     bring(picture);
     say("");
     change({ picture: "own", fit: "scaled", corner: [0, 0], pin: null, at: [0, 0], side: Math.max(state.side, 32), colour: picture.c === 1 ? "gray" : state.colour });
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
-    say(error.message);
+    if (isNewest()) say(error.message);
   }
 }
 

@@ -73,6 +73,7 @@ export function whole(id, accept) {
   return show;
 }
 
+const restoring = new WeakMap(); // by button: the timer that gives it its own label back
 export async function copy(text, button) {
   const label = button.dataset.label ?? button.textContent;
   button.dataset.label = label;
@@ -88,5 +89,6 @@ export async function copy(text, button) {
     area.remove();
   }
   button.textContent = done ? "Copied" : "Could not copy";
-  setTimeout(() => (button.textContent = label), 1600);
+  clearTimeout(restoring.get(button));
+  restoring.set(button, setTimeout(() => (button.textContent = label), 1600));
 }

@@ -4,7 +4,7 @@ import { $, choice, copy, element, say } from "./controls.js";
 import { inputGrid, outputGrid, theme } from "./grids.js";
 import { workOut } from "./operation.js";
 import { drawGrid, drawMarks } from "./panels.js";
-import { pause, placeOf } from "./playing.js";
+import { pause } from "./playing.js";
 import { animation, saveAs } from "./save.js";
 import { fromFragment, toFragment } from "./state.js";
 import { START, bring, change, gallery, now, onChange, onLook, point, state } from "./store.js";
@@ -60,59 +60,87 @@ $("save-output").addEventListener("click", async () => {
 });
 
 const MOST_FRAMES = 150;
+let animating = false;
 $("save-animation").addEventListener("click", async () => {
-  $("save-animation").disabled = true;
+  animating = true;
+  showButtons();
   $("keep-note").textContent = "Drawing the frames…";
+  try {
+    $("keep-note").textContent = await saveAnimation();
+  } finally {
+    animating = false;
+    showButtons();
+  }
+});
+
+// The animation of what the page shows now, whatever is changed while its frames are drawn; what to
+// say of it.
+async function saveAnimation() {
   const [left, right] = [inputGrid(), outputGrid()];
+  const { problem, output: { h, w } } = now;
+  const colours = theme;
   const cell = Math.max(2, Math.min(28, Math.floor(300 / Math.max(left.across, left.down, right.across, right.down))));
   const width = (left.across + right.across) * cell + 48;
   const canvas = new OffscreenCanvas(width, Math.max(left.down, right.down) * cell + 24);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const still = [left, right].map((grid) => {
     const base = new OffscreenCanvas(grid.across * cell + 4, grid.down * cell + 4);
-    drawGrid(base.getContext("2d"), grid, cell, 1, 2, theme, new OffscreenCanvas(1, 1));
+    drawGrid(base.getContext("2d"), grid, cell, 1, 2, colours, new OffscreenCanvas(1, 1));
     return base;
   });
-  const { h, w } = now.output;
   const frames = Math.min(MOST_FRAMES, h * w);
   const blob = await animation(canvas, frames, Math.max(40, Math.min(250, 20000 / frames)), (n) => {
-    const at = placeOf(Math.round((n * (h * w - 1)) / Math.max(1, frames - 1)));
-    context.fillStyle = theme.paper;
+    const place = Math.round((n * (h * w - 1)) / Math.max(1, frames - 1));
+    const at = [Math.floor(place / w), place % w];
+    context.fillStyle = colours.paper;
     context.fillRect(0, 0, canvas.width, canvas.height);
-    const marks = [windowMarks(workOut(now.problem, ...at), ...at), [{ shape: "veil", cells: [at] }, { shape: "box", cells: [at] }]];
+    const marks = [windowMarks(problem, workOut(problem, ...at), ...at), [{ shape: "veil", cells: [at] }, { shape: "box", cells: [at] }]];
     [left, right].forEach((grid, side) => {
       context.save();
       context.translate(10 + side * (left.across * cell + 24), 10);
       context.drawImage(still[side], 0, 0);
-      drawMarks(context, marks[side], grid, cell, 1, 2, theme);
+      drawMarks(context, marks[side], grid, cell, 1, 2, colours);
       context.restore();
     });
   });
   saveAs(blob, "convlens-animation.png");
-  $("keep-note").textContent = `Saved ${count(frames, "frame")}${frames < h * w ? ` of ${h * w} places` : ""}. Browsers and most viewers play animated PNG.`;
-  $("save-animation").disabled = false;
-});
+  return `Saved ${count(frames, "frame")}${frames < h * w ? ` of ${h * w} places` : ""}. Browsers and most viewers play animated PNG.`;
+}
+
+function showButtons() {
+  $("save-output").disabled = !now.output;
+  $("save-animation").disabled = animating || !now.output;
+}
 
 // ------------------------------------------------------------------------ the link
+
+// The fragment that the page wrote or read last. If the address has another one, someone has followed
+// a link, and the event that tells the page so is on its way.
+let known = null;
 
 let writing = null;
 function remember() {
   clearTimeout(writing);
   writing = setTimeout(writeAddress, 250);
 }
+const fragment = () => `#${toFragment(state, now.colourful)}`;
 function writeAddress() {
+  if (location.hash !== known) return; // this would undo the link before it is read
   try {
-    history.replaceState(null, "", `#${toFragment(state, now.colourful)}`);
+    history.replaceState(null, "", fragment());
+    known = location.hash;
   } catch {
     // A page without an address of its own, such as a notebook's frame, has no link.
   }
 }
 $("link-copy").addEventListener("click", () => {
   writeAddress();
-  copy(location.href, $("link-copy"));
+  copy(new URL(fragment(), location.href).href, $("link-copy"));
 });
 
 export function readAddress() {
+  if (location.hash === known) return;
+  known = location.hash;
   const read = fromFragment(location.hash.slice(1), START, gallery);
   if (read.own) bring(read.own);
   say(read.unread.length ? `Part of the link makes no sense and was left out: ${read.unread.join(", ")}.` : "");
@@ -123,5 +151,6 @@ export function readAddress() {
 
 onChange(showFormula);
 onChange(showCode);
+onChange(showButtons);
 onChange(remember);
 onLook(remember);

@@ -35,7 +35,11 @@ function showKernel() {
   const scale = scaleOf(state.layers.flat(2), true, 0);
   [...grid.querySelectorAll("input")].forEach((field, n) => {
     const value = layer[Math.floor(n / kw)][n % kw];
-    if (document.activeElement !== field && field.value !== shortNumber(value)) field.value = shortNumber(value);
+    if (document.activeElement !== field) {
+      if (field.value !== shortNumber(value)) field.value = shortNumber(value);
+    } else if (![value, null].includes(kernelNumber(field.value))) {
+      field.value = String(value); // not what was typed: a link, or another kernel
+    }
     const colour = colourOf(value, scale);
     field.style.backgroundColor = css(colour);
     field.style.color = inkOn(colour);
@@ -64,9 +68,10 @@ function kernelCell(pooling, i, j, kh, kw) {
   });
   cell.addEventListener("blur", () => {
     point(null);
+    if (cell.getAttribute("aria-invalid") === "true") say("");
     cell.setAttribute("aria-invalid", "false");
-    if (!pooling) cell.value = shortNumber(editedLayer()[i][j]);
-    say("");
+    const value = editedLayer()[i]?.[j]; // none, if the field goes because the kernel is another
+    if (!pooling && value !== undefined) cell.value = shortNumber(value);
   });
   if (pooling) cell.textContent = "·";
   else cell.addEventListener("input", () => {

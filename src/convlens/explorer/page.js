@@ -52,7 +52,7 @@ document.addEventListener("keydown", (event) => {
 // ------------------------------------------------------------------------ all of it
 
 onChange(() => {
-  for (const id of ["save-output", "save-animation", "play", "step-back", "step-on", "position"]) $(id).disabled = !now.output;
+  for (const id of ["play", "step-back", "step-on", "position"]) $(id).disabled = !now.output;
 });
 
 const measured = () => {

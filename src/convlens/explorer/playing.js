@@ -82,7 +82,7 @@ function moveTo(at, veil = false) {
 }
 
 const positionOf = ([y, x]) => y * now.output.w + x;
-export const placeOf = (n) => [Math.floor(n / now.output.w), n % now.output.w];
+const placeOf = (n) => [Math.floor(n / now.output.w), n % now.output.w];
 
 function step(by) {
   if (!now.output) return;
@@ -95,20 +95,23 @@ function togglePlay() {
   else play();
 }
 
+// Whether the window is on the last place; or has none, for the output changes while it slides.
+const isOver = () => !now.output || positionOf(state.at) >= now.output.h * now.output.w - 1;
+
 export function play() {
   if (!now.output) return;
-  const all = now.output.h * now.output.w;
   const next = () => {
-    const speed = Math.min(Number($("speed").value), reduced.matches ? 2 : Infinity);
+    if (isOver()) return pause();
+    const all = now.output.h * now.output.w;
     const at = positionOf(state.at);
-    if (at >= all - 1) return pause();
+    const speed = Math.min(Number($("speed").value), reduced.matches ? 2 : Infinity);
     // Large outputs would take an hour; fast means fast for them, too.
     const by = speed > 6 ? Math.max(1, Math.round(all / 1500)) : 1;
     timer = setTimeout(next, 1000 / speed);
     return moveTo(placeOf(Math.min(all - 1, at + by)), true);
   };
   timer = setTimeout(next, 400);
-  moveTo(positionOf(state.at) >= all - 1 ? [0, 0] : state.at, true);
+  moveTo(isOver() ? [0, 0] : state.at, true);
   $("play").textContent = "Pause";
 }
 

@@ -20,9 +20,19 @@ const [changed, looked] = [[], []];
 export const onChange = (tell) => changed.push(tell);
 export const onLook = (tell) => looked.push(tell);
 
+// Which picture to show is chosen again and again, and a file takes a while to be decoded: the
+// newest choice counts, not the last one to be ready. A choice that takes time begins with this, and
+// the function that it gets tells it whether it is still the newest.
+let choices = 0;
+export function choosing() {
+  const mine = ++choices;
+  return () => mine === choices;
+}
+
 // Anything that makes another output.
 export function change(patch) {
   performance.mark("change");
+  if ("picture" in patch) choices++;
   state = { ...state, ...patch };
   veiled = false;
   evaluate();

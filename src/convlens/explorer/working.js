@@ -20,7 +20,7 @@ export function showFocus() {
     showChannels([]);
   } else if (what === "output" && row < output.h && column < output.w && row >= 0 && column >= 0) {
     const worked = workOut(problem, row, column);
-    inputMarks.push(...windowMarks(worked, row, column));
+    inputMarks.push(...windowMarks(problem, worked, row, column));
     outputMarks.push({ shape: "box", cells: [[row, column]] });
     // In a pooling with one channel to look at, the pixel that won.
     const seen = worked.channels.length === 1 ? 0 : state.layer === "all" ? null : state.layer;
@@ -77,8 +77,7 @@ function cellText(row, column, pixel, from) {
   return `Its number is ${text}. `;
 }
 
-export function windowMarks(worked, y, x) {
-  const { rows, columns } = now;
+export function windowMarks({ rows, columns }, worked, y, x) {
   const corner = [rows.pixel(y, 0), columns.pixel(x, 0)];
   const marks = [];
   if (rows.dilation > 1 || columns.dilation > 1) {
