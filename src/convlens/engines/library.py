@@ -8,10 +8,13 @@ that this machine can run is taken, or the one that the environment variable CON
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
-import threading
+from collections.abc import Sequence
 from ctypes import POINTER, c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
-from functools import cache
+from functools import cache, partial
+from itertools import chain, starmap
+from threading import get_ident
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -101,39 +104,76 @@ class Run:
             made = Buffer.from_buffer_copy(frame)
             made.host = array.__array_interface__["data"][0]
             arguments[place] = ctypes.byref(made)
-        with self._library.running:
-            code = self._function(*arguments)
+        code = RUNNING.call(self._function, arguments)
         if code:
             raise RuntimeError(f"the compiled pipeline {self._name}: {self._library.said(code)}")
 
 
+_call: Any = operator.call  # its own annotations exclude calls of different functions
+
+
 class Running:
-    """Counts the pipelines that run, so that a fork can wait until there are none."""
+    """Which threads run pipelines and which fork, so that nothing runs at the moment of a fork.
+
+    A forked process has one thread, and all memory as it was. If Halide's threads, or another
+    thread's pipeline, were at work at that moment, then the new process would inherit locks that
+    nobody opens again. So a fork waits for the pipelines of other threads, and other threads' calls
+    wait for a fork.
+
+    Signal handlers make this delicate. A handler runs in the main thread between any two bytecodes;
+    it may raise an exception there, as Ctrl-C does, or call `fork` or a pipeline itself. But it
+    never runs within a call of a C function. So two rules keep the state true at all times:
+
+    * Each change of state is made by one call of C code, together with what it belongs to: a
+      pipeline's thread is noted, the pipeline run, and the note removed within a single call.
+    * There is no lock. What must wait looks again and again, and holds nothing meanwhile; and no
+      thread waits for itself.
+    """
 
     def __init__(self) -> None:
-        self._gate, self._lock, self._count = threading.Lock(), threading.Lock(), 0
+        # One entry for each pipeline that runs, and for each fork between its hooks.
+        self._running: list[int] = []
+        self._forking: list[int] = []
+        self._steps: tuple[Any, ...] = (self._running.append, next, self._running.remove)
+        # These two are C code throughout: iter calls get_ident, and map passes on what it returns.
+        self.begin_fork = partial(next, map(self._forking.append, iter(get_ident, None)))
+        self.end_fork = partial(next, map(self._forking.remove, iter(get_ident, None)))
 
-    def __enter__(self) -> None:
-        with self._gate, self._lock:
-            self._count += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._count -= 1
-
-    def hold(self) -> None:
-        """Let none begin, and wait until none runs."""
-        self._gate.acquire()
-        while not self._idle():
+    def call(self, function: Any, arguments: Sequence[Any]) -> int:
+        """Call a function of the library, as soon as no other thread forks."""
+        me = get_ident()
+        first: Any
+        while True:
+            # The first item of this is another thread that forks, or if there is none, what the
+            # function returns, in a tuple. Nothing is called before the item is asked for.
+            turn = chain(filter(me.__ne__, self._forking), zip(starmap(function, [arguments])))
+            try:
+                # All steps in one call of C code: this thread is noted, its turn taken, the note
+                # removed. A fork too is noted before it looks for pipelines that run, so if both
+                # come at the same time, then at least one of them sees the other.
+                _, first, _ = list(map(_call, self._steps, (me, turn, me)))
+            except ctypes.ArgumentError:  # raised by the second step
+                self._running.remove(me)
+                raise
+            if isinstance(first, tuple):
+                code: int = first[0]
+                return code
             sleep(1e-4)
 
-    def go_on(self) -> None:
-        """Let pipelines begin again."""
-        self._gate.release()
+    def may_fork(self) -> bool:
+        """Whether this thread's fork is the next one, and no other thread runs a pipeline."""
+        me = get_ident()
+        return self._forking[0] == me and set(self._running.copy()) <= {me}
 
-    def _idle(self) -> bool:
-        with self._lock:
-            return not self._count
+    def forget_others(self) -> None:
+        """Drop the entries of all other threads, which do not exist in a forked process."""
+        me = get_ident()
+        for threads in (self._running, self._forking):
+            threads[:] = [thread for thread in threads if thread == me]
+
+
+# There is one for the whole process, since Halide's threads are shared too.
+RUNNING = Running()
 
 
 class Library:
@@ -175,22 +215,42 @@ class Library:
         # Halide's own handler would end the process.
         self._handler = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)(self._note)
         self._library.halide_set_error_handler(self._handler)
+        self._threads = c_int32()  # C code can read it, in a hook that no handler interrupts
         self.set_threads(_threads())
-        # A fork takes along no thread but its own, and every lock as it is. So none is held then:
-        # pipelines have ended, and Halide's threads too; they come back when they are needed.
-        self.running = Running()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(
-                before=self._stop, after_in_parent=self._go_on, after_in_child=self._go_on
-            )
+            self._register_hooks()
+
+    def _register_hooks(self) -> None:
+        """Have all threads of Halide ended before a fork; they come back when they are needed."""
+        # Python calls the hooks `before` from the last to the first, the others from the first.
+        # A handler may end a Python function at its very beginning, so those are there twice. They
+        # may run twice, unlike the notes of a fork, which are C code.
+        set_threads = partial(self._library.halide_set_num_threads, self._threads)
+        register = os.register_at_fork
+        for _ in range(2):
+            register(before=self._stop, after_in_child=RUNNING.forget_others)
+        register(after_in_parent=set_threads, after_in_child=set_threads)
+        register(
+            before=RUNNING.begin_fork,
+            after_in_parent=RUNNING.end_fork,
+            after_in_child=RUNNING.end_fork,
+        )
 
     def _stop(self) -> None:
-        self.running.hold()
-        self._library.halide_shutdown_thread_pool()
-
-    def _go_on(self) -> None:
-        self._library.halide_set_num_threads(self.threads)
-        self.running.go_on()
+        """Wait until this thread may fork, and end Halide's threads."""
+        interrupt = None
+        while True:
+            try:
+                while not RUNNING.may_fork():
+                    sleep(1e-4)
+                self._library.halide_shutdown_thread_pool()
+                # A handler that computes before the fork must not start threads again.
+                self._library.halide_set_num_threads(1)
+                break
+            except BaseException as error:  # noqa: BLE001  # raised by a signal handler
+                interrupt = error  # Python will fork all the same, so the work has to be done
+        if interrupt is not None:
+            raise interrupt  # which Python prints, as it does with all exceptions in these hooks
 
     def _note(self, _context: int | None, message: bytes) -> None:
         self._messages.append(message.decode(errors="replace").strip())
@@ -199,10 +259,15 @@ class Library:
         """What went wrong, after a pipeline returned this code."""
         return self._messages.pop() if self._messages else f"code {code}"
 
+    @property
+    def threads(self) -> int:
+        """How many threads pipelines may run on."""
+        return self._threads.value
+
     def set_threads(self, count: int) -> None:
         """Let pipelines run on so many threads."""
-        self.threads = count
-        self._library.halide_set_num_threads(count)
+        self._threads.value = count
+        RUNNING.call(self._library.halide_set_num_threads, [self._threads])
 
     def function(self, name: str) -> Any:
         """A pipeline of this level."""
