@@ -286,9 +286,10 @@ def test_an_error_in_the_library_is_an_exception():
     placement = compiled_engine.Placement.of(x[..., None])  # of images and output alike
     work = compiled_engine.Work(call, method, placement, placement, threads=1)
     ((_, _, ((_, run),)),) = work.pieces(x[..., None], out[..., None])
-    wrong_type = list(run._kept)
+    right = [getattr(each, "_obj", each) for each in run._arguments]  # what byref was given
+    wrong_type = list(right)
     wrong_type[0] = frame((2, 9, 9), (648, 72, 8), np.dtype("f8"))
-    wrong_size = list(run._kept)
+    wrong_size = list(right)
     wrong_size[0] = frame((2, 9, 2), (648, 72, 4), np.dtype("f4"))
     for arguments, words in (
         (wrong_type, "images has type float32 but .* float64"),

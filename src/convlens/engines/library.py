@@ -1,8 +1,9 @@
-"""The compiled pipelines: found, loaded and called, through ctypes.
+"""Find the library of compiled pipelines, load it, and call it through ctypes.
 
-`pipelines/` compiles them into one shared library when the package is built; beside it lies a list
-of what is in it. Of each pipeline there is one version for every level of a processor; the best
-that this machine can run is taken, or the one that the environment variable CONVLENS_LEVEL names.
+The code in `pipelines/` compiles them into one shared library when the package is built, and writes
+a list of them beside it. There is one version of each pipeline for every level of a processor. This
+module takes the best level that this machine can run, or the one that the environment variable
+CONVLENS_LEVEL names.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from convlens.call import Array
 if TYPE_CHECKING:
     from pathlib import Path
 
-LEVEL, THREADS = "CONVLENS_LEVEL", "CONVLENS_THREADS"  # environment variables
+LEVEL, THREADS = "CONVLENS_LEVEL", "CONVLENS_THREADS"  # the names of environment variables
 
 
 class _Dimension(ctypes.Structure):
-    """Halide's halide_dimension_t."""
+    """One axis of an array, in the layout of Halide's halide_dimension_t."""
 
     _fields_ = [("min", c_int32), ("extent", c_int32), ("stride", c_int32), ("flags", c_uint32)]
 
 
 class Buffer(ctypes.Structure):
-    """Halide's halide_buffer_t: an array as pipelines see it."""
+    """An array as pipelines see it, in the layout of Halide's halide_buffer_t."""
 
     _fields_ = [
         ("device", c_uint64),
@@ -55,7 +56,7 @@ _CODES = {"i": 0, "u": 1, "f": 2}
 
 
 def buffer(array: Array) -> Buffer:
-    """An array as pipelines see it, alive as long as this."""
+    """Describe an array to pipelines. The description keeps the array alive."""
     made = frame(array.shape, array.strides, array.dtype)
     made.host = array.__array_interface__["data"][0]
     made.array = array
@@ -63,27 +64,34 @@ def buffer(array: Array) -> Buffer:
 
 
 def frame(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
-    """An array's shape alone: its last axis first, strides counted in numbers."""
+    """Describe the layout of an array to pipelines, without its memory.
+
+    Halide wants the last axis first, and strides counted in numbers instead of bytes.
+    """
     size, packed = dtype.itemsize, 1
     dimensions = (_Dimension * len(shape))()
     for axis, (extent, stride) in enumerate(zip(shape[::-1], strides[::-1], strict=True)):
-        step = stride // size if extent > 1 else packed  # of a single one NumPy's means nothing
+        # NumPy's stride means nothing on an axis of one number.
+        step = stride // size if extent > 1 else packed
         dimensions[axis] = _Dimension(0, extent, step, 0)
         packed = step * extent
     return Buffer(0, None, None, 0, _CODES[dtype.kind], 8 * size, 1, len(shape), dimensions)
 
 
 class Run:
-    """A pipeline with its arguments, to be run on any arrays laid out alike.
+    """A pipeline with its arguments, which can run on any arrays of the same layout.
 
     Parameters
     ----------
     library : Library
+        The library that holds the pipeline.
     name : str
-        The pipeline's.
+        The name of the pipeline, without its level.
     arguments : list of Buffer or int
+        All arguments of the pipeline, in its order.
     arrays : list of int
-        Which of the arguments are frames, for other arrays each time.
+        The places of those arguments that describe a layout alone, since every run has other
+        arrays there.
     """
 
     def __init__(
@@ -92,13 +100,12 @@ class Run:
         self._library, self._name = library, name
         self._function = library.function(name)
         self._frames = [(place, arguments[place]) for place in arrays]
-        self._kept = arguments  # which byref does not
         self._arguments = [
             ctypes.byref(each) if isinstance(each, Buffer) else each for each in arguments
         ]
 
     def __call__(self, *arrays: Array) -> None:
-        """Run the pipeline on these arrays."""
+        """Run the pipeline on these arrays, given in the order of their places."""
         arguments = self._arguments.copy()
         for (place, frame), array in zip(self._frames, arrays, strict=True):
             made = Buffer.from_buffer_copy(frame)
@@ -120,14 +127,16 @@ class Running:
     nobody opens again. So a fork waits for the pipelines of other threads, and other threads' calls
     wait for a fork.
 
-    Signal handlers make this delicate. A handler runs in the main thread between any two bytecodes;
-    it may raise an exception there, as Ctrl-C does, or call `fork` or a pipeline itself. But it
-    never runs within a call of a C function. So two rules keep the state true at all times:
+    Signal handlers make this delicate. A handler runs in the main thread between any two bytecodes.
+    There it may raise an exception, as that of Ctrl-C does, or it may call `fork` or a pipeline.
+    But it never runs inside C code that neither waits for a lock nor calls Python. So two rules
+    keep the state true at all times:
 
-    * Each change of state is made by one call of C code, together with what it belongs to: a
-      pipeline's thread is noted, the pipeline run, and the note removed within a single call.
-    * There is no lock. What must wait looks again and again, and holds nothing meanwhile; and no
-      thread waits for itself.
+    * Each change of state is made in C code, in the same call as the thing it stands for. Only one
+      call notes the thread, runs the pipeline and removes the note; so they happen together or not
+      at all.
+    * There is no lock. A thread that must wait looks again and again, and holds nothing meanwhile.
+      No thread waits for itself.
     """
 
     def __init__(self) -> None:
@@ -144,15 +153,15 @@ class Running:
         me = get_ident()
         first: Any
         while True:
-            # The first item of this is another thread that forks, or if there is none, what the
-            # function returns, in a tuple. Nothing is called before the item is asked for.
+            # The first item of `turn` is another thread that forks. If there is none, it is a tuple
+            # of what the function returns, which is not called before the item is asked for.
             turn = chain(filter(me.__ne__, self._forking), zip(starmap(function, [arguments])))
             try:
-                # All steps in one call of C code: this thread is noted, its turn taken, the note
-                # removed. A fork too is noted before it looks for pipelines that run, so if both
-                # come at the same time, then at least one of them sees the other.
+                # This one call notes the thread, takes its turn and removes the note. A fork too is
+                # noted before it looks for pipelines. So if both begin at the same time, then at
+                # least one of them sees the other.
                 _, first, _ = list(map(_call, self._steps, (me, turn, me)))
-            except ctypes.ArgumentError:  # raised by the second step
+            except ctypes.ArgumentError:  # which the function raises before it begins
                 self._running.remove(me)
                 raise
             if isinstance(first, tuple):
@@ -163,7 +172,7 @@ class Running:
     def may_fork(self) -> bool:
         """Whether this thread's fork is the next one, and no other thread runs a pipeline."""
         me = get_ident()
-        return self._forking[0] == me and set(self._running.copy()) <= {me}
+        return self._forking[:1] in ([], [me]) and set(self._running.copy()) <= {me}
 
     def forget_others(self) -> None:
         """Drop the entries of all other threads, which do not exist in a forked process."""
@@ -177,20 +186,22 @@ RUNNING = Running()
 
 
 class Library:
-    """The pipelines of one level.
+    """The loaded library, and the pipelines of one level in it.
 
     Attributes
     ----------
     path : Path
+        The file that was loaded.
     level : str
         The level in use.
     levels : list of str
-        Those that this machine can run, the best first.
+        The levels that this machine can run, the best one first.
     pipelines : frozenset of str
+        The names of all pipelines, without their level.
     halide : str
-        The version of Halide that compiled them.
+        The version of Halide that compiled the pipelines.
     threads : int
-        How many threads they may run on.
+        The number of threads that pipelines may run on.
     """
 
     def __init__(self, path: Path, listed: dict[str, Any]) -> None:
@@ -212,7 +223,7 @@ class Library:
             )
         self._functions: dict[str, Any] = {}
         self._messages: list[str] = []
-        # Halide's own handler would end the process.
+        # Halide's own handler would end the process, so errors go to this one.
         self._handler = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)(self._note)
         self._library.halide_set_error_handler(self._handler)
         self._threads = c_int32()  # C code can read it, in a hook that no handler interrupts
@@ -222,9 +233,10 @@ class Library:
 
     def _register_hooks(self) -> None:
         """Have all threads of Halide ended before a fork; they come back when they are needed."""
-        # Python calls the hooks `before` from the last to the first, the others from the first.
-        # A handler may end a Python function at its very beginning, so those are there twice. They
-        # may run twice, unlike the notes of a fork, which are C code.
+        # Python calls the hooks `before` from the last to the first, and the others from the first
+        # on. An exception of a signal handler can end a hook in Python at its very beginning. So
+        # those are registered twice, which does no harm. The notes of a fork must be made exactly
+        # once, and nothing can interrupt them, because they are C code.
         set_threads = partial(self._library.halide_set_num_threads, self._threads)
         register = os.register_at_fork
         for _ in range(2):
@@ -239,7 +251,7 @@ class Library:
     def _stop(self) -> None:
         """Wait until this thread may fork, and end Halide's threads."""
         interrupt = None
-        while True:
+        for _ in range(1000):  # Python forks even after an exception, so this tries again
             try:
                 while not RUNNING.may_fork():
                     sleep(1e-4)
@@ -247,8 +259,8 @@ class Library:
                 # A handler that computes before the fork must not start threads again.
                 self._library.halide_set_num_threads(1)
                 break
-            except BaseException as error:  # noqa: BLE001  # raised by a signal handler
-                interrupt = error  # Python will fork all the same, so the work has to be done
+            except BaseException as error:  # noqa: BLE001  # most likely that of a signal handler
+                interrupt = error
         if interrupt is not None:
             raise interrupt  # which Python prints, as it does with all exceptions in these hooks
 
@@ -256,31 +268,31 @@ class Library:
         self._messages.append(message.decode(errors="replace").strip())
 
     def said(self, code: int) -> str:
-        """What went wrong, after a pipeline returned this code."""
+        """Say what went wrong in a pipeline that has returned this code."""
         return self._messages.pop() if self._messages else f"code {code}"
 
     @property
     def threads(self) -> int:
-        """How many threads pipelines may run on."""
+        """The number of threads that pipelines may run on."""
         return self._threads.value
 
     def set_threads(self, count: int) -> None:
-        """Let pipelines run on so many threads."""
+        """Let pipelines run on this number of threads from now on."""
         self._threads.value = count
         RUNNING.call(self._library.halide_set_num_threads, [self._threads])
 
     def function(self, name: str) -> Any:
-        """A pipeline of this level."""
+        """Look up a pipeline by its name, in the version of this level."""
         if name not in self._functions:
             self._functions[name] = getattr(self._library, f"{name}_{self.level}")
         return self._functions[name]
 
 
 def _threads() -> int:
-    """As many threads as the environment asks for, or the machine lends to this process."""
+    """Count the threads that the environment asks for, else the processors of this process."""
     asked = os.environ.get(THREADS)
     if not asked:
-        mine = getattr(os, "sched_getaffinity", None)  # not on every system
+        mine = getattr(os, "sched_getaffinity", None)  # which not every system has
         return len(mine(0)) if mine else os.cpu_count() or 1
     if not asked.isdecimal() or not 1 <= int(asked) <= MOST_THREADS:
         raise ValueError(
@@ -290,13 +302,13 @@ def _threads() -> int:
     return int(asked)
 
 
-MOST_THREADS = 256  # Halide's own limit
+MOST_THREADS = 256  # the limit of Halide's thread pool
 
 
 @cache
 def load() -> Library | str:
-    """The library, loaded once; or why there is none."""
-    import json  # noqa: PLC0415  # both slow to import, and not needed before
+    """Load the library at the first call, and return it; or return why there is none."""
+    import json  # noqa: PLC0415  # both are slow to import, and are not needed before
     from pathlib import Path  # noqa: PLC0415
 
     folder = Path(__file__).parent
@@ -307,15 +319,15 @@ def load() -> Library | str:
     try:
         listed = json.loads((folder / "pipelines.json").read_text(encoding="utf-8"))
         size = path.stat().st_size
-        if size != listed["bytes"]:  # loading half a library could end the process
+        if size != listed["bytes"]:  # since loading half a library could end the process
             return f"{path.name} cannot be loaded: it has {size} bytes of {listed['bytes']}"
         return Library(path, listed)
-    except OSError as error:  # made for another machine, say
+    except OSError as error:  # for example, the library was made for another machine
         return f"{path.name} cannot be loaded: {error}"
 
 
 def loaded() -> Library:
-    """The library, for calls that are carried out by it: a plan has seen that it is there."""
+    """Return the library, to code that runs only after a plan has found that it is there."""
     library = load()
     assert isinstance(library, Library)
     return library
