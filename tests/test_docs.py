@@ -112,7 +112,8 @@ def site(tmp_path_factory):
     for folder in ("docs", "benchmarks", "math"):
         ignored = shutil.ignore_patterns("_build", "made", "__pycache__", "*.npz")
         shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
-    shutil.copy(ROOT / "CHANGELOG.md", root)
+    for page in ("CHANGELOG.md", "CONTRIBUTING.md"):
+        shutil.copy(ROOT / page, root)
     rule = re.search(r"^docs:.*\n\t\S*(sphinx-build.*)$", (ROOT / "Makefile").read_text(), re.M)
     command = [sys.executable, "-m", *rule[1].replace("sphinx-build", "sphinx").split()]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
