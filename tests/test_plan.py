@@ -198,7 +198,8 @@ EXACTLY = "the first of float32, float64, int64 that is exact with these kernels
 WAYS = {  # how the compiled engine goes about a call, as far as the kernels' numbers decide it
     "a shape": (
         plan_convolve((40, 60), (9, 9)),
-        "vectors along the rows, in float64, or in two passes if the kernel is a column times a row",
+        "vectors along the rows, in float64, or in two passes if the kernel is a column times a "
+        "row",
     ),
     "a column times a row": (plan_convolve(numbers((40, 60)), np.ones((9, 9))), IN_TWO_PASSES),
     "not a product": (

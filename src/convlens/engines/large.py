@@ -67,7 +67,9 @@ def compute(
         count = len(c)
         some = replace(call, groups=count, channels=count, output_channels=count * each)
         of_some = None if kernels is None else kernels[..., n]
-        _compute_whole_pixels(some, way, images[..., c.start : c.stop], of_some, out[..., n], window)
+        _compute_whole_pixels(
+            some, way, images[..., c.start : c.stop], of_some, out[..., n], window
+        )
 
 
 def _compute_whole_pixels(

@@ -92,6 +92,11 @@ class Run:
     arrays : list of int
         The places of those arguments that describe a layout alone, since every run has other
         arrays there.
+
+    Attributes
+    ----------
+    nbytes : int
+        Bytes of the arrays among its arguments, which it keeps.
     """
 
     def __init__(
@@ -100,15 +105,11 @@ class Run:
         self._library, self._name = library, name
         self._function = library.function(name)
         self._frames = [(place, arguments[place]) for place in arrays]
+        kept = (getattr(argument, "array", None) for argument in arguments)
+        self.nbytes = sum(array.nbytes for array in kept if array is not None)
         self._arguments = [
             ctypes.byref(each) if isinstance(each, Buffer) else each for each in arguments
         ]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays that are kept with it."""
-        arrays = (getattr(argument, "array", None) for argument in self._kept)
-        return sum(array.nbytes for array in arrays if array is not None)
 
     def __call__(self, *arrays: Array) -> None:
         """Run the pipeline on these arrays, given in the order of their places."""
