@@ -12,10 +12,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 \
 COURSE := math/convolutions_and_pooling
 
 TARGETS := x86-64-linux arm-64-linux arm-64-osx x86-64-windows
-# What the wheels are tried on: pyenv's Pythons, or those on the path.
+# The Pythons that `make test-wheels` tries: pyenv's, or else those on the path.
 WHEEL_PYTHONS ?= $(or $(wildcard $(HOME)/.pyenv/versions/3.1[1-9]*/bin/python3), \
 	$(shell for minor in 11 12 13 14; do command -v python3.$$minor; done))
-# All but those of what lies beside the library in a checkout.
+# The tests that need only the library. The others look at what lies beside it in a checkout.
 LIBRARY_TESTS := $(filter-out tests/test_benchmark.py tests/test_build.py tests/test_docs.py \
 	tests/test_course_python39.py tests/test_edges.py tests/test_makefile.py tests/test_wheels.py,\
 	$(wildcard tests/test_*.py))
@@ -23,7 +23,8 @@ PIP_NEW := build/new/bin/python -m pip install --quiet --disable-pip-version-che
 PIP_AARCH64 := .venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
 	--platform manylinux_2_17_aarch64 --python-version 3.11 --target build/aarch64/packages
 
-# What those miss whose environment has no compiled engine, said at each command that uses it.
+# Printed by the commands that newcomers start with, if there is no compiled engine: it says what is
+# missed, and how to get it.
 MISSED = .venv/bin/python -c 'import sys; from convlens.engines.library import load; \
 	sys.exit(isinstance(load(), str) and "NOTE: the compiled engine is not here, so NumPy does \
 all the work, several times slower. To have it, install CPython 3.11, 3.12 or \
@@ -68,7 +69,9 @@ wheels: .venv/group-wheels  ## build a wheel for each platform into dist/, and l
 	done
 	.venv/bin/python -m pytest tests/test_wheels.py
 
-# Of dist/ as it is. Needs no Halide, and checks that there is none.
+# This takes dist/ as it is. It needs no Halide, and checks that there is none, because a wheel that
+# needs it would otherwise seem to work. `make test` tries the edges of what is declared more quickly:
+# tests/test_edges.py.
 test-wheels:  ## run the library's tests on the wheel for this machine, in new environments
 	@set -e; for python in $(WHEEL_PYTHONS); do \
 		echo "== $$python"; \
@@ -79,7 +82,7 @@ test-wheels:  ## run the library's tests on the wheel for this machine, in new e
 		build/new/bin/python -m pytest -c pyproject.toml --pyargs convlens $(LIBRARY_TESTS); \
 	done
 
-# Of dist/ as it is, with Debian's Python.
+# This takes dist/ as it is, too, and runs it on Debian's Python.
 smoke-aarch64: build/aarch64/usr/bin/python3.11 | .venv/bin/python  ## try the wheel for Linux aarch64, under qemu
 	rm -rf build/aarch64/packages
 	$(PIP_AARCH64) --platform manylinux_2_28_aarch64 numpy
@@ -97,7 +100,7 @@ build/aarch64/usr/bin/python3.11:
 clean:  ## remove the environments, what was built, the data, the pictures and the site
 	rm -rf .venv .venv39 build dist demo docs/_build docs/made $(COURSE)/*.npz
 
-# A dependency group of pyproject.toml, installed: tools that are no part of the package.
+# Installs a dependency group of pyproject.toml: tools that are no part of the package.
 .venv/group-%: pyproject.toml | .venv/bin/python
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --group $*
@@ -109,7 +112,7 @@ clean:  ## remove the environments, what was built, the data, the pictures and t
 		"convlens needs Python 3.11 or newer: make PYTHON=python3.11 ...")'; \
 	echo "$$python -m venv .venv"; "$$python" -m venv .venv
 
-# An extra of pyproject.toml, installed; again only when that file has changed.
+# Installs the package with an extra of pyproject.toml, and again only when that file has changed.
 .venv/%: pyproject.toml | .venv/bin/python
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@

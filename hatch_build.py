@@ -2,8 +2,7 @@
 
 Where Halide, which compiles them, is not published, the package is built without the compiled
 engine. A wheel has no such limit: `make wheels`, on a machine that Halide serves, makes wheels that
-work on any CPython from 3.11 on, newer and free-threaded ones included, because the library is
-plain C that ctypes loads.
+work on any CPython from 3.11 on, because ctypes loads the library, which knows nothing of Python.
 
 Three environment variables matter. CONVLENS_COMPILE=0 builds without the compiled engine.
 CONVLENS_TARGET names another machine to compile for, as `make wheels` does. CC is the C compiler

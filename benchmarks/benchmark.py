@@ -1,4 +1,4 @@
-"""The run: rates of the machine, cases, new processes, the picture, and the page."""
+"""One run of the benchmark: the machine's rates, the cases, new processes, files, and the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Do what the command line asks."""
+    """Measure what the command line asks for, and write or print the page."""
     options = _options()
     started = perf_counter()
 
@@ -91,7 +91,7 @@ def _options() -> argparse.Namespace:
 
 
 def _facts(speed: float, rates: dict[str, float], quick: bool) -> list[str]:
-    """The machine, its rates and the versions, in lines."""
+    """The lines of the page that name the machine, its rates and the versions."""
     return [
         "**A quick try on small images: the numbers mean nothing.**\n" if quick else "",
         f"- {description()}",
@@ -102,7 +102,7 @@ def _facts(speed: float, rates: dict[str, float], quick: bool) -> list[str]:
 
 
 def _row(case: Case, peers: dict, speed: float, rates: dict[str, float], quick: bool) -> report.Row:
-    """One case from its numbers to its times."""
+    """Check and time everyone on one case, and measure the memory of the two best."""
     task = Task(case.small() if quick else case)
     results = check(contenders(task, peers), reference(task))
     race(results, **({"budget": 0.05, "most": 3, "pause": 0} if quick else {"budget": 8}))
@@ -116,17 +116,17 @@ def _row(case: Case, peers: dict, speed: float, rates: dict[str, float], quick: 
 
 
 def _floor(task: Task, speed: float, rates: dict[str, float]) -> float:
-    """Seconds that a task takes at least, going by the machine's rates."""
+    """Seconds that the machine's rates of memory and of multiply-adds leave a task at the least."""
     plan, work = task.plan, task.plan.multiply_adds
     if task.case.operation == "pool":
         work = 0
-    elif task.case.separable:  # one pass down, one across
+    elif task.case.separable:  # one pass goes down and one across
         work = work * sum(plan.window) // (plan.window[0] * plan.window[1])
     return max(plan.bytes_moved / speed, work / rates[task.real.name])
 
 
 def _told(row: report.Row) -> str:
-    """A row's result in a line."""
+    """A row's result in one line, to show the progress."""
     wrong = [each.name for each in row.results if each.fault]
     ahead, best = row.ahead(), row.best("peer")
     text = "no peer" if ahead is None else f"{ahead:.3g}x ahead of {best.name}"
@@ -134,7 +134,7 @@ def _told(row: report.Row) -> str:
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file that is under its name only when it is whole."""
+    """Write a file so that it appears under its name only when it is whole."""
     part = path.with_name(f".{path.name}.part")
     write(part)
     os.replace(part, path)

@@ -1,4 +1,4 @@
-"""What is timed: one table. Times are of `convlens.convolve` or `convlens.pool` as called here."""
+"""The table of what is timed: each row is a call of `convlens.convolve` or `convlens.pool`."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ class Case:
     images : tuple of int
         (m, h, w, c), (m, h, w) or (h, w); they are filled with random numbers.
     kernels : tuple of int, or numpy.ndarray
-        Of a convolution: a shape, to be filled with random numbers, or the numbers. Of a pooling:
-        its window.
+        A convolution has a shape, to be filled with random numbers, or the numbers themselves. A
+        pooling has its window here.
     wanted : float
-        The best peer's time over ours, at least.
+        What the best peer's time over ours should be at the least: the row's mark.
     operation : {"convolve", "pool"}
     options : dict
         The call's other arguments.
     dtype : str
         The images' type, and that of random kernels.
     wanted_of_floor : float, optional
-        The floor's time over ours, at least.
+        What the floor's time over ours should be at the least.
     separable : bool
         Whether the kernel is a column times a row, which peers may be told.
     course : tuple, optional
         The course's file, its function, and what it takes after images and kernel.
     note : str
-        What the results say of this row: where it falls short, the limit and what was tried.
+        What the page says below the table: why the row falls short, and what was tried.
     """
 
     name: str
@@ -52,19 +52,19 @@ class Case:
     note: str = ""
 
     def small(self) -> Case:
-        """The same with few and small images."""
+        """The same case with few and small images, for a quick try."""
         axes = {2: "hw", 3: "mhw", 4: "mhwc"}[len(self.images)]
         most = {"m": 3, "h": 40, "w": 40, "c": 10**9}
         sizes = zip(self.images, axes, strict=True)
         return replace(self, images=tuple(min(size, most[axis]) for size, axis in sizes))
 
 
-WANTED_OF_COURSE = 5.0  # the course file's time over ours, at least
+WANTED_OF_COURSE = 5.0  # what the course file's time over ours should be at the least
 
 VALID, SAME = {"padding": "valid"}, {"padding": "same"}
 DIGITS, COLOURS = (50_000, 28, 28), (10_000, 32, 32, 3)
 
-# The mains' kernels, in their words.
+# The kernels of the course's mains, under the names that they have there.
 UPRIGHT = np.array([[1, 0, -1]] * 3)
 LEVEL = np.array([[1, 1, 1], [0, 0, 0], [-1, -1, -1]])
 SHARPEN = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
@@ -77,7 +77,7 @@ def _pool(mode: str, **options: Any) -> dict[str, Any]:
 
 
 def _main(file: str, *arguments: Any, **more: Any) -> dict[str, Any]:
-    """What the seven mains' calls share: 8-bit pixels, and a course file to compare with."""
+    """What the calls of the seven mains share: 8-bit pixels, and a course file to compare with."""
     function = file.split("-", 1)[1]
     return {"dtype": "uint8", "wanted": 3, "course": (file, function, arguments), **more}
 
@@ -98,14 +98,14 @@ def _layer(m: int, side: int, c: int, nc: int, size: int = 3, **more: Any) -> Ca
 
 
 def _woken(calls: int, bound: float) -> str:
-    """What short calls lose on a virtual machine, as measured of 100 after pauses."""
+    """Say what short calls lose on a virtual machine, as measured on 100 calls after pauses."""
     return (
         f" Of 100 calls {calls} ran on one processor though two were free: the second thread had "
         f"gone to sleep, and was woken beside the first. Bound to a processor each: {bound}."
     )
 
 
-# Where a row falls short: the limit, and what was tried. In milliseconds.
+# Why rows fall short of their marks, and what was tried; times are in milliseconds.
 NOTES = {
     "colours, three 3x3x3": (
         "in the cache it takes 9.3, of which the multiply-adds alone are 6.5: sums of 3 kernels "
@@ -168,7 +168,7 @@ NOTES = {
         "as above: strip by strip 4.0, with two arrays to double, all down and then across, 6.3."
     ),
 }
-# Of a loop on registers alone: 58.5 billion multiply-adds/s on each core of the machine measured.
+# A loop on registers alone made 58.5 billion multiply-adds/s on each core of the machine measured.
 LAYER_NOTE = (
     "the mark is more than there is: PyTorch and convlens both make over 95% of the multiply-adds "
     "that a loop on registers alone makes (117 billion/s). Rows of taps on padding are left out "

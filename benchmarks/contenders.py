@@ -1,4 +1,4 @@
-"""Who takes part: convlens, the course files, and the peers, each with the calls to time."""
+"""Who takes part: convlens, the course files and the peers, each with the calls that are timed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cases import Case
 import convlens
 
 COURSE = Path(__file__).parents[1] / "math" / "convolutions_and_pooling"
-PEERS = {  # the modules of `peers`, by what their package is called
+PEERS = {  # the modules of `peers`, by the name of what they compare with
     "PyTorch": "pytorch",
     "ONNX Runtime": "onnx_runtime",
     "OpenCV": "open_cv",
@@ -26,7 +26,7 @@ PEERS = {  # the modules of `peers`, by what their package is called
 
 
 class Task:
-    """A case with its numbers; peers read the full forms, in which every axis is there.
+    """A case with its numbers; peers read the full forms, which have every axis.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Task:
         self.real = np.dtype("float64" if case.dtype == "float64" else "float32")
 
     def run(self, out: np.ndarray | None = None) -> np.ndarray:
-        """Let convlens do it, as a user would."""
+        """Compute the task with convlens, called as a user calls it."""
         return getattr(convlens, self.case.operation)(*self.arguments, **self.case.options, out=out)
 
     @cached_property
@@ -80,7 +80,7 @@ class Task:
 
     @property
     def exact(self) -> bool:
-        """Whether the answer is whole numbers, or some of the pixels: nothing is rounded."""
+        """Whether nothing is rounded, because the answer is integers or some of the pixels."""
         return self.mode == "max" or self.plan.output_dtype.kind in "iu"
 
     @property
@@ -101,14 +101,14 @@ class Contender:
     name : str
         The library, and after a comma its layout or function.
     fresh : callable
-        Does it, and gives a result of its own.
+        Computes the task into a new array, and returns that.
     answer : callable
-        A result as a NumPy array (m, oh, ow, nc).
+        Turns a result into a NumPy array (m, oh, ow, nc).
     into : callable, optional
-        Does it into an array made before.
+        Computes the task into an array made before.
     role : {"peer", "trick", "course", "ours"}
-        A trick reads the data as something they are not, as no one would by looking at the peer's
-        manual; it is timed and shown, and not called the best peer.
+        A trick treats the data as something they are not, which the peer's manual would suggest to
+        nobody; it is timed and shown, but is never called the best peer.
     """
 
     name: str

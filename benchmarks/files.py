@@ -1,4 +1,4 @@
-"""Files larger than memory: arrays streamed from file to file, beside memory and the disk alone."""
+"""Files larger than memory: streaming is timed next to the call in memory and to the disk alone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import numpy as np
 import convlens
 from convlens.streaming import open_array, stream
 
-WANTED = 0.7  # of the lesser speed: in memory, or the disk's
-BLOCK = 2**23  # bytes that the disk is read and written in
+WANTED = 0.7  # the wanted share of the lesser of two speeds: in memory, and the disk's
+BLOCK = 2**23  # bytes that are read or written at once
 ROUNDS = 5
 
 
@@ -115,14 +115,14 @@ def _row(case: FileCase, folder: Path, quick: bool) -> FileRow:
 
 
 def _save(path: Path, images: np.ndarray) -> None:
-    """Write an array, and wait until the disk has it: later it would be in the others' way."""
+    """Write an array, and wait for the disk, which would otherwise write while others are timed."""
     with open(path, "wb") as file:
         np.save(file, images)
         os.fsync(file.fileno())
 
 
 def _move(source: Path, target: Path, size: int) -> None:
-    """Read one file, and write as many bytes to another; nothing is computed."""
+    """Read one file and write so many bytes to another, without computing anything."""
     block = memoryview(np.ones(BLOCK, np.uint8))
     with open(source, "rb", buffering=0) as file:
         while file.readinto(block):

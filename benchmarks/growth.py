@@ -12,7 +12,7 @@ from contenders import Task, contenders
 from race import check, race
 from reference import reference
 
-# Okabe and Ito's colours, which people who confuse red and green can tell apart; and a marker each.
+# Okabe and Ito's colours: people who confuse red and green can tell them apart. Markers help too.
 STYLES = {
     "convlens": {"color": "black", "marker": "o", "linewidth": 2.5, "zorder": 3},
     "PyTorch": {"color": "#D55E00", "marker": "s"},
@@ -21,7 +21,7 @@ STYLES = {
     "SciPy": {"color": "#CC79A7", "marker": "v"},
     "JAX": {"color": "#E69F00", "marker": "X"},
 }
-LONGEST = 0.2  # seconds: who takes longer sits out the larger sizes
+LONGEST = 0.2  # seconds; who takes longer for a size is not timed on larger ones
 
 
 def _convolution(images: tuple[int, ...], side: int) -> Case:

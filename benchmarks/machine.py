@@ -1,4 +1,4 @@
-"""The machine: the same two threads for everyone, what it is, and how fast it can be at all."""
+"""The machine: its description, its best rates, and the two threads that everyone gets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threading import Thread
 from time import perf_counter
 
 THREADS = 2
-PACKAGES = {  # what is compared, as pip names it
+PACKAGES = {  # the packages that are compared, by the names that pip has for them
     "convlens": "convlens",
     "NumPy": "numpy",
     "PyTorch": "torch",
@@ -25,14 +25,14 @@ def limit_threads() -> None:
     """Give this process, and those it starts, two processors; call it before importing NumPy."""
     names = ("OMP", "OPENBLAS", "MKL")
     os.environ.update({f"{name}_NUM_THREADS": str(THREADS) for name in names})
-    os.environ["NPROC"] = str(THREADS)  # what XLA, and so JAX, goes by
+    os.environ["NPROC"] = str(THREADS)  # XLA, and so JAX, takes its number of threads from this
     os.environ["JAX_PLATFORMS"] = "cpu"
-    if hasattr(os, "sched_setaffinity"):  # then nobody can count, or use, more than two
+    if hasattr(os, "sched_setaffinity"):  # so that nobody can use more than two, or count them
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
 
 
 def versions() -> dict[str, str]:
-    """The version of everything that is compared and installed."""
+    """The versions of the compared packages that are installed."""
     found = {"Python": platform.python_version()}
     for name, package in PACKAGES.items():
         try:
@@ -43,7 +43,7 @@ def versions() -> dict[str, str]:
 
 
 def description() -> str:
-    """The machine in a line: processor, memory, system."""
+    """The processor, the memory and the system in one line."""
     processor = platform.processor() or platform.machine()
     cpuinfo, details = Path("/proc/cpuinfo"), ""
     if cpuinfo.exists():
@@ -59,7 +59,7 @@ def description() -> str:
 
 
 def bandwidth(size: int) -> float:
-    """Bytes a second that two threads move at best: copying, reading or writing `size` bytes."""
+    """The most bytes a second that two threads copy, read or write, in arrays of `size` bytes."""
     import numpy as np  # noqa: PLC0415  # after limit_threads
 
     source, target = np.ones(size // 4, np.float32), np.ones(size // 4, np.float32)
@@ -83,7 +83,7 @@ def bandwidth(size: int) -> float:
 
 
 def multiply_add_rate(dtype: str, side: int) -> float:
-    """Multiply-adds a second in a large matrix product, at best."""
+    """The most multiply-adds a second that a large matrix product makes."""
     import numpy as np  # noqa: PLC0415  # after limit_threads
 
     left, right, product = (np.ones((side, side), dtype) for _ in range(3))

@@ -1,4 +1,4 @@
-"""What must be measured in a new process: memory, the first call, and a whole program."""
+"""What is measured in new processes: memory, the first call, and whole programs."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ print(torch.conv2d(images[..., None].permute(0, 3, 1, 2), kernel[None, None])[0,
 
 
 def first_calls(processes: int = 5) -> dict[str, float]:
-    """Seconds for what happens first in a new process."""
+    """Seconds that the first steps in a new process take, medians over several processes."""
     runs = [json.loads(_run(FIRST_CALLS)) for _ in range(processes)]
     return dict(zip(FIRST_CALL_LABELS, map(median, zip(*runs, strict=True)), strict=True))
 
 
 def programs(installed: set[str], repeats: int = 5) -> dict[str, float]:
-    """Seconds for whole processes, from start to result, in turns."""
+    """Seconds that whole processes take from start to result, measured in turns."""
     wanted = dict(PROGRAMS)
     if "PyTorch" not in installed:
         del wanted["PyTorch"]
@@ -92,7 +92,7 @@ def _run(code: str) -> str:
 
 
 def extra_bytes(case: Case, name: str, *, small: bool = False) -> int | None:
-    """Bytes in use at most beyond input and output, in a new process; None if none can tell."""
+    """Peak memory of a call beyond input and output, in bytes; None where it cannot be measured."""
     if not RESET_PEAK.exists():
         return None
     command = [sys.executable, __file__, case.name, name, "small" if small else "full"]
@@ -101,13 +101,13 @@ def extra_bytes(case: Case, name: str, *, small: bool = False) -> int | None:
 
 
 def _measure_extra_bytes(case: Case, name: str, size: str) -> int:
-    """The part of `extra_bytes` in the new process: how far memory rises during a call."""
+    """How far memory rises during a call: the part of `extra_bytes` that the new process runs."""
     peers, _ = find_peers([name.partition(",")[0]])
 
     def contender(case: Case) -> Contender:
         return next(each for each in contenders(Task(case), peers) if each.name == name)
 
-    contender(case.small()).fresh()  # what is loaded or made once is none of the call's memory
+    contender(case.small()).fresh()  # loads what is loaded once, which is not the call's
     chosen = contender(case.small() if size == "small" else case)
     ctypes.CDLL(None).malloc_trim(0)
     RESET_PEAK.write_text("5")
@@ -117,7 +117,7 @@ def _measure_extra_bytes(case: Case, name: str, size: str) -> int:
 
 
 def _in_use(name: str) -> int:
-    """Bytes of this process's memory: now, VmRSS, or at most so far, VmHWM."""
+    """Bytes of memory of this process: VmRSS is what it uses now, VmHWM the most so far."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name))
     return 1024 * int(line.split()[1])
 

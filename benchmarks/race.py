@@ -1,4 +1,4 @@
-"""Checking everyone's answer, then timing those that are right, in turns."""
+"""Checks everyone's answer, then times those whose answer is right, in turns."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 from contenders import Contender
 from reference import Answer, fault
 
-OUTCLASSED = 6  # few calls are enough of who is this many times slower than the fastest peer
-LONG = 3  # seconds: of a call as long as this the first one is as good as any
-BRIEF = 0.05  # seconds that several brief calls may take together
-# Seconds in which the threads of the one before go to sleep: after a call PyTorch's were seen to
-# spin for 8 ms, and ONNX Runtime's for 36, in somebody else's time.
+OUTCLASSED = 6  # who is so many times slower than the fastest peer is called a few times only
+LONG = 3  # seconds; a call as long as this is not repeated to find out who runs
+BRIEF = 0.05  # seconds that the brief calls of one turn may take together
+# Seconds between turns, so that the threads of the last contender have gone to sleep: after a call
+# PyTorch's were seen to spin for 8 ms and ONNX Runtime's for 36, which slows the next one down.
 PAUSE = 0.05
 
 
@@ -31,7 +31,8 @@ class Result:
     name, role : str
         The contender's.
     calls : dict of str to callable
-        What is timed, by column: "into" an existing array and "fresh" ones. They hold the arrays.
+        The calls that are timed: "into" an existing array, and with "fresh" ones. They keep the
+        arrays alive.
     fault : str
         Why it was not timed, or "".
     times : dict of str to list of float
@@ -53,12 +54,12 @@ class Result:
         return self.name.partition(",")[0]
 
     def seconds(self, column: str) -> float:
-        """The median; of a contender that cannot write into an array, that of fresh ones."""
+        """The median of a column; who cannot write into an array is taken with fresh ones."""
         return median(self.times[column] or self.times["fresh"])
 
 
 def check(contenders: Iterable[Contender], right: Answer) -> list[Result]:
-    """Call everyone, both ways, and compare what they give."""
+    """Call everyone in both ways, and compare the results with the right answer."""
     results = []
     for contender in contenders:
         ways = {"into": contender.into, "fresh": contender.fresh}
@@ -84,12 +85,14 @@ def race(
     outclassed: float = OUTCLASSED,
     pause: float = PAUSE,
 ) -> None:
-    """Time everyone whose answer is right, for about `budget` seconds; then let their arrays go."""
+    """Time everyone whose answer is right, for about `budget` seconds; then drop their arrays."""
     running = []
     for column in ("into", "fresh"):
         right = [each for each in results if column in each.calls and not each.fault]
         for each in right:
-            first = max(each.times[column], default=0)  # the check, which met new pages too
+            first = max(
+                each.times[column], default=0
+            )  # of the check, which had to fetch new memory too
             if first < LONG:
                 repeats = 1 if first > 10 * BRIEF else 3
                 each.times[column] = [_timed(each.calls[column])[0] for _ in range(repeats)]
@@ -110,14 +113,14 @@ def _take_turns(
 ) -> None:
     """Time calls in turns, in another order each round; at least three rounds.
 
-    In its turn a brief call comes several times, after one that warms caches and threads.
+    In its turn a brief call is repeated, after one call that warms caches and threads.
     """
     turns, length = [], 0.0
     for times, call in running:
         repeats = max(1, min(5, round(BRIEF / min(times))))
         length += pause + min(times) * (repeats + (repeats > 1))
         turns.append((times, call, repeats))
-        times.clear()  # what was in there was to find out who runs
+        times.clear()  # these were only to find out who runs
     order = random.Random(0)
     gc.disable()
     for _ in range(max(3, min(most, round(budget / length)))) if running else ():
@@ -131,7 +134,7 @@ def _take_turns(
 
 
 def _timed(call: Callable) -> tuple[float, Any]:
-    """Seconds and the result; giving its memory back, later, is not timed."""
+    """Seconds and the result, whose memory is given back later and not timed."""
     start = perf_counter()
     result = call()
     return perf_counter() - start, result

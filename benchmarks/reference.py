@@ -1,4 +1,4 @@
-"""The right answers, in float64 and as the definition reads, and who is too far from them."""
+"""The right answers, computed in float64 from the definition, and how far others may be off."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from contenders import Task
 
-BLOCK = 2**17  # numbers in a block: a megabyte of float64, which stays in the cache
+BLOCK = 2**17  # numbers in a block: a megabyte of float64, which fits in the cache
 
 
 class Answer(NamedTuple):
@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
 
 def reference(task: Task) -> Answer:
-    """Compute the answer tap by tap."""
+    """The answer, computed tap by tap."""
     plan, (kh, kw) = task.plan, task.plan.window
     (sh, sw), (dh, dw) = plan.stride, plan.dilation
     m, oh, ow, nc = task.output_shape
@@ -57,10 +57,10 @@ def reference(task: Task) -> Answer:
 
 
 def _merge(task: Task, part, size, under_tap, tap: tuple[int, int]) -> None:
-    """Add to outputs, or merge with them, what they have under a tap: (m, oh, ow, c)."""
+    """Add the pixels under a tap (m, oh, ow, c) to the outputs, or merge them."""
     if task.mode == "max":
         np.maximum(part, under_tap, out=part)
-    elif task.mode == "avg":  # of pixels, which are not negative here
+    elif task.mode == "avg":  # the pixels are not negative here, so these are the sizes too
         part += under_tap
     else:
         tap = task.taps[tap].astype(float)  # (c // groups, nc)
@@ -78,7 +78,7 @@ def _products(pixels: np.ndarray, tap: np.ndarray, groups: int) -> np.ndarray:
 
 
 def _counts(task: Task) -> np.ndarray:
-    """How many pixels an average is over: (oh, ow, 1)."""
+    """How many pixels each average is taken over: (oh, ow, 1)."""
     call, counts = task.plan.call, []
     for axis, size in ((call.rows, task.pixels.shape[1]), (call.columns, task.pixels.shape[2])):
         starts = np.arange(axis.outputs) * axis.stride - axis.before

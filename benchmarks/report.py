@@ -1,4 +1,4 @@
-"""What was measured, as the text of RESULTS.md."""
+"""Writes what was measured as the text of RESULTS.md."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Row:
 
     @property
     def ours(self) -> Result:
-        """That of convlens."""
+        """The result of convlens, which comes first."""
         return self.results[0]
 
     def best(self, role: str, column: str = "into") -> Result | None:
@@ -74,7 +74,7 @@ class Row:
         return min(right, key=lambda each: each.seconds(column), default=None)
 
     def ahead(self, role: str = "peer", column: str = "into") -> float | None:
-        """The best one's time over ours, if both are right."""
+        """The best contender's time over ours, if both are right."""
         best = self.best(role, column)
         if best is None or self.ours.fault:
             return None
@@ -87,7 +87,7 @@ class Row:
 
     @property
     def missed(self) -> list[str]:
-        """The marks that the row falls short of; with new arrays being ahead at all is one."""
+        """The marks that the row misses. With new arrays the mark is to be ahead at all."""
         marks = [
             (self.ahead(), self.case.wanted, "best peer"),
             (self.ahead(column="fresh"), 1, "new arrays"),
@@ -111,7 +111,7 @@ def text(
     *,
     growth: bool,
 ) -> str:
-    """The whole page; parts that were not measured are left out."""
+    """The whole page, without the parts that were not measured."""
     parts = ["# How fast\n", "Made by `make bench`.\n", *facts]
     if missing:
         parts.append(f"\nNot installed, so left out: {', '.join(missing)}.\n")
@@ -261,7 +261,7 @@ def _markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
 
 
 def _both(result: Result) -> str:
-    """A contender's two times."""
+    """A contender's two times, as the table shows them."""
     if result.fault:
         return "wrong answer"
     return "~" * result.outclassed + _times(result.seconds("into"), result.seconds("fresh"))

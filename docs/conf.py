@@ -1,4 +1,4 @@
-"""The site: Sphinx, with numpydoc for docstrings, MyST for Markdown, and Furo's looks."""
+"""Sphinx's settings for the site: numpydoc for docstrings, MyST for Markdown, Furo as theme."""
 
 import re
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import convlens
 
 DOCS = Path(__file__).parent
-MADE = DOCS / "made"  # what is made at every build; git ignores it
+MADE = DOCS / "made"  # pages and pictures that every build makes; git ignores them
 COURSE = DOCS.parent / "math" / "convolutions_and_pooling"
 
 project = "convlens"
 author = "the convlens authors"
-copyright = author  # noqa: A001  # Sphinx's name for it
+copyright = author  # noqa: A001  # Sphinx wants this name
 version = release = convlens.__version__
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
@@ -20,22 +20,22 @@ nitpicky = True
 
 html_theme = "furo"
 html_title = "convlens"
-html_extra_path = ["made/extra"]  # pages of their own, such as the explorer
+html_extra_path = ["made/extra"]  # whole pages that Sphinx only copies, such as the explorer
 
 myst_enable_extensions = ["dollarmath", "deflist", "fieldlist"]
-myst_fence_as_directive = ["math"]  # as GitHub writes formulas
+myst_fence_as_directive = ["math"]  # GitHub writes formulas in such fences
 myst_heading_anchors = 4
 
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"PR01", "PR02", "PR03", "PR10", "RT03", "SS01", "GL08"}
-numpydoc_validation_exclude = {r"\.Plan$"}  # made by calls, not from its parameters
-autodoc_typehints = "none"  # numpydoc's sections have the types, in words
+numpydoc_validation_exclude = {r"\.Plan$"}  # users get plans from calls and never construct one
+autodoc_typehints = "none"  # numpydoc's sections name the types in words
 autodoc_member_order = "bysource"
 
 
 def draw_plans():
-    """The drawings of the guide: plans, as notebooks show them."""
+    """Draw the plans that the guide shows, as notebooks show them."""
     plans = {
         "valid": convlens.plan_convolve((6, 8), (3, 3), "valid"),
         "same": convlens.plan_convolve((6, 8), (3, 3)),
@@ -49,7 +49,7 @@ def draw_plans():
 
 
 def write_course():
-    """The course's README, with its seven files below it."""
+    """Write the course's page: its README, with the seven files below it."""
     text = (COURSE / "README.md").read_text(encoding="utf-8")
     folder = "../../math/convolutions_and_pooling"
     text = text.replace("](images/", f"]({folder}/images/")
@@ -65,14 +65,14 @@ def write_course():
 
 
 def write_benchmark():
-    """The benchmark's page, with its pictures found."""
+    """Write the benchmark's page, with the paths of its pictures changed to be found from there."""
     text = (DOCS.parent / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
     text = re.sub(r"!\[(.*?)\]\((.*?)\)", r"![\1](../../benchmarks/\2)", text)
     (MADE / "benchmark.md").write_text(text, encoding="utf-8")
 
 
 def write_explorer():
-    """The explorer's page."""
+    """Write the explorer's page."""
     (MADE / "extra").mkdir(exist_ok=True)
     convlens.explore().save(MADE / "extra" / "explore.html")
 

@@ -1,7 +1,7 @@
-"""How one call scales from one worker process to two: prints the figures of docs/clusters.md.
+"""Measure how one call scales from one worker process to two; prints docs/clusters.md's figures.
 
-Each worker has one thread, and the images are in the workers' memory before the time starts. The
-clusters take turns, so that whatever else the machine does falls on both.
+Each worker has one thread, and the images are in the workers' memory before the clock starts. The
+two clusters take turns, so that whatever else the machine does falls on both.
 """
 
 import os
@@ -18,8 +18,8 @@ import convlens
 SIDE, CHUNK, ROUNDS = 16_384, 4096, 9
 KERNEL = np.random.default_rng(1).random((7, 7), np.float32)  # no column times a row
 
-# What clusters.md tells to set: one thread for each of a worker's own; and, for NumPy's engine,
-# freed memory of less than this kept.
+# What clusters.md recommends: one thread of convlens for each thread of a worker; and, for NumPy's
+# engine, that freed memory below this size is kept for the next task.
 SETTINGS = {
     "CONVLENS_THREADS": 1,
     "MALLOC_TRIM_THRESHOLD_": 2**25,
@@ -28,7 +28,7 @@ SETTINGS = {
 
 
 def received(dask_worker):
-    """Bytes that a worker has had from others since it was last asked: slices, and whole chunks."""
+    """Bytes of slices and of whole chunks that a worker has received since it was last asked."""
     log = dask_worker.transfer_incoming_log
     sizes = [item for transfer in log for item in transfer["keys"].items()]
     log.clear()
@@ -37,7 +37,7 @@ def received(dask_worker):
 
 
 def time_tasks(client, across=20):
-    """Seconds of CPU that a task takes to build, and to schedule, chunks being next to nothing."""
+    """Seconds of CPU to build and to schedule a task, measured on chunks with hardly any pixels."""
     images = client.persist(da.zeros((16 * across, 16 * across), np.float32, chunks=16))
     wait(images)
     start = time.process_time()
@@ -50,7 +50,7 @@ def time_tasks(client, across=20):
 
 
 def main():
-    """Time both clusters in turn."""
+    """Time the call in memory and on both clusters, in turns."""
     for name, value in SETTINGS.items():
         dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value})
     clusters = {
@@ -88,7 +88,7 @@ def main():
 
 
 def report(times, moved, building, scheduling):
-    """Print what the page says, in its order."""
+    """Print the figures in the order in which the page has them."""
     chunks = (SIDE // CHUNK) ** 2
     engine = convlens.plan_convolve((SIDE, SIDE), KERNEL).method
     print(

@@ -1,4 +1,4 @@
-"""Draw the README's picture of the explorer: ``make screenshot``. Needs Debian's chromium."""
+"""Draw the README's picture of the explorer, for ``make screenshot``; it needs chromium."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VIEW = "#op=convolve&k=-1,0,1;-2,0,2;-1,0,1&p=same&pic=digit&at=9,10"
 
 
 def main() -> None:
-    """Save the page's first screen, in few colours, to the file that is named."""
+    """Save the first screen of the page to the named file, in 256 colours to keep it small."""
     chromium = shutil.which("chromium")
     if len(sys.argv) != 2 or chromium is None:
         sys.exit("usage: screenshot.py FILE, where chromium is installed")

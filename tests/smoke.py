@@ -1,9 +1,10 @@
-"""Whether an installed convlens works: random calls on both engines, next to each other.
+"""Check that an installed convlens works, by random calls on both engines.
 
     python tests/smoke.py [--without-halide]
 
-needs NumPy and convlens, nothing else, so that it runs where the other tests do not, as under an
-emulator. With --without-halide it fails where that is installed, and could have helped.
+It needs NumPy and convlens and nothing else, so that it runs where the other tests cannot, such as
+under an emulator. With --without-halide it fails if Halide is installed, because then a library
+that needs Halide would seem to work.
 """
 
 import sys
@@ -18,7 +19,7 @@ CALLS = 300
 
 
 def convolution(rng, images):
-    """A random convolution of images: what to call, and with what."""
+    """A random convolution of these images: the function, its arguments and its options."""
     c = images.shape[-1]
     groups = int(rng.choice([1, c]))
     taps, nc = rng.integers(1, 6, 2), groups * rng.integers(1, 20)
@@ -37,7 +38,7 @@ def convolution(rng, images):
 
 
 def pooling(rng, images):
-    """A random pooling of images: what to call, and with what."""
+    """A random pooling of these images: the function, its arguments and its options."""
     return (
         convlens.pool,
         (images, tuple(rng.integers(1, 10, 2).tolist())),
@@ -50,7 +51,7 @@ def pooling(rng, images):
 
 
 def main():
-    """Compare, and say where."""
+    """Compare the two engines on random calls, and print how far apart they are."""
     if "--without-halide" in sys.argv:
         assert find_spec("halide") is None, "Halide is installed here"
     convlens.show_config()

@@ -1,4 +1,4 @@
-"""The benchmark: its page, written by a quick run, and that a wrong answer is never timed."""
+"""The benchmark, on small images: the page it writes, and who is timed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def harness(monkeypatch):
 
 
 def run(*options):
-    """Run the benchmark on small images; what it prints."""
+    """Run the benchmark on small images, and return what it prints."""
     command = [sys.executable, str(BENCHMARKS / "run.py"), "--quick", *map(str, options)]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
@@ -34,7 +34,7 @@ def run(*options):
 
 
 def test_the_page_has_a_row_for_each_case(tmp_path):
-    """Each case has its marks in the table, and each main a course file to compare with."""
+    """A case is missing from the page, has no marks, or is not compared with its course file."""
     printed = run("--only", "^main [06]$", "--output", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["RESULTS.md"]
     page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
@@ -52,14 +52,14 @@ def test_the_page_has_a_row_for_each_case(tmp_path):
 
 
 def test_without_a_place_for_the_page_it_is_printed():
-    """A partial run leaves the page of a whole one alone."""
+    """A run of a few cases overwrites the page that a whole run has made."""
     before = sorted(BENCHMARKS.iterdir())
     assert "| colours, 2x2 max |" in run("--only", "colours, 2x2 max")
     assert sorted(BENCHMARKS.iterdir()) == before
 
 
 def test_files(harness):
-    """Each has its times, and its share is that of the slower of memory and disk."""
+    """A file's times are missing, or its share is not of the slower of memory and disk."""
     page = run("--only", "^files$")
     _, _, table = page.partition("## Files larger than memory")
     for case in harness("files").FILE_CASES:
@@ -71,7 +71,7 @@ def test_files(harness):
 
 @pytest.mark.parametrize("name", ["digits, 3x3", "main 0", "main 6", "2048 x 2048, 31x31 max"])
 def test_a_wrong_contender_is_caught_and_not_timed(harness, name):
-    """Whatever is wrong, it is reported, and only the right one runs again."""
+    """A wrong or failing contender is timed, or a right one is called wrong."""
     contenders, race = harness("contenders"), harness("race")
     case = next(case for case in harness("cases").CASES if case.name == name).small()
     task = contenders.Task(case)
@@ -115,7 +115,7 @@ def test_a_wrong_contender_is_caught_and_not_timed(harness, name):
 
 
 def test_the_slowest_is_called_a_few_times_only(harness):
-    """So that a run does not take an hour."""
+    """A slow contender gets as many calls as a fast one, and a run takes an hour."""
     race, calls = harness("race"), {"fast": 0, "slow": 0}
 
     def result(name, work):
@@ -132,7 +132,7 @@ def test_the_slowest_is_called_a_few_times_only(harness):
 
 
 def test_every_reference_is_what_convlens_says(harness):
-    """Convlens takes part like everyone: all cases, on small images."""
+    """In some case convlens, or a course file, is called wrong."""
     contenders, race = harness("contenders"), harness("race")
     for case in harness("cases").CASES:
         task = contenders.Task(case.small())
@@ -157,7 +157,7 @@ def test_make_bench_begins_with_the_tests_of_the_heavy_peers():
 
 
 def test_the_page_is_replaced_only_when_it_is_whole(harness, tmp_path):
-    """A run that fails leaves the page as it was."""
+    """A run that fails halfway destroys the page that was there."""
     page = tmp_path / "RESULTS.md"
     page.write_text("as it was")
 

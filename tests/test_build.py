@@ -1,4 +1,7 @@
-"""How the package is built: what for, from what, and by which linker; without compiling it all."""
+"""How the package is built: for which machine, from what, and by which linker.
+
+Compiling every pipeline takes minutes, so these tests compile one.
+"""
 
 import ctypes
 import importlib.metadata
@@ -27,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def module(path):
-    """A file that is no part of the package, imported."""
+    """Import a file that is not part of the package."""
     spec = importlib.util.spec_from_file_location(f"convlens_{path.stem}", path)
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
@@ -39,7 +42,7 @@ hook = module(ROOT / "hatch_build.py")
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch):
-    """Nothing is asked for by the environment."""
+    """Take away the environment variables that change what is built."""
     for name in ("CONVLENS_TARGET", "CONVLENS_COMPILE", "CC"):
         monkeypatch.delenv(name, raising=False)
 
@@ -48,14 +51,14 @@ def _no_settings(monkeypatch):
 
 
 def test_the_tag_for_this_machine_can_be_installed_here():
-    """Pip would take such a wheel."""
+    """Pip refuses the wheel that was built on this machine."""
     (tag,) = parse_wheel_filename(f"convlens-0.1.0-{hook.tag(None)}.whl")[3]
     assert tag in set(sys_tags())
 
 
 @pytest.mark.parametrize("target", hook.TARGETS)
 def test_the_tags_of_the_targets(target):
-    """Any Python 3 on one platform, whose name has the target's processor in it."""
+    """A wheel asks for one version of Python, or names a processor that is not its target's."""
     (tag,) = parse_wheel_filename(f"convlens-0.1.0-{hook.tag(target)}.whl")[3]
     assert (tag.interpreter, tag.abi) == ("py3", "none")
     processors = {"x86-64": ("x86_64", "amd64"), "arm-64": ("aarch64", "arm64")}
@@ -63,7 +66,7 @@ def test_the_tags_of_the_targets(target):
 
 
 def test_make_wheels_builds_for_every_target():
-    """The Makefile's list is the hook's."""
+    """The Makefile leaves out a target of the hook, or names one that it does not know."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(r"^TARGETS := (.*)$", makefile, re.MULTILINE)[1].split() == list(hook.TARGETS)
 
@@ -77,13 +80,13 @@ def test_make_wheels_builds_for_every_target():
     ],
 )
 def test_zig_links_where_there_is_no_c_compiler(monkeypatch, compiler, expected):
-    """CC may have options; and is looked for, not run."""
+    """Options in CC hide the compiler, or one that does not exist is taken."""
     monkeypatch.setenv("CC", compiler)
     assert hook.needs_zig() is expected
 
 
 def test_zig_links_where_the_path_has_no_c_compiler(monkeypatch, tmp_path):
-    """By default it is cc."""
+    """Without CC something other than cc on the path decides."""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert hook.needs_zig()
     (tmp_path / "cc").write_text("#!/bin/sh\n")
@@ -92,7 +95,7 @@ def test_zig_links_where_the_path_has_no_c_compiler(monkeypatch, tmp_path):
 
 
 def test_zig_links_for_other_machines(monkeypatch):
-    """Even where there is a C compiler."""
+    """The C compiler of this machine would link a library for another one."""
     monkeypatch.setenv("CC", sys.executable)
     monkeypatch.setenv("CONVLENS_TARGET", "arm-64-osx")
     assert hook.needs_zig()
@@ -112,7 +115,7 @@ def test_zig_links_for_other_machines(monkeypatch):
     ],
 )
 def test_where_halide_is_published(expected, system):
-    """As PyPI has it: CPython up to 3.13, on these machines."""
+    """Pip would look for Halide where PyPI has none, or leave it out where it has one."""
     usual = {
         "implementation_name": "cpython",
         "python_version": "3.11",
@@ -123,10 +126,8 @@ def test_where_halide_is_published(expected, system):
 
 
 def test_where_halide_is_installed_it_is_published():
-    """And it is the version that pyproject.toml names."""
-    pytest.importorskip(
-        "halide", reason="no Halide here: make test installs it where it is published"
-    )
+    """The marker says that the Halide which is installed here does not exist."""
+    pytest.importorskip("halide", reason=NO_HALIDE_HERE)
     assert hook.halide_exists()
     assert hook.obstacle() is None or "C compiler" in hook.obstacle()
     assert Requirement(hook.halide()).specifier.contains(importlib.metadata.version("halide"))
@@ -136,7 +137,7 @@ def test_where_halide_is_installed_it_is_published():
 
 
 def build_wheel(folder, code="", **settings):
-    """A wheel of this checkout, as any frontend has it made; and what was said."""
+    """Build a wheel of this checkout, as any frontend would; the wheels, and what was printed."""
     code += "\nimport hatchling.cli; hatchling.cli.hatchling()"
     done = subprocess.run(
         [sys.executable, "-c", code, "build", "-t", "wheel", "-d", str(folder)],
@@ -149,7 +150,7 @@ def build_wheel(folder, code="", **settings):
     return list(folder.glob("*.whl")), done.stdout + done.stderr
 
 
-NO_HALIDE = "import sys; sys.modules['halide'] = None"  # as if it were not there
+NO_HALIDE = "import sys; sys.modules['halide'] = None"  # importing it then fails
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ NO_HALIDE = "import sys; sys.modules['halide'] = None"  # as if it were not ther
     ],
 )
 def test_without_halide_the_package_is_built_and_says_so(tmp_path, code, settings, why):
-    """It is then for any machine, and has no library, not even one that lies around."""
+    """The build fails, keeps quiet, or ships a library that was lying around."""
     wheels, said = build_wheel(tmp_path, code, **settings)
     assert f"building WITHOUT the compiled engine: {why}; NumPy will do all the work" in said
     assert hook.REMEDY in said
@@ -183,7 +184,7 @@ def test_without_halide_the_package_is_built_and_says_so(tmp_path, code, setting
     ],
 )
 def test_a_wheel_for_a_target_is_compiled_or_refused(tmp_path, code, target, message):
-    """Never built without the engine that was asked for."""
+    """A wheel for another machine is built without the engine that it is built for."""
     wheels, said = build_wheel(tmp_path, code, CONVLENS_TARGET=target)
     assert not wheels
     assert re.search(message, said), said
@@ -194,17 +195,15 @@ def test_a_wheel_for_a_target_is_compiled_or_refused(tmp_path, code, target, mes
 
 @pytest.fixture(scope="module")
 def build():
-    """pipelines/build.py."""
-    pytest.importorskip(
-        "halide", reason="no Halide here: make test installs it where it is published"
-    )
+    """Import pipelines/build.py."""
+    pytest.importorskip("halide", reason=NO_HALIDE_HERE)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "pipelines"))
         yield module(ROOT / "pipelines" / "build.py")
 
 
 def test_the_table_of_pipelines(build):
-    """Every name is there once, and can be a C function's."""
+    """Two pipelines have one name, or a name is not one that C can have."""
     names = [name for name, _ in build.table()]
     assert len(names) > 20
     assert len(set(names)) == len(names)
@@ -212,13 +211,13 @@ def test_the_table_of_pipelines(build):
 
 
 def test_zig_can_link_every_target(build):
-    """Those of the wheels, and this machine."""
+    """Zig has no name for a target of the wheels, or for this machine."""
     assert set(build.ZIG_TARGETS) >= {*hook.TARGETS, build.host()}
 
 
 @pytest.mark.parametrize("target", hook.TARGETS)
 def test_the_levels_of_a_target(build, target):
-    """Each asks the processor for all that the next one asks for; the last asks for nothing."""
+    """A processor may have a better level but no worse one, or not even the last."""
     levels = build.levels_of(target)
     features = [set(level.features) for level in levels]
     assert features[-1] == set()
@@ -229,13 +228,13 @@ def test_the_levels_of_a_target(build, target):
 
 
 def test_what_convlens_calls_is_exported(build):
-    """Of Halide's runtime the library has these, and nothing else has to be there."""
+    """A function of Halide's runtime is called but not exported, or exported for nobody."""
     engine = (ROOT / "src/convlens/engines/library.py").read_text(encoding="utf-8")
     assert set(re.findall(r"_library\.(halide_\w+)", engine)) == set(build.RUNTIME)
 
 
 def test_the_fingerprint_tells_an_edit(build, tmp_path):
-    """Of any file."""
+    """After an edit of any file the old library would be taken for up to date."""
     copy = shutil.copytree(ROOT / "pipelines", tmp_path / "pipelines")
 
     def fingerprint():
@@ -251,7 +250,7 @@ def test_the_fingerprint_tells_an_edit(build, tmp_path):
 
 
 def test_an_unchanged_library_is_not_built_again(build, tmp_path):
-    """It is for this target, and from these files."""
+    """Everything is compiled again though nothing has changed."""
     target = build.host()
     library = tmp_path / f"pipelines{build.SUFFIXES[target.rsplit('-', 1)[1]]}"
     library.write_bytes(b"as it was")
@@ -263,7 +262,7 @@ def test_an_unchanged_library_is_not_built_again(build, tmp_path):
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="NO C COMPILER HERE, so none links")
 def test_compiling_and_linking(build, tmp_path):
-    """One pipeline, for the level that runs everywhere, becomes a library that loads."""
+    """A pipeline does not compile, the library does not load, or it exports too much."""
     target = build.host()
     level = build.levels_of(target)[-1]
     name, _ = next(build.table())
@@ -276,12 +275,15 @@ def test_compiling_and_linking(build, tmp_path):
     assert library.halide_can_use_target_features(2, (ctypes.c_uint64 * 2)(*words)) == 1
     for function in (*build.RUNTIME, f"{name}_{level.name}"):
         assert getattr(library, function)
-    if target.endswith("linux"):  # no other library's Halide can get in the way, nor ours in its
+    if target.endswith("linux"):  # so that two libraries with Halide in them do not meet
         assert not hasattr(library, "halide_malloc")
 
 
 def test_pyproject_names_what_is_needed():
-    """The hook's requirements are groups there."""
+    """The build would not get Halide or a linker, or each build might get another version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert hook.halide() in project["dependency-groups"]["pipelines"]
-    assert [Requirement(each).name for each in hook.group("linker")] == ["ziglang"]
+    pinned = [Requirement(each) for each in (hook.halide(), *hook.group("linker"))]
+    assert [each.name for each in pinned] == ["halide", "ziglang"]
+    assert all(str(each.specifier).startswith("==") for each in pinned)
+    assert hook.group("linker") == project["dependency-groups"]["linker"]
+    assert "custom" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]

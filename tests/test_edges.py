@@ -60,7 +60,7 @@ def attempt(edge, wheel):
     install(python, "--no-deps", "--no-index", "--force-reinstall", wheel)
     shown = run(python, "-c", "import convlens; convlens.show_config()")
     options = "-q", "-p", "no:cacheprovider", "-c", "pyproject.toml"
-    return shown, run(python, "-m", "pytest", *options, *TESTS, cwd=ROOT, timeout=600)
+    return shown, run(python, "-m", "pytest", *options, *TESTS, cwd=ROOT, timeout=1200)
 
 
 @pytest.fixture(scope="module")

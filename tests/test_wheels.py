@@ -24,38 +24,38 @@ if not WHEELS:
 
 @pytest.fixture(params=WHEELS, ids=lambda path: path.stem.split("-", 2)[2])
 def wheel(request):
-    """The path of a wheel."""
+    """The path of each wheel in turn."""
     return request.param
 
 
 @pytest.fixture
 def contents(wheel):
-    """The names and the bytes of what is in a wheel's package."""
+    """The files of a wheel, by name, as bytes."""
     with ZipFile(wheel) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
 @pytest.fixture
 def listed(contents):
-    """What the wheel says of its library."""
+    """What the wheel's list says of its library."""
     return json.loads(contents["convlens/engines/pipelines.json"])
 
 
 @pytest.fixture
 def library(contents):
-    """The library, taken apart."""
+    """The library of the wheel, parsed by lief."""
     names = [n for n in contents if re.fullmatch(r"convlens/engines/pipelines\.[sd]\w+", n)]
     assert len(names) == 1, names
     return lief.parse(contents[names[0]])
 
 
 def test_the_wheel_is_small(wheel):
-    """Less than 10 MB to download."""
+    """Something large was packed by mistake: a wheel takes 1 to 4 MB."""
     assert wheel.stat().st_size < 10e6
 
 
 def test_the_wheel_is_for_any_python_3(wheel, contents):
-    """And the file's name is what is written inside."""
+    """Pip would refuse it on some Python, or its name differs from what is written inside."""
     python, abi, platform = wheel.stem.split("-")[2:]
     assert (python, abi) == ("py3", "none")
     notes = next(text for name, text in contents.items() if name.endswith("dist-info/WHEEL"))
@@ -64,7 +64,7 @@ def test_the_wheel_is_for_any_python_3(wheel, contents):
 
 
 def test_nothing_else_is_in_it(contents):
-    """The package, its notes, and one library with its list."""
+    """It ships what the build leaves behind, or paths of the machine that built it."""
     assert {name.split("/")[0].split("-")[0] for name in contents} == {"convlens"}
     assert "convlens/py.typed" in contents
     assert not any(name.endswith((".o", ".c", ".def", ".objects", ".lib")) for name in contents)
@@ -72,7 +72,7 @@ def test_nothing_else_is_in_it(contents):
 
 
 def test_every_pipeline_is_there_for_every_level(library, listed):
-    """And what convlens calls of Halide's runtime."""
+    """Calling a pipeline of the list would fail, for it is not in the library."""
     exported = {function.name.removeprefix("_") for function in library.exported_functions}
     wanted = {f"{name}_{level}" for name in listed["pipelines"] for level in listed["levels"]}
     assert len(wanted) >= 50
@@ -82,14 +82,14 @@ def test_every_pipeline_is_there_for_every_level(library, listed):
 
 
 def test_the_levels(listed):
-    """Three for x86-64, and the last runs on every one; arm64 is all alike."""
+    """A level is missing, or the last one does not run on every such processor."""
     x86 = listed["target"].startswith("x86-64")
     assert list(listed["levels"]) == (["avx512", "avx2", "baseline"] if x86 else ["neon"])
     assert not any(list(listed["levels"].values())[-1])
 
 
 def test_the_library_is_for_the_platform(wheel, library, listed):
-    """For its processor, needing only what every such system has."""
+    """It is for another processor or system, or needs what not every such system has."""
     platform = wheel.stem.split("-")[-1]
     check = {"manylinux": linux, "macosx": macos, "win": windows}[platform.split("_")[0]]
     check(platform, library)
@@ -99,7 +99,7 @@ def test_the_library_is_for_the_platform(wheel, library, listed):
 
 
 def linux(platform, library):
-    """Glibc's own libraries, no newer than the wheel's name says."""
+    """Check for a Linux library: glibc's own libraries, no newer than the wheel's name says."""
     _, major, minor, machine = platform.split("_", 3)
     assert library.header.machine_type.name == {"x86_64": "X86_64", "aarch64": "AARCH64"}[machine]
     assert {name.split(".so")[0] for name in library.libraries} <= {
@@ -119,7 +119,7 @@ def linux(platform, library):
 
 
 def macos(platform, library):
-    """The system's own library, from the version in the wheel's name on; signed, as arm64 asks."""
+    """Check for macOS: the system's own library, the version in the wheel's name, signed."""
     _, major, minor, machine = platform.split("_", 3)
     assert machine == "arm64"
     assert library.header.cpu_type.name == "ARM64"
@@ -130,7 +130,7 @@ def macos(platform, library):
 
 
 def windows(_platform, library):
-    """The system's own libraries: the universal C runtime is part of Windows since 10."""
+    """Check for Windows: the system's own libraries, as the C runtime is one since Windows 10."""
     assert library.header.machine.name == "AMD64"
     needed = {name.lower() for name in library.libraries}
     assert {name for name in needed if not name.startswith("api-ms-win-crt-")} == {"kernel32.dll"}

@@ -1,4 +1,4 @@
-"""ONNX Runtime, on images stored channel by channel, its own layout; a model of one operator."""
+"""ONNX Runtime: a model of one operator, on images stored channel by channel, as it keeps them."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ TYPES = {
 
 
 def contenders(task: Task) -> list[Contender]:
-    """Its operator for floats, of which float64 has none, and for uint8 that for integers."""
+    """Its operator for floats, which does not take float64; for uint8 also that for integers."""
     if task.mode == "sum" and task.real == np.float64:
         return []
     found = [_contender(task, "ONNX Runtime", integers=False)]

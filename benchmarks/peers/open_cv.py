@@ -1,4 +1,4 @@
-"""OpenCV: one image after the other, and as a trick a batch as one tall image."""
+"""OpenCV: image after image in a loop, and, as a trick, a batch taken for one tall image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BORDER = {"borderType": cv2.BORDER_CONSTANT}  # zeros
 
 
 def contenders(task: Task) -> list[Contender]:
-    """Filters give an output for each pixel; shrinking to half a size is averaging."""
+    """Filters, which give an output for each pixel, and resizing, which averages to shrink."""
     found = []
     batch = len(task.pixels) > 1
     function, dtype = _filter(task)

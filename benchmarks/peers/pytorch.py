@@ -14,7 +14,7 @@ LAYOUTS = {"channels-last": torch.channels_last, "contiguous": torch.contiguous_
 
 
 def contenders(task: Task) -> list[Contender]:
-    """Both layouts; nothing where two sides are padded differently, which PyTorch cannot say."""
+    """Both layouts, unless two sides are padded differently, which PyTorch cannot express."""
     if any(before != after for before, after in task.plan.padding):
         return []
     return [_contender(task, name, layout) for name, layout in LAYOUTS.items()]

@@ -88,7 +88,7 @@ def assert_close(result, expected, sum_of_absolutes, terms, integers):
 
 @st.composite
 def images_of(draw, channels):
-    """A few small images of any type and layout, none at all among them."""
+    """A few small images of any type and layout, or none at all."""
     shape = (draw(st.integers(0, 3)), draw(st.integers(1, 8)), draw(st.integers(1, 8)), *channels)
     return draw(arrays_of(shape))
 
@@ -110,7 +110,7 @@ STRIDES = st.tuples(STEPS, STEPS)
 @many
 @given(data=st.data())
 def test_convolution_is_the_sum_of_window_times_kernel(number, data):
-    """Shapes, types, layouts, paddings and strides of every kind."""
+    """A convolution differs from the oracle for some shape, type, layout, padding or stride."""
     channels = (data.draw(st.integers(1, 4)),) if number >= 4 else ()
     images = data.draw(images_of(channels))
     options = {}
@@ -142,7 +142,7 @@ def test_convolution_is_the_sum_of_window_times_kernel(number, data):
 @many
 @given(data=st.data())
 def test_pooling_takes_the_largest_or_the_mean_of_each_window(mode, data):
-    """A maximum is one of the pixels, so it is exact for floats, too."""
+    """Pooling differs from the oracle: a maximum by anything, a mean by more than rounding."""
     images = data.draw(images_of((data.draw(st.integers(1, 4)),)))
     window = tuple(data.draw(st.integers(1, n)) for n in images.shape[1:3])
     stride = data.draw(STRIDES)
@@ -171,13 +171,13 @@ BY_HAND = [
 
 @pytest.mark.parametrize(("padding", "stride", "expected"), BY_HAND)
 def test_a_sum_worked_by_hand(padding, stride, expected):
-    """Cross-correlation: 1 * 1 + 2 * 10 + 4 * 100 + 5 * 1000 = 5421, nothing is flipped."""
+    """The kernel is flipped: 1 * 1 + 2 * 10 + 4 * 100 + 5 * 1000 = 5421 without a flip."""
     assert oracle.convolve(IMAGE, KERNEL, padding, stride).tolist() == [expected]
     assert call(STRIDED, IMAGE, KERNEL, padding, stride).tolist() == [expected]
 
 
 def test_the_first_three_by_hand():
-    """The simpler functions are the strided one with its stride left out."""
+    """A simpler function differs from the strided one with its stride left out."""
     assert call(VALID, IMAGE, KERNEL).tolist() == [BY_HAND[0][2]]
     assert call(SAME, IMAGE, KERNEL).tolist() == [BY_HAND[1][2]]
     assert call(PADDED, IMAGE, KERNEL, (1, 0)).tolist() == [
@@ -189,21 +189,21 @@ def test_the_first_three_by_hand():
     ("mode", "expected"), [("max", [[5, 6], [8, 9]]), ("avg", [[3, 4], [6, 7]])]
 )
 def test_pooling_by_hand(mode, expected):
-    """The oracle, too."""
+    """The function, or the oracle, differs from what was worked by hand."""
     images = IMAGE[..., None]
     assert oracle.pool(images, (2, 2), (1, 1), mode)[..., 0].tolist() == [expected]
     assert call(POOL, images, (2, 2), (1, 1), mode)[..., 0].tolist() == [expected]
 
 
 def test_pooling_drops_what_does_not_fit():
-    """Of seven rows a window of 3 with a stride of 3 sees six."""
+    """A window hangs over the edge: of seven rows, windows of 3 at a stride of 3 see six."""
     images = np.arange(7.0).reshape(1, 7, 1, 1)
     assert call(POOL, images, (3, 1), (3, 1))[0, :, 0, 0].tolist() == [2, 5]
     assert call(POOL, images, (3, 1), (3, 1), "avg")[0, :, 0, 0].tolist() == [1, 4]
 
 
 def test_defaults():
-    """Padding is 'same', stride 1, pooling 'max'; all can be given by name."""
+    """A default is not the brief's ('same', stride 1, 'max'), or a name cannot be given."""
     images, kernels = np.ones((2, 5, 6, 3)), np.ones((3, 3, 3, 2))
     gray, layer = images[..., 0], kernels[..., 0, 0]
     expected = oracle.convolve(images, kernels, "same")
@@ -236,7 +236,7 @@ def images_for(number, gray):
 
 
 def extra(number):
-    """The padding that the third function insists on."""
+    """The padding that the third function requires, as its further arguments."""
     return ((1, 2),) if number == 2 else ()
 
 
@@ -262,7 +262,7 @@ def meaning_of(number):
     ],
 )
 def test_nothing_wraps_overflows_or_is_rounded_early(number, pixel, weight):
-    """Extreme numbers of small types: their products and sums are exact in float64."""
+    """A product or sum is taken in a small type, though float64 holds it exactly."""
     gray = np.full((2, 4, 5), pixel)
     images, kernel = images_for(number, gray), kernel_of(np.full((3, 2), weight), number)
     result = call(FUNCTIONS[number], images, kernel, *extra(number))
@@ -273,7 +273,7 @@ def test_nothing_wraps_overflows_or_is_rounded_early(number, pixel, weight):
 
 @pytest.mark.parametrize("number", range(6))
 def test_float32_sums_are_float64_sums(number):
-    """2 ** 24 + 1 does not exist in float32."""
+    """Sums are taken in float32, which does not have the number 2 ** 24 + 1."""
     gray = np.array([[[2**24, 1]]], np.float32)
     kernel = kernel_of(np.ones((1, 2), np.float32), number)
     result = call(FUNCTIONS[number], images_for(number, gray), kernel, *extra(number))
@@ -284,20 +284,20 @@ def test_float32_sums_are_float64_sums(number):
     "pixel", [np.uint8(255), np.int8(-128), np.bool_(True), np.float16(60000), np.float32(2**24)]
 )
 def test_a_mean_does_not_overflow(pixel):
-    """The mean of equal pixels is that pixel, whatever their sum would be in their type."""
+    """The mean of equal pixels is another number, because their sum left the pixels' type."""
     images = np.full((1, 4, 6, 2), pixel)
     np.testing.assert_array_equal(call(POOL, images, (4, 3), (1, 3), "avg"), float(pixel))
 
 
 def test_a_mean_of_float32_is_a_float64_mean():
-    """(2 ** 24 + 1) / 2 does not exist in float32."""
+    """A mean is taken in float32, which does not have the number (2 ** 24 + 1) / 2."""
     images = np.array([2**24, 1], np.float32).reshape(1, 1, 2, 1)
     assert call(POOL, images, (1, 2), (1, 1), "avg").item() == (2**24 + 1) / 2
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_one_pixel_windows_give_a_new_array(dtype):
-    """Also where the result is the input, number for number."""
+    """The result is the input itself, or differs, where every window is one pixel."""
     images = numbers((2, 3, 4, 1), dtype, 20, 1)
     expected, gray, one = images.astype(float), images[..., 0], np.ones((1, 1), dtype)
     for mode in ["max", "avg"]:
@@ -313,7 +313,7 @@ def test_one_pixel_windows_give_a_new_array(dtype):
 @pytest.mark.parametrize("stride", [(1, 1), (2, 3), (9, 5)])
 @pytest.mark.parametrize("number", range(6))
 def test_nan_and_inf_reach_exactly_the_windows_that_cover_them(number, stride, value):
-    """And leave every other window as it was."""
+    """NaN or inf reaches a window that does not cover it, or misses one that does."""
     rng = np.random.default_rng(3)
     options = {"stride": stride} if number >= 3 else {}
     kernel = kernel_of(rng.uniform(1, 2, (3, 2)), number)
@@ -340,7 +340,7 @@ def test_nan_and_inf_reach_exactly_the_windows_that_cover_them(number, stride, v
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("mode", ["max", "avg"])
 def test_nan_and_inf_in_pooling(mode, dtype, value):
-    """NaN wins every maximum; -inf loses it to anything, but for a window full of it."""
+    """NaN does not win a maximum, or -inf wins one over a finite number."""
     images = np.arange(-42, 42, dtype=dtype).reshape(1, 6, 7, 2)
     images[0, 2, 3, 1] = value
     result = call(POOL, images, (2, 3), (2, 1), mode)
@@ -354,7 +354,7 @@ def test_nan_and_inf_in_pooling(mode, dtype, value):
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float16, np.float64])
 def test_a_maximum_below_zero_stays_below_zero(dtype):
-    """A maximum that starts from 0 would be wrong here."""
+    """A maximum of negative numbers is 0, because the search for it began there."""
     images = -1 - np.arange(32, dtype=dtype).reshape(2, 4, 4, 1)
     expected = [[[-1, -3], [-9, -11]], [[-17, -19], [-25, -27]]]
     assert call(POOL, images, (2, 2), (2, 2))[..., 0].tolist() == expected
@@ -364,7 +364,7 @@ def test_a_maximum_below_zero_stays_below_zero(dtype):
 @pytest.mark.parametrize("number", [3, 4, 5])
 @pytest.mark.parametrize("size", [(1, 1), (4, 5), (5, 4)])
 def test_same_keeps_the_size_at_strides_far_larger_than_the_image(number, stride, size):
-    """Most windows then lie in the padding, and give 0."""
+    """Windows that lie in the padding alone do not give 0, or the size changes."""
     rng = np.random.default_rng(4)
     images = images_for(number, rng.integers(1, 9, (2, *size)))
     for window in [(1, 1), (2, 3), (7, 30)]:
@@ -378,7 +378,7 @@ def test_same_keeps_the_size_at_strides_far_larger_than_the_image(number, stride
 @pytest.mark.parametrize("stride", [(1, 1), (2, 3), (17, 4), (90, 90)])
 @pytest.mark.parametrize("number", [3, 4, 5])
 def test_paddings_far_larger_than_the_image(number, stride, padding):
-    """The result has a border of zeros, whole windows wide."""
+    """The border, of windows that see padding alone, is not 0 or not wide enough."""
     images = images_for(number, np.arange(1, 13).reshape(1, 3, 4))
     kernel = kernel_of([[1, 2, 3], [4, 5, 6]], number)
     result = call(FUNCTIONS[number], images, kernel, padding, stride)
@@ -389,7 +389,7 @@ def test_paddings_far_larger_than_the_image(number, stride, padding):
 
 @pytest.mark.parametrize("m", [0, 1, 200])
 def test_the_shapes_of_the_brief(m):
-    """Its seven calls, on fewer images; 200 are more than one slice of the batch."""
+    """One of the brief's calls gives another shape, with few images or with 200."""
     rng = np.random.default_rng(5)
     digits = rng.integers(0, 256, (m, 28, 28), np.uint8)
     animals = rng.integers(0, 256, (m, 32, 32, 3), np.uint8)
@@ -410,7 +410,7 @@ def test_the_shapes_of_the_brief(m):
 
 @pytest.mark.parametrize("number", range(6))
 def test_every_image_of_a_large_batch(number):
-    """The batch is worked on in slices: each image must land in its own place."""
+    """An image lands in another's place where the batch is worked on in slices."""
     gray = np.arange(500, dtype=np.uint16)[:, None, None] + np.zeros((20, 30), np.uint16)
     images, kernel = images_for(number, gray), kernel_of(np.ones((2, 3), int), number)
     result = call(FUNCTIONS[number], images, kernel, *extra(number))
@@ -419,7 +419,7 @@ def test_every_image_of_a_large_batch(number):
 
 
 def test_lists_are_arrays_too():
-    """Whatever np.asarray understands."""
+    """Nested lists, which np.asarray understands, are refused or give something else."""
     assert VALID([[[1, 2], [3, 4]]], [[1, 1]]).tolist() == [[[3], [7]]]
     assert STRIDED([[[1, 2]]], [[1]], [0, 1], [1, 2]).tolist() == [[[0, 2]]]
     assert POOL([[[[1], [2]]]], [1, 2], [1, 1]).tolist() == [[[[2]]]]

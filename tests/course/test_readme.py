@@ -9,7 +9,7 @@ from .course import FOLDER
 
 
 def test_every_example_of_the_readme_gives_what_it_shows(monkeypatch):
-    """Run as a reader would run them: in the course's folder, from top to bottom."""
+    """An example fails that a reader runs in the course's folder, from top to bottom."""
     monkeypatch.syspath_prepend(FOLDER)
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
     # A closing fence would be taken for output.
