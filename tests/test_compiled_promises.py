@@ -160,6 +160,19 @@ MEMORY = {  # beside images and output: what is called, with an image and the ou
         "ones(1, 20_000_000, 1, t='u1')",
         "convolve(x, k(100, 1, t='u1'), 'valid', stride=(150, 1))",
     ),
+    "a signal": ("ones(1, 40_000_000)", "pool(x, (1, 3), 1)"),
+    "a signal averaged": ("ones(1, 40_000_000)", "pool(x, (1, 3), 1, 'avg')"),
+    "a large window averaged": ("ones(1, 2500, 2500, t='f8')", "pool(x, 2400, 1, 'avg')"),
+    "one window": ("ones(1, 1, 10_000_000, t='f8')", "pool(x, (1, 10_000_000), 1, 'sum')"),
+    "a large window of colours": (
+        "ones(1, 1300, 1300, 3, t='f8')",
+        "convolve(x, k(1200, 1200, t='f8'), 'valid', stride=(8, 1))",
+    ),
+    "a large window of bytes": (
+        "ones(1, 800, 900, 3, t='u1')",
+        "convolve(x, k(601, 601, t='f8'), stride=(8, 1))",
+    ),
+    "one window's sum": ("ones(1, 1, 10_000_000)", "convolve(x, k(1, 10_000_000), 'valid')"),
     "images far apart": ("ones(4000, 1000, 50)[:, :20]", "convolve(x, k(1, 1))"),
     "far apart pooled": ("ones(4, 8000, 2000).transpose(0, 2, 1)", "pool(x, 3, 999)"),
 }
@@ -190,15 +203,47 @@ def peaks():
         print(f"{name}: {memory('VmHWM') - before}", flush=True)
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured as Linux can")
-def test_memory_of_the_whole_process():
-    """On one thread at most 32 MB, of which `tracemalloc` would not see the library's own."""
-    back = {f"MALLOC_{name}_THRESHOLD_": "65536" for name in ("MMAP", "TRIM")}  # what is freed
-    printed, error = script("peaks()", CONVLENS_THREADS="1", **back).communicate()
+MEASURED = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="measured as Linux can"
+)
+# So that memory which is freed goes back to the system.
+FREED = {f"MALLOC_{name}_THRESHOLD_": "65536" for name in ("MMAP", "TRIM")}
+
+
+@MEASURED
+@pytest.mark.parametrize("threads", [1, 3])
+def test_memory_of_the_whole_process(threads):
+    """At most 32 MB a thread, of which `tracemalloc` would not see the library's own."""
+    process = script("peaks()", CONVLENS_THREADS=str(threads), **FREED)
+    printed, error = process.communicate()
     grown = dict(line.split(": ") for line in printed.splitlines())
     assert list(grown) == list(MEMORY), error
-    too_much = {name: int(size) for name, size in grown.items() if int(size) > 32e6}
+    too_much = {name: int(size) for name, size in grown.items() if int(size) > 32e6 * threads}
     assert not too_much
+
+
+KEPT = """
+def resident():
+    text = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(text.split("VmRSS:")[1].split()[0]) * 1024
+
+image, out = np.ones((1, 140_000, 1), "f4"), np.empty((1, 140_000, 1), "f4")
+convlens.pool(image, (3, 1), 1, "avg", padding="same", out=out)
+before = resident()
+for number in range(300):
+    some = image[:, : 130_000 + number], out[:, : 130_000 + number]
+    convlens.pool(some[0], (3, 1), 1, "avg", padding="same", out=some[1])
+    convlens.convolve(some[0], image[0, :3], out=some[1])
+print(resident() - before)
+"""
+
+
+@MEASURED
+def test_what_is_kept_between_calls():
+    """Calls that are made ready for the next time keep no arrays as long as the images."""
+    printed, error = script(KEPT, CONVLENS_THREADS="1", **FREED).communicate()
+    assert printed, error
+    assert int(printed) < 16e6
 
 
 def test_more_than_2_31_pixels_of_one_image_many_times():

@@ -48,15 +48,11 @@ def _compute(call: Call, way: Way, images: Array, kernels: Array | None, out: Ar
     """Write the result into `out`; all arrays have their full form."""
     if images.size == 0:  # no pixels, so every sum is empty
         out[...] = 0
-    elif large.is_large(call, way):
-        large.compute(call, way, images, kernels, out, _compute_window)
-    else:
-        _compute_window(call, way, images, kernels, out)
-
-
-def _compute_window(call: Call, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
-    """The same for windows that need not be cut."""
+        return
     work = _work(call, way.numbers, way.factors is not None, images, out)
+    if work.large:
+        large.compute(call, way, images, kernels, out, _compute)
+        return
     if kernels is not None:
         kernels = kernels[..., :1] if work.method.folded else kernels
         kernels = kernels.reshape(*kernels.shape[:3], work.groups, -1)  # (kh, kw, cg, groups, og)
@@ -116,6 +112,8 @@ class Work:
         Groups of channels, as the pipeline sees them.
     read_here, write_here : bool
         Whether images and output are used where they are.
+    large : bool
+        Whether the window is too large for one piece.
     """
 
     def __init__(
@@ -127,6 +125,7 @@ class Work:
         self.read_here = _usable(call.images.dtype, method.pixels, images, call.channels)
         self.read_here &= not _scattered(call, images)
         self.write_here = _usable(call.output_dtype, method.results, out, call.output_channels)
+        self.large = large.is_large(call, method)
         kind = method.pipeline.partition("_")[0]
         kh, kw = call.rows.window, call.columns.window
         self.doubling, self.separable = kind == "doubling", kind == "separable"

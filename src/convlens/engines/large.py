@@ -17,38 +17,40 @@ import numpy as np
 
 from convlens.call import Array, Call, Layout, Spec
 from convlens.engines.blocks import held, most
-from convlens.engines.methods import Way, choose
+from convlens.engines.methods import Method, Way, choose
 from convlens.engines.pairwise import Pairwise
 
 # Bytes of the cells under a window. With those of its neighbours that it shares most of them with,
 # and with copies of the pixels, a thread takes less than 32 MB.
 CONVOLVED, POOLED = 2**23, 15 * 10**6
-TAPS = 2**14  # of a sum of floats
+# Floats are added up in blocks of at least BLOCK taps, if a row has so many, and at most so many
+# blocks in turn.
+BLOCK, BLOCKS = 64, 256
 RESULTS = 2**20  # numbers of parts' results that are there at a time
 
 Compute = Callable[[Call, Way, Array, Array | None, Array], None]
 MERGES = {"max": np.maximum, "min": np.minimum, "sum": np.add, "avg": np.add}
 
 
-def is_large(call: Call, way: Way) -> bool:
-    """Whether a call's window is to be cut."""
+def is_large(call: Call, method: Method) -> bool:
+    """Whether a call's window is to be cut, as far as there is anything to cut."""
     height, width = call.rows.window, call.columns.window
-    few = call.rows.reach * call.columns.reach * call.channels <= TAPS  # as nearly always
-    return not few and not _fits(call, way, height, width, call.channels)
+    can_be_cut = height * width > 1 or call.channels == call.groups > 1
+    return can_be_cut and not _fits(call, method, height, width, call.channels)
 
 
-def _fits(call: Call, way: Way, height: int, width: int, channels: int) -> bool:
+def _fits(call: Call, method: Method, height: int, width: int, channels: int) -> bool:
     """Whether a part of so many taps down and across is small enough."""
     parts = replace(call.rows, window=height), replace(call.columns, window=width)
     cells = prod(held(axis, 1) for axis in parts) * channels
-    numbers = choose(call, way.numbers, way.factors is not None).numbers
-    if cells * numbers.itemsize > (POOLED if call.kernels is None else CONVOLVED):
+    if cells * method.numbers.itemsize > (POOLED if call.kernels is None else CONVOLVED):
         return False
     if call.sum_dtype.kind != "f" or call.mode in ("max", "min"):
         return True
-    if call.kernels is None or way.factors is not None:  # along one axis, and then the other
-        return max(height, width) <= TAPS
-    return height * width * (call.channels // max(1, call.groups)) <= TAPS
+    if call.kernels is None or method.pipeline.startswith("separable"):
+        return max(height, width) <= BLOCK * BLOCKS  # along one axis, and then along the other
+    depth = call.channels // max(1, call.groups)
+    return height * -(-width * depth // BLOCK) <= BLOCKS
 
 
 def compute(
@@ -60,7 +62,8 @@ def compute(
         return
     # Channels that have nothing to do with each other need not be held together.
     height, width = call.rows.window, call.columns.window
-    together = most(call.channels, lambda count: _fits(call, way, height, width, count))
+    method = choose(call, way.numbers, way.factors is not None)
+    together = most(call.channels, lambda count: _fits(call, method, height, width, count))
     each = call.output_channels // call.channels
     for c in _cuts(call.channels, together):
         n = slice(c.start * each, c.stop * each)
@@ -114,8 +117,9 @@ def _compute_whole_pixels(
 def _taps(call: Call, way: Way) -> Iterator[tuple[range, range]]:
     """The parts of a window: taps down and across. Rows stay whole as long as they can."""
     rows, columns = call.rows.window, call.columns.window
-    width = most(columns, lambda width: _fits(call, way, 1, width, call.channels))
-    height = most(rows, lambda height: _fits(call, way, height, width, call.channels))
+    method = choose(call, way.numbers, way.factors is not None)
+    width = most(columns, lambda width: _fits(call, method, 1, width, call.channels))
+    height = most(rows, lambda height: _fits(call, method, height, width, call.channels))
     yield from product(_cuts(rows, height), _cuts(columns, width))
 
 
