@@ -1,5 +1,13 @@
-# The commands of the README. Each makes its own environment first, once: .venv
-PYTHON ?= python3
+# The commands of the README. Each needs an environment, .venv, which is made once.
+# Halide compiles the fast engine, and is published for CPython 3.11 to 3.13 with the GIL only. So
+# the environment is made from such a Python where there is one: python3 if it is, another on the
+# path, or one of pyenv's. Elsewhere it is made from python3.
+HALIDE_SERVES := import ensurepip, sys, sysconfig, venv; sys.exit(not ( \
+	sys.implementation.name == "cpython" and (3, 11) <= sys.version_info < (3, 14) \
+	and not sysconfig.get_config_var("Py_GIL_DISABLED")))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 \
+	$(HOME)/.pyenv/versions/3.13*/bin/python3 $(HOME)/.pyenv/versions/3.1[12]*/bin/python3; do \
+	"$$python" -c '$(HALIDE_SERVES)' 2>/dev/null && echo "$$python" && exit; done; echo python3)
 .DEFAULT_GOAL := help
 COURSE := math/convolutions_and_pooling
 
@@ -9,24 +17,37 @@ WHEEL_PYTHONS ?= $(or $(wildcard $(HOME)/.pyenv/versions/3.1[1-9]*/bin/python3),
 	$(shell for minor in 11 12 13 14; do command -v python3.$$minor; done))
 # All but those of what lies beside the library in a checkout.
 LIBRARY_TESTS := $(filter-out tests/test_benchmark.py tests/test_build.py tests/test_docs.py \
-	tests/test_course_python39.py tests/test_wheels.py,$(wildcard tests/test_*.py))
+	tests/test_course_python39.py tests/test_edges.py tests/test_makefile.py tests/test_wheels.py,\
+	$(wildcard tests/test_*.py))
 PIP_NEW := build/new/bin/python -m pip install --quiet --disable-pip-version-check
 PIP_AARCH64 := .venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
 	--platform manylinux_2_17_aarch64 --python-version 3.11 --target build/aarch64/packages
+
+# What those miss whose environment has no compiled engine, said at each command that uses it.
+MISSED = .venv/bin/python -c 'import sys; from convlens.engines.library import load; \
+	sys.exit(isinstance(load(), str) and "NOTE: the compiled engine is not here, so NumPy does \
+all the work, several times slower. To have it, install CPython 3.11, 3.12 or \
+3.13 (not free-threaded), remove .venv, and run this again. Or run `make wheels` on another machine \
+and install its wheel here, which works on any CPython from 3.11 on.")' || true
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*##/make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: .venv/demo  ## run the seven course mains on real images and show their pictures
+	@$(MISSED)
 	@cd $(COURSE) && $(CURDIR)/.venv/bin/python demo.py $(CURDIR)/demo
 
 test: .venv/test .venv/group-pipelines  ## check style and types, and run every test
+	@$(MISSED)
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/python -m pytest
 
-bench: .venv/bench  ## time everything next to its peers; writes benchmarks/RESULTS.md
+# The tests of the peers that `make test` does not install come first: times of wrong results would
+# be worth nothing.
+bench: .venv/bench  ## compare with PyTorch and JAX, then time everything; writes benchmarks/RESULTS.md
+	.venv/bin/python -m pytest -k "torch or jax" tests/test_peers.py tests/test_docs.py
 	.venv/bin/python benchmarks/run.py
 
 docs: .venv/docs  ## build the site in docs/_build; warnings are errors
@@ -83,8 +104,10 @@ clean:  ## remove the environments, what was built, the data, the pictures and t
 	@touch $@
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "convlens needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv .venv
+	@set -e; python="$(PYTHON)"; \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"convlens needs Python 3.11 or newer: make PYTHON=python3.11 ...")'; \
+	echo "$$python -m venv .venv"; "$$python" -m venv .venv
 
 # An extra of pyproject.toml, installed; again only when that file has changed.
 .venv/%: pyproject.toml | .venv/bin/python

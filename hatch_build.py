@@ -1,8 +1,13 @@
-"""Compiles the pipelines when the package is built: see pipelines/build.py.
+"""Compiles the pipelines when the package is built, by running pipelines/build.py.
 
-Environment variables: with CONVLENS_COMPILE=0, as where there is no Halide, the package is built
-without the compiled engine; with CONVLENS_TARGET, as in `make wheels`, for another machine; CC is
-the C compiler that links.
+Where Halide, which compiles them, is not published, the package is built without the compiled
+engine. A wheel has no such limit: `make wheels`, on a machine that Halide serves, makes wheels that
+work on any CPython from 3.11 on, newer and free-threaded ones included, because the library is
+plain C that ctypes loads.
+
+Three environment variables matter. CONVLENS_COMPILE=0 builds without the compiled engine.
+CONVLENS_TARGET names another machine to compile for, as `make wheels` does. CC is the C compiler
+that links.
 """
 
 from __future__ import annotations
@@ -23,25 +28,33 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent
-TARGETS = {  # of Halide, and the wheels' names for them
+TARGETS = {  # Halide's names of the machines that wheels are made for, and the wheels' own
     "x86-64-linux": "manylinux_2_17_x86_64",
     "arm-64-linux": "manylinux_2_17_aarch64",
     "arm-64-osx": "macosx_11_0_arm64",
     "x86-64-windows": "win_amd64",
 }
+REMEDY = (
+    "To have the engine, install with CPython 3.11, 3.12 or 3.13 (not free-threaded), or install a "
+    "wheel that `make wheels` made on another machine: it works on any CPython from 3.11 on."
+)
 
 
 class CompiledPipelines(BuildHookInterface):  # type: ignore[type-arg]
-    """Builds the shared library and puts it into the package."""
+    """Hatchling's hook that compiles the shared library and puts it into the package."""
 
     def dependencies(self) -> list[str]:
-        """Halide, where it can be had; and a linker, where there is none or not for the target."""
+        """What the build needs: Halide where it is published, zig if it must link."""
         if not wanted() or not halide_exists():
             return []
         return [halide(), *(group("linker") if needs_zig() else [])]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, and name what the wheel is for."""
+        """Compile the library, add it to the wheel, and name the machine that the wheel is for.
+
+        If it cannot be compiled, a wheel for a named target is refused, because it would be useless
+        there; any other is built without it, with a warning.
+        """
         target = os.environ.get("CONVLENS_TARGET")
         if target and target not in TARGETS:
             raise ValueError(f"CONVLENS_TARGET must be one of {', '.join(TARGETS)}; got {target!r}")
@@ -50,12 +63,13 @@ class CompiledPipelines(BuildHookInterface):  # type: ignore[type-arg]
             if target:
                 raise RuntimeError(f"convlens: cannot compile for {target}: {why_not}")
             self.app.display_warning(
-                f"convlens: building WITHOUT the compiled engine: {why_not}; "
-                "NumPy will do all the work"
+                f"convlens: building WITHOUT the compiled engine: {why_not}; NumPy will do all the "
+                f"work, several times slower. {REMEDY}"
             )
             return
-        editable = version == "editable"
-        folder = ROOT / ("src/convlens/engines" if editable else f"build/{target or 'here'}")
+        # For this machine the library is built where a checkout looks for it, so that a wheel and
+        # an editable install share it and it is compiled once.
+        folder = ROOT / (f"build/{target}" if target else "src/convlens/engines")
         command = [sys.executable, str(ROOT / "pipelines" / "build.py"), str(folder)]
         if target:
             command += ["--target", target]
@@ -63,8 +77,9 @@ class CompiledPipelines(BuildHookInterface):  # type: ignore[type-arg]
             command += ["--zig"]
         self.app.display_info("convlens: compiling the pipelines; this takes a minute or two")
         subprocess.run(command, check=True)
-        for path in folder.glob("pipelines.*") if not editable else ():
-            build_data["force_include"][str(path)] = f"convlens/engines/{path.name}"
+        if version != "editable":  # which finds it in the checkout
+            for path in folder.glob("pipelines.*"):
+                build_data["force_include"][str(path)] = f"convlens/engines/{path.name}"
         build_data["pure_python"] = False
         build_data["tag"] = tag(target)
 
@@ -75,7 +90,7 @@ def wanted() -> bool:
 
 
 def obstacle() -> str | None:
-    """Why the pipelines cannot be compiled, or None."""
+    """Why the pipelines cannot be compiled, in words; None if they can."""
     if not wanted():
         return "CONVLENS_COMPILE=0 asks for that"
     if find_spec("halide") is None:
@@ -86,30 +101,34 @@ def obstacle() -> str | None:
 
 
 def needs_zig() -> bool:
-    """Whether to link with zig: for other machines, and where there is no C compiler."""
+    """Whether zig must link: for other machines, and where there is no C compiler."""
     compiler = shlex.split(os.environ.get("CC", "cc"))
     return bool(os.environ.get("CONVLENS_TARGET")) or which(compiler[0]) is None
 
 
 def tag(target: str | None) -> str:
-    """Any Python 3, no matter which ABI, on this machine or on the target's."""
+    """The wheel's tag: any Python 3 and any ABI, on this machine or on the target."""
     here = sysconfig.get_platform().replace("-", "_").replace(".", "_")
     return f"py3-none-{TARGETS[target] if target else here}"
 
 
 def group(name: str) -> list[str]:
-    """A dependency group of pyproject.toml."""
+    """The requirements of one of pyproject.toml's dependency groups."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return list(project["dependency-groups"][name])
 
 
 def halide() -> str:
-    """The requirement, which names the Pythons and the machines that Halide is published for."""
+    """The requirement of Halide; its marker names the Pythons and machines it is published for."""
     return next(each for each in group("pipelines") if each.startswith("halide"))
 
 
 def halide_exists() -> bool:
-    """Whether Halide is published for this Python on this machine."""
+    """Whether Halide is published for this Python on this machine.
+
+    A marker cannot tell glibc from musl, nor a free-threaded Python from others, so these are
+    looked at here.
+    """
     marker = Requirement(halide()).marker
     libc, release = platform.libc_ver()
     glibc = libc == "glibc" and tuple(map(int, release.split(".")[:2])) >= (2, 27)

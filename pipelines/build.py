@@ -65,7 +65,8 @@ def table() -> Iterator[tuple[str, Make]]:
 
     # Of the images, the sums and the results. Integers are summed in floats where these are exact,
     # which is much faster; other types are converted on the way, a little at a time.
-    sums = ("f32_f32_f32", "u8_f32_i64", "u8_f32_f32", "f64_f64_f64", "i64_i64_i64")
+    sums = ("f32_f32_f32", "u8_f32_f32", "f64_f64_f64", "u8_f32_i64", "i64_i64_i64")
+    floats = sums[:3]  # which are rounded, so that long sums are cut into blocks
     for names in sums:
         yield f"planes_{names}", lambda level, t=names: convolution.planes(level, types(t))
     for names in sums[:4]:
@@ -92,19 +93,38 @@ def table() -> Iterator[tuple[str, Make]]:
                     ),
                 )
         yield f"separable_{names}", lambda level, t=names: convolution.separable(level, types(t))
+    for names in floats:
+        for sizes in (
+            {},
+            {"channels": 1, "stride": 1, "kernels": 1},
+            {"channels": 1, "stride": 1, "kernels": 1, "rows": 4},
+        ):
+            yield (
+                _name(f"planes_{names}", sizes) + "_blocks",
+                lambda level, t=names, s=sizes: convolution.planes(
+                    level, types(t), **s, blocks=True
+                ),
+            )
     for names in ("f32_f32_f32", "f64_f64_f64"):
         for sizes in ({}, {"taps": 3}):
             yield (
                 _name(f"depthwise_{names}", sizes),
                 lambda level, t=names, s=sizes: convolution.depthwise(level, types(t), **s),
             )
+        yield (
+            f"depthwise_{names}_blocks",
+            lambda level, t=names: convolution.depthwise(level, types(t), blocks=True),
+        )
         for tile in ("eight", "few", "fours", "sevens"):
             if (tile, names) == ("eight", "f64_f64_f64"):  # is two vectors at least
                 continue
-            yield (
-                f"dense_{names}_{tile}",
-                lambda level, t=names, s=tile: convolution.dense(level, types(t), tile=s),
-            )
+            for blocks in (False, True):
+                yield (
+                    f"dense_{names}_{tile}" + "_blocks" * blocks,
+                    lambda level, t=names, s=tile, b=blocks: convolution.dense(
+                        level, types(t), tile=s, blocks=b
+                    ),
+                )
 
     for mode, names in (
         *(
@@ -124,6 +144,11 @@ def table() -> Iterator[tuple[str, Make]]:
                 _name(f"windows_{mode}_{names}", sizes),
                 lambda level, c=common, s=sizes: pooling.windows(level, **c, **s),
             )
+            if names in floats and mode == "avg":
+                yield (
+                    _name(f"windows_{mode}_{names}", sizes) + "_blocks",
+                    lambda level, c=common, s=sizes: pooling.windows(level, **c, **s, blocks=True),
+                )
         if names in ("u8_u8_u8", "f32_f32_f32", "u8_i32_f64"):
             for channels in (1, 3):
                 sizes = {"channels": channels, "side": 2}

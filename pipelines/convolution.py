@@ -8,8 +8,12 @@ channels, x and y a place, n an image. C is the number of channels of an image, 
 strides, dx and dy dilations. A processor's vectors can lie along x (`planes`), along o (`dense`) or
 along g (`depthwise`): along whichever is long.
 
-Every output is the same chain of multiply-adds wherever it lies and whoever computes it, c first,
+Every output is the same chain of multiply-adds wherever it lies and whoever computes it: c first,
 then kx, then ky. That is why results depend neither on the batch nor on the threads.
+
+The rounding error of one chain grows with its length, so pipelines with `blocks` cut a long window
+into blocks of at most CHAIN taps of one row. Each block is a chain, and the blocks' sums are added
+up in the same order. Which of the two a call takes depends on its kernels' sizes alone.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ Number = int | hl.Expr
 Types = tuple[hl.Type, hl.Type, hl.Type]  # of the images, the sums and the results
 o, g, x, y, n = AXES = tuple(hl.Var(name) for name in "ogxyn")
 Tail = hl.TailStrategy
+CHAIN = 128  # taps of a block
 
 
 class Convolution:
@@ -102,6 +107,26 @@ class Convolution:
         self.sums[AXES] += product(c, kx, ky, row)
         self.give(self.sums[AXES])
 
+    def chains(self, blocks: bool) -> list[tuple[hl.Func, list[hl.RVar]]]:
+        """What is added up, each with its loops: the taps; or the taps of a block, and the blocks.
+
+        A block lies in one row of the window, because rows go by in an order that differs from tile
+        to tile. Its sum has registers of its own; `sums` is touched once for each block.
+        """
+        if not blocks:
+            return [(self.sums, [self.r.x, self.r.y, self.r.z])]
+        c, kx, ky = self.r.x, self.r.y, self.r.z
+        over, within = [hl.RVar("co"), hl.RVar("kxo"), ky], [hl.RVar("ci"), hl.RVar("kxi")]
+        update = self.sums.update()
+        update.split(c, over[0], within[0], CHAIN)
+        update.split(kx, over[1], within[1], hl.max(1, CHAIN // 2 // hl.cast(INT, self.depth)))
+        block = [hl.Var(name) for name in ("block_c", "block_kx", "block_ky")]
+        sums = update.rfactor(list(zip(over, block, strict=True)))
+        for each in block:  # which tells the compiler that it can keep the sums in registers
+            sums.bound_extent(each, 1)
+        sums.compute_at(self.sums, over[0])
+        return [(self.sums, over), (sums, within)]
+
     def give(self, sums: hl.Expr) -> None:
         """Define the output: the sums, as numbers of its type."""
         self.out = hl.Func("out")
@@ -142,6 +167,7 @@ def planes(
     kernels: int | None = None,
     rows: int = 1,
     padded: bool = True,
+    blocks: bool = False,
 ) -> Pipeline:
     """Vectors along x: for few channels in and out.
 
@@ -184,16 +210,17 @@ def planes(
     else:
         conv.by_strips([xi, yi, xo, yo, o, g], lanes)
     out.vectorize(xi)
-    c, i, j = conv.r.x, conv.r.y, conv.r.z
     sums.compute_at(out, xo).reorder_storage(x, o, g, y, n)
-    sums.bound_extent(x, width).bound_extent(y, rows).vectorize(x, lanes).unroll(x).unroll(y)
-    update = sums.update().reorder(x, y, o, c, i, j).vectorize(x, lanes).unroll(x).unroll(y)
-    if kernels:
-        sums.bound_extent(o, kernels).unroll(o)
-        update.unroll(o)
+    for func, loops in conv.chains(blocks):
+        func.bound_extent(x, width).bound_extent(y, rows).vectorize(x, lanes).unroll(x).unroll(y)
+        update = func.update().reorder(x, y, o, *loops)
+        update.vectorize(x, lanes).unroll(x).unroll(y)
+        if kernels:
+            func.bound_extent(o, kernels).unroll(o)
+            update.unroll(o)
     # Only rows are unrolled. With more in one piece, the compiler would change the sums' order.
     if taps:
-        update.unroll(j)
+        sums.update().unroll(conv.r.z)
     if isinstance(period, int) and not ready:
         spread.compute_at(out, n).bound(p, 0, period).reorder(p, q, y).unroll(p).vectorize(q, lanes)
     elif not isinstance(period, int):
@@ -213,7 +240,7 @@ TILES = {
 }
 
 
-def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
+def dense(level: Level, types: Types, *, tile: str, blocks: bool = False) -> Pipeline:
     """Vectors along o: for many kernels.
 
     A tile of sums stays in registers while all taps and channels go by. Each of its multiply-adds
@@ -252,10 +279,10 @@ def dense(level: Level, types: Types, *, tile: str) -> Pipeline:
     kernels_first = tile in ("eight", "few")
     conv.by_strips([oi, xi, yi, *([oo, xo, yo] if kernels_first else [xo, yo, oo]), g], lanes)
     sums.compute_at(out, oo if kernels_first else xo)
-    sums.bound_extent(o, block).bound_extent(x, pixels).bound_extent(y, rows)
-    sums.vectorize(o).unroll(x).unroll(y)
-    c, i, j = conv.r.x, conv.r.y, conv.r.z
-    sums.update().reorder(o, x, y, c, i, j).vectorize(o).unroll(x).unroll(y)
+    for func, loops in conv.chains(blocks):
+        func.bound_extent(o, block).bound_extent(x, pixels).bound_extent(y, rows)
+        func.vectorize(o).unroll(x).unroll(y)
+        func.update().reorder(o, x, y, *loops).vectorize(o).unroll(x).unroll(y)
     packed.compute_root().bound(b, 0, block).vectorize(b).fuse(ob, g, g).parallel(g)
     return Pipeline(conv.out, conv.arguments)
 
@@ -279,7 +306,9 @@ def some_infinite(packed: hl.Func, conv: Convolution, block: int) -> hl.Expr:
     return overall[()] >= hl.cast(word, infinity)
 
 
-def depthwise(level: Level, types: Types, *, taps: int | None = None) -> Pipeline:
+def depthwise(
+    level: Level, types: Types, *, taps: int | None = None, blocks: bool = False
+) -> Pipeline:
     """Vectors along g: for many groups of one channel and one kernel each.
 
     With the number of taps given it is for steps of 1, padding with zeros and a vector of groups at
@@ -310,12 +339,13 @@ def depthwise(level: Level, types: Types, *, taps: int | None = None) -> Pipelin
     out.split(g, go, gi, lanes, Tail.ShiftInwards if taps else Tail.PredicateStores).vectorize(gi)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
     conv.by_strips([o, gi, xi, yi, go, xo, yo], lanes, padded=not taps)
-    sums.compute_at(out, go).bound_extent(x, pixels).bound_extent(y, rows)
-    sums.vectorize(g).unroll(x).unroll(y)
-    c, i, j = conv.r.x, conv.r.y, conv.r.z
-    update = sums.update().reorder(o, g, x, y, c, i, j).vectorize(g).unroll(x).unroll(y)
+    sums.compute_at(out, go)
+    for func, loops in conv.chains(blocks):
+        func.bound_extent(x, pixels).bound_extent(y, rows).vectorize(g).unroll(x).unroll(y)
+        update = func.update().reorder(o, g, x, y, *loops)
+        update.vectorize(g).unroll(x).unroll(y)
     if taps:
-        update.unroll(j)
+        sums.update().unroll(conv.r.z)
     return Pipeline(conv.out, conv.arguments)
 
 
@@ -326,12 +356,15 @@ def separable(level: Level, types: Types) -> Pipeline:
     numbers apart.
 
         down[x, y, n] = Σ over ky of  kernels[0, 0, 0, 0, ky] * cells[x, y * sy + ky * dy, n]
-        out[0, 0, x, y, n] = Σ over kx of  across[kx] * down[x + kx * dx, y, n]
+        out[0, 0, x, y, n] = scale[0] * Σ over kx of  across[kx] * down[x + kx * dx, y, n]
+
+    The scale lets column and row be so small that neither pass overflows where the result does not.
     """
     conv = Convolution(types, channels=1, stride=1)
-    across = hl.ImageParam(conv.numbers, 1, "across")
-    across.dim(0).set_min(0)
-    conv.arguments.append(across)
+    across, scale = (hl.ImageParam(conv.numbers, 1, name) for name in ("across", "scale"))
+    for argument in (across, scale):
+        argument.dim(0).set_min(0)
+        conv.arguments.append(argument)
     lanes = level.lanes(conv.numbers)
     width, rows = 2 * lanes, 4
     zero = hl.cast(conv.numbers, 0)
@@ -346,7 +379,7 @@ def separable(level: Level, types: Types) -> Pipeline:
     down[x, y, n] = below[x, y, n]
     sums[x, y, n] = zero
     sums[x, y, n] += across[j.x] * down[x + j.x * conv.dx, y, n]
-    conv.give(sums[x, y, n])
+    conv.give(scale[0] * sums[x, y, n])
 
     strips, xo, xi, yo, yi = (hl.Var(name) for name in ("strips", "xo", "xi", "yo", "yi"))
     out = conv.out
@@ -357,9 +390,14 @@ def separable(level: Level, types: Types) -> Pipeline:
     conv.by_strips([o, g, xi, yi, xo, yo], lanes)
     down.compute_at(out, yo).bound_extent(y, rows).split(x, xo, xi, width)
     down.reorder(xi, y, xo).vectorize(xi).unroll(y)
-    # Both passes add up a tile in registers.
+    # Both passes add up a tile in registers, block by block.
+    over, within, block = hl.RVar("over"), hl.RVar("within"), hl.Var("block")
     for func, r, at in ((below, i, down), (sums, j, out)):
-        func.compute_at(at, xo).bound_extent(x, width).bound_extent(y, rows)
-        func.vectorize(x, lanes).unroll(x).unroll(y)
-        func.update().reorder(x, y, r.x).vectorize(x, lanes).unroll(x).unroll(y)
+        part = func.update().split(r.x, over, within, CHAIN).rfactor(over, block)
+        func.compute_at(at, xo)
+        part.compute_at(func, over).bound_extent(block, 1)
+        for each, loop in ((func, over), (part, within)):
+            each.bound_extent(x, width).bound_extent(y, rows)
+            each.vectorize(x, lanes).unroll(x).unroll(y)
+            each.update().reorder(x, y, loop).vectorize(x, lanes).unroll(x).unroll(y)
     return Pipeline(conv.out, conv.arguments)

@@ -23,6 +23,7 @@ Types = tuple[hl.Type, hl.Type, hl.Type]  # of the images, the merged numbers an
 c, x, y, n, f = (hl.Var(name) for name in "cxynf")
 AXES = (c, x, y, n)
 Tail = hl.TailStrategy
+BLOCK = 64  # taps of an axis that are merged into one number, before these are merged
 
 
 def larger(a: hl.Expr, b: hl.Expr) -> hl.Expr:
@@ -107,30 +108,66 @@ class Pooling:
         return task
 
 
-def windows(level: Level, types: Types, mode: str, *, channels: int | None = None) -> Pipeline:
+def windows(
+    level: Level, types: Types, mode: str, *, channels: int | None = None, blocks: bool = False
+) -> Pipeline:
     """Tap by tap: vectors along the row on the way down, then along the channels.
 
     With one channel there is nothing to put side by side but the pixels of a row: then all places
     of a row are merged across, and those that the stride meets are taken.
+
+    With `blocks`, which keep the rounding errors of long sums small, the taps of each axis are
+    merged in blocks of BLOCK, and then the blocks with each other.
     """
     pool = Pooling(types, mode, channels)
     lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
-    rows = hl.RDom([(cells.left, cells.right - cells.left), (0, pool.kh)], "rows")
-    down = hl.Func("down")
-    down[f, y, n] = pool.nothing
-    number = cells.number(rows.x - cells.left + cells.first, y * pool.sy + rows.y * pool.dy, n)
-    down[rows.x, y, n] = merge(number, hl.Expr(down[rows.x, y, n]))
-    apart = hl.RDom([(0, cells.after.dim(0).extent()), (0, pool.kh)], "apart")
-    number = cells.anywhere(cells.after[apart.x], y * pool.sy + apart.y * pool.dy, n)
-    place = cells.right + apart.x
-    down[place, y, n] = merge(number, hl.Expr(down[place, y, n]))
+    b = hl.Var("b")
 
+    # Down: the taps of a block, or all.
+    block, taps = ((b,), BLOCK) if blocks else ((), pool.kh)
+    first = b * BLOCK if blocks else 0
+    down = hl.Func("down")
+    down[f, y, n, *block] = pool.nothing
+    rows = hl.RDom([(cells.left, cells.right - cells.left), (0, taps)], "rows")
+    apart = hl.RDom([(0, cells.after.dim(0).extent()), (0, taps)], "apart")
+    for r, number, pixel, place in (
+        (rows, cells.number, rows.x - cells.left + cells.first, rows.x),
+        (apart, cells.anywhere, cells.after[apart.x], cells.right + apart.x),
+    ):
+        if blocks:
+            r.where(first + r.y < pool.kh)
+        cell = number(pixel, y * pool.sy + (first + r.y) * pool.dy, n)
+        down[place, y, n, *block] = merge(cell, hl.Expr(down[place, y, n, *block]))
+    down.vectorize(f, lanes)
+    down.update().reorder(rows.x, rows.y).vectorize(rows.x, lanes, Tail.Predicate)
+    down.update(1).unscheduled()
+    if blocks:
+        each, down = down, hl.Func("all_down")
+        r = hl.RDom([(0, (pool.kh + BLOCK - 1) // BLOCK)], "row_blocks")
+        down[f, y, n] = pool.nothing
+        down[f, y, n] = merge(hl.Expr(each[f, y, n, r.x]), hl.Expr(down[f, y, n]))
+        down.vectorize(f, lanes).update().reorder(f, r.x, y).vectorize(f, lanes)
+        each.compute_at(down, r.x)
+
+    # Across, alike.
     across = hl.Func("across")
-    columns = hl.RDom([(0, pool.kw)], "columns")
-    step, place = columns.x * pool.dx * pool.channels, x * pool.sx * pool.channels + c
+    place = x * pool.sx * pool.channels + c
     at, start = ((f, y, n), f) if channels else (AXES, place)
-    across[at] = pool.nothing
-    across[at] = merge(hl.Expr(down[start + step, y, n]), hl.Expr(across[at]))
+    columns = hl.RDom([(0, BLOCK if blocks else pool.kw)], "columns")
+    tap = first + columns.x
+    if blocks:
+        columns.where(tap < pool.kw)
+    across[*at, *block] = pool.nothing
+    merged = hl.Expr(across[*at, *block])
+    across[*at, *block] = merge(hl.Expr(down[start + tap * pool.dx * pool.channels, y, n]), merged)
+    acrosses = [(across, columns)]
+    if blocks:
+        each, across = across, hl.Func("all_across")
+        r = hl.RDom([(0, (pool.kw + BLOCK - 1) // BLOCK)], "column_blocks")
+        across[at] = pool.nothing
+        across[at] = merge(hl.Expr(each[*at, r.x]), hl.Expr(across[at]))
+        each.compute_at(across, r.x).bound_extent(b, 1)
+        acrosses.append((across, r))
     pool.give(hl.Expr(across[place, y, n] if channels else across[AXES]))
 
     along, o, i = x if channels else c, hl.Var("o"), hl.Var("i")
@@ -144,13 +181,13 @@ def windows(level: Level, types: Types, mode: str, *, channels: int | None = Non
     else:
         places, xo, xi = 4, hl.Var("xo"), hl.Var("xi")
         out.split(x, xo, xi, places, Tail.GuardWithIf).unroll(xi)
-        across.bound_extent(x, places).unroll(x).update().unroll(x)
+        for func, _ in acrosses:
+            func.bound_extent(x, places).unroll(x).update().unroll(x)
         task = pool.by_strips([i, xi, o, xo, y])
-    across.compute_at(out, y if channels else o).vectorize(at[0], lanes)
-    across.update().reorder(*at[:-2], columns.x).vectorize(at[0], lanes)
-    down.compute_at(out, n).hoist_storage(out, task).vectorize(f, lanes)
-    down.update().reorder(rows.x, rows.y).vectorize(rows.x, lanes, Tail.Predicate)
-    down.update(1).unscheduled()
+    across.compute_at(out, y if channels else o)
+    for func, r in acrosses:
+        func.vectorize(at[0], lanes).update().reorder(*at[:-2], r.x).vectorize(at[0], lanes)
+    down.compute_at(out, n).hoist_storage(out, task)
     return Pipeline(out, pool.arguments, strict=True)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 @dataclass
 class Expected:
-    """The right values, how far off each may be, and their type; integers have no bounds."""
+    """The right values, the largest error allowed for each (None for integers), and their type."""
 
     values: np.ndarray
     bounds: np.ndarray | None
@@ -124,7 +124,7 @@ def pool(
     count_padding=False,
     partial=False,
 ):
-    """Images pooled; None where a window has nothing under it that could win or count."""
+    """Pool images; None where some window covers nothing that counts."""
     images = np.asarray(images)
     x = images.reshape(
         {2: (1, *images.shape, 1), 3: (*images.shape, 1)}.get(images.ndim, images.shape)
@@ -144,7 +144,7 @@ def pool(
     wide = object if is_integer(native) else np.result_type(native, np.longdouble)
 
     def covered(axis, output, low, high):
-        """The cells of one axis in low … high - 1 that a window covers."""
+        """The cells from low to high - 1 that a window covers along one axis."""
         first = output * step[axis] - pads[axis][0]
         cells = (first + tap * gap[axis] for tap in range(window[axis]))
         return [cell for cell in cells if low <= cell < high]
@@ -191,12 +191,12 @@ def pool(
 
 
 def pair(value):
-    """(vertical, horizontal)."""
+    """The value as (vertical, horizontal)."""
     return (value, value) if isinstance(value, (int, np.integer)) else tuple(value)
 
 
 def paddings(padding, sizes, reaches, strides):
-    """((top, bottom), (left, right))."""
+    """The padding as ((top, bottom), (left, right))."""
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "full":
@@ -212,10 +212,10 @@ def paddings(padding, sizes, reaches, strides):
 
 
 def pooled_size(size, reach, stride, pads, partial):
-    """How many windows there are; where some may hang over as many as PyTorch has.
+    """How many windows there are; with `partial`, as many as in PyTorch.
 
-    But never fewer than without: PyTorch has no paddings so large that a whole window could start
-    behind the image.
+    There are never fewer than without `partial`. PyTorch does not allow paddings so large that a
+    whole window could start after the image.
     """
     room = sum(pads) + size - reach
     whole = room // stride + 1
@@ -235,10 +235,10 @@ def as_int64(values):
 def rounding(taps, sizes, sums, values, result):
     """How far a sum of products may be off.
 
-    Both factors may be rounded to the type of the sums, then every product and every sum of two,
-    each by half an eps of at most the sum of all |products|; the other half eps is for what is
-    compared with. At the end the sum is rounded to the result's type. A complex product is two
-    products and a sum in each of its parts.
+    Both factors may be rounded to the type of the sums, then every product and every sum of two
+    terms, each by half an eps of at most the sum of all |products|. The other half eps is for the
+    result that it is compared with. At the end the sum is rounded to the result's type. A complex
+    product takes two products and a sum in each of its parts.
     """
     steps = (taps + 4) * (2 if sums.kind == "c" else 1)
     of_sums, of_result = np.finfo(sums), np.finfo(result)

@@ -1,13 +1,14 @@
-"""What is wrong with a call is said in words before any work; what is right is taken.
+"""Wrong calls are refused with a message before any work; right ones are accepted.
 
-The refusals are tables: what is changed of a call that is right, the error, and the part of its
-sentence that tells. The refusals of `convlens.filters` are in test_filters.py.
+The refusals are tables. Each row has a change to a call that is right, the error, and a part of its
+message. The refusals of `convlens.filters` are in test_filters.py, hints in test_hints.py.
 """
 
 import datetime as dt
 import re
 from itertools import product
 
+import ml_dtypes
 import numpy as np
 import pytest
 from strategies import built
@@ -23,7 +24,7 @@ COUNT = np.ones((3, 3), np.int64)
 
 
 def ones(*shape):
-    """Kernels of that shape."""
+    """An array of ones of that shape."""
     return np.ones(shape)
 
 
@@ -43,7 +44,7 @@ PLANS = {convolve: plan_convolve, pool: plan_pool}
 
 
 def refusals(*rows):
-    """The rows of a table, labelled with what they change: (changes, error, words)."""
+    """Parametrize with rows (changes, error, words), labelled with what they change."""
 
     def label(value):
         return "x".join(map(str, value.shape)) if isinstance(value, np.ndarray) else repr(value)
@@ -82,7 +83,7 @@ def refuses(monkeypatch):
 
 
 def test_the_right_calls_are_right():
-    """So that what is refused below is refused for what is changed."""
+    """The unchanged calls are accepted, so that each refusal below is due to its change."""
     for call, arguments in RIGHT.items():
         assert call(**arguments).ndim == 3
         assert PLANS[call](**arguments).output_shape == call(**arguments).shape
@@ -118,35 +119,173 @@ NO_ARRAYS = [
     ids=["convolve-images", "convolve-kernels", "pool-images"],
 )
 def test_what_is_no_array_of_numbers(refuses, call, name, value, error, words):
-    """The argument has its name in the sentence."""
+    """Things that are no arrays of numbers are refused, and the message names the argument."""
     arguments = {name: value}
     refuses(call, arguments, error, words)
     refuses(call, arguments, error, f"{name} must be")
 
 
+ASTYPE = "must be an array of numbers; got dtype {}: convert it first, as in images.astype(np.{})"
+ADDED = [name for name in dir(ml_dtypes) if name not in ("finfo", "iinfo")]
+ADDED = [name for name in ADDED if isinstance(getattr(ml_dtypes, name), type)]
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_types_that_packages_add(refuses, name):
+    """bfloat16 and its like are refused, and the message names a NumPy type that holds them."""
+    added = np.dtype(getattr(ml_dtypes, name))
+    images = np.ones((5, 6), np.float32).astype(added)
+    target = "complex64" if "complex" in name else "float32"
+    for call in (convolve, pool):
+        refuses(call, {"images": images}, TypeError, ASTYPE.format(name, target))
+        assert call(**RIGHT[call] | {"images": images.astype(target)}).ndim == 2
+    kernels = ASTYPE.format(name, target).replace("images", "kernels")
+    refuses(convolve, {"kernels": images}, TypeError, kernels)
+    with pytest.raises(TypeError, match=r"^convolve: dtype must be an integer, floating or comp"):
+        convolve(GRAY, BLUR, dtype=added)
+
+
+@pytest.mark.parametrize(
+    ("images", "words", "target"),
+    [
+        (np.zeros((5, 6), "M8[s]"), ASTYPE.format("datetime64[s]", "int64"), "int64"),
+        (np.zeros((5, 6), "m8[s]"), ASTYPE.format("timedelta64[s]", "int64"), "int64"),
+        (np.full((5, 6), "1"), ASTYPE.format("<U1", "float64"), "float64"),
+        (np.full((5, 6), b"1"), ASTYPE.format("|S1", "float64"), "float64"),
+        (np.ones((5, 6), object), ASTYPE.format("object", "float64"), "float64"),
+        (np.zeros((5, 6), "i4,f4"), "choose one of its fields, as in images['f0']", None),
+    ],
+)
+def test_arrays_of_other_types(refuses, images, words, target):
+    """Other types are refused with a way to make numbers of them, which works."""
+    for call in (convolve, pool):
+        refuses(call, {"images": images}, TypeError, words)
+    numbers = images["f0"] if target is None else images.astype(target)
+    assert convolve(numbers, BLUR).shape == (5, 6)
+
+
+def masked_once(shape):
+    """An array of fives with a masked column of nines."""
+    values = np.ma.array(np.full(shape, 5.0), mask=np.zeros(shape, bool))
+    values[..., 0] = 9
+    values[..., 0] = np.ma.masked
+    return values
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        pytest.param(lambda masked: masked, id="array"),
+        pytest.param(lambda masked: [masked, masked], id="list"),
+        pytest.param(lambda masked: (masked.data, [*masked]), id="nested"),
+        pytest.param(lambda masked: [[1.0, np.ma.masked]], id="masked"),  # noqa: ARG005
+    ],
+)
 @pytest.mark.parametrize("name", ["images", "kernels"])
-def test_masked_arrays(refuses, name):
-    """Their masks would be lost; the sentence says what to do."""
-    masked = np.ma.masked_less(np.zeros((5, 6)), 1)
+def test_masked_arrays(refuses, name, wrap):
+    """Masked arrays are refused, by themselves and inside lists, as their masks would be lost."""
+    fill = {"images": "images.mean()", "kernels": "0"}[name]
+    words = f"{name} must hold no masked arrays, as their masks would be lost; fill them first, as "
     refuses(
-        convolve,
-        {name: masked},
-        TypeError,
-        f"{name} must not be a masked array; fill it first, as in {name}.filled(0)",
+        convolve, {name: wrap(masked_once((5, 6)))}, TypeError, f"{words}in {name}.filled({fill})"
     )
 
 
-CONVOLVE_RANKS = {(3, 2), (4, 3), (4, 4), (4, 2), (2, 2), (3, 3), (3, 4)}
-POOL_RANKS = {2, 3, 4}
+def test_what_the_sentence_about_masks_says_works():
+    """Filling with the mean changes nothing nearby; a masked tap filled with 0 has no effect."""
+    images = masked_once((5, 6))
+    means = pool(images.filled(images.mean()), 2, 1, "avg")
+    np.testing.assert_array_equal(means, np.full((4, 5), 5.0))
+    sums = convolve(np.ones((5, 6)), masked_once((3, 3)).filled(0), "valid")
+    np.testing.assert_array_equal(sums, np.full((3, 4), 6 * 5.0))
+
+
+# ----------------------------------------------------------------- errors of other code
+
+
+class OddError(ValueError):
+    """An error whose constructor takes something other than a text."""
+
+    def __init__(self, code, place):
+        super().__init__(f"{code} at {place}")
+        self.code, self.place = code, place
+
+
+class Broken:
+    """An array-like whose `__array__` and `__index__` raise an error, with a cause."""
+
+    def __init__(self, error, cause=None):
+        self.error, self.cause = error, cause
+
+    def __array__(self, dtype=None, copy=None):
+        """Raise the error."""
+        raise self.error from self.cause
+
+    __index__ = __array__
+
+
+ERRORS = [
+    ValueError("the file is damaged"),
+    TypeError("no such type"),
+    OddError(7, "row 3"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    OSError(5, "Input/output error"),
+    MemoryError("too large"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [x, x], lambda x: [x, [1, 2]]])
+def test_errors_of_arrays_reach_the_caller(error, wrap):
+    """What `__array__` raises reaches the caller: the same object, text and cause, with a note."""
+    text, cause = str(error), KeyError("why")
+    broken = wrap(Broken(error, cause))
+    for call, name, arguments in (
+        (convolve, "images", (broken, BLUR)),
+        (convolve, "kernels", (GRAY, broken)),
+        (pool, "images", (broken, 2)),
+        (plan_pool, "images", (broken, 2)),
+        (plan_convolve(GRAY, BLUR), "images", (broken, BLUR)),
+    ):
+        with pytest.raises(type(error)) as caught:
+            call(*arguments)
+        assert caught.value is error
+        assert str(error) == text
+        assert error.__cause__ is cause
+        if isinstance(error, ValueError):
+            assert error.__notes__[-1] == f"This was raised while {name} became a NumPy array."
+
+
+@pytest.mark.parametrize("error", [ERRORS[0], *ERRORS[2:]], ids=repr)
+def test_errors_of_integers_reach_the_caller(error):
+    """What `__index__` raises reaches the caller unchanged, unless it is a TypeError."""
+    text = str(error)
+    for name in ("stride", "dilation", "padding"):
+        with pytest.raises(type(error)) as caught:
+            convolve(GRAY, BLUR, **{name: Broken(error)})
+        assert caught.value is error
+        assert str(error) == text
+
+
+def test_lists_that_hold_themselves(refuses):
+    """A list that contains itself is refused with NumPy's message, not with a RecursionError."""
+    endless = []
+    endless.append(endless)
+    refuses(convolve, {"images": endless}, ValueError, "setting an array element with a sequence")
+
+
+# Of images and kernels, and of the result.
+CONVOLVE_RANKS = {(3, 2): 3, (4, 3): 3, (4, 4): 4, (4, 2): 4, (2, 2): 2, (3, 3): 2, (3, 4): 3}
+POOL_RANKS = {2: (1, 1), 3: (2, 1, 1), 4: (2, 1, 1, 2)}  # of images, and the result's shape
 
 
 @pytest.mark.parametrize("kernels", range(6))
 @pytest.mark.parametrize("images", range(6))
 def test_ranks_of_images_and_kernels(refuses, images, kernels):
-    """The seven pairs of the table are taken, all others are refused with both shapes."""
+    """The seven pairs of ranks in the table are accepted; others are refused with both shapes."""
     changes = {"images": ones(*[2] * images), "kernels": ones(*[2] * kernels)}
     if (images, kernels) in CONVOLVE_RANKS:
-        assert plan_convolve(**changes)
+        assert len(plan_convolve(**changes).output_shape) == CONVOLVE_RANKS[images, kernels]
     else:
         shapes = f"images.shape={(2,) * images}, kernels.shape={(2,) * kernels}"
         refuses(convolve, changes, ValueError, shapes)
@@ -155,10 +294,10 @@ def test_ranks_of_images_and_kernels(refuses, images, kernels):
 
 @pytest.mark.parametrize("rank", range(6))
 def test_ranks_of_pooled_images(refuses, rank):
-    """Two, three or four."""
+    """Pooling accepts images with two, three or four axes and refuses others."""
     images = ones(*[2] * rank)
     if rank in POOL_RANKS:
-        assert plan_pool(images, 2)
+        assert plan_pool(images, 2).output_shape == POOL_RANKS[rank]
     else:
         words = f"images must be (m, h, w, c), (m, h, w) or (h, w); images.shape={(2,) * rank}"
         refuses(pool, {"images": images}, ValueError, words)
@@ -166,7 +305,7 @@ def test_ranks_of_pooled_images(refuses, rank):
 
 @pytest.mark.parametrize("shape", [(-1, 5, 5), (2, 5, -3), (np.int64(-4), 5)])
 def test_plans_of_negative_shapes(shape):
-    """A bare shape may have a 0, but no less."""
+    """A bare shape may have a size of 0, but no negative size."""
     numbers = re.escape(str(shape))
     with pytest.raises(ValueError, match=rf"convolve: images: .*no negative sizes; got {numbers}"):
         plan_convolve(shape, (3, 3))
@@ -231,7 +370,7 @@ def test_plans_of_negative_shapes(shape):
     ({"kernels": ones(3, 3, 4, 0)}, ValueError, "kernels must not be empty; "),
 )
 def test_channels_and_groups(refuses, changes, error, words):
-    """Both shapes are in the sentence."""
+    """Channels and groups that do not match are refused, with both shapes in the message."""
     shape = changes["kernels"].shape
     changes = {"images": COLOUR} | changes
     refuses(convolve, changes, error, words)
@@ -249,12 +388,12 @@ def test_channels_and_groups(refuses, changes, error, words):
     ({"groups": (2, 2)}, TypeError, "groups must be an integer; got (2, 2)"),
 )
 def test_groups_that_are_no_number_of_groups(refuses, changes, error, words):
-    """With kernels that could have two groups."""
+    """`groups` must be a positive integer, even where the kernels would fit two groups."""
     refuses(convolve, {"images": COLOUR, "kernels": ones(3, 3, 2, 4)} | changes, error, words)
 
 
 def test_gray_images_have_no_groups(refuses):
-    """Nor has a single image of many channels under a single kernel."""
+    """`groups` is refused for images without channels, and for a kernel (kh, kw, c)."""
     refuses(convolve, {"groups": 2}, ValueError, "groups=2 needs kernels (kh, kw, c // groups, nc)")
     changes = {"images": ones(5, 6, 4), "kernels": ones(3, 3, 4), "groups": 2}
     refuses(convolve, changes, ValueError, "groups=2 needs kernels (kh, kw, c // groups, nc)")
@@ -305,7 +444,7 @@ WINDOW = "the window is larger than the padded images along the "
     ),
 )
 def test_kernels_larger_than_the_padded_images(refuses, changes, error, words):
-    """Along which axis, by how much, and how both lengths come about."""
+    """The message names the axis, the excess, and how both lengths are computed."""
     refuses(convolve, changes, error, words)
 
 
@@ -329,12 +468,12 @@ def test_kernels_larger_than_the_padded_images(refuses, changes, error, words):
     ),
 )
 def test_windows_larger_than_the_padded_images(refuses, changes, error, words):
-    """A partial window hangs over by less than its stride."""
+    """A window that does not fit is refused for pooling too, even with `partial`."""
     refuses(pool, changes, error, words)
 
 
 def test_the_largest_windows_fit():
-    """One pixel less than what is refused above."""
+    """Windows that are one pixel smaller than those refused above are accepted."""
     assert convolve(GRAY, ones(5, 6), "valid").shape == (2, 1, 1)
     assert convolve(GRAY, ones(9, 1), ((1, 3), (0, 0))).shape == (2, 1, 6)
     assert convolve(GRAY, ones(3, 1), 0, dilation=2).shape == (2, 1, 6)
@@ -345,7 +484,7 @@ def test_the_largest_windows_fit():
 @pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
 @pytest.mark.parametrize("shape", [(2, 0, 6), (2, 5, 0), (0, 0)])
 def test_padding_made_of_no_pixels(refuses, shape, mode):
-    """Zeros can be made of nothing, an edge cannot."""
+    """Images without pixels can be padded with zeros, but not with copies of their edge."""
     changes = {"images": ones(*shape), "padding": 3, "pad_mode": mode}
     words = f"pad_mode='{mode}' has no pixels to repeat; images.shape={shape}"
     refuses(convolve, changes, ValueError, words)
@@ -388,7 +527,7 @@ ALONE = "cover no pixel, padding alone "
     ),
 )
 def test_windows_that_see_padding_alone(refuses, changes, error, words):
-    """A largest number of none does not exist, nor an average."""
+    """A window without pixels is refused, as it has no largest value and no average."""
     refuses(pool, changes, error, words)
 
 
@@ -402,7 +541,7 @@ def sees_a_pixel(size, window, stride, dilation, before, after):
 @pytest.mark.parametrize("mode", ["max", "avg"])
 @pytest.mark.parametrize("window", [1, 2, 3])
 def test_just_these_are_refused(window, mode):
-    """The first output is named that sees no pixel, of all small axes, down and across."""
+    """Of all small axes, exactly those are refused that have a window without pixels."""
     for axis in product(range(1, 4), [window], [1, 2], [1, 3], range(5), range(5)):
         size, _, stride, dilation, before, after = axis
         seen = sees_a_pixel(*axis)
@@ -426,7 +565,7 @@ def test_just_these_are_refused(window, mode):
 
 @pytest.mark.parametrize("options", [{"mode": "sum"}, {"mode": "avg", "count_padding": True}])
 def test_sums_and_counted_averages_of_padding_alone(options):
-    """They are 0."""
+    """Sums, and averages that count padding, are 0 for windows without pixels."""
     pooled = pool(GRAY, 2, padding=2, **options)
     assert pooled.shape == (2, 4, 5)
     seen = np.zeros((4, 5), bool)
@@ -437,7 +576,7 @@ def test_sums_and_counted_averages_of_padding_alone(options):
 @pytest.mark.parametrize("size", range(1, 4))
 @pytest.mark.parametrize("window", range(1, 8))
 def test_windows_much_larger_than_the_image(size, window):
-    """With "same" padding every window sees the image."""
+    """With "same" padding every window covers a pixel, however large it is."""
     images = np.arange(size * size).reshape(size, size)
     pooled = pool(images, window, 1, padding="same")
     assert pooled.shape == (size, size)
@@ -495,7 +634,7 @@ NO_PAIRS = [
     ids=["convolve-stride", "convolve-dilation", "pool-stride", "pool-dilation", "kernel_shape"],
 )
 def test_what_is_no_pair(refuses, call, name, value, error, words):
-    """The argument has its name in the sentence."""
+    """Values that are no pairs of integers are refused, and the message names the argument."""
     refuses(call, {name: value}, error, f"{name} {words}")
 
 
@@ -503,7 +642,7 @@ def test_what_is_no_pair(refuses, call, name, value, error, words):
     ("call", "name"), [(convolve, "stride"), (convolve, "dilation"), (pool, "kernel_shape")]
 )
 def test_none_is_no_pair(refuses, call, name):
-    """It is a pooling's stride, and nothing else."""
+    """None is accepted as a pooling's stride and refused everywhere else."""
     refuses(call, {name: None}, TypeError, f"{name} {A_PAIR} None")
     assert plan_pool(GRAY, (2, 3), None).stride == (2, 3)
 
@@ -544,13 +683,13 @@ def test_none_is_no_pair(refuses, call, name):
 )
 @pytest.mark.parametrize("call", [convolve, pool], ids=["convolve", "pool"])
 def test_what_is_no_padding(refuses, call, changes, error, words):
-    """A word, an integer, a pair, or a pair of pairs."""
+    """Anything but a word, an integer, a pair or a pair of pairs is refused as padding."""
     refuses(call, changes, error, words)
 
 
 @pytest.mark.parametrize("padding", [1.5, None, (1, 2, 3), b"same"])
 def test_the_offending_padding_is_in_the_sentence(refuses, padding):
-    """As it was given."""
+    """The message shows the padding as it was given."""
     error = ValueError if isinstance(padding, tuple) else TypeError
     refuses(convolve, {"padding": padding}, error, f"got {padding!r}")
 
@@ -563,14 +702,14 @@ def test_the_offending_padding_is_in_the_sentence(refuses, padding):
     ({"partial": np.array(True)}, TypeError, "partial must be True or False; got array(True)"),
 )
 def test_flags_that_are_not_true_or_false(refuses, changes, error, words):
-    """A 1 is an integer that got into the wrong place."""
+    """Flags accept booleans alone; a 1 is likely to be a misplaced integer."""
     refuses(pool, changes, error, words)
 
 
 @pytest.mark.parametrize("call", [convolve, pool])
 @pytest.mark.parametrize("wrong", [True, 1.0, (1, True), (1.0, 1)])
 def test_what_equals_a_right_argument_may_be_wrong(refuses, call, wrong):
-    """Also where a call with the right one came before."""
+    """True and 1.0 are refused even if an equal call with 1 is in the cache."""
     for name in ("stride", "dilation", "padding"):
         call(**RIGHT[call], **{name: 1})
         refuses(call, {name: wrong}, TypeError, f"{name} must be ")
@@ -613,7 +752,7 @@ MISSPELT = [  # and the word that is meant
     ("call", "name", "word", "words", "meant"), MISSPELT, ids=[row[2] for row in MISSPELT]
 )
 def test_words_that_are_nearly_right(refuses, call, name, word, words, meant):
-    """The sentence names all words there are, and the one that is meant."""
+    """The message lists the words that are accepted, and suggests the nearest."""
     refuses(call, {name: word}, ValueError, words)
     refuses(call, {name: word}, ValueError, f"got {word!r}: did you mean {meant!r}?")
 
@@ -631,7 +770,7 @@ def test_words_that_are_nearly_right(refuses, call, name, word, words, meant):
     ],
 )
 def test_words_that_are_nonsense(refuses, call, name, words, word):
-    """No guess is better than a wild one."""
+    """No word is suggested for a text that resembles none."""
     refuses(call, {name: word}, ValueError, words)
     with pytest.raises(ValueError, match=rf"got {word!r}$"):
         call(**RIGHT[call] | {name: word})
@@ -645,7 +784,7 @@ def test_words_that_are_nonsense(refuses, call, name, words, word):
     ({"method": b"numpy"}, TypeError, f"{METHODS}; got b'numpy'"),
 )
 def test_what_is_no_word(refuses, changes, error, words):
-    """Numbers, None, functions."""
+    """Numbers, None, bytes and functions are refused where a word is expected."""
     refuses(convolve, changes, error, words)
 
 
@@ -659,7 +798,7 @@ COMPILED_TAKES = "method='compiled' needs the compiled engine, but it does not t
     ({"images": GRAY.astype("g")}, ValueError, f"{COMPILED_TAKES}{np.dtype('g')}"),
 )
 def test_types_that_the_compiled_engine_does_not_take(refuses, changes, error, words):
-    """Who asks for it by name is told; "auto" takes NumPy's."""
+    """method="compiled" is refused for types it does not take; "auto" computes them with NumPy."""
     for call in (convolve, pool):
         refuses(call, changes | {"method": "compiled"}, error, words)
         assert call(**RIGHT[call] | changes).ndim == 3
@@ -673,13 +812,13 @@ def test_types_that_the_compiled_engine_does_not_take(refuses, changes, error, w
     ({"images": PIXELS, "kernels": COUNT, "dtype": "F"}, ValueError, f"{COMPILED_TAKES}complex64"),
 )
 def test_results_that_the_compiled_engine_does_not_make(refuses, changes, error, words):
-    """Because of the kernels' type, or of the one asked for."""
+    """The same holds where the kernels' type or the requested dtype is the obstacle."""
     refuses(convolve, changes | {"method": "compiled"}, error, words)
 
 
 @pytest.mark.parametrize("mode", [None, 1, max])
 def test_what_is_no_mode(refuses, mode):
-    """A function would be an idea, but is none of the words."""
+    """A `mode` that is no string is refused, functions such as `max` included."""
     refuses(pool, {"mode": mode}, TypeError, f"{POOL_MODES}{mode!r}")
 
 
@@ -698,7 +837,7 @@ def test_what_is_no_mode(refuses, mode):
     ({"dtype": "i4,f4"}, TypeError, "must be an integer, floating or complex type; got [('f0'"),
 )
 def test_what_is_no_dtype_of_numbers(refuses, changes, error, words):
-    """For the result of floats and of integers."""
+    """A `dtype` that is no type of numbers is refused, for floats and for integers."""
     refuses(convolve, changes, error, words)
     refuses(convolve, {"images": PIXELS, "kernels": COUNT} | changes, error, words)
 
@@ -739,7 +878,7 @@ REAL, WHOLE = np.ones((5, 6)), np.ones((5, 6), np.int16)
     ),
 )
 def test_results_of_a_kind_that_the_dtype_has_not(refuses, changes, error, words):
-    """Floats into integers, complex numbers into real ones."""
+    """A `dtype` that drops fractions or imaginary parts is refused."""
     refuses(convolve, changes, error, words)
 
 
@@ -755,7 +894,7 @@ NARROW_IMAGES = ["?", "u1", "i1", "u2", "i2", "u4", "i4"]
 
 
 def extremes(images_type):
-    """The least and the largest pixel of a type."""
+    """The smallest and the largest pixel of a type."""
     if images_type == "?":
         return 0, 1
     limits = np.iinfo(images_type)
@@ -763,14 +902,14 @@ def extremes(images_type):
 
 
 def worst(kernel, images_type):
-    """The least and the largest sum that a kernel makes of such pixels, in Python's integers."""
+    """The smallest and the largest sum that a kernel can make, as Python's integers."""
     low, high = extremes(images_type)
     products = [(low * tap, high * tap) for tap in kernel]
     return sum(map(min, products)), sum(map(max, products))
 
 
 def fits(kernel, images_type, result):
-    """Whether a type holds them."""
+    """Whether the result type holds every sum that a kernel can make of such pixels."""
     least, largest = worst(kernel, images_type)
     return HOLDS[result][0] <= least <= largest <= HOLDS[result][1]
 
@@ -791,7 +930,7 @@ def largest_that_fits(pattern, images_type, result):
 @pytest.mark.parametrize("images_type", NARROW_IMAGES)
 @pytest.mark.parametrize("pattern", [[1], [-1], [1, 1], [1, -1], [3, -1, 0, 2]], ids=str)
 def test_the_largest_kernel_that_fits(pattern, images_type, result):
-    """It is taken, and its largest and least sums are exact; one more is refused."""
+    """The largest kernel that fits gives exact sums; the next larger one is refused."""
     factor = largest_that_fits(pattern, images_type, result)
     kernel = [factor * tap for tap in pattern]
     if max(map(abs, kernel)) <= np.iinfo(np.int64).max:
@@ -815,7 +954,7 @@ def test_the_largest_kernel_that_fits(pattern, images_type, result):
 
 @pytest.mark.parametrize("result", HOLDS)
 def test_the_edge_of_a_type(result):
-    """Black and white images make every sum of taps: the type's last integer, and one more."""
+    """A sum equal to the type's last integer is accepted; one beyond it is refused."""
     white = np.ones((1, 2), bool)
     least, largest = HOLDS[result]
     integers = "u8" if result == "u8" else "i8"
@@ -829,7 +968,7 @@ def test_the_edge_of_a_type(result):
 
 
 def test_sums_beyond_int64():
-    """Unsigned integers reach higher, and the floats that hold as much; no other type does."""
+    """Sums beyond int64 are accepted for uint64 and for long doubles that hold 64 bits only."""
     white, kernel = np.ones((1, 2), bool), np.array([[2**63 - 1, 2**63 - 1]])
     for result in ["u8"] + [np.longdouble] * (np.finfo(np.longdouble).nmant >= 63):
         assert int(convolve(white, kernel, "valid", dtype=result)[0, 0]) == 2**64 - 2
@@ -839,7 +978,7 @@ def test_sums_beyond_int64():
 
 
 def test_kernels_of_unsigned_64_bit_integers():
-    """Their largest number is no int64."""
+    """A kernel with the largest uint64 is not mistaken for a negative one."""
     white, kernel = np.ones((1, 1), bool), np.array([[2**64 - 1]], np.uint64)
     assert int(convolve(white, kernel, dtype="u8")[0, 0]) == 2**64 - 1
     with pytest.raises(ValueError, match="dtype=int64 cannot hold every result exactly"):
@@ -848,7 +987,7 @@ def test_kernels_of_unsigned_64_bit_integers():
 
 @pytest.mark.parametrize("place", range(3))
 def test_every_kernel_counts(place):
-    """One of three kernels is too large; taps add up over rows, columns and channels."""
+    """One of three kernels that is too large is found; its taps add up over all axes."""
     images = np.ones((1, 2, 2, 2), np.uint8)
     kernels = np.zeros((2, 2, 2, 3), np.int64)
     kernels[..., place] = 2**15 // 8
@@ -861,7 +1000,7 @@ def test_every_kernel_counts(place):
 
 @pytest.mark.parametrize("place", [0, 300, 599])
 def test_every_tap_counts(place):
-    """Of many kernels with many channels, which are added up part by part."""
+    """Each tap of a large bank of kernels, which is summed in parts, is counted."""
     images, kernels = np.ones((1, 1, 600), bool), np.zeros((1, 1, 600, 600), np.int64)
     kernels[0, 0, place, place] = 2**15 - 1
     assert plan_convolve(images, kernels, dtype="i2").output_dtype == np.int16
@@ -871,7 +1010,7 @@ def test_every_tap_counts(place):
 
 
 def test_the_sentence_has_the_numbers_in_it(refuses):
-    """The type of the images, and how far their sums reach."""
+    """The message has the images' type and the range of their sums."""
     arguments = {"images": PIXELS, "kernels": COUNT}
     words = "dtype=uint8 cannot hold every result exactly: uint8 images and these kernels can give "
     refuses(convolve, arguments | {"dtype": "u1"}, ValueError, f"{words}0 to 2295; use a wider")
@@ -881,7 +1020,7 @@ def test_the_sentence_has_the_numbers_in_it(refuses):
 
 
 def test_integers_of_64_bits_are_summed_as_numpy_sums_them():
-    """What these images can hold is far too much for a check; every other type is checked."""
+    """int64 results may wrap as in NumPy; every other result type is checked."""
     images, kernel = np.array([[2**62 - 1, 1]]), np.array([[2, 2]])
     wrapped = np.sum(2 * images, keepdims=True)
     np.testing.assert_array_equal(convolve(images, kernel, "valid"), wrapped)
@@ -891,7 +1030,7 @@ def test_integers_of_64_bits_are_summed_as_numpy_sums_them():
 
 
 def test_plans_from_shapes_check_kernels_when_they_come():
-    """A shape says nothing about how large the kernel's numbers are; the call does."""
+    """A plan made from shapes checks the kernel's sums when it is called."""
     kernel = np.full((3, 3), 28, np.int64)
     plan = plan_convolve(PIXELS, kernel, dtype="u2")  # at most 9 * 28 * 255 = 64260
     assert plan(PIXELS, kernel).max() == 9 * 28
@@ -900,7 +1039,7 @@ def test_plans_from_shapes_check_kernels_when_they_come():
 
 
 def test_images_without_channels():
-    """Nothing can be too large there, for integers as for floats."""
+    """Images with zero channels give results with zero channels."""
     for kind in (np.uint8, float):
         images = np.ones((2, 5, 6, 0), kind)
         assert convolve(images, COUNT.astype(kind)).shape == (2, 5, 6, 0)
@@ -911,7 +1050,7 @@ def test_images_without_channels():
 
 
 def readonly():
-    """An array of the right shape that cannot be written."""
+    """A read-only array of the right shape."""
     values = np.full((2, 5, 6), 7.0)
     values.flags.writeable = False
     return values
@@ -932,7 +1071,7 @@ def readonly():
     ({"out": np.broadcast_to(7.0, (2, 5, 6))}, ValueError, "out is read-only"),
 )
 def test_out_that_does_not_fit(refuses, changes, error, words):
-    """For both calls, and for their plans."""
+    """An `out` of another type, shape or dtype is refused by calls and by plans."""
     refuses(convolve, changes, error, words)
     refuses(pool, {"kernel_shape": 1} | changes, error, words)
     plan = plan_convolve(GRAY, BLUR)
@@ -944,7 +1083,7 @@ SHARES = "out shares memory with an input, which would change while it is read"
 
 
 def test_out_that_is_an_input(refuses):
-    """The images themselves, a view of them, and the kernels."""
+    """An `out` that is an input, or a view of one, is refused."""
     images = np.arange(60.0).reshape(2, 5, 6)
     for out in (images, images[:], images[::-1], images.reshape(2, 5, 6)):
         refuses(convolve, {"images": images, "out": out}, ValueError, SHARES)
@@ -956,7 +1095,7 @@ def test_out_that_is_an_input(refuses):
 
 @pytest.mark.parametrize("offset", [1, 30, 59])
 def test_out_that_overlaps_a_part_of_an_input(refuses, offset):
-    """Down to the very last number."""
+    """An `out` that shares even a single number with an input is refused."""
     buffer = np.arange(200.0)
     images = buffer[60:120].reshape(2, 5, 6)
     for start in (60 + offset, 60 - offset):
@@ -966,7 +1105,7 @@ def test_out_that_overlaps_a_part_of_an_input(refuses, offset):
 
 
 def test_out_beside_the_input():
-    """Neighbours in memory and interleaved views share none of it."""
+    """Arrays that are neighbours or interleaved in memory share none of it and are accepted."""
     buffer = np.random.default_rng(0).random(240)
     beside = buffer[:60].reshape(2, 5, 6), buffer[60:120].reshape(2, 5, 6)
     every_other = buffer[0:120:2].reshape(2, 5, 6), buffer[1:120:2].reshape(2, 5, 6)
@@ -980,8 +1119,44 @@ def test_out_beside_the_input():
             np.testing.assert_array_equal(images, before)
 
 
+OVERLAPS = "out overlaps itself: some of its numbers share memory, and would overwrite each other"
+
+
+def test_out_that_overlaps_itself(refuses):
+    """An `out` in which several numbers share memory is refused."""
+    buffer = np.full(200, 7.0)
+    for shape, strides in (
+        ((2, 5, 6), (0, 48, 8)),
+        ((2, 5, 6), (8, 48, 8)),
+        ((2, 5, 6), (240, 40, 8)),
+        ((2, 5, 6), (240, 48, 4)),
+    ):
+        out = np.lib.stride_tricks.as_strided(buffer, shape, strides)
+        refuses(convolve, {"out": out}, ValueError, OVERLAPS)
+        refuses(pool, {"kernel_shape": 1, "out": out}, ValueError, OVERLAPS)
+
+
+def test_just_the_outs_that_overlap_themselves():
+    """Small arrays with all kinds of strides are refused exactly if bytes are used twice."""
+    buffer = np.zeros(1000, np.int16)
+    refused = 0
+    for shape in product((0, 1, 2, 3), repeat=3):
+        images = np.zeros(shape, np.int16)
+        for strides in product((-6, 0, 1, 2, 4, 6, 8), repeat=3):
+            out = np.lib.stride_tricks.as_strided(buffer[500:], shape, strides)
+            firsts = [np.dot(place, strides) for place in np.ndindex(shape)]
+            used = {byte for first in firsts for byte in (first, first + 1)}
+            if len(used) < 2 * len(firsts):
+                refused += 1
+                with pytest.raises(ValueError, match=f"^pool: {OVERLAPS}$"):
+                    pool(images, 1, out=out)
+            elif images.size:
+                assert pool(images, 1, out=out) is out
+    assert refused > 1000
+
+
 def test_out_of_any_layout():
-    """Reversed, transposed, with gaps: it is filled and given back."""
+    """A reversed, transposed or strided `out` is filled and returned."""
     expected = convolve(GRAY, BLUR)
     for out in (
         np.zeros((2, 5, 6))[::-1, ::-1],
@@ -1004,14 +1179,14 @@ OTHERWISE = [
 
 @pytest.mark.parametrize(("images", "kernels", "words"), OTHERWISE)
 def test_arrays_that_are_not_as_planned(images, kernels, words):
-    """Of another shape or another type; the sentence says what to do."""
+    """A plan refuses arrays of another shape or type, and says what to do."""
     words = f"^convolve: {re.escape(words)}: make a plan from these arrays"
     with pytest.raises(ValueError, match=words):
         plan_convolve(GRAY, BLUR)(images, kernels)
 
 
 def test_plans_that_are_called_with_other_things():
-    """A plan refuses what its call refuses, and kernels where there are none to give."""
+    """A plan refuses what its call refuses, missing kernels, and kernels for a pooling."""
     with pytest.raises(TypeError, match=r"^convolve: the plan needs kernels too: plan\(images, "):
         plan_convolve(GRAY, BLUR)(GRAY)
     with pytest.raises(TypeError, match=r"^convolve: images must be an array of numbers; got 'x'"):
@@ -1074,7 +1249,7 @@ EQUALS = [
     ("call", "plain", "others"), EQUALS, ids=[f"{c.__name__}-{[*p]}" for c, p, _ in EQUALS]
 )
 def test_other_ways_to_say_the_same(call, plain, others):
-    """NumPy's integers, arrays, lists, and whatever is an index: the results are the same."""
+    """NumPy's integers, arrays, lists and other index types give the same results."""
     options = {"mode": "sum"} if call is pool else {}
     expected = call(**RIGHT[call] | options | plain)
     for other in others:
@@ -1084,7 +1259,7 @@ def test_other_ways_to_say_the_same(call, plain, others):
 
 
 def test_lists_of_integers_are_integers():
-    """And stay exact."""
+    """Nested lists of integers are computed exactly, in int64."""
     result = convolve([[200, 200], [200, 200]], [[9]], "valid")
     assert result.dtype == np.int64
     assert result.tolist() == [[1800, 1800], [1800, 1800]]
@@ -1092,7 +1267,7 @@ def test_lists_of_integers_are_integers():
 
 @pytest.mark.parametrize("shape", [(np.int64(2), 5, np.uint8(6)), (2, 5, 6)])
 def test_bare_shapes(shape):
-    """Of Python's and of NumPy's integers; a list is an array of numbers."""
+    """A tuple of Python's or NumPy's integers is a shape; a list is an array of numbers."""
     assert plan_convolve(shape, (3, 3)) == plan_convolve(GRAY, BLUR)
     assert plan_pool(shape, 2) == plan_pool(GRAY, 2)
     with pytest.raises(ValueError, match=r"images\.shape=\(3,\)"):
@@ -1100,7 +1275,7 @@ def test_bare_shapes(shape):
 
 
 def test_batches_without_images():
-    """Nor images without pixels are an error: nothing in, nothing out."""
+    """Empty batches and images without pixels give empty results."""
     assert convolve(ones(0, 5, 6), BLUR).shape == (0, 5, 6)
     assert convolve(ones(2, 0, 6), BLUR).shape == (2, 0, 6)
     assert convolve(ones(5, 0), BLUR, stride=2).shape == (3, 0)

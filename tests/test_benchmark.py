@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_peers import PEERS
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -136,6 +138,22 @@ def test_every_reference_is_what_convlens_says(harness):
         task = contenders.Task(case.small())
         found = race.check(contenders.contenders(task, {}), harness("reference").reference(task))
         assert [result.fault for result in found] == [""] * (1 + bool(case.course)), case.name
+
+
+def test_make_bench_begins_with_the_tests_of_the_heavy_peers():
+    """`make bench` times PyTorch and JAX without having compared results with them."""
+    makefile = (BENCHMARKS.parent / "Makefile").read_text(encoding="utf-8")
+    first, second = re.search(r"^bench:.*\n\t(.*)\n\t(.*)$", makefile, re.MULTILINE).groups()
+    assert second.endswith("benchmarks/run.py")
+    command = [sys.executable, *shlex.split(first)[1:], "--collect-only", "-q"]
+    done = subprocess.run(
+        command, cwd=BENCHMARKS.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    heavy = {peer.name.replace(" ", ".") for peer in PEERS if peer.module != "numpy"}
+    assert {peer.module for peer in PEERS} == {"numpy", "torch", "jax"}
+    assert all(f"test_peer[{name}-f4]" in done.stdout for name in heavy)
+    assert "test_code[from-pytorch]" in done.stdout
 
 
 def test_the_page_is_replaced_only_when_it_is_whole(harness, tmp_path):

@@ -163,6 +163,7 @@ def test_without_halide_the_package_is_built_and_says_so(tmp_path, code, setting
     """It is then for any machine, and has no library, not even one that lies around."""
     wheels, said = build_wheel(tmp_path, code, **settings)
     assert f"building WITHOUT the compiled engine: {why}; NumPy will do all the work" in said
+    assert hook.REMEDY in said
     assert [wheel.name.split("-", 2)[2] for wheel in wheels] == ["py3-none-any.whl"], said
     with ZipFile(wheels[0]) as archive:
         names = archive.namelist()

@@ -28,7 +28,7 @@ from strategies import (
 
 import convlens
 from convlens.engines import compiled_engine, methods
-from convlens.engines.library import LEVEL, load
+from convlens.engines.library import LEVEL, Run, load
 
 pytestmark = built
 
@@ -52,6 +52,10 @@ class Case:
     def run(self, method, **more):
         """What the call gives."""
         return getattr(convlens, self.verb)(*self.arguments, **self.options, **more, method=method)
+
+    def plan(self):
+        """The plan for the call."""
+        return getattr(convlens, f"plan_{self.verb}")(*self.arguments, **self.options)
 
     def in_long_double(self, change):
         """The result if every number is made a long double, and changed."""
@@ -308,6 +312,27 @@ def every_kind():
     for types in (("f4", "f4"), ("u1", "i1")):  # taps far apart, on wide pixels
         options = {"padding": "valid", "dilation": (1, 19)}
         yield "convolve", (2, 9, 39, 16), types, (3, 3), options
+    for types in (("f4", "f4"), ("f8", "f8"), ("u1", "f4"), ("f2", "f4")):  # long sums
+        for stride in (1, 2):
+            for shape, rest, more in (
+                ((2, 21, 39), (17, 18), {}),
+                ((1, 9, 390), (4, 301), {}),
+                ((2, 19, 39, 2), (17, 16, 2), {}),
+                ((2, 19, 39, 5), (17, 18), {}),
+                ((1, 7, 9, 400), (2, 3, 400, 8), {}),
+                ((1, 7, 9, 140), (2, 3, 140, 19), {}),
+                ((1, 7, 9, 280), (2, 3, 140, 20), {"groups": 2}),
+                ((1, 7, 9, 130), (3, 3, 130, 40), {"dilation": (2, 1)}),
+                ((1, 7, 19, 130), (3, 3, 130, 40), {"dilation": 3, "padding": "same"}),
+                ((1, 21, 23, 21), (17, 16, 1, 21), {"groups": 21}),
+            ):
+                options = {"padding": "valid", "stride": stride, **more}
+                yield "convolve", shape, types, rest, options
+    for window in ((67, 3), (2, 130), (70, 70)):
+        for channels in ((), (3,), (40,)):
+            for dtype in ("f2", "f4", "f8"):
+                options = {"stride": 71, "mode": "avg", "padding": (20, 30)}
+                yield "pool", (2, 140, 141, *channels), (dtype,), window, options
     for mode in POOL_MODES:
         for dtype in ("?", "u1", "i2", "u4", "i8", "u8", "f2", "f4", "f8"):
             for channels in ((), (3,), (9,), (40,)):
@@ -334,6 +359,8 @@ def made(rng, verb, shape, types, rest, options):
 
 def rounding(pipeline):
     """Which pipelines give the same bits: of the same name here."""
+    if pipeline.startswith("dense") and pipeline.endswith("blocks"):
+        return "dense in blocks"  # which are cut from whole rows of a window, all channels of it
     return next((way for way in ("separable", "doubling") if pipeline.startswith(way)), "in order")
 
 
@@ -352,8 +379,8 @@ def check_ways(case):
 
         return choose
 
-    choices = compiled_engine.convolution, compiled_engine.pooling
-    compiled_engine.convolution, compiled_engine.pooling = map(noting, choices)
+    choices = methods.convolution, methods.pooling
+    methods.convolution, methods.pooling = map(noting, choices)
     try:
         while True:
             compiled_engine._prepared.cache_clear()
@@ -372,7 +399,7 @@ def check_ways(case):
         return 0
     finally:
         library.pipelines = everything
-        compiled_engine.convolution, compiled_engine.pooling = choices
+        methods.convolution, methods.pooling = choices
         compiled_engine._prepared.cache_clear()
 
 
@@ -416,6 +443,53 @@ def test_every_pipeline_on_every_level(level):
     used, *names = done.stdout.split()
     assert used == level
     assert LIBRARY.pipelines - set(names) == set(), "which no call of every_kind() needs"
+
+
+# ------------------------------------------------------------------ the plan says what runs
+
+FAMILIES = {
+    "planes": "vectors along the rows",
+    "dense": "vectors along the kernels",
+    "depthwise": "vectors along the channels",
+    "separable": "in two passes, down and then across",
+    "windows": "tap by tap, down and then across",
+    "squares": "squares side by side",
+    "doubling": "by windows of twice the size at each step, down and then across",
+}
+NUMBERS = {"f32": "float32", "f64": "float64", "u8": "uint8", "u64": "uint64"}
+NUMBERS |= {"i32": "int32", "i64": "int64"}
+
+
+def test_the_plan_says_what_runs(monkeypatch):
+    """Of hundreds of calls: the family of the pipelines that ran, and what they computed in."""
+    ran, seen = set(), set()
+    run = Run.__call__
+
+    def recording(self, *arrays):
+        ran.add(self._name)
+        return run(self, *arrays)
+
+    monkeypatch.setattr(Run, "__call__", recording)
+    for number in range(1500):
+        rng = np.random.default_rng([7, number])
+        case = random_case(rng, anywhere)
+        try:
+            plan = case.plan()
+        except ValueError:  # a call that is refused
+            continue
+        ran.clear()
+        result = case.run("compiled")
+        if not ran:  # there is nothing to compute
+            assert 0 in (result.size, case.arguments[0].size)
+            continue
+        names = {name.partition("_")[0] for name in ran}
+        types = {name.split("_")[2 if case.verb == "convolve" else 3] for name in ran}
+        (family,), (numbers,) = names, types
+        words = f"compiled, for {LIBRARY.level}, {FAMILIES[family]}, in {NUMBERS[numbers]}"
+        assert f"{plan.method}, {plan.reason},".startswith(f"{words},"), case
+        seen.add((family, numbers))
+    assert {family for family, _ in seen} == set(FAMILIES)
+    assert {("planes", "i64"), ("dense", "f64"), ("doubling", "i32")} <= seen
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])

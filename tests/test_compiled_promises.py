@@ -214,44 +214,7 @@ def test_more_than_2_31_pixels_of_one_image_many_times():
         assert (result == convlens.pool(image[:40], 30, 30, mode)).all()
 
 
-# ----------------------------------------------------------------------------- processes
-
-FORKS = """
-import threading
-x = images(64, 28, 28)
-function = WAYS["planes"][1]
-expected = function(x)
-
-def compute():
-    while True:
-        function(x)
-
-if {busy}:
-    threading.Thread(target=compute, daemon=True).start()
-for number in range(200):
-    if {busy}:
-        time.sleep(0.0007 * (number % 9))
-    else:
-        function(x)  # whose threads may just be going to rest
-    child = os.fork()
-    if not child:
-        signal.alarm(10)  # which ends a child that hangs
-        os._exit(0 if same_bits(function(x), expected) else 1)
-    assert os.waitpid(child, 0)[1] == 0, f"child {{number}}"
-print("all alike", flush=True)
-os._exit(0)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
-@pytest.mark.parametrize("count", ["1", "2", "4"])
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "while another thread computes"])
-def test_fork(busy, count):
-    """A child computes the same, and ends, whatever its parent's threads did when it was born."""
-    environment = {"CONVLENS_THREADS": count, "PYTHONWARNINGS": "ignore"}
-    printed, error = script(FORKS.format(busy=busy), **environment).communicate(timeout=120)
-    assert printed == "all alike\n", error
-
+# -------------------------------------------------------------------------------- Ctrl-C
 
 LONG = {  # calls of many seconds
     "dense": "convlens.convolve(zeros(400, 56, 56, 256), ones(3, 3, 256, 256))",
@@ -323,9 +286,10 @@ def test_an_error_in_the_library_is_an_exception():
     placement = compiled_engine.Placement.of(x[..., None])  # of images and output alike
     work = compiled_engine.Work(call, method, placement, placement, threads=1)
     ((_, _, ((_, run),)),) = work.pieces(x[..., None], out[..., None])
-    wrong_type = list(run._kept)
+    right = [getattr(each, "_obj", each) for each in run._arguments]  # what byref was given
+    wrong_type = list(right)
     wrong_type[0] = frame((2, 9, 9), (648, 72, 8), np.dtype("f8"))
-    wrong_size = list(run._kept)
+    wrong_size = list(right)
     wrong_size[0] = frame((2, 9, 2), (648, 72, 4), np.dtype("f4"))
     for arguments, words in (
         (wrong_type, "images has type float32 but .* float64"),

@@ -1,4 +1,4 @@
-"""The arithmetic of windows, against counting every cell; and which module may know which."""
+"""The arithmetic of windows agrees with counting every cell; modules import only what they may."""
 
 import ast
 import math
@@ -49,14 +49,14 @@ def axes(request):
 
 
 def test_outputs_and_their_pixels(axes):
-    """As many outputs as windows, each over the cells it lies on."""
+    """There are as many outputs as windows, and each covers the cells of its window."""
     for axis, windows in axes:
         assert max(0, axis.outputs) == len(windows), axis
         assert [list(axis.pixels(output)) for output in range(len(windows))] == windows, axis
 
 
 def test_reach_and_padded_length(axes):
-    """From the first tap to the last, and from the first cell to the last."""
+    """`reach` spans the taps of a window, and `padded` the pixels with their padding."""
     for axis, _ in axes:
         taps = range(0, axis.window * axis.dilation, axis.dilation)
         assert axis.reach == taps[-1] - taps[0] + 1, axis
@@ -64,7 +64,7 @@ def test_reach_and_padded_length(axes):
 
 
 def test_taps_on_the_image(axes):
-    """`on_image` names the outputs whose tap lies on a pixel."""
+    """`on_image` is the range of outputs for which a tap lies on a pixel."""
     for axis, windows in axes:
         for tap in range(axis.window):
             on_image = [o for o, cells in enumerate(windows) if 0 <= cells[tap] < axis.size]
@@ -72,14 +72,14 @@ def test_taps_on_the_image(axes):
 
 
 def test_windows_on_pixels_alone(axes):
-    """`inside` names the outputs with every tap on a pixel."""
+    """`inside` is the range of outputs whose taps all lie on pixels."""
     for axis, windows in axes:
         inside = [o for o, cells in enumerate(windows) if cells[0] >= 0 and cells[-1] < axis.size]
         assert list(axis.inside) == inside, axis
 
 
 def test_counts(axes):
-    """Taps on pixels; with the padding, too, but never on what lies behind it."""
+    """`counts` counts taps on pixels, and on padding if asked, but never beyond the padding."""
     for axis, windows in axes:
         first, end = -axis.before, axis.size + axis.after
         pixels = [sum(0 <= cell < axis.size for cell in cells) for cells in windows]
@@ -89,14 +89,14 @@ def test_counts(axes):
 
 
 def test_partial_windows_are_added_to_the_others():
-    """`partial` keeps windows and takes none away, even where the padding is all they see."""
+    """`partial` adds at most one window and never removes one."""
     for rest in product(SIZES, WINDOWS, STRIDES, DILATIONS, PADDINGS, PADDINGS):
         whole, partial = Axis(*rest), Axis(*rest, True)
         assert max(0, whole.outputs) <= max(0, partial.outputs) <= max(0, whole.outputs) + 1, rest
 
 
 def test_lengths_beyond_counting():
-    """No axis is walked from end to end: these numbers are far too many."""
+    """Lengths far too large to be walked through are computed at once."""
     axis = Axis(size=10**15, window=10**6, stride=7, dilation=3, before=1, after=1)
     assert axis.reach == 2_999_998
     assert axis.outputs == (10**15 + 2 - 2_999_998) // 7 + 1
@@ -110,7 +110,7 @@ def test_lengths_beyond_counting():
 
 
 def tensorflow_same(size, window, stride, dilation):
-    """The sentences on "SAME" of https://www.tensorflow.org/api_docs/python/tf/nn."""
+    """The padding that https://www.tensorflow.org/api_docs/python/tf/nn defines as "SAME"."""
     reach = window + (window - 1) * (dilation - 1)
     total = max(reach - (size % stride or stride), 0)
     return total // 2, total - total // 2
@@ -120,13 +120,13 @@ GEOMETRIES = [*product(SIZES, WINDOWS, STRIDES, DILATIONS)]
 
 
 def test_same_is_tensorflows():
-    """Cell by cell."""
+    """The padding of "same" has exactly as many cells on each side as TensorFlow does."""
     for geometry in GEOMETRIES:
         assert resolve_padding("same", *geometry) == tensorflow_same(*geometry), geometry
 
 
 def test_same_makes_one_output_for_every_step():
-    """ceil(size / stride) of them, with as little padding as will do, the odd cell after."""
+    """The least padding is added that makes ceil(size / stride) outputs, an odd cell after."""
     for size, window, stride, dilation in GEOMETRIES:
         before, after = resolve_padding("same", size, window, stride, dilation)
         outputs = Axis(size, window, stride, dilation, before, after).outputs
@@ -139,7 +139,7 @@ def test_same_makes_one_output_for_every_step():
 
 
 def test_full_touches_with_a_single_tap():
-    """The first window's last tap lies on the first pixel; at the other end likewise."""
+    """With "full" the first and the last window each cover a single pixel."""
     for size, window, stride, dilation in GEOMETRIES:
         before, after = resolve_padding("full", size, window, stride, dilation)
         axis = Axis(size, window, 1, dilation, before, after)
@@ -149,7 +149,7 @@ def test_full_touches_with_a_single_tap():
 
 
 def test_valid_and_given_paddings():
-    """None, and just those."""
+    """The word "valid" adds no cells, and a pair adds the given numbers."""
     assert resolve_padding("valid", 5, 3, 2, 1) == (0, 0)
     assert resolve_padding((2, 3), 5, 3, 2, 1) == (2, 3)
 
@@ -157,9 +157,10 @@ def test_valid_and_given_paddings():
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
 @pytest.mark.parametrize("size", range(1, 8))
 def test_source_is_numpy_pads(size, mode):
-    """Up to paddings many times the image, where the mirrors repeat.
+    """Padded cells repeat the pixels that `numpy.pad` repeats, for paddings of any length.
 
-    Each side by itself: before version 2, NumPy turned long mirrors wrong when given both.
+    Each side is tried by itself, because NumPy before version 2 repeats long mirrors wrongly if
+    both sides are padded.
     """
     pixels = np.arange(size)
     options = {"constant_values": -1} if mode == "constant" else {}
@@ -171,7 +172,7 @@ def test_source_is_numpy_pads(size, mode):
 
 
 def test_source_of_an_axis_without_pixels():
-    """Zeros need none."""
+    """Zeros can be padded where there are no pixels."""
     assert [source(cell, 0, "constant") for cell in (-1, 0, 1)] == [None, None, None]
 
 
@@ -179,7 +180,7 @@ def test_source_of_an_axis_without_pixels():
 
 PACKAGE = Path(convlens.__file__).parent
 
-# What each module may import of the package. Every arrow points down this list.
+# What each module may import of the package: only modules that stand above it in this list.
 MAY_IMPORT = {
     "geometry": set(),
     "files": set(),
@@ -187,16 +188,17 @@ MAY_IMPORT = {
     "chunked": {"call", "geometry"},
     "engines": {"call", "geometry"},
     "drawing": {"call", "geometry"},
-    "arguments": {"call", "geometry"},
+    "hints": set(),
+    "arguments": {"call", "geometry", "hints"},
     "filters": {"arguments"},
     "plan": {"arguments", "call", "chunked", "drawing", "engines", "geometry"},
-    "operations": {"arguments", "call", "plan"},
+    "operations": {"arguments", "call", "hints", "plan"},
     "config": {"arguments", "engines"},
     "pictures": {"call", "files", "geometry"},
     "streaming": {"call", "files", "geometry", "plan"},
     "spelling": {"arguments", "call", "filters"},
     "explorer": {"arguments", "call", "filters", "operations"},
-    "__init__": {"config", "explorer", "filters", "operations", "plan"},
+    "__init__": {"arguments", "config", "explorer", "filters", "operations", "plan"},
 }
 
 
@@ -223,7 +225,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if module_of(path) in MA
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_arrows_point_one_way(path):
-    """A module knows those below it, and its own folder."""
+    """A module imports only modules above it in the list, and its own folder."""
     name = module_of(path)
     known = {each.split(".")[1] for each in imports(path) if each.startswith("convlens.")}
     assert known - {name} <= MAY_IMPORT[name]
@@ -238,13 +240,13 @@ def test_the_list_of_arrows_has_no_circle():
 
 
 def test_every_module_has_its_place():
-    """In the list of arrows, or on top of it, where nothing imports it."""
+    """Each module is in the list, or is one that no other imports."""
     on_top = {module_of(path) for path in PACKAGE.rglob("*.py")} - set(MAY_IMPORT)
     assert on_top <= {"__main__", "cli"}
 
 
 def test_geometry_needs_the_standard_library_alone():
-    """So that anything else can be checked against it."""
+    """geometry.py imports nothing else, so that everything else can be checked against it."""
     tops = {name.split(".")[0] for name in imports(PACKAGE / "geometry.py")}
     assert tops <= sys.stdlib_module_names
 

@@ -1,6 +1,6 @@
-"""Laws that convolution and pooling obey, on whatever Hypothesis draws.
+"""Laws that convolution and pooling obey, checked on examples that Hypothesis draws.
 
-Numbers are whole, so that both sides of a law are exactly equal.
+The numbers are whole, so that both sides of a law are exactly equal.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ equal = np.testing.assert_array_equal
 
 
 def reach(window, dilation):
-    """Pixels from the first tap of a window to its last, down and across."""
+    """How many pixels a window spans, down and across."""
     return tuple((n - 1) * d + 1 for n, d in zip(window, dilation, strict=True))
 
 
@@ -44,7 +44,7 @@ def flipped(kernel):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, stride=steps, pad_mode=pad_modes)
 def test_linear_in_the_images(method, seed, h, w, window, stride, pad_mode):
-    """Convolving 3 a - 2 b is 3 times convolving a, less 2 times convolving b."""
+    """The convolution of 3 a - 2 b is 3 times that of a minus 2 times that of b."""
 
     def f(x):
         return convlens.convolve(
@@ -59,7 +59,7 @@ def test_linear_in_the_images(method, seed, h, w, window, stride, pad_mode):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, stride=steps, pad_mode=pad_modes)
 def test_linear_in_the_kernels(method, seed, h, w, window, stride, pad_mode):
-    """Convolving with 3 a - 2 b is 3 times convolving with a, less 2 times with b."""
+    """Convolving with 3 a - 2 b is 3 times convolving with a minus 2 times with b."""
 
     def f(k):
         return convlens.convolve(
@@ -74,7 +74,7 @@ def test_linear_in_the_kernels(method, seed, h, w, window, stride, pad_mode):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows)
 def test_linear_in_the_kernels_of_floats(method, seed, h, w, window):
-    """Doubling a kernel doubles every float to the last bit."""
+    """Doubling a kernel doubles every float exactly."""
     x = np.random.default_rng(seed).standard_normal((h, w))
     k = np.random.default_rng(seed).standard_normal(window)
     doubled = convlens.convolve(x, 2 * k, method=method)
@@ -87,7 +87,7 @@ def test_linear_in_the_kernels_of_floats(method, seed, h, w, window):
 @law
 @given(seed=seeds, window=windows)
 def test_an_impulse_gives_the_kernel_flipped(method, seed, window):
-    """A single 1 meets the last tap first."""
+    """The convolution of a single 1 is the flipped kernel."""
     k = whole_numbers(seed, *window)
     equal(convlens.convolve([[1]], k, "full", method=method), flipped(k))
 
@@ -95,7 +95,7 @@ def test_an_impulse_gives_the_kernel_flipped(method, seed, window):
 @law
 @given(seed=seeds, h=sizes, w=sizes, y=st.integers(0, 2), x=st.integers(0, 2))
 def test_an_impulse_as_kernel_shifts(method, seed, h, w, y, x):
-    """A kernel with one 1 picks the pixel under it."""
+    """A kernel with a single 1 copies the pixel under it."""
     images, k = whole_numbers(seed, h, w), np.zeros((3, 3), int)
     k[y, x] = 1
     result = convlens.convolve(images, k, ((y, 2 - y), (x, 2 - x)), method=method)
@@ -105,7 +105,7 @@ def test_an_impulse_as_kernel_shifts(method, seed, h, w, y, x):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows)
 def test_image_and_kernel_change_places(method, seed, h, w, window):
-    """Sliding the image over the kernel gives the same, flipped."""
+    """Exchanging image and kernel flips the full result."""
     x, k = whole_numbers(seed, h, w), whole_numbers(seed, *window)
     there = convlens.convolve(x, k, "full", method=method)
     equal(convlens.convolve(k, x, "full", method=method), flipped(there))
@@ -114,7 +114,7 @@ def test_image_and_kernel_change_places(method, seed, h, w, window):
 @law
 @given(seed=seeds, h=sizes, w=sizes, first=windows, second=windows)
 def test_two_kernels_are_one(method, seed, h, w, first, second):
-    """Convolving twice is convolving once, with the one kernel spread by the other."""
+    """Two convolutions in turn equal one with the convolution of both kernels."""
     x, a, b = (whole_numbers(seed, *shape) for shape in ((h, w), first, second))
 
     def full(x, k):
@@ -126,7 +126,7 @@ def test_two_kernels_are_one(method, seed, h, w, first, second):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows)
 def test_the_sum_of_all(method, seed, h, w, window):
-    """Every pixel meets every tap once: the sum of the full result is a product of sums."""
+    """Every pixel meets every tap once, so the full result sums to the product of both sums."""
     x, k = whole_numbers(seed, h, w), whole_numbers(seed, *window)
     assert convlens.convolve(x, k, "full", method=method).sum() == x.sum() * k.sum()
 
@@ -134,7 +134,7 @@ def test_the_sum_of_all(method, seed, h, w, window):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows)
 def test_adjoint(method, seed, h, w, window):
-    """<convolve(x, k), y> is <x, convolve(y, k flipped)>: what gradients are made of."""
+    """<convolve(x, k), y> equals <x, convolve(y, flipped k)>, which is what gradients rely on."""
     x, k = whole_numbers(seed, h + 3, w + 3), whole_numbers(seed, *window)
     down = convlens.convolve(x, k, "valid", method=method)
     y = whole_numbers(seed + 1, *down.shape)
@@ -148,7 +148,7 @@ def test_adjoint(method, seed, h, w, window):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, dilation=steps, pad=cells, mode=pad_modes)
 def test_flipping(method, seed, h, w, window, dilation, pad, mode):
-    """Image, kernel and padding mirrored, the result is mirrored."""
+    """If image, kernel and padding are mirrored, the result is mirrored."""
     x, k = whole_numbers(seed, 2, h, w), whole_numbers(seed, *window)
     before, after = (n + r for n, r in zip(pad, reach(window, dilation), strict=True))
     options = {"dilation": dilation, "pad_mode": mode, "method": method}
@@ -160,7 +160,7 @@ def test_flipping(method, seed, h, w, window, dilation, pad, mode):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, stride=steps, dilation=steps, mode=pad_modes)
 def test_transposing(method, seed, h, w, window, stride, dilation, mode):
-    """Rows and columns of everything exchanged, those of the result are."""
+    """If image, kernel and arguments are transposed, the result is transposed."""
     x, k = whole_numbers(seed, h, w), whole_numbers(seed, *window)
     there = convlens.convolve(x, k, "same", stride, dilation=dilation, pad_mode=mode, method=method)
     back = convlens.convolve(
@@ -172,7 +172,7 @@ def test_transposing(method, seed, h, w, window, stride, dilation, mode):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, y=st.integers(0, 5), x=st.integers(0, 5))
 def test_translation(method, seed, h, w, window, y, x):
-    """Away from the border a shifted image gives the shifted result."""
+    """Away from the border, shifting the image shifts the result."""
     images, k = whole_numbers(seed, 2, h + 8, w + 8), whole_numbers(seed, *window)
     whole = convlens.convolve(images, k, "valid", method=method)
     equal(convlens.convolve(images[:, y:, x:], k, "valid", method=method), whole[:, y:, x:])
@@ -181,7 +181,7 @@ def test_translation(method, seed, h, w, window, y, x):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, shift=cells)
 def test_translation_on_a_torus(method, seed, h, w, window, shift):
-    """With "wrap" there is no border: any shift goes through, however large."""
+    """With pad_mode="wrap", rolling the image by any distance rolls the result."""
     x, k = whole_numbers(seed, 2, h, w), whole_numbers(seed, *window)
 
     def rolled(values):
@@ -197,7 +197,7 @@ def test_translation_on_a_torus(method, seed, h, w, window, shift):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, stride=steps, dilation=steps, pad=cells)
 def test_stride_leaves_results_out(method, seed, h, w, window, stride, dilation, pad):
-    """A stride takes every so many of the results at stride 1."""
+    """A stride selects from the results at stride 1."""
     x, k = whole_numbers(seed, 2, h, w, 2), whole_numbers(seed, *window, 2, 3)
     before, after = (n + r for n, r in zip(pad, reach(window, dilation), strict=True))
     padding, options = (before, after), {"dilation": dilation, "method": method}
@@ -209,7 +209,7 @@ def test_stride_leaves_results_out(method, seed, h, w, window, stride, dilation,
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, dilation=steps, stride=steps)
 def test_dilation_puts_zeros_in(method, seed, h, w, window, dilation, stride):
-    """A dilated kernel is a larger one, zero between its taps."""
+    """A dilated kernel equals a larger kernel with zeros between the taps."""
     x, k = whole_numbers(seed, 2, h, w), whole_numbers(seed, *window)
     spread = np.zeros(reach(window, dilation), int)
     spread[:: dilation[0], :: dilation[1]] = k
@@ -217,11 +217,14 @@ def test_dilation_puts_zeros_in(method, seed, h, w, window, dilation, stride):
     equal(result, convlens.convolve(x, spread, "same", stride, method=method))
 
 
-@pytest.mark.skipif(np.__version__ < "2", reason="NumPy 1 itself pads wrongly by many pixels")
+@pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) < "2.0.0",
+    reason="NumPy 1 itself pads wrongly by many pixels",
+)
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, rows=cells, columns=cells, mode=pad_modes)
 def test_padding_is_that_of_numpy(method, seed, h, w, window, rows, columns, mode):
-    """Padding is `numpy.pad` and then "valid", also by more cells than there are pixels."""
+    """Padding equals `numpy.pad` followed by "valid", even beyond the size of the image."""
     x, k = whole_numbers(seed, 2, h, w, 2), whole_numbers(seed, *window, 2)
     padding = (rows[0] + 2, rows[1] + 1), (columns[0] + 1, columns[1] + 2)  # room for any kernel
     padded = np.pad(x, ((0, 0), *padding, (0, 0)), mode=mode)
@@ -232,7 +235,7 @@ def test_padding_is_that_of_numpy(method, seed, h, w, window, rows, columns, mod
 @law
 @given(seed=seeds, h=sizes, w=sizes, n=st.integers(0, 9))
 def test_ways_to_write_a_padding(method, seed, h, w, n):
-    """A number is a pair of it, is a pair of pairs."""
+    """A number, a pair and a pair of pairs can give the same padding."""
     x, k = whole_numbers(seed, h, w), whole_numbers(seed, 1, 1)
     results = [
         convlens.convolve(x, k, padding, method=method)
@@ -245,13 +248,13 @@ def test_ways_to_write_a_padding(method, seed, h, w, n):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, dilation=steps)
 def test_valid_and_same_are_cut_from_full(method, seed, h, w, window, dilation):
-    """All three have the same results, fewer and fewer of them."""
+    """The results of "same" and "valid" are parts of the full result."""
     x, k = whole_numbers(seed, h, w), whole_numbers(seed, *window)
     options = {"dilation": dilation, "method": method}
     full = convlens.convolve(x, k, "full", **options)
     ry, rx = reach(window, dilation)
     assert full.shape == (h + ry - 1, w + rx - 1)
-    # Of an even number of taps one more lies before, where the padding has the odd cell after.
+    # Of an even number of taps one more lies before the pixel, as the odd cell of padding is after.
     y, z = ry // 2, rx // 2
     equal(convlens.convolve(x, k, "same", **options), full[y : y + h, z : z + w])
     if ry <= h and rx <= w:
@@ -264,7 +267,7 @@ def test_valid_and_same_are_cut_from_full(method, seed, h, w, window, dilation):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, c=channels, nc=channels, stride=steps)
 def test_kernels_of_a_bank_are_alone(method, seed, h, w, window, c, nc, stride):
-    """Each kernel of a bank gives what it would give by itself."""
+    """Each kernel of a bank gives the result that it gives alone."""
     x, k = whole_numbers(seed, 2, h, w, c), whole_numbers(seed, *window, c, nc)
     together = convlens.convolve(x, k, "same", stride, method=method)
     for n in range(nc):
@@ -275,7 +278,7 @@ def test_kernels_of_a_bank_are_alone(method, seed, h, w, window, c, nc, stride):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, c=channels)
 def test_channels_add_up(method, seed, h, w, window, c):
-    """A kernel with channels is the sum of as many gray convolutions."""
+    """A kernel with channels gives the sum of the convolutions of the channels."""
     x, k = whole_numbers(seed, 2, h, w, c), whole_numbers(seed, *window, c)
     parts = [convlens.convolve(x[..., n], k[..., n], method=method) for n in range(c)]
     equal(convlens.convolve(x, k, method=method), sum(parts))
@@ -296,7 +299,7 @@ def test_channels_add_up(method, seed, h, w, window, c):
 def test_groups_are_convolutions_side_by_side(
     method, seed, h, w, window, groups, c, nc, stride, mode
 ):
-    """Groups are separate convolutions of some channels each, put next to each other."""
+    """Groups give the concatenated results of separate convolutions."""
     x = whole_numbers(seed, 2, h, w, groups * c)
     k = whole_numbers(seed, *window, c, groups * nc)
     options = {"padding": "same", "stride": stride, "pad_mode": mode, "method": method}
@@ -310,7 +313,7 @@ def test_groups_are_convolutions_side_by_side(
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, c=channels, mode=pad_modes)
 def test_one_kernel_on_each_channel(method, seed, h, w, window, c, mode):
-    """A kernel without channels treats each channel as a gray image; depthwise does the same."""
+    """A kernel without channels convolves each channel alone, as depthwise kernels do."""
     x, k = whole_numbers(seed, 2, h, w, c), whole_numbers(seed, *window)
     options = {"pad_mode": mode, "method": method}
     result = convlens.convolve(x, k, **options)
@@ -323,7 +326,7 @@ def test_one_kernel_on_each_channel(method, seed, h, w, window, c, mode):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, c=channels, nc=channels)
 def test_one_image_is_a_batch_of_one(method, seed, h, w, window, c, nc):
-    """Without m the result is that of the batch, without m."""
+    """An image without m gives the result that it gives in a batch, without m."""
     x, k = whole_numbers(seed, 3, h, w, c), whole_numbers(seed, *window, c, nc)
     batch = convlens.convolve(x, k, method=method)
     for image, result in zip(x, batch, strict=True):
@@ -333,7 +336,7 @@ def test_one_image_is_a_batch_of_one(method, seed, h, w, window, c, nc):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, c=channels, nc=channels)
 def test_the_order_of_channels(method, seed, h, w, window, c, nc):
-    """Channels reordered in images and kernels alike change nothing; kernels, the output's."""
+    """Reversing the channels of both changes nothing; reversing kernels reverses the output's."""
     x, k = whole_numbers(seed, 2, h, w, c), whole_numbers(seed, *window, c, nc)
     there = convlens.convolve(x, k, method=method)
     equal(convlens.convolve(x[..., ::-1], k[:, :, ::-1], method=method), there)
@@ -346,7 +349,7 @@ def test_the_order_of_channels(method, seed, h, w, window, c, nc):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, stride=steps, dilation=steps, pad=cells)
 def test_sum_pooling_is_a_convolution_with_ones(method, seed, h, w, window, stride, dilation, pad):
-    """A sum over a window is a convolution with a box, zeros around."""
+    """Sum pooling equals a convolution with ones, with zeros around the image."""
     x = whole_numbers(seed, 2, h, w, 3)
     padding = tuple(n + r for n, r in zip(pad, reach(window, dilation), strict=True))
     options = {"padding": padding, "stride": stride, "dilation": dilation, "method": method}
@@ -357,9 +360,9 @@ def test_sum_pooling_is_a_convolution_with_ones(method, seed, h, w, window, stri
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, stride=steps, dilation=steps)
 def test_average_pooling_is_two_convolutions(method, seed, h, w, window, stride, dilation):
-    """An average is the sum of the pixels by how many there are: a box on the image by one on 1s.
+    """An average is the convolution of the image with ones, divided by that of an image of ones.
 
-    With its padding counted, it is the sum by the size of the window.
+    If the padding is counted, it is the sum divided by the number of taps.
     """
     x = whole_numbers(seed, 2, h, w)
     options = {"padding": "same", "stride": stride, "dilation": dilation, "method": method}
@@ -377,7 +380,7 @@ def test_average_pooling_is_two_convolutions(method, seed, h, w, window, stride,
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, stride=steps, partial=st.booleans())
 def test_smallest_is_the_largest_of_the_negatives(method, seed, h, w, window, stride, partial):
-    """Max pooling is minus the min pooling of minus the images."""
+    """Max pooling equals the negative of min pooling of the negative images."""
     x = whole_numbers(seed, 2, h, w, 2)
     options = {"padding": "full", "stride": stride, "partial": partial, "method": method}
     largest = convlens.pool(x, window, mode="max", **options)
@@ -388,7 +391,7 @@ def test_smallest_is_the_largest_of_the_negatives(method, seed, h, w, window, st
 @given(seed=seeds, h=sizes, w=sizes, first=windows, second=windows)
 @pytest.mark.parametrize("mode", ["max", "min", "sum"])
 def test_pooling_twice_is_a_bigger_window(method, mode, seed, h, w, first, second):
-    """At stride 1 a window of a and then one of b see a + b - 1 pixels; a sum counts some twice."""
+    """At stride 1, windows of a and then b cover a + b - 1 pixels; a sum counts some repeatedly."""
     x = whole_numbers(seed, 2, h, w)
     padding = tuple(a + b - 2 for a, b in zip(first, second, strict=True))
     bigger = tuple(n + 1 for n in padding)
@@ -407,10 +410,10 @@ def test_pooling_twice_is_a_bigger_window(method, mode, seed, h, w, first, secon
 @law
 @given(seed=seeds, tiles=windows, first=windows, second=windows, mode=pool_modes)
 def test_tiles_of_tiles(method, seed, tiles, first, second, mode):
-    """Pooled side by side twice is pooled once, by windows as large as both together."""
+    """Pooling side by side twice equals pooling once by the product of both windows."""
     window = tuple(a * b for a, b in zip(first, second, strict=True))
     h, w = (n * k for n, k in zip(tiles, window, strict=True))
-    x = 144**2 * whole_numbers(seed, 2, h, w)  # so that averages are whole, too
+    x = 144**2 * whole_numbers(seed, 2, h, w)  # a factor that makes averages whole numbers too
     once = convlens.pool(x, window, mode=mode, method=method)
     twice = convlens.pool(x, first, mode=mode, method=method)
     equal(convlens.pool(twice, second, mode=mode, method=method), once)
@@ -419,7 +422,7 @@ def test_tiles_of_tiles(method, seed, tiles, first, second, mode):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, stride=steps, mode=pool_modes)
 def test_pooling_goes_through_increasing_maps(method, seed, h, w, window, stride, mode):
-    """Pooling 2 x + 3 gives 2 times the pooled x, and 3; but for sums, which have no padding in."""
+    """Pooling commutes with doubling, and, for all modes but "sum", with adding 3."""
     x = whole_numbers(seed, 2, h, w)
     options = {"stride": stride, "mode": mode, "padding": "full", "method": method}
     pooled = convlens.pool(2 * x, window, **options)
@@ -432,7 +435,7 @@ def test_pooling_goes_through_increasing_maps(method, seed, h, w, window, stride
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, stride=steps, partial=st.booleans())
 def test_the_mean_lies_between(method, seed, h, w, window, stride, partial):
-    """Smallest, mean and largest come in this order, and the sum is the mean times the count."""
+    """Min, mean and max are in this order, and the sum is the mean times the count."""
     x = whole_numbers(seed, 2, h, w)
     options = {"padding": "full", "stride": stride, "partial": partial, "method": method}
     low, mean, high, total, count = (
@@ -447,7 +450,7 @@ def test_the_mean_lies_between(method, seed, h, w, window, stride, partial):
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, stride=steps, dilation=steps, mode=pool_modes)
 def test_pooling_stride_leaves_results_out(method, seed, h, w, window, stride, dilation, mode):
-    """A stride takes every so many of the results at stride 1."""
+    """A stride selects from the results at stride 1."""
     x = whole_numbers(seed, 2, h + 9, w + 9)
     every = convlens.pool(x, window, 1, mode, dilation=dilation, method=method)
     some = convlens.pool(x, window, stride, mode, dilation=dilation, method=method)
@@ -457,7 +460,7 @@ def test_pooling_stride_leaves_results_out(method, seed, h, w, window, stride, d
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, pad=cells, mode=pool_modes)
 def test_pooling_padding_is_what_changes_nothing(method, seed, h, w, window, pad, mode):
-    """Padding a max is like padding with the smallest number there is, a sum with 0."""
+    """Padding acts as the smallest number for max, the largest for min, and 0 for sums."""
     x = whole_numbers(seed, 2, h, w).astype(np.int16)
     limits = np.iinfo(x.dtype)
     nothing = {"max": limits.min, "min": limits.max, "sum": 0, "avg": 0}[mode]
@@ -471,7 +474,7 @@ def test_pooling_padding_is_what_changes_nothing(method, seed, h, w, window, pad
 @law
 @given(seed=seeds, h=sizes, w=sizes, window=windows, stride=steps, mode=pool_modes)
 def test_partial_adds_windows_at_the_end(method, seed, h, w, window, stride, mode):
-    """With partial windows the others stay as they are, and every pixel a step meets is seen."""
+    """`partial` keeps all other windows as they are, and covers the remaining pixels."""
     x = whole_numbers(seed, 2, h + 3, w + 3)
     whole = convlens.pool(x, window, stride, mode, method=method)
     partial = convlens.pool(x, window, stride, mode, partial=True, method=method)
@@ -479,5 +482,5 @@ def test_partial_adds_windows_at_the_end(method, seed, h, w, window, stride, mod
     equal(partial[:, :oh, :ow], whole)
     for size, outputs, k, s in zip(x.shape[1:], partial.shape[1:], window, stride, strict=True):
         last = (outputs - 1) * s
-        assert last < size  # begins on the image
-        assert last + k >= size or last + s >= size  # nothing is left for another
+        assert last < size  # the last window begins on the image
+        assert last + k >= size or last + s >= size  # no pixels are left for another window

@@ -1,9 +1,9 @@
-"""What others compute, on random calls of the kinds that they can express.
+"""Random calls give what other libraries compute, for the kinds of calls that these can express.
 
-`PEERS` is one table: for each peer how calls are drawn that it can express, in the words of
-`convlens`, and how it computes them. Integers must agree exactly, floats to within the rounding of
-a sum: with n terms, computed in whatever order, at most n units in the last place of the sum of the
-terms' magnitudes.
+The table `PEERS` says for each library how to draw calls that it can express, as arguments of
+convlens, and how it computes them. Integers must agree exactly. Floats must agree within the
+rounding of a sum: for n terms, added in whatever order, this is at most n units in the last place
+of the sum of their magnitudes.
 """
 
 import warnings
@@ -61,24 +61,24 @@ class Peer(NamedTuple):
 
 
 def integers(rng, low, high, count=2):
-    """Python's integers, from low to high, both included."""
+    """Random integers of Python's type, from low to high, both included."""
     return tuple(rng.integers(low, high + 1, count).tolist())
 
 
 def choose(rng, *values):
-    """One of them."""
+    """A random one of the values."""
     return values[rng.integers(len(values))]
 
 
 def size_that_fits(rng, window, dilation, padding, most=8):
-    """An image's sizes, random but large enough for a window on the padded image."""
+    """Random sizes of an image that, with its padding, has room for the window."""
     reach = ((taps - 1) * gap + 1 for taps, gap in zip(window, dilation, strict=True))
     least = [max(1, r - sum(p)) for r, p in zip(reach, padding, strict=True)]
     return tuple(low + extra for low, extra in zip(least, integers(rng, 0, most), strict=True))
 
 
 def draw_window(rng, *, dilated=True, strided=True, sides=None):
-    """Window, stride, dilation, and a padding: a word, or both sides of both axes."""
+    """A window, stride, dilation and padding; the padding is a word, or numbers for all sides."""
     window = integers(rng, 1, 4)
     dilation = integers(rng, 1, 3) if dilated and rng.random() < 0.5 else (1, 1)
     stride = integers(rng, 1, 4) if strided and rng.random() < 0.7 else (1, 1)
@@ -88,14 +88,14 @@ def draw_window(rng, *, dilated=True, strided=True, sides=None):
 
 
 def draw_batch(rng, window, dilation, padding):
-    """(m, h, w, c) with room for the window."""
+    """A random shape (m, h, w, c) with room for the window."""
     given = padding if isinstance(padding, tuple) else ((0, 0), (0, 0))
     sizes = size_that_fits(rng, window, dilation, given)
     return *integers(rng, 1, 3, 1), *sizes, *integers(rng, 1, 3, 1)
 
 
 def draw_layer(rng):
-    """A layer of a network: batch, channels, groups, stride, dilation, padding."""
+    """A random layer of a network: shapes, and options with groups."""
     window, stride, dilation, padding = draw_window(rng)
     m, h, w, channels = draw_batch(rng, window, dilation, padding)
     groups, kernels = integers(rng, 1, 3)
@@ -104,7 +104,7 @@ def draw_layer(rng):
 
 
 def draw_pooling(rng, modes, **limits):
-    """A pooling whose windows all see the image: padding is less than the window."""
+    """A random pooling of which every window covers a pixel."""
     while True:
         window, stride, dilation, padding = draw_window(rng, **limits)
         shape = draw_batch(rng, window, dilation, padding)
@@ -115,7 +115,7 @@ def draw_pooling(rng, modes, **limits):
 
 
 def all_windows_see_the_image(sizes, window, options):
-    """Taps that are far apart may straddle a small image."""
+    """Whether every window covers a pixel; taps far apart may straddle a small image."""
     return (options["padding"] == "valid" or options["dilation"] == (1, 1)) or min(
         size - (taps - 1) * gap
         for size, taps, gap in zip(sizes, window, options["dilation"], strict=True)
@@ -126,7 +126,7 @@ def all_windows_see_the_image(sizes, window, options):
 
 
 def draw_correlate2d(rng):
-    """A gray image, and a kernel that is not larger: SciPy would swap the two."""
+    """A gray image, and a kernel that is no larger, as SciPy would swap the two."""
     window = integers(rng, 1, 5)
     sizes = size_that_fits(rng, window, (1, 1), ((0, 0), (0, 0)))
     pad_mode = choose(rng, "constant", "symmetric", "wrap")
@@ -134,30 +134,30 @@ def draw_correlate2d(rng):
 
 
 def correlate2d(images, kernels, padding, pad_mode):
-    """Its "same" has the odd cell after, too."""
+    """`scipy.signal.correlate2d`, whose "same" also has an odd cell after the image."""
     boundary = {"constant": "fill", "symmetric": "symm", "wrap": "wrap"}[pad_mode]
     return signal.correlate2d(images, kernels, padding, boundary)
 
 
 def draw_correlate(rng):
-    """One image of many channels, one kernel."""
+    """One image with several channels, and one kernel."""
     window, channels = integers(rng, 1, 5), integers(rng, 1, 4, 1)
     sizes = size_that_fits(rng, window, (1, 1), ((0, 0), (0, 0)))
     return (*sizes, *channels), (*window, *channels), {"padding": "valid"}
 
 
 def correlate(images, kernels, padding):
-    """In three dimensions, of which the last one fits exactly once."""
+    """`scipy.signal.correlate` in three dimensions, of which the last fits exactly once."""
     return signal.correlate(images, kernels, padding, method="direct")[..., 0]
 
 
 def centred(window):
-    """The padding of those who put the middle of a kernel, rounded up, on each pixel."""
+    """The padding of libraries that centre a kernel, rounded up, on each pixel."""
     return tuple((taps // 2, taps - 1 - taps // 2) for taps in window)
 
 
 def draw_centred(rng, *pad_modes, channels=3):
-    """A kernel on each pixel, or on each so many, of each channel."""
+    """A kernel centred on each pixel, with a random stride, for each channel alone."""
     window = integers(rng, 1, 5)
     shape = (*integers(rng, 1, 3, 1), *integers(rng, 1, 9), *integers(rng, 1, channels, 1))
     options = {"padding": centred(window), "stride": integers(rng, 1, 3)}
@@ -174,7 +174,7 @@ SCIPY_MODES = {
 
 
 def ndimage_correlate(images, kernels, padding, stride, pad_mode):
-    """On each pixel of (m, h, w, c), then thinned out."""
+    """`scipy.ndimage.correlate` on every pixel of (m, h, w, c), of which the stride selects."""
     assert padding == centred(kernels.shape)
     kernel = kernels[np.newaxis, :, :, np.newaxis]
     everywhere = ndimage.correlate(images, kernel, mode=SCIPY_MODES[pad_mode], cval=0)
@@ -182,20 +182,20 @@ def ndimage_correlate(images, kernels, padding, stride, pad_mode):
 
 
 def draw_centred_pooling(rng, modes, dilations=3):
-    """A window on each pixel, or on each so many."""
+    """A window centred on each pixel, with a random stride."""
     window, dilation = integers(rng, 1, 4), integers(rng, 1, dilations)
     reach = tuple((taps - 1) * gap + 1 for taps, gap in zip(window, dilation, strict=True))
     options = {"padding": centred(reach), "stride": integers(rng, 1, 3), "dilation": dilation}
-    # Windows whose taps are far apart may straddle a small image: at least their reach, then.
+    # Taps that are far apart may straddle a small image, so it has at least the size of a window.
     sizes = tuple(r + extra for r, extra in zip(reach, integers(rng, 0, 5), strict=True))
     shape = (*integers(rng, 1, 3, 1), *sizes, *integers(rng, 1, 3, 1))
     return shape, window, options | {"mode": choose(rng, *modes)}
 
 
 def ndimage_extremes(images, window, padding, stride, dilation, mode):
-    """The largest or smallest under a footprint; the border is none.
+    """The maximum or minimum filter with a footprint, and a border that never wins.
 
-    SciPy takes the border's value as a float64, in which the largest int64 is one too large.
+    SciPy takes the border's value as a float64, which cannot represent the largest int64.
     """
     reach = [(taps - 1) * gap + 1 for taps, gap in zip(window, dilation, strict=True)]
     assert padding == centred(reach)
@@ -210,20 +210,20 @@ def ndimage_extremes(images, window, padding, stride, dilation, mode):
 
 
 def extremes(dtype):
-    """What is never the largest of such numbers, and what is never the smallest."""
+    """The values that never win as a maximum and as a minimum of such numbers."""
     if dtype.kind == "f":
         return -np.inf, np.inf
     return np.iinfo(dtype).min, np.iinfo(dtype).max
 
 
 def draw_uniform(rng):
-    """A mean with the zeros around the image."""
+    """A mean that counts the padding as zeros."""
     shape, window, options = draw_centred_pooling(rng, ["avg"], dilations=1)
     return shape, window, options | {"count_padding": True}
 
 
 def ndimage_uniform(images, window, padding, stride, dilation, mode, count_padding):
-    """A running sum."""
+    """`scipy.ndimage.uniform_filter`, which computes running sums."""
     assert (padding, dilation, mode, count_padding) == (centred(window), (1, 1), "avg", True)
     pooled = ndimage.uniform_filter(images.astype(float), (1, *window, 1), mode=CONSTANT)
     return pooled[:, :: stride[0], :: stride[1]]
@@ -240,14 +240,17 @@ OPENCV_BORDERS = {
 
 
 def each_image(images, function, stride):
-    """A function of (h, w, c) on each image, thinned out; OpenCV drops a single channel's axis."""
+    """Apply a function of (h, w, c) to each image and select by the stride.
+
+    OpenCV drops the axis of a single channel, which is put back.
+    """
     results = [function(np.ascontiguousarray(image)) for image in images]
     results = [result.reshape(*result.shape[:2], images.shape[-1]) for result in results]
     return np.stack(results)[:, :: stride[0], :: stride[1]]
 
 
 def filter2d(images, kernels, padding, stride, pad_mode):
-    """It has no border that wraps: that one is made first, and cut off at the end."""
+    """`cv2.filter2D`; it cannot wrap, so that this border is made first and cut off again."""
     assert padding == centred(kernels.shape)
     if pad_mode != "wrap":
         border = OPENCV_BORDERS[pad_mode]
@@ -262,7 +265,7 @@ def filter2d(images, kernels, padding, stride, pad_mode):
 
 
 def opencv_extremes(images, window, padding, stride, dilation, mode):
-    """Dilation in the sense of morphology is the largest, erosion the smallest."""
+    """Morphological dilation, which is a maximum, and erosion, which is a minimum."""
     reach = [(taps - 1) * gap + 1 for taps, gap in zip(window, dilation, strict=True)]
     assert padding == centred(reach)
     footprint = np.zeros(reach, np.uint8)
@@ -272,13 +275,13 @@ def opencv_extremes(images, window, padding, stride, dilation, mode):
 
 
 def draw_box(rng):
-    """Sums, and means with the zeros around the image."""
+    """Sums, and means that count the padding as zeros."""
     shape, window, options = draw_centred_pooling(rng, ["avg", "sum"], dilations=1)
     return shape, window, options | {"count_padding": True}
 
 
 def opencv_box(images, window, padding, stride, dilation, mode, count_padding):
-    """A running sum, divided or not."""
+    """`cv2.boxFilter`, which computes running sums and may divide them."""
     assert (padding, dilation, count_padding) == (centred(window), (1, 1), True)
     options = {"normalize": mode == "avg", "borderType": cv2.BORDER_CONSTANT}
     return each_image(images, lambda i: cv2.boxFilter(i, -1, window[::-1], **options), stride)
@@ -288,7 +291,7 @@ def opencv_box(images, window, padding, stride, dilation, mode, count_padding):
 
 
 def onnx_run(operator, arrays, **attributes):
-    """One operator of ONNX on arrays whose channels come first."""
+    """Run one ONNX operator on arrays that have their channels first."""
     names = "xw"[: len(arrays)]
     node = onnx.helper.make_node(operator, [*names], ["y"], **attributes)
     (result,) = ReferenceEvaluator(node).run(None, dict(zip(names, arrays, strict=True)))
@@ -296,7 +299,7 @@ def onnx_run(operator, arrays, **attributes):
 
 
 def onnx_padding(padding):
-    """The attribute that says it."""
+    """The operator's attribute for a padding."""
     if isinstance(padding, str):
         return {"auto_pad": {"valid": "VALID", "same": "SAME_UPPER"}[padding]}
     (top, bottom), (left, right) = padding
@@ -304,7 +307,7 @@ def onnx_padding(padding):
 
 
 def onnx_conv(images, kernels, padding, stride, dilation, groups):
-    """Conv."""
+    """ONNX's operator Conv."""
     return onnx_run(
         "Conv",
         (images.transpose(0, 3, 1, 2), kernels.transpose(3, 2, 0, 1)),
@@ -316,12 +319,12 @@ def onnx_conv(images, kernels, padding, stride, dilation, groups):
 
 
 def draw_onnx_pooling(rng, modes):
-    """Less than the operator promises: the reference evaluator is wrong, or fails, elsewhere.
+    """A random pooling, of the kinds on which the reference evaluator follows its own operator.
 
-    (1) SAME_UPPER: where the stride passes over pixels, it pads by a negative number.
-    (2) AveragePool: with an automatic padding it forgets the dilation.
-    (3) AveragePool: of the cells that a partial window hangs over it puts half before the image.
-    (4) MaxPool: with numbers for a padding, stride 1 and no dilation, sizes come out wrong.
+    (1) SAME_UPPER: where the stride skips pixels, it pads by a negative number.
+    (2) AveragePool: with an automatic padding it ignores the dilation.
+    (3) AveragePool: it puts half of the cells that a partial window hangs over before the image.
+    (4) MaxPool: with a padding in numbers, stride 1 and no dilation, the sizes are wrong.
     """
     while True:
         shape, window, options = draw_pooling(rng, modes)
@@ -347,7 +350,7 @@ def draw_onnx_pooling(rng, modes):
 
 
 def onnx_pool(images, window, padding, stride, dilation, mode, partial, count_padding):
-    """MaxPool and AveragePool."""
+    """ONNX's operators MaxPool and AveragePool."""
     attributes = onnx_padding(padding) | {"count_include_pad": int(count_padding)}
     if mode == "max":
         del attributes["count_include_pad"]
@@ -367,12 +370,12 @@ def onnx_pool(images, window, padding, stride, dilation, mode, partial, count_pa
 
 
 def both_sides(rng, taps):
-    """PyTorch's pooling has one number for both sides, at most half the window."""
+    """A padding for PyTorch's pooling: one number for both sides, at most half the window."""
     return integers(rng, 0, taps // 2, 1) * 2
 
 
 def draw_torch_conv(rng):
-    """Its "same" has no stride; other paddings may hold anything, if less than the image."""
+    """A random layer; "same" needs stride 1, and other borders less padding than the image."""
     while True:
         shape, kernels, options = draw_layer(rng)
         options["pad_mode"] = choose(rng, "constant", "edge", "reflect", "wrap")
@@ -387,7 +390,7 @@ def draw_torch_conv(rng):
 
 
 def torch_conv(images, kernels, padding, stride, dilation, groups, pad_mode):
-    """torch.nn.functional.conv2d, after torch.nn.functional.pad if need be."""
+    """`torch.nn.functional.conv2d`, after `torch.nn.functional.pad` where it cannot pad itself."""
     import torch  # noqa: PLC0415  # only where it is installed
 
     images = torch.from_numpy(images.transpose(0, 3, 1, 2))
@@ -406,7 +409,7 @@ def torch_conv(images, kernels, padding, stride, dilation, groups, pad_mode):
 
 
 def draw_torch_pooling(rng, modes, *, dilated):
-    """Its paddings are the same on both sides, and have no words."""
+    """A random pooling, with a padding in numbers that are the same on both sides."""
     while True:
         limits = {"dilated": dilated, "sides": lambda taps: both_sides(rng, taps)}
         shape, window, options = draw_pooling(rng, modes, **limits)
@@ -418,7 +421,7 @@ def draw_torch_pooling(rng, modes, *, dilated):
 
 
 def torch_pool(images, window, padding, stride, dilation, mode, partial, count_padding):
-    """max_pool2d and avg_pool2d; the smallest is the largest of the negative."""
+    """`max_pool2d` and `avg_pool2d`; a minimum is the negative maximum of the negative."""
     import torch  # noqa: PLC0415  # only where it is installed
 
     images = torch.from_numpy(images.transpose(0, 3, 1, 2))
@@ -439,12 +442,12 @@ def torch_pool(images, window, padding, stride, dilation, mode, partial, count_p
 
 
 def jax_padding(padding):
-    """Its words are these, in capitals."""
+    """The padding in capitals if it is a word, as JAX has it."""
     return padding.upper() if isinstance(padding, str) else padding
 
 
 def jax_conv(images, kernels, padding, stride, dilation, groups):
-    """lax.conv_general_dilated, with the layout of convlens."""
+    """`jax.lax.conv_general_dilated`, with the layout of convlens."""
     import jax  # noqa: PLC0415  # only where it is installed
 
     jax.config.update("jax_enable_x64", True)
@@ -462,7 +465,7 @@ def jax_conv(images, kernels, padding, stride, dilation, groups):
 
 
 def jax_pool(images, window, padding, stride, dilation, mode):
-    """lax.reduce_window."""
+    """`jax.lax.reduce_window`."""
     import jax  # noqa: PLC0415  # only where it is installed
 
     operator, start = {
@@ -534,7 +537,7 @@ PEERS = [
         torch_pool,
         module="torch",
     ),
-    # JAX compiles each call anew.
+    # JAX compiles every call, which is slow.
     Peer("jax conv_general_dilated", convolve, draw_layer, jax_conv, module="jax", calls=40),
     Peer(
         "jax reduce_window",
@@ -552,14 +555,14 @@ PEERS = [
 
 
 def numbers(rng, shape, kind):
-    """Small integers, or floats of either sign."""
+    """Small integers, or floats of both signs."""
     if kind == "integers":
         return rng.integers(-100, 101, shape)
     return rng.standard_normal(shape).astype(kind)
 
 
 def rounding(peer, images, given, options):
-    """How far two sums of the same terms may be apart, whatever the order they are added in."""
+    """How far two sums of the same terms may differ, in whatever order they are added."""
     if options.get("mode") in ("max", "min"):
         return 0
     pixel = np.abs(images).max()
@@ -576,7 +579,7 @@ def rounding(peer, images, given, options):
 @pytest.mark.parametrize("kind", ["integers", "f8", "f4"])
 @pytest.mark.parametrize("peer", PEERS, ids=[peer.name.replace(" ", ".") for peer in PEERS])
 def test_peer(peer, kind):
-    """Each image, each channel, each window."""
+    """Random calls that the peer can express give what the peer computes."""
     pytest.importorskip(peer.module)
     rng = np.random.default_rng([PEERS.index(peer), len(kind)])
     for _ in range(peer.calls):
@@ -619,7 +622,7 @@ ASKED = {
 
 
 def in_words(name, value):
-    """What kind of value an option has."""
+    """The kind of value that an option has."""
     if name == "padding":
         return value if isinstance(value, str) else "given"
     if name in ("stride", "dilation", "groups"):
@@ -630,7 +633,7 @@ def in_words(name, value):
 
 @pytest.mark.parametrize("call", [convolve, pool], ids=["convolve", "pool"])
 def test_together_they_are_asked_everything(call):
-    """The peers that are always here, and of every option each kind of value."""
+    """The peers that are always installed cover every option, and each kind of its values."""
     asked = {name: set() for name in ASKED[call]}
     for peer in ALWAYS_HERE:
         if peer.call is call:
@@ -655,7 +658,7 @@ SILENT = {
 
 @pytest.mark.parametrize("name", SILENT)
 def test_nine_times_200(name):
-    """SciPy wraps around, OpenCV stops at 255, neither with a word; it is 1800."""
+    """Nine pixels of 200 add up to 1800, where SciPy silently wraps and OpenCV saturates."""
     compute, wrong = SILENT[name]
     result = compute()
     assert result.dtype == np.uint8
@@ -666,6 +669,6 @@ def test_nine_times_200(name):
 
 
 def test_nine_times_200_in_bytes():
-    """Who asks for bytes is told that the sum does not fit."""
+    """dtype=uint8 is refused for this sum, as it does not fit."""
     with pytest.raises(ValueError, match=r"dtype=uint8 cannot hold every result.* 0 to 2295"):
         convolve(BYTES, NINE, dtype=np.uint8)

@@ -17,13 +17,13 @@ from convlens.engines.library import load
 
 
 def numbers(shape, dtype="f8"):
-    """Random numbers, the same ones in every run; those of floats are no integers."""
+    """The same random numbers in every run, which are not whole numbers in floating types."""
     values = np.random.default_rng(3).uniform(0, 100, shape)
     return values.astype(dtype)
 
 
 def auto(how):
-    """Method and reason of a plan that no method was asked for, on this machine."""
+    """The method and reason of a plan with method="auto" on this machine."""
     library = load()
     if isinstance(library, str):
         return f"numpy, which takes every type; the compiled engine would be faster, but {library}"
@@ -150,14 +150,14 @@ ATTRIBUTES = Case._fields[1:]
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 @pytest.mark.parametrize("name", CASES)
 def test_attributes(name, attribute):
-    """As worked out by hand."""
+    """Each attribute has the value that was worked out by hand."""
     case = CASES[name]
     assert getattr(case.plan, attribute) == getattr(case, attribute)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_attributes_are_plain_numbers(name):
-    """Python's integers, with which nothing overflows, and tuples of them."""
+    """Attributes are Python's integers, which cannot overflow, or tuples of them."""
     plan = CASES[name].plan
 
     def plain(value):
@@ -169,7 +169,7 @@ def test_attributes_are_plain_numbers(name):
 
 
 def test_work_and_memory_beyond_64_bits():
-    """An unlikely batch, but the numbers are right."""
+    """Work and memory are exact beyond 64 bits."""
     plan = plan_convolve((10**12, 10**4, 10**4, 3), (11, 11, 3, 100))
     assert plan.multiply_adds == 10**12 * 10**8 * 363 * 100
     assert plan.bytes_moved == 8 * (3 * 10**20 + 36300 + 10**22)
@@ -191,57 +191,44 @@ def test_operation_method_and_reason():
         assert (plan.method, plan.reason) == ("numpy", "as asked")
 
 
-EXACT = "in the first of float32, float64, int64 that is exact"
-RANK_1 = "in two passes if the kernel is a column times a row"
-DOUBLING = "by windows of twice the size at each step, down and then across"
-WAYS = {  # of the compiled engine, to go about a call
-    "one kernel": (
-        plan_convolve(numbers((2, 5, 6), "f4"), numbers((3, 3), "f4")),
-        "vectors along the rows, in float32",
+IN_TWO_PASSES = (
+    "in two passes, down and then across, in float64, as the kernel is a column times a row"
+)
+EXACTLY = "the first of float32, float64, int64 that is exact with these kernels"
+WAYS = {  # how the compiled engine goes about a call, as far as the kernels' numbers decide it
+    "a shape": (
+        plan_convolve((40, 60), (9, 9)),
+        "vectors along the rows, in float64, or in two passes if the kernel is a column times a "
+        "row",
     ),
-    "float16": (
-        plan_convolve(numbers((2, 5, 6), "f2"), numbers((3, 3), "f2")),
-        "vectors along the rows, in float32",
+    "a column times a row": (plan_convolve(numbers((40, 60)), np.ones((9, 9))), IN_TWO_PASSES),
+    "not a product": (
+        plan_convolve(numbers((40, 60)), numbers((9, 9))),
+        "vectors along the rows, in float64",
     ),
-    "integers": (
-        plan_convolve(numbers((2, 5, 6), "u1"), numbers((3, 3), "i8")),
-        f"vectors along the rows, {EXACT}",
+    "small sums": (
+        plan_convolve(numbers((2, 5, 6, 3), "u1"), np.ones((3, 3, 3, 16), int)),
+        f"vectors along the kernels, in float32, {EXACTLY}",
     ),
-    "booleans": (
-        plan_convolve(numbers((2, 5, 6), "?"), numbers((3, 3), "?"), dtype="f4"),
-        f"vectors along the rows, {EXACT}",
+    "large sums": (
+        plan_convolve(numbers((2, 5, 6, 3), "u1"), np.full((3, 3, 3, 16), 10**6)),
+        f"vectors along the kernels, in float64, {EXACTLY}",
     ),
-    "many kernels": (
-        plan_convolve((2, 5, 6, 3), (3, 3, 3, 16)),
-        "vectors along the kernels, in float64",
+    "very large sums": (
+        plan_convolve(numbers((2, 5, 6, 3), "u1"), np.full((3, 3, 3, 16), 10**14)),
+        f"vectors along the rows, in int64, {EXACTLY}",
     ),
-    "depthwise": (
-        plan_convolve((2, 5, 6, 8), (3, 3, 1, 8), groups=8),
-        "vectors along the channels, in float64",
-    ),
-    "a large kernel": (
-        plan_convolve((2, 40, 60, 3), (9, 9)),
-        f"vectors along the rows, in float64, {RANK_1}",
-    ),
-    "a small window": (
-        plan_pool((2, 5, 6), 2, mode="avg"),
-        "tap by tap, down and then across, in float64",
-    ),
-    "a large window": (plan_pool((2, 90, 90), 50, 1), f"{DOUBLING}, in float64"),
-    "the largest of bytes": (
-        plan_pool(numbers((2, 5, 6), "u1"), 2),
-        "tap by tap, down and then across, in uint8",
-    ),
-    "sums of integers": (
-        plan_pool(numbers((2, 5, 6), "i4"), 2, mode="sum"),
-        "tap by tap, down and then across, in int64",
+    "sums that may wrap around": (
+        plan_convolve(numbers((2, 5, 6, 3), "i8"), np.ones((3, 3, 3, 16), int)),
+        "vectors along the rows, in int64",
     ),
 }
 
 
+@built
 @pytest.mark.parametrize("name", WAYS)
-def test_the_way_of_the_compiled_engine(name):
-    """Where its vectors lie, and what it adds up in; or why there is none."""
+def test_the_plan_looks_at_the_numbers_of_kernels(name):
+    """It says what they decide; without them, that they will. Compare test_compiled.py."""
     plan, how = WAYS[name]
     assert f"{plan.method}, {plan.reason}" == auto(how)
 
@@ -285,7 +272,7 @@ POOLINGS = [
 @pytest.mark.parametrize("dtype", ["u1", "f4", "f8"])
 @pytest.mark.parametrize(("images", "kernels", "options"), CONVOLUTIONS)
 def test_a_plan_convolves_as_the_call_does(images, kernels, options, dtype):
-    """Bit for bit, into `out` as well, and as often as one likes."""
+    """A plan gives the bits of its call, also into `out` and when it is called again."""
     images, kernels = numbers(images, dtype), numbers(kernels, dtype)
     expected = convolve(images, kernels, **options)
     plan = plan_convolve(images, kernels, **options)
@@ -298,7 +285,7 @@ def test_a_plan_convolves_as_the_call_does(images, kernels, options, dtype):
 @pytest.mark.parametrize("dtype", ["u1", "f4", "f8"])
 @pytest.mark.parametrize(("images", "arguments"), POOLINGS)
 def test_a_plan_pools_as_the_call_does(images, arguments, dtype):
-    """Bit for bit, into `out` as well."""
+    """A plan gives the bits of its call, also into `out`."""
     kernel_shape, options = arguments
     images = numbers(images, dtype)
     expected = pool(images, kernel_shape, **options)
@@ -310,22 +297,45 @@ def test_a_plan_pools_as_the_call_does(images, arguments, dtype):
 
 
 def test_a_plan_runs_on_other_numbers():
-    """It holds shapes and types, not the arrays it was made from."""
+    """A plan holds shapes and types, so that it runs on other arrays than it was made from."""
     images, kernels = numbers((2, 5, 6)), numbers((3, 3))
     plan = plan_convolve(images, kernels)
     others = images[::-1] - 1, kernels.T + 1
     np.testing.assert_array_equal(plan(*others), convolve(*others))
 
 
+@built
+def test_a_plan_looks_at_other_numbers_anew():
+    """Those that it was made from decide nothing for others: sums stay exact, products are seen."""
+    images = np.full((1, 20, 30), 255, "u1")
+    small, large = np.ones((9, 9), int), np.full((9, 9), 10**10)
+    large[0, 0] += 1
+    for one, other in ((small, large), (large, small)):
+        plan = plan_convolve(images, one)
+        np.testing.assert_array_equal(plan(images, other), convolve(images, other, method="numpy"))
+    bare = plan_convolve((20, 30), (9, 9))
+    values = numbers((20, 30))
+    for kernels in (np.ones((9, 9)), numbers((9, 9))):
+        assert bare(values, kernels).tobytes() == convolve(values, kernels).tobytes()
+
+
+@built
+@pytest.mark.parametrize("shape", [(1, 5, 6, 0), (0, 5, 6, 3), (1, 0, 6, 3)])
+def test_plans_of_empty_arrays_can_be_read(shape):
+    """There is nothing to compute, and the plan tells so without an error."""
+    assert "0 multiply-adds" in str(plan_convolve(np.ones(shape), np.ones((9, 9))))
+    assert "0 multiply-adds" in str(plan_convolve(shape, (9, 9)))
+
+
 def test_a_plan_runs_on_lists():
-    """They are arrays of int64 or float64."""
+    """A plan runs on nested lists, which are arrays of int64 or float64."""
     plan = plan_convolve([[1, 2, 3], [4, 5, 6]], [[1, 1]], "valid")
     assert plan([[1, 2, 3], [4, 5, 6]], [[1, -1]]).tolist() == [[-1, -1], [-1, -1]]
     assert plan_pool((2, 2), 2)([[1.5, 2.5], [3.5, 0.5]]).tolist() == [[3.5]]
 
 
 def test_out_must_fit_the_plan():
-    """As for the call."""
+    """A plan refuses an `out` that has another shape or type than its result."""
     plan = plan_convolve((2, 5, 6), (3, 3))
     with pytest.raises(
         ValueError, match=r"^convolve: out must have shape \(2, 5, 6\); got \(5, 6\)"
@@ -339,7 +349,7 @@ def test_out_must_fit_the_plan():
 
 
 def test_plans_are_frozen():
-    """What a plan says cannot be changed under it."""
+    """A plan's attributes cannot be assigned."""
     plan = plan_convolve((2, 5, 6), (3, 3))
     for name in ("method", "reason", "call", "output_shape", "anything"):
         with pytest.raises((dataclasses.FrozenInstanceError, AttributeError, TypeError)):
@@ -348,7 +358,7 @@ def test_plans_are_frozen():
 
 
 def test_equal_arguments_make_equal_plans():
-    """Whether arrays or bare shapes; and equal plans are one key of a dictionary."""
+    """Equal arguments, as arrays or as bare shapes, make plans that are equal and hash alike."""
     ways = [
         plan_convolve((2, 5, 6), (3, 3)),
         plan_convolve(np.ones((2, 5, 6)), np.zeros((3, 3)), "same", 1),
@@ -360,7 +370,7 @@ def test_equal_arguments_make_equal_plans():
 
 
 def test_different_arguments_make_different_plans():
-    """One changed argument at a time."""
+    """A change of any single argument makes another plan."""
     shapes = (2, 5, 6, 4), (3, 3, 4, 4)
     plans = {
         plan_convolve(*shapes),
@@ -387,13 +397,13 @@ def test_different_arguments_make_different_plans():
 
 
 def test_plans_can_be_sent_to_other_processes():
-    """A plan is data."""
+    """A plan can be pickled."""
     plan = plan_convolve((2, 5, 6), (3, 3), stride=2)
     assert pickle.loads(pickle.dumps(plan)) == plan
 
 
 def test_bare_shapes_stand_for_float64():
-    """And may be mixed with arrays."""
+    """A bare shape stands for float64 numbers, beside arrays too."""
     assert plan_convolve((2, 5, 6), (3, 3)).output_dtype == np.float64
     assert plan_convolve(np.ones((2, 5, 6), "u1"), (3, 3)).output_dtype == np.float64
     assert plan_convolve((2, 5, 6), np.ones((3, 3), "c8")).output_dtype == np.complex128
@@ -521,7 +531,7 @@ method    numpy, as asked
 
 @pytest.mark.parametrize("name", WORDS)
 def test_the_whole_text(name):
-    """Word for word."""
+    """The printed plan is right word for word."""
     plan, text = WORDS[name]
     assert f"{plan}\n" == text
 
@@ -538,7 +548,7 @@ def test_the_whole_text(name):
     ],
 )
 def test_padding_in_words(options, words):
-    """Wherever it is, and whatever it holds."""
+    """The text says where the padding is and what it holds."""
     assert f"\npadding   {words}\n" in f"{plan_convolve((5, 6), (3, 3), **options)}".replace(
         "same: 1 above, 1 below, 1 left, 1 right, ", ""
     )
@@ -554,7 +564,7 @@ def test_padding_in_words(options, words):
     ],
 )
 def test_pooling_in_words(mode, words, work):
-    """What is kept of a window, and the work it takes."""
+    """The text says what is kept of each window, and what work that is."""
     text = str(plan_pool((2, 4, 6), (2, 3), mode=mode))
     assert text.startswith(f"pool      2 images of 4 x 6, {words} each 2 x 3 window\n")
     assert f"\nwork      48 {work}\n" in text
@@ -577,7 +587,7 @@ def test_pooling_in_words(mode, words, work):
     ],
 )
 def test_how_much_work(count, words):
-    """In as many digits as one can take in."""
+    """The work is printed with three digits and a unit."""
     assert f"\nwork      {words}\n" in str(plan_convolve((count, 1), (1, 1)))
 
 
@@ -595,12 +605,12 @@ def test_how_much_work(count, words):
     ],
 )
 def test_how_much_memory(size, words):
-    """In units of a thousand; 8 bytes for each number, and 8 for the kernel's one."""
+    """Memory is printed in powers of 1000: 8 bytes for each number and for the one tap."""
     assert f"\nmemory    {words}\n" in str(plan_convolve((size, 1), (1, 1)))
 
 
 def random_plans(count):
-    """Plans of all kinds of calls, as far as they make a plan."""
+    """Plans of random calls of all kinds, without those that are refused."""
     rng = np.random.default_rng(5)
     made = 0
     while made < count:
@@ -624,7 +634,7 @@ def random_plans(count):
 
 
 def test_the_formula_in_the_text_is_true():
-    """The letters and the numbers put in both give the output's size."""
+    """Both formulas in the text, with letters and with numbers, give the number of outputs."""
     seen = set()
     for plan in random_plans(2000):
         (top, bottom), (left, right) = plan.padding
@@ -645,7 +655,7 @@ def test_the_formula_in_the_text_is_true():
 
 
 def test_columns_of_the_text_are_aligned():
-    """Ten lines, each with its name in the first ten columns."""
+    """A plan's text has ten lines, each with its name in the first ten columns."""
     for plan in random_plans(50):
         lines = str(plan).split("\n")
         assert len(lines) == 10
@@ -676,7 +686,7 @@ DRAWN = {
 
 
 def shapes(plan):
-    """The picture's root, and its rectangles as (fill, x, y, width, height), background first."""
+    """The picture's root, and its rectangles (fill, x, y, width, height) but the background."""
     root = ET.fromstring(plan._repr_svg_())
     rectangles = []
     for each in list(root.iter(f"{SVG}rect"))[1:]:
@@ -687,7 +697,7 @@ def shapes(plan):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_picture_is_well_formed_and_whole(name):
-    """It is SVG, refers to nothing outside itself, and every shape lies inside it."""
+    """The picture is valid SVG, refers to nothing outside it, and every shape lies inside it."""
     plan = DRAWN[name]
     text = plan._repr_svg_()
     root, rectangles = shapes(plan)
@@ -707,13 +717,13 @@ def test_the_picture_is_well_formed_and_whole(name):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_picture_stays_small(name):
-    """However large the image: a page can hold many of them."""
+    """The picture of a large image is small too, as a page may hold many of them."""
     assert len(DRAWN[name]._repr_svg_()) < 20_000
 
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_picture_names_the_sizes(name):
-    """Of the image, of the padded image where there is padding, and of the output."""
+    """The labels give the sizes of the image, of the padded image and of the output."""
     call = DRAWN[name].call
     root, _ = shapes(DRAWN[name])
     texts = [each.text for each in root.iter(f"{SVG}text")]
@@ -729,7 +739,7 @@ def test_the_picture_names_the_sizes(name):
 
 
 def test_the_picture_is_to_scale():
-    """Padding, pixels, output, and the first window and the last, each with its output."""
+    """Padding, pixels, output, and the first and last windows are drawn to scale."""
     plan = plan_convolve((7, 9), (3, 2), ((2, 1), (0, 1)), (2, 3))
     (padded_rows, padded_columns), (oh, ow) = (10, 10), (4, 3)
     assert plan.output_shape == (oh, ow)
@@ -756,7 +766,7 @@ def test_the_picture_is_to_scale():
 
 
 def test_the_picture_shows_the_taps_of_a_dilated_window():
-    """One filled cell for each, and gaps between them."""
+    """A dilated window has one filled cell for each tap, with gaps between them."""
     _, rectangles = shapes(plan_convolve((7, 8), (2, 3), "valid", dilation=(4, 2)))
     padded, windows = rectangles[0], rectangles[3:]
     cell = padded[3] / 8
@@ -769,7 +779,7 @@ def test_the_picture_shows_the_taps_of_a_dilated_window():
 
 
 def test_pictures_without_windows():
-    """Where there are none, none are drawn."""
+    """No windows are drawn where the result is empty."""
     for plan in (
         plan_convolve((0, 6), (3, 3)),
         plan_convolve((6, 0), (3, 3)),
@@ -781,7 +791,7 @@ def test_pictures_without_windows():
 
 
 def test_the_picture_has_a_line_between_any_two_cells():
-    """Of the image and of the output, as long as they are large enough to be told apart."""
+    """Cells of the image and of the output are separated by lines if they are large enough."""
 
     def lines(plan):
         paths = [each.get("d") for each in shapes(plan)[0].iter(f"{SVG}path")]
@@ -793,13 +803,13 @@ def test_the_picture_has_a_line_between_any_two_cells():
 
 
 def test_the_class_is_public():
-    """For annotations, and for isinstance."""
+    """`convlens.Plan` is public, for annotations and isinstance."""
     assert isinstance(plan_pool((5, 5), 2), convlens.Plan)
 
 
 @pytest.mark.parametrize("shape", [(1, 1000, 10), (1, 5, 5), (1, 300, 3), (1, 10, 1000)])
 def test_the_words_of_the_picture_have_room(shape):
-    """The second begins where the first has ended, and ends inside the picture."""
+    """The labels do not overlap, and end inside the picture."""
     root = ET.fromstring(plan_convolve(shape, (3, 3))._repr_svg_())
     first, second = root.iter(f"{SVG}text")
     letter = 6  # SVG units, at least as wide as the digits of a sans-serif of size 11
@@ -808,6 +818,6 @@ def test_the_words_of_the_picture_have_room(shape):
 
 
 def test_a_plan_reads_at_the_prompt_as_in_print():
-    """Most people meet their first plan there."""
+    """A plan's repr is its printed text."""
     plan = plan_convolve((2, 5, 5), (3, 3))
     assert repr(plan) == str(plan)

@@ -3,7 +3,14 @@
 import numpy as np
 import oracle
 import pytest
-from strategies import POOL_MODES, TYPES, each_method, random_numbers, random_pooling
+from strategies import (
+    POOL_MODES,
+    TYPES,
+    each_method,
+    random_numbers,
+    random_pooling,
+    runs_apart,
+)
 
 import convlens
 
@@ -15,10 +22,12 @@ pytestmark = each_method
 
 @pytest.mark.parametrize("hundred", range(30))
 def test_random_calls(method, hundred):
-    """Whatever is asked for, the oracle has the same answer, or refuses just the same."""
+    """Random calls of every kind give what the oracle gives, or are refused where it refuses."""
     for number in range(100):
         seed = [hundred, number]
         case = random_pooling(np.random.default_rng(seed))
+        if not runs_apart(method, *case.types):
+            continue
         expected = oracle.pool(*case.arguments, **case.options)
         try:
             if expected is None:
@@ -33,7 +42,7 @@ def test_random_calls(method, hundred):
 @pytest.mark.parametrize("mode", POOL_MODES)
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
 def test_types(method, dtype, mode):
-    """Every type gives the right type and the right numbers."""
+    """Every type and mode gives the right result type and the right numbers."""
     x = random_numbers(np.random.default_rng(0), (2, 5, 4, 3), dtype, small=True)
     result = convlens.pool(x, (2, 3), 1, mode, method=method)
     if mode in ("max", "min") or dtype.kind in "fc":
@@ -79,7 +88,7 @@ def test_sizes(method, sizes, mode, padding):
     ],
 )
 def test_nothing(method, shape, result_shape, mode):
-    """No images or no channels give none."""
+    """Without images or channels the result is empty and has the right shape."""
     result = convlens.pool(np.ones(shape), 2, mode=mode, method=method)
     assert result.shape == result_shape
     assert result.dtype == np.float64
@@ -87,7 +96,7 @@ def test_nothing(method, shape, result_shape, mode):
 
 @pytest.mark.parametrize("mode", POOL_MODES)
 def test_no_pixels(method, mode):
-    """No pixels give none, with "same"."""
+    """Images without pixels give results without pixels, with "same" padding."""
     result = convlens.pool(np.ones((2, 0, 6, 3)), 2, mode=mode, padding="same", method=method)
     assert result.shape == (2, 0, 3, 3)
 
@@ -95,7 +104,7 @@ def test_no_pixels(method, mode):
 @pytest.mark.parametrize("mode", POOL_MODES)
 @pytest.mark.parametrize("padding", ["valid", "same", "full", 1])
 def test_one_pixel(method, padding, mode):
-    """One pixel is its own largest, smallest, mean and sum, however much padding there is."""
+    """A single pixel is its own maximum, minimum, mean and sum, whatever the padding."""
     window = 1 if padding == "valid" else 2
     result = convlens.pool(np.array([[-5]]), window, 1, mode, padding=padding, method=method)
     assert set(result.ravel()) == {-5}
@@ -104,26 +113,26 @@ def test_one_pixel(method, padding, mode):
 @pytest.mark.parametrize("mode", POOL_MODES)
 @pytest.mark.parametrize("padding", ["same", "full"])
 def test_window_larger_than_the_image(method, padding, mode):
-    """A 9 x 12 window on 3 x 2 pixels."""
+    """A window of 9 x 12 taps is right on an image of 3 x 2 pixels."""
     x = np.random.default_rng(0).integers(-9, 9, (2, 3, 2))
     result = convlens.pool(x, (9, 12), 1, mode, padding=padding, method=method)
     oracle.pool(x, (9, 12), 1, mode, padding=padding).check(result)
 
 
 def test_huge_stride(method):
-    """A step beyond the image leaves one output."""
+    """A stride larger than the image leaves a single output."""
     x = np.arange(20).reshape(4, 5)
     assert convlens.pool(x, 2, 10**18, method=method).tolist() == [[6]]
 
 
 def test_stride_is_the_window_by_default(method):
-    """Windows lie side by side; a rest is left out."""
+    """Windows lie side by side by default, and remaining pixels are left out."""
     x = np.arange(35).reshape(5, 7)
     assert convlens.pool(x, (2, 3), method=method).tolist() == [[9, 12], [23, 26]]
 
 
 def test_lists(method):
-    """Nested lists are as good as arrays."""
+    """Nested lists are accepted as images."""
     assert convlens.pool([[1, 2], [3, 4]], 2, mode="avg", method=method).tolist() == [[2.5]]
 
 
@@ -133,7 +142,7 @@ def test_lists(method):
 @pytest.mark.parametrize("mode", ["max", "min"])
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
 def test_padding_never_wins(method, dtype, mode):
-    """Not over a type's smallest or largest number either, nor over infinity."""
+    """Padding is never the result, not even over a type's smallest number or infinity."""
     if dtype.kind == "b":
         worst = mode == "min"
     elif dtype.kind in "iu":
@@ -147,20 +156,20 @@ def test_padding_never_wins(method, dtype, mode):
 
 
 def test_all_negative(method):
-    """The largest of negative numbers is negative, at the border too."""
+    """The maximum of negative numbers is negative at the border too."""
     x = -np.arange(1.0, 10).reshape(3, 3)
     result = convlens.pool(x, 3, 1, padding="same", method=method)
     assert result.tolist() == [[-1, -1, -2], [-1, -1, -2], [-4, -4, -5]]
 
 
 def test_average_leaves_padding_out(method):
-    """At a corner of ones the mean is 1, as four of the nine cells count."""
+    """At a corner only the four pixels count, so that the mean of ones is 1."""
     result = convlens.pool(np.ones((3, 3)), 3, 1, "avg", padding="same", method=method)
     np.testing.assert_array_equal(result, np.ones((3, 3)))
 
 
 def test_average_counts_padding_if_asked(method):
-    """At a corner of nines the mean is 4 of 9 of it, at an edge 6 of 9."""
+    """With `count_padding` a corner of nines has a mean of 4, an edge of 6."""
     result = convlens.pool(
         np.full((3, 3), 9), 3, 1, "avg", padding=1, count_padding=True, method=method
     )
@@ -168,7 +177,7 @@ def test_average_counts_padding_if_asked(method):
 
 
 def test_partial_windows_see_what_they_cover(method):
-    """Five columns in threes: the second window covers two."""
+    """Of five columns in windows of three, the second window covers two."""
     x = np.array([[1, 2, 3, 4, 6]])
     results = {
         mode: convlens.pool(x, (1, 3), mode=mode, partial=True, method=method).tolist()
@@ -178,17 +187,17 @@ def test_partial_windows_see_what_they_cover(method):
 
 
 def test_overhang_is_never_counted(method):
-    """Padding counts if asked, but what hangs over the padding's far edge does not."""
-    x = np.array([[6, 6, 6, 6]])  # with its padding 6 cells, in steps of 3: a rest of 1 cell over
+    """Padding is counted on request, but not the cells beyond the far edge of the padding."""
+    x = np.array([[6, 6, 6, 6]])  # 6 cells with the padding; steps of 3 leave a window hanging over
     result = convlens.pool(
         x, (1, 4), (1, 3), "avg", padding=(0, 1), partial=True, count_padding=True, method=method
     )
-    # Cells -1 … 2 hold 18 in four; 2 … 4 hold 12 in three, as 5 is an overhang.
+    # Cells -1 … 2 hold 18 in four cells; cells 2 … 4 hold 12 in three, as cell 5 is not padding.
     assert result.tolist() == [[18 / 4, 12 / 3]]
 
 
 def test_no_partial_window_behind_the_image(method):
-    """A window that would start on the padding after the image is not kept, as in PyTorch."""
+    """A partial window must start on the image, not on the padding after it, as in PyTorch."""
     x = np.array([[1, 2, 3, 4]])
     result = convlens.pool(x, (1, 2), padding=((0, 0), (1, 1)), partial=True, method=method)
     assert result.tolist() == [[1, 3, 4]]
@@ -197,7 +206,7 @@ def test_no_partial_window_behind_the_image(method):
 
 
 def test_partial_only_adds_windows(method):
-    """A whole window on padding behind the image is there with `partial` as without."""
+    """A whole window on the padding after the image exists with `partial` and without."""
     for partial in (False, True):
         result = convlens.pool(
             [[5]], 1, 1, "sum", padding=((0, 0), (0, 3)), partial=partial, method=method
@@ -206,7 +215,7 @@ def test_partial_only_adds_windows(method):
 
 
 def test_partial_window_larger_than_the_image(method):
-    """One window that hangs over from the beginning."""
+    """A window larger than the image gives one output with `partial`."""
     result = convlens.pool(np.array([[1, 5]]), (1, 3), partial=True, method=method)
     assert result.tolist() == [[5]]
 
@@ -216,7 +225,7 @@ def test_partial_window_larger_than_the_image(method):
 
 @pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "u1", "u2", "u4"])
 def test_integers_at_the_edges_of_their_type(method, dtype):
-    """Sums are exact and means are right, of the smallest and of the largest numbers."""
+    """Sums and means of the smallest and the largest integers are right."""
     for number in (np.iinfo(dtype).min, np.iinfo(dtype).max):
         x = np.full((3, 3), number, dtype)
         results = {mode: convlens.pool(x, 3, mode=mode, method=method) for mode in POOL_MODES}
@@ -227,7 +236,7 @@ def test_integers_at_the_edges_of_their_type(method, dtype):
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint64])
 def test_64_bit_sums_are_those_of_numpy(method, dtype):
-    """They are taken in int64, and leave it as `numpy.sum` does."""
+    """Sums of 64-bit integers wrap around as those of `numpy.sum` in int64 do."""
     limits = np.iinfo(dtype)
     x = np.random.default_rng(0).integers(limits.min, limits.max, (5, 4), dtype, endpoint=True)
     result = convlens.pool(x, (5, 4), mode="sum", method=method)
@@ -238,13 +247,13 @@ def test_64_bit_sums_are_those_of_numpy(method, dtype):
     "number", [2**62, -(2**63), 2**63 - 1, np.uint64(2**63), np.uint64(2**64 - 1)]
 )
 def test_64_bit_means(method, number):
-    """The mean of a number with itself is that number, to the last bit but one of a float64."""
+    """The mean of four equal 64-bit integers is that integer as a float64, up to 1 ulp."""
     result = convlens.pool(np.full((2, 2), number), 2, mode="avg", method=method)
     np.testing.assert_array_max_ulp(result, np.full((1, 1), float(number)), maxulp=1)
 
 
 def test_booleans(method):
-    """Largest is any, smallest is all, the sum counts."""
+    """For booleans max is "any", min is "all", and sum counts."""
     x = np.array([[True, False], [False, False]])
     assert convlens.pool(x, 2, method=method).tolist() == [[True]]
     assert convlens.pool(x, 2, mode="min", method=method).tolist() == [[False]]
@@ -256,19 +265,19 @@ def test_booleans(method):
 
 
 def test_float16_averages_beyond_its_range(method):
-    """The sum of nine would not fit into float16, the mean does."""
+    """A mean fits into float16 although the sum of nine does not."""
     x = np.full((3, 3), 60000, np.float16)
     assert convlens.pool(x, 3, mode="avg", method=method).tolist() == [[60000]]
 
 
 def test_float16_sums_beyond_its_precision(method):
-    """Added up in float16, ones get no further than 2048."""
+    """4096 ones add up to 4096; summed in float16 they would stop at 2048."""
     x = np.ones((64, 64), np.float16)
     assert convlens.pool(x, 64, mode="sum", method=method).tolist() == [[4096]]
 
 
 def test_complex(method):
-    """Complex numbers are in NumPy's order, by the real part and then by the imaginary."""
+    """Complex numbers are compared in NumPy's order: first the real, then the imaginary parts."""
     x = np.array([[1 + 5j, 2 - 9j], [2 - 3j, 1 - 7j]])
     assert convlens.pool(x, 2, method=method).tolist() == [[2 - 3j]]
     assert convlens.pool(x, 2, mode="min", method=method).tolist() == [[1 - 7j]]
@@ -279,7 +288,7 @@ def test_complex(method):
 @pytest.mark.parametrize("mode", POOL_MODES)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64])
 def test_nan_reaches_what_covers_it(method, dtype, mode):
-    """Just the outputs with the NaN in their window are NaN, in its image and channel."""
+    """Exactly the outputs that cover the NaN are NaN, in its image and channel."""
     rng = np.random.default_rng(0)
     for number in range(30):
         i, j = number // 6, number % 6
@@ -299,7 +308,7 @@ def test_nan_reaches_what_covers_it(method, dtype, mode):
 
 
 def test_inf_reaches_what_it_wins(method):
-    """Infinity is a number like any other to max and min, and takes over sums and means."""
+    """Infinity is compared like any other number, and dominates sums and means."""
     x = np.array([[1.0, np.inf, 2.0, -np.inf, 3.0]])
     results = {
         mode: convlens.pool(x, (1, 2), 1, mode, method=method)[0].tolist() for mode in POOL_MODES
@@ -315,7 +324,7 @@ def test_inf_reaches_what_it_wins(method):
 
 @pytest.mark.parametrize("mode", POOL_MODES)
 def test_out_of_any_layout(method, mode):
-    """`out` may lie strided, reversed and transposed in a larger array, which stays as it was."""
+    """A strided, reversed, transposed `out` is filled, and the memory around it is unchanged."""
     x = np.random.default_rng(0).standard_normal((3, 6, 5, 2))
     expected = convlens.pool(x, (2, 3), 1, mode, method=method)
     around = np.full([2 * size + 3 for size in expected.shape[::-1]], 7.0)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from convlens import filters
+from convlens.arguments import ChannelsWarning
 from convlens.config import set_threads, show_config
 from convlens.operations import convolve, plan_convolve, plan_pool, pool
 from convlens.plan import Plan
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ChannelsWarning",
     "Explorer",
     "Plan",
     "convolve",

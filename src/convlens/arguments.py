@@ -1,18 +1,21 @@
-"""Everything a caller may pass, normalised or refused here, once, in words.
+"""The one place where arguments are checked: each is normalised, or refused with a message.
 
-A message says what was expected, what came and, where that is not plain, what to do. Nothing is
-computed before every argument has passed.
+A message says what was expected, what was received and, where that is not obvious, what to do.
+Nothing is computed before every argument has passed.
 """
 
 from __future__ import annotations
 
 import sys
+import warnings
 from functools import lru_cache
 from operator import index
+from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
 
+from convlens import hints
 from convlens.call import Array, Call, Layout, Spec, kernel_parts
 from convlens.geometry import Axis, resolve_padding
 
@@ -20,9 +23,13 @@ PADDING_WORDS = ("valid", "same", "full")
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 POOL_MODES = ("max", "min", "avg", "sum")
 METHODS = ("auto", "compiled", "numpy")
+CONVOLVE_WORDS = {"padding": PADDING_WORDS, "pad_mode": PAD_MODES, "method": METHODS}
+POOL_WORDS = {"mode": POOL_MODES, "padding": PADDING_WORDS, "method": METHODS}
 Pair = tuple[int, int]
-Padding = tuple[str, tuple[Any, Any]]  # a word, or "given"; for each axis `resolve_padding`'s
-_LARGEST = 2**62  # of strides, dilations and paddings: what index arithmetic can bear
+# A padding word, or "given"; and for each axis what `resolve_padding` takes.
+Padding = tuple[str, tuple[Any, Any]]
+# The largest stride, dilation and padding: sums of a few of them still fit into 64 bits.
+_LARGEST = 2**62
 
 CONVOLVE_LAYOUTS = {  # by the ranks of images and kernels
     (3, 2): Layout("mhw", "yx", "mhw"),
@@ -41,7 +48,12 @@ POOL_LAYOUTS = {  # by the rank of the images
 
 
 class refusing:  # noqa: N801  # a context manager, used like a function, many times a call
-    """Begin the messages of what is refused inside with the name of the operation."""
+    """Begin the messages of what is refused inside with the name of the operation.
+
+    Only errors that this package raises are changed, and those in place, so that no cause and no
+    traceback is lost. Errors of other code that runs inside, such as an object's `__array__`, pass
+    as they are.
+    """
 
     __slots__ = ("operation",)
 
@@ -51,9 +63,73 @@ class refusing:  # noqa: N801  # a context manager, used like a function, many t
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (TypeError, ValueError)):
-            raise type(error)(f"{self.operation}: {error}") from None
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A subclass of these two may be made of other arguments than a text.
+        if error is not None and type(error) in (TypeError, ValueError) and _is_ours(trace):
+            error.args = (f"{self.operation}: {error}",)
+
+
+def _is_ours(trace: TracebackType | None) -> bool:
+    """Whether this package's own code raised an error, which the last of its frames tells."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and _in_package(trace.tb_frame)
+
+
+def _in_package(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith("convlens.")
+
+
+class ChannelsWarning(UserWarning):
+    """An array (h, w, 3) looks like one picture, but is taken for h images.
+
+    Three axes are always (m, h, w) for a pooling, or under a kernel (kh, kw). Where the first two
+    have at least 16 entries and the last has 3 or 4, it is more likely that one picture was meant,
+    whose m is missing. Both meanings have a way to say them, which ends the warning:
+    ``images[np.newaxis]`` is one picture with channels, ``images[..., np.newaxis]`` are many images
+    with a single channel.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np, convlens
+    >>> photograph = np.ones((48, 64, 3))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     convlens.pool(photograph, 2).shape
+    (48, 32, 1)
+    >>> caught[0].category.__name__
+    'ChannelsWarning'
+    >>> convlens.pool(photograph[np.newaxis], 2).shape
+    (1, 24, 32, 3)
+    """
+
+
+def channels_note(call: Call) -> str | None:
+    """What `ChannelsWarning` says of a call; None where nothing looks wrong."""
+    if call.layout.images != "mhw":
+        return None
+    m, h, w = call.images.shape
+    if w not in (3, 4) or min(m, h) < 16:
+        return None
+    return (
+        f"images {call.images.shape} are taken for {m} images of {h} x {w}: pass "
+        f"images[np.newaxis] if they are one picture with {w} channels, or "
+        f"images[..., np.newaxis] if they are {m} images"
+    )
+
+
+def warn_of_channels(call: Call) -> None:
+    """Warn at the line outside this package that made the call, if it looks wrong."""
+    note = channels_note(call)
+    if note is None:
+        return
+    level, frame = 1, sys._getframe()
+    while _in_package(frame) and frame.f_back is not None:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"{call.operation}: {note}", ChannelsWarning, stacklevel=level)
 
 
 # ------------------------------------------------------------------------- whole calls
@@ -69,21 +145,21 @@ def convolve_call(
     pad_mode: object,
     dtype: object,
 ) -> Call:
-    """The arguments of a convolution, normalised."""
+    """Normalise the arguments of a convolution, and make the call."""
     return _convolve_call(
         images,
         kernels,
-        _padding(padding),
-        pair("stride", stride),
-        pair("dilation", dilation),
+        _padding(padding, CONVOLVE_WORDS),
+        pair("stride", stride, words=CONVOLVE_WORDS),
+        pair("dilation", dilation, words=CONVOLVE_WORDS),
         integer("groups", groups),
-        _word("pad_mode", pad_mode, PAD_MODES),
+        _word("pad_mode", pad_mode, CONVOLVE_WORDS),
         None if dtype is None else _result_dtype(dtype),
     )
 
 
-# Kept, for calls are often made again, on other arrays of the same shapes. Of what is normalised:
-# True equals 1, and would find what 1 has made.
+# Cached: calls often repeat with other arrays of the same shapes. The arguments are normalised
+# first, because True == 1 would hit the entry for 1.
 @lru_cache(maxsize=256)
 def _convolve_call(
     images: Spec,
@@ -101,6 +177,7 @@ def _convolve_call(
         raise ValueError(
             "images must be (m, h, w), (m, h, w, c), (h, w) or (h, w, c), with kernels (kh, kw), "
             f"(kh, kw, c) or (kh, kw, c // groups, nc) to match; {_shapes(images, kernels)}"
+            f"{hints.ranks(images.shape, kernels.shape)}"
         )
     if 0 in kernels.shape:
         raise ValueError(f"kernels must not be empty; {_shapes(images, kernels)}")
@@ -141,15 +218,15 @@ def pool_call(
     count_padding: object,
     partial: object,
 ) -> Call:
-    """The arguments of a pooling, normalised."""
-    window = pair("kernel_shape", kernel_shape)
+    """Normalise the arguments of a pooling, and make the call."""
+    window = pair("kernel_shape", kernel_shape, words=POOL_WORDS)
     return _pool_call(
         images,
         window,
-        window if stride is None else pair("stride", stride),
-        _word("mode", mode, POOL_MODES),
-        _padding(padding),
-        pair("dilation", dilation),
+        window if stride is None else pair("stride", stride, words=POOL_WORDS),
+        _word("mode", mode, POOL_WORDS),
+        _padding(padding, POOL_WORDS),
+        pair("dilation", dilation, words=POOL_WORDS),
         flag("count_padding", count_padding),
         flag("partial", partial),
     )
@@ -171,11 +248,12 @@ def _pool_call(
     if layout is None:
         raise ValueError(
             f"images must be (m, h, w, c), (m, h, w) or (h, w); images.shape={images.shape}"
+            f"{hints.ranks(images.shape, None)}"
         )
     rows, columns = _axes(
         images, layout, window, "window", padding, stride, dilation, partial=partial
     )
-    # Where nothing under a window counts there is no largest value and no average.
+    # A window that covers no pixel has neither a largest value nor an average.
     if mode in ("max", "min") or (mode == "avg" and not count_padding):
         for axis, name in ((rows, "row"), (columns, "column")):
             output = axis.without_pixels()
@@ -210,33 +288,81 @@ def _pool_call(
 
 
 def array(name: str, value: Any) -> Array:
-    """An array of numbers: an array itself (not copied), or nested lists of numbers.
+    """Convert nested lists to an array of numbers; an array is returned itself, not copied.
 
-    Images may also be a Dask array, which comes back as it is: it has the shape and the type too.
+    Images may also be a Dask array. It is returned as it is, because it has a shape and a type too.
     """
     if is_dask(value):
         _check_dask(name, value)
         return value  # type: ignore[no-any-return]
     result = value if type(value) is np.ndarray else _as_array(name, value)
-    if result.dtype.kind not in "biufc":
-        got = f"dtype {result.dtype}" if result.ndim else repr(value)
-        raise TypeError(f"{name} must be an array of numbers; got {got}")
+    if result.ndim == 0 and result.dtype.kind not in "biufcV":
+        hint = hints.no_array(name, value)
+        raise TypeError(f"{name} must be an array of numbers; got {value!r}{hint}")
+    _check_numbers(name, result.dtype)
     return result
 
 
+def _check_numbers(name: str, dtype: np.dtype[Any]) -> None:
+    """Refuse all types but those of NumPy's own numbers and booleans."""
+    # Of the types that packages add to NumPy some say that they are floats.
+    if dtype.kind not in "biufc" or dtype.isbuiltin == 2:
+        raise TypeError(
+            f"{name} must be an array of numbers; got dtype {dtype}{hints.no_number(name, dtype)}"
+        )
+
+
 def _as_array(name: str, value: Any) -> Array:
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} must not be a masked array; fill it first, as in {name}.filled(0)")
+    if _has_masks(value):
+        fill = "0" if name == "kernels" else f"{name}.mean()"  # zeros would darken what is near
+        raise TypeError(
+            f"{name} must hold no masked arrays, as their masks would be lost; fill them first, as "
+            f"in {name}.filled({fill})"
+        )
     try:
         return np.asarray(value)
-    except ValueError:
-        raise ValueError(
-            f"{name} must be an array of numbers; got lists of unequal lengths"
-        ) from None
+    except ValueError as error:
+        # NumPy's own sentence about lists says nothing of where they differ. What the `__array__`
+        # of an object raises has its own frames.
+        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            _shape_of_lists(name, value)
+        error.add_note(f"This was raised while {name} became a NumPy array.")
+        raise
+
+
+_MOST_AXES = 64  # of a NumPy array
+
+
+def _has_masks(value: object, depth: int = 0) -> bool:
+    """Whether this is a masked array, or nested lists with one inside."""
+    if isinstance(value, np.ma.MaskedArray):
+        return True
+    if not isinstance(value, (list, tuple)) or depth > _MOST_AXES:
+        return False
+    # One look at each type, as there may be millions of numbers.
+    types = set(map(type, value))
+    return any(issubclass(each, (list, tuple, np.ma.MaskedArray)) for each in types) and any(
+        _has_masks(inner, depth + 1) for inner in value
+    )
+
+
+def _shape_of_lists(name: str, value: object, depth: int = 0) -> tuple[int, ...]:
+    """The shape of nested lists; they are refused where two neighbours have different ones."""
+    if not isinstance(value, (list, tuple)) or depth > _MOST_AXES:
+        return value.shape if isinstance(value, np.ndarray) else ()
+    shapes = [_shape_of_lists(f"{name}[{i}]", inner, depth + 1) for i, inner in enumerate(value)]
+    for i, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            hint = ": images of several sizes need a call each" if len(shape) > 1 else ""
+            raise ValueError(
+                f"{name} must be an array of numbers; got lists of unequal lengths: {name}[0] has "
+                f"shape {shapes[0]}, {name}[{i}] has shape {shape}{hint}"
+            ) from None
+    return (len(value), *(shapes[0] if shapes else ()))
 
 
 def is_dask(value: object) -> bool:
-    """Whether this is a Dask array; while `dask.array` is not imported there can be none."""
+    """Whether this is a Dask array; without importing Dask, as arrays of it exist only if it is."""
     if type(value) is np.ndarray:
         return False
     dask_array = sys.modules.get("dask.array")
@@ -244,14 +370,13 @@ def is_dask(value: object) -> bool:
 
 
 def _check_dask(name: str, value: Any) -> None:
-    """Refuse all but a Dask array of numbers, in NumPy arrays of known sizes."""
+    """Refuse a Dask array unless its chunks are NumPy arrays of numbers, of known sizes."""
     if name != "images":
         raise TypeError(
             f"{name} must be in memory, for every chunk of the images needs all of them; got a "
             f"Dask array: pass {name}.compute()"
         )
-    if value.dtype.kind not in "biufc":
-        raise TypeError(f"{name} must be an array of numbers; got dtype {value.dtype}")
+    _check_numbers(name, value.dtype)
     chunk = type(value._meta)
     if not issubclass(chunk, np.ndarray) or issubclass(chunk, np.ma.MaskedArray):
         raise TypeError(
@@ -281,7 +406,7 @@ def spec(name: str, value: Any) -> Spec:
 
 
 def planned(name: str, value: object, plan: Spec) -> Array:
-    """The array that a plan is run on, which must be as planned."""
+    """The array that a plan is run on, whose shape and type must be those of the plan."""
     values = array(name, value)
     if values.shape != plan.shape or values.dtype != plan.dtype:
         raise ValueError(
@@ -294,7 +419,7 @@ def planned(name: str, value: object, plan: Spec) -> Array:
 def output(
     out: object, shape: tuple[int, ...], dtype: np.dtype[Any], *inputs: Array | None
 ) -> Array:
-    """The array to write the result into: `out` if it will do, else a new one."""
+    """The array to write the result into: `out`, or a new one if there is no `out`."""
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
@@ -305,10 +430,27 @@ def output(
         raise TypeError(f"out must have dtype {dtype}; got {out.dtype}")
     if not out.flags.writeable:
         raise ValueError("out is read-only")
+    if _overlaps_itself(out):
+        raise ValueError(
+            "out overlaps itself: some of its numbers share memory, and would overwrite each other"
+        )
     for values in inputs:
         if values is not None and np.shares_memory(out, values):
             raise ValueError("out shares memory with an input, which would change while it is read")
     return out
+
+
+def _overlaps_itself(values: Array) -> bool:
+    """Whether two numbers of an array share memory, as `numpy.lib.stride_tricks` can make them."""
+    if values.flags.c_contiguous or values.flags.f_contiguous:
+        return False
+    # Two that do differ in a first axis. Moved so that one of them is the first along that axis,
+    # and both along the axes before, they still share memory.
+    while values.ndim:
+        if np.shares_memory(values[:1], values[1:]):
+            return True
+        values = values[0]
+    return False
 
 
 def no_output(out: object) -> None:
@@ -324,11 +466,11 @@ def no_output(out: object) -> None:
 
 
 def integer(name: str, value: object) -> int:
-    """A whole number."""
+    """A whole number: anything that can be an index, but no boolean."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an integer; got {value}")
     try:
-        return index(value)  # type: ignore[arg-type]  # refusing what is no integer is its job
+        return index(value)  # type: ignore[arg-type]  # it raises the TypeError that is caught
     except TypeError:
         raise TypeError(f"{name} must be an integer; got {value!r}") from None
 
@@ -337,9 +479,17 @@ _PAIR = "an integer or a pair (vertical, horizontal)"
 
 
 def pair(
-    name: str, value: object, at_least: int = 1, expected: str = _PAIR, given: object = None
+    name: str,
+    value: object,
+    at_least: int = 1,
+    expected: str = _PAIR,
+    given: object = None,
+    words: hints.Words | None = None,
 ) -> tuple[int, int]:
-    """An integer for both axes, or a pair; of the argument that is shown as `given`."""
+    """An integer for both axes, or a pair; of the argument that is shown as `given`.
+
+    `words` are those that other arguments take, which the value may have been meant for.
+    """
     if isinstance(value, np.ndarray):
         value = value.tolist()
     given = value if given is None else given
@@ -350,7 +500,7 @@ def pair(
     try:
         vertical, horizontal = (integer(name, number) for number in numbers)
     except TypeError:
-        raise TypeError(wrong) from None
+        raise TypeError(f"{wrong}{hints.word(value, (), words or {})}") from None
     if min(vertical, horizontal) < at_least:
         raise ValueError(f"{name} must be at least {at_least}; got {given!r}")
     if max(vertical, horizontal) > _LARGEST:
@@ -365,29 +515,22 @@ def flag(name: str, value: object) -> bool:
     return bool(value)
 
 
-def _word(name: str, value: object, words: tuple[str, ...]) -> str:
-    expected = f"{name} must be one of {', '.join(map(repr, words))}"
-    if not isinstance(value, str):
-        raise TypeError(f"{expected}; got {value!r}")
-    if value not in words:
-        raise ValueError(f"{expected}; got {value!r}{_did_you_mean(value, words)}")
-    return value
+def _word(name: str, value: object, arguments: hints.Words) -> str:
+    """One of the words that this argument takes, among those of all `arguments`."""
+    words = arguments[name]
+    if isinstance(value, str) and value in words:
+        return value
+    others = {other: theirs for other, theirs in arguments.items() if other != name}
+    error = ValueError if isinstance(value, str) else TypeError
+    raise error(
+        f"{name} must be one of {', '.join(map(repr, words))}; got {value!r}"
+        f"{hints.word(value, words, others)}"
+    )
 
 
 def method(value: object) -> str:
     """The method's name."""
-    return _word("method", value, METHODS)
-
-
-def _did_you_mean(value: str, words: tuple[str, ...]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415  # slow to import, seldom needed
-
-    elsewhere = {"mean": "avg", "average": "avg", "total": "sum", "add": "sum"}
-    elsewhere |= {"zeros": "constant", "zero": "constant", "replicate": "edge", "nearest": "edge"}
-    elsewhere |= {"mirror": "reflect", "circular": "wrap", "periodic": "wrap"}
-    word = value.lower()
-    close = get_close_matches(elsewhere.get(word, word), words, n=1, cutoff=0.6)
-    return f": did you mean {close[0]!r}?" if close else ""
+    return _word("method", value, CONVOLVE_WORDS)
 
 
 # ---------------------------------------------------------------------- shapes, windows
@@ -400,7 +543,7 @@ def _shapes(images: Spec, kernels: Spec) -> str:
 def _groups(
     images: Spec, kernels: Spec, layout: Layout, channels: int, groups: int
 ) -> tuple[int, int]:
-    """The number of groups and of output channels, where kernels, channels and groups agree."""
+    """Check that kernels, channels and groups agree; the numbers of groups and output channels."""
     if groups < 1:
         raise ValueError(f"groups must be at least 1; got {groups}")
     if "n" not in layout.kernels and groups != 1:
@@ -408,11 +551,11 @@ def _groups(
             f"groups={groups} needs kernels (kh, kw, c // groups, nc); {_shapes(images, kernels)}"
         )
     if "c" not in layout.kernels:
-        return channels, channels  # every channel by itself; a gray image has one
+        return channels, channels  # each channel is a group; a gray image has one channel
     if channels % groups:
         raise ValueError(
             f"groups={groups} does not divide the images' {channels} channels; "
-            f"{_shapes(images, kernels)}"
+            f"{_shapes(images, kernels)}{hints.channels(images.shape, kernels.shape, groups)}"
         )
     expected, received = channels // groups, kernels.shape[2]
     if expected != received:
@@ -422,6 +565,7 @@ def _groups(
             have = f"each of {groups} groups has {expected}"
         raise ValueError(
             f"kernels expect {received} channel{plural}, {have}; {_shapes(images, kernels)}"
+            f"{hints.channels(images.shape, kernels.shape, groups)}"
         )
     output_channels = kernels.shape[3] if "n" in layout.kernels else 1
     if output_channels % groups:
@@ -438,14 +582,14 @@ _PADDING = (
 )
 
 
-def _padding(value: object) -> Padding:
+def _padding(value: object, words: hints.Words) -> Padding:
     """The padding, for both axes."""
     if isinstance(value, str):
-        word = _word("padding", value, PADDING_WORDS)
+        word = _word("padding", value, words)
         return word, (word, word)
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    many = (tuple, list, np.ndarray)  # there are lists of arrays
+    many = (tuple, list, np.ndarray)  # a list may hold arrays
     if isinstance(value, (tuple, list)) and any(isinstance(sides, many) for sides in value):
         if len(value) != 2 or not all(
             isinstance(sides, many) and len(sides) == 2 for sides in value
@@ -468,7 +612,7 @@ def _axes(
     *,
     partial: bool = False,
 ) -> tuple[Axis, Axis]:
-    """Both axes of the window's way."""
+    """The two axes along which the window slides, if it fits into the padded images."""
     word, paddings = padding
     sizes = images.shape[layout.images.index("h") :]
     axes = []
@@ -476,7 +620,7 @@ def _axes(
         size, taps, step, gap = sizes[number], window[number], strides[number], dilations[number]
         before, after = resolve_padding(paddings[number], size, taps, step, gap)
         axis = Axis(size, taps, step, gap, before, after, partial)
-        # An axis of no pixels has no outputs with "same": empty in, empty out.
+        # With "same", an axis without pixels has no outputs, which is not an error.
         if axis.outputs < 1 and not (word == "same" and size == 0):
             spread = f" (reaching over {axis.reach} pixels, dilation {gap})" if gap > 1 else ""
             raise ValueError(
@@ -506,7 +650,7 @@ def _result_dtype(value: object) -> np.dtype[Any]:
         dtype = np.dtype(value).newbyteorder("=")  # type: ignore[call-overload]
     except (TypeError, ValueError, SyntaxError):
         raise TypeError(f"dtype must be a NumPy dtype; got {value!r}") from None
-    if dtype.kind not in "iufc":
+    if dtype.kind not in "iufc" or dtype.isbuiltin == 2:
         raise TypeError(f"dtype must be an integer, floating or complex type; got {dtype}")
     return dtype  # type: ignore[no-any-return]
 

@@ -1,8 +1,8 @@
-"""What a call asks for, once its arguments are normalised: the data that plan and engines read.
+"""A call with its arguments normalised: the data that plans and engines work from.
 
 Every array has a full form: images (m, h, w, c), kernels (kh, kw, c // groups, nc), output
-(m, oh, ow, nc). In the forms a caller may choose, some of these axes are missing; `Layout` names
-the axes that are there, so that one piece of code serves them all.
+(m, oh, ow, nc). A caller may pass arrays that lack some of these axes. `Layout` names the axes that
+are present, so that one piece of code serves all forms.
 """
 
 from __future__ import annotations
@@ -43,31 +43,31 @@ class Layout(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """One convolution or pooling, everything about it settled but the way to compute it.
+    """One convolution or pooling: everything that decides its result, but not how to compute it.
 
     Attributes
     ----------
     operation : {"convolve", "pool"}
     mode : {"max", "min", "avg", "sum"}
-        What becomes of the numbers under a window; a convolution is a "sum", of products.
+        How the numbers under a window are combined; a convolution is a "sum" of products.
     images : Spec
     kernels : Spec or None
         None for pooling.
     layout : Layout
     rows, columns : Axis
-        The window's way down and across.
+        How the window slides down and across.
     groups : int
-        Groups of channels, each with kernels of its own.
+        The number of groups of channels, each of which has its own kernels.
     channels, output_channels : int
         c and nc.
     padding_word : str
         "valid", "same", "full" or "given".
     pad_mode : str
-        What the padding holds, in `numpy.pad`'s words; pooling ignores its padding.
+        What the padding holds, by `numpy.pad`'s names; pooling ignores the padding's values.
     count_padding : bool
         Whether an average counts padded cells.
     sum_dtype, output_dtype : numpy.dtype
-        The type that sums are kept in, and the type of the result.
+        The type in which sums are computed, and the type of the result.
     """
 
     operation: str
@@ -88,7 +88,7 @@ class Call:
 
     @property
     def batch(self) -> int:
-        """How many images: m."""
+        """The number of images, m."""
         return self.images.shape[0] if "m" in self.layout.images else 1
 
     @property
@@ -129,7 +129,7 @@ def _place(axes: str, full: str) -> tuple[slice | None, ...]:
 
 
 def kernel_parts(kernels: Array, size: int = 2**18) -> Iterator[Array]:
-    """A small bank of kernels as it is, a large one in parts of about that many numbers."""
+    """Yield kernels (kh, kw, c, nc) as matrices (…, nc) of about `size` numbers or fewer."""
     kh, kw, channels, count = kernels.shape
     if kernels.size <= size:
         yield kernels.reshape(kh * kw * channels, count)

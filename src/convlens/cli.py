@@ -14,13 +14,14 @@ from itertools import accumulate
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
+from warnings import catch_warnings
 
 import click
 import numpy as np
 from tqdm import tqdm
 
 from convlens import __version__, files, filters, pictures, spelling, streaming
-from convlens.arguments import PAD_MODES, POOL_MODES
+from convlens.arguments import PAD_MODES, POOL_MODES, ChannelsWarning
 from convlens.call import Array, Spec
 from convlens.operations import plan_convolve, plan_pool
 from convlens.plan import Plan
@@ -397,6 +398,7 @@ def carry_out(
     began = perf_counter()
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
+    warned: list[tuple[Path, str]] = []
     sizes = [source.stat().st_size if source.is_file() else 0 for source, _ in pairs]
     with tqdm(
         total=sum(sizes), unit="B", unit_scale=True, leave=False, disable=None, dynamic_ncols=True
@@ -406,7 +408,9 @@ def carry_out(
             start = perf_counter()
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                made = to_file(operation, source, target, how, bar.update)
+                with catch_warnings(record=True, category=ChannelsWarning, action="always") as told:
+                    made = to_file(operation, source, target, how, bar.update)
+                warned += [(source, str(warning.message)) for warning in told]
             except (OSError, ValueError, TypeError, MemoryError) as error:
                 failed.append({"input": str(source), "error": sentence(error, source)})
             else:
@@ -428,6 +432,8 @@ def carry_out(
     elif done:
         folder, seconds = pairs[0][1].parent, perf_counter() - began
         click.echo(f"{folder}: {len(done)} of {len(pairs)} files, in {seconds:.2f} s")
+    for path, warning in warned:
+        complain(f"{path}: {warning}")
     for failure in failed:
         complain(f"{failure['input']}: {failure['error']}")
     return 1 if failed else 0
@@ -467,13 +473,14 @@ def show_plan(operation: Operation, what: str, as_json: bool) -> None:
     else:
         spec = pictures.spec(Path(what))
         spec = Spec(operation.layout(spec.shape), spec.dtype)
-    plan = operation.planned(spec)
+    with catch_warnings(category=ChannelsWarning, action="ignore"):  # the plan has it as a note
+        plan = operation.planned(spec)
     if not as_json:
         click.echo(str(plan))
         return
     names = (
         *("operation", "output_shape", "padding", "stride", "dilation", "groups", "window"),
-        *("windows", "multiply_adds", "bytes_moved", "method", "reason"),
+        *("windows", "multiply_adds", "bytes_moved", "method", "reason", "note"),
     )
     facts = {name: getattr(plan, name) for name in names}
     dtypes = {"input_dtype": str(spec.dtype), "output_dtype": str(plan.output_dtype)}

@@ -1,4 +1,4 @@
-"""What this convlens runs on, and on how many threads."""
+"""Set the number of threads, and show what this convlens runs on."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from convlens.engines import library
 def set_threads(count: int) -> int:
     """Set how many threads the compiled engine may use, for calls from now on.
 
-    At first it is as many as the environment variable CONVLENS_THREADS says, else as many as the
-    processors this process may run on. Results do not depend on it, to the last bit.
+    At first it is the number in the environment variable CONVLENS_THREADS, or without that the
+    number of processors that this process may run on. Results are the same to the last bit with any
+    number of threads.
 
     Parameters
     ----------
     count : int
-        1 to 256.
+        The number of threads, 1 to 256.
 
     Returns
     -------
     int
-        How many it was before.
+        The number of threads before this call.
 
     Raises
     ------
-    TypeError, ValueError
-        If it is no such number.
+    TypeError
+        If `count` is not an integer.
+    ValueError
+        If it is not 1 to 256.
 
     Examples
     --------
@@ -43,14 +46,14 @@ def set_threads(count: int) -> int:
             raise ValueError(f"count must be 1 to {library.MOST_THREADS}; got {count}")
     found = library.load()
     if isinstance(found, str):
-        return 1  # NumPy's engine has no threads of its own
+        return 1  # because NumPy's engine has no threads of its own
     before = found.threads
     found.set_threads(count)
     return before
 
 
 def show_config() -> None:
-    """Print the versions in use, and which engines there are.
+    """Print the versions in use, and whether and how the compiled engine can run.
 
     Examples
     --------
@@ -59,7 +62,7 @@ def show_config() -> None:
     convlens  0.1.0
     ...
     """
-    from importlib.metadata import version  # noqa: PLC0415  # slow to import, seldom needed
+    from importlib.metadata import version  # noqa: PLC0415  # which is slow to import, and seldom needed
 
     found = library.load()
     lines = {

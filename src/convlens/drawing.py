@@ -1,4 +1,4 @@
-"""A call drawn to scale: the padded image, its first and last window, and the output."""
+"""Drawings of calls, to scale: the padded image, its first and last window, and the output."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from convlens.geometry import Axis
 SIDE = 220  # the longer side of the padded image, in SVG units
 MARGIN = 14
 LETTER = 6.5  # the width of a letter of the labels
-GRID_FROM = 5.0  # cells smaller than this are not drawn one by one
+GRID_FROM = 5.0  # the smallest cells, in SVG units, that are drawn one by one
 
-FIRST, LAST = "#0072b2", "#d55e00"  # blue and vermilion, told apart by every kind of eye
+FIRST, LAST = "#0072b2", "#d55e00"  # blue and vermilion, which colour-blind readers can tell apart
 PAPER, PADDING, PIXELS, LINE, INK = "#ffffff", "#eceff1", "#cfd8dc", "#90a4ae", "#263238"
 
 
@@ -63,7 +63,7 @@ def draw(call: Call) -> str:
 
 
 def _extent(axis: Axis) -> int:
-    """Cells to draw: all that is padded, and what the last window hangs over it."""
+    """How many cells to draw: pixels, padding, and the cells that a last window hangs over."""
     return max(1, axis.padded, (axis.outputs - 1) * axis.stride + axis.reach)
 
 
@@ -91,7 +91,7 @@ def _grid(x: float, y: float, rows: int, columns: int, cell: float, fill: str) -
 
 
 def _taps(x: float, y: float, rows: Axis, columns: Axis, cell: float, colour: str) -> str:
-    """The cells of one window that its taps lie on: all of them, unless they are dilated."""
+    """The cells under the taps of one window; of a dilated window these are not all its cells."""
     if max(rows.dilation, columns.dilation) == 1 or cell < GRID_FROM:
         return _fill(x, y, columns.reach * cell, rows.reach * cell, colour)
     return "".join(

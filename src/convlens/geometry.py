@@ -1,9 +1,9 @@
-"""Where windows lie: integer arithmetic along one axis, standard library only.
+"""Where windows lie: the integer arithmetic of one axis, with the standard library alone.
 
 Along an axis of `size` pixels a window of `window` taps, `dilation` pixels apart, takes a step of
 `stride` pixels from one output to the next, over the pixels and the padding `before` and `after`
 them. Tap t of output o lies on pixel ``o * stride + t * dilation - before``; pixels below 0, or
-from `size` on, are padding. Rows and columns never mix: an image has two such axes.
+from `size` on, are padding. An image has two such axes, which are independent of each other.
 
 Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning",
 arXiv:1603.07285, sections 2 and 5.1.
@@ -12,7 +12,7 @@ arXiv:1603.07285, sections 2 and 5.1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,24 @@ class Axis:
             taps = _steps_between(first, self.dilation, self.window, low, high)
             counts[output - outputs.start] = len(taps)
         return counts
+
+    def part(self, outputs: range, taps: range) -> Axis:
+        """The way of these taps alone, over the same pixels, for these outputs alone.
+
+        Its padding may be negative: so many pixels at an end are not touched then. None of its
+        windows is partial; where one hangs over, there is padding instead.
+
+        Examples
+        --------
+        >>> axis = Axis(size=9, window=5, stride=2, dilation=1, before=2, after=2)
+        >>> part = axis.part(range(1, 3), range(3, 5))
+        >>> part.outputs, part.pixels(0) == axis.pixels(1)[3:5]
+        (2, True)
+        """
+        before = self.before - outputs.start * self.stride - taps.start * self.dilation
+        reach = (len(taps) - 1) * self.dilation + 1
+        after = (len(outputs) - 1) * self.stride + reach - self.size - before
+        return replace(self, window=len(taps), before=before, after=after, partial=False)
 
     def without_pixels(self) -> int | None:
         """The first output whose window lies on padding alone, if there is one."""

@@ -2,18 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from typing import Any, ParamSpec, TypeVar
 
 import numpy.typing as npt
 
-from convlens import arguments
+from convlens import arguments, hints
 from convlens.call import Array
 from convlens.plan import Plan, choose, execute
 
 Numbers = npt.ArrayLike
 Shape = tuple[int, ...]
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
+def explains(words: hints.Words) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+    """Decorate a function so that an unknown keyword is answered with what to write instead.
+
+    Newcomers use the names of other libraries, and Python's own TypeError gives no hint. The check
+    costs nothing unless a call fails. The decorator is here, not in `hints`, because doctest skips
+    functions whose globals belong to another module.
+    """
+
+    def decorate(function: Callable[Given, Result]) -> Callable[Given, Result]:
+        parameters = signature(function).parameters
+
+        @wraps(function)
+        def call(*args: Given.args, **options: Given.kwargs) -> Result:
+            try:
+                return function(*args, **options)
+            except TypeError as error:
+                unknown = [name for name in options if name not in parameters]
+                # An error from within the function would have a frame of it. Without one, the
+                # arguments could not be bound.
+                if not unknown or error.__traceback__ is None or error.__traceback__.tb_next:
+                    raise
+                hint = hints.keyword(unknown[0], options[unknown[0]], parameters, words)
+                raise TypeError(
+                    f"{function.__name__}: there is no argument {unknown[0]!r}; {hint}"
+                ) from None
+
+        return call
+
+    return decorate
+
+
+@explains(arguments.CONVOLVE_WORDS)
 def convolve(
     images: Numbers,
     kernels: Numbers,
@@ -63,10 +100,10 @@ def convolve(
     dilation : int or (int, int)
         Pixels from one tap of a kernel to the next; 1 leaves no gaps.
     groups : int
-        Split channels and kernels into so many groups; the kernels of a group see its channels
-        alone. groups == c is a depthwise convolution. As in PyTorch.
+        The number of groups that channels and kernels are split into, as in PyTorch; the kernels
+        of a group see only its channels. groups == c is a depthwise convolution.
     pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
-        What the padding holds, by `numpy.pad`'s names and meaning; "constant" is zeros.
+        What the padding holds, with the names and meanings of `numpy.pad`; "constant" is zeros.
     dtype : dtype, optional
         Type of the result. By default integers give int64, exactly, and floats give
         ``np.result_type(images, kernels)``; float16 is summed in float32. For integers another
@@ -74,17 +111,17 @@ def convolve(
         floats are rounded to it. Only sums of 64-bit integers can wrap around: they are taken in
         int64, as `numpy.sum` takes them.
     out : numpy.ndarray, optional
-        Where to write the result; of its shape and type, and sharing no memory with the inputs.
-        Not for Dask arrays.
+        Where to write the result: an array of its shape and type that shares no memory with the
+        inputs. It cannot be given for Dask arrays.
     method : {"auto", "compiled", "numpy"}
-        The engine. "auto" is compiled wherever that is there and takes the types, else NumPy;
-        `plan_convolve` tells which, and why.
+        The engine. "auto" takes the compiled one if it is installed and takes the types, else
+        NumPy's; `plan_convolve` tells which, and why.
 
     Returns
     -------
     numpy.ndarray or dask.array.Array
         `out`, or a new array. An image's result is the same to the last bit whatever else is in
-        the batch, and whatever chunks a Dask array has. NaN and inf reach just those outputs whose
+        the batch, and whatever chunks a Dask array has. NaN and inf reach only the outputs whose
         window covers them.
 
     Raises
@@ -93,6 +130,11 @@ def convolve(
         If an argument is of the wrong type.
     ValueError
         If an argument has a wrong value, or shapes do not match.
+
+    Warns
+    -----
+    ChannelsWarning
+        If three axes look like one photograph, but are taken for (m, h, w).
 
     See Also
     --------
@@ -131,6 +173,7 @@ def convolve(
     return execute(plan, images, kernels, out)
 
 
+@explains(arguments.CONVOLVE_WORDS)
 def plan_convolve(
     images: Numbers | Shape,
     kernels: Numbers | Shape,
@@ -148,8 +191,8 @@ def plan_convolve(
     Parameters
     ----------
     images, kernels : array_like or tuple of int
-        Arrays, or bare shapes, which stand for float64 numbers. Of images that are a Dask array
-        nothing is computed.
+        Arrays, or bare shapes, which stand for float64 numbers. Images that are a Dask array are
+        not computed.
     padding, stride, dilation, groups, pad_mode, dtype, method
         As in `convolve`.
 
@@ -189,11 +232,15 @@ def plan_convolve(
             pad_mode,
             dtype,
         )
-        if not arguments.is_shape(kernels):
-            arguments.check_sums_fit(call, arguments.array("kernels", kernels))
-        return choose(call, arguments.method(method))
+        numbers = None if arguments.is_shape(kernels) else arguments.array("kernels", kernels)
+        if numbers is not None:
+            arguments.check_sums_fit(call, numbers)
+        plan = choose(call, arguments.method(method), numbers)
+    arguments.warn_of_channels(call)
+    return plan
 
 
+@explains(arguments.POOL_WORDS)
 def pool(
     images: Numbers,
     kernel_shape: int | tuple[int, int],
@@ -207,7 +254,7 @@ def pool(
     out: Array | None = None,
     method: str = "auto",
 ) -> Array:
-    """Slide a window over images; of each place keep the largest, smallest, mean or sum.
+    """Slide a window over images; at each place keep the largest, smallest, mean or sum.
 
     Every channel is pooled by itself.
 
@@ -230,14 +277,14 @@ def pool(
     count_padding : bool
         Whether an average counts padded cells, as zeros.
     partial : bool
-        Keep the windows that hang over the bottom or right edge, where they are not outside
-        altogether; they see what they cover. Elsewhere known as ceil mode.
+        Keep the windows that start on the image and hang over the bottom or right edge; they use
+        the pixels that they cover. Other libraries call this ceil mode.
     out : numpy.ndarray, optional
-        Where to write the result; of its shape and type, and sharing no memory with the images.
-        Not for Dask arrays.
+        Where to write the result: an array of its shape and type that shares no memory with the
+        images. It cannot be given for Dask arrays.
     method : {"auto", "compiled", "numpy"}
-        The engine. "auto" is compiled wherever that is there and takes the types, else NumPy;
-        `plan_pool` tells which, and why.
+        The engine. "auto" takes the compiled one if it is installed and takes the types, else
+        NumPy's; `plan_pool` tells which, and why.
 
     Returns
     -------
@@ -252,6 +299,11 @@ def pool(
         If an argument is of the wrong type.
     ValueError
         If an argument has a wrong value, or a window would see padding alone.
+
+    Warns
+    -----
+    ChannelsWarning
+        If three axes look like one photograph, but are taken for (m, h, w).
 
     See Also
     --------
@@ -284,6 +336,7 @@ def pool(
     return execute(plan, images, None, out)
 
 
+@explains(arguments.POOL_WORDS)
 def plan_pool(
     images: Numbers | Shape,
     kernel_shape: int | tuple[int, int],
@@ -301,8 +354,7 @@ def plan_pool(
     Parameters
     ----------
     images : array_like or tuple of int
-        An array, or a bare shape, which stands for float64 numbers. Of a Dask array nothing is
-        computed.
+        An array, or a bare shape, which stands for float64 numbers. A Dask array is not computed.
     kernel_shape, stride, mode, padding, dilation, count_padding, partial, method
         As in `pool`.
 
@@ -333,4 +385,6 @@ def plan_pool(
             count_padding,
             partial,
         )
-        return choose(call, arguments.method(method))
+        plan = choose(call, arguments.method(method))
+    arguments.warn_of_channels(call)
+    return plan

@@ -1,8 +1,8 @@
-"""The plan: what will be computed, by which method and why, at what cost, in words and drawn."""
+"""Plans: what a call will compute, by which method and why, and at what cost; printed and drawn."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -36,12 +36,18 @@ class Plan:
         The engine that will carry the plan out.
     missing : str or None
         Why the compiled engine will not, where that was wanted.
+    way : Way or None
+        What the kernels' numbers decide of how the compiled engine works, for the arrays that the
+        plan was made from. A plan of bare shapes leaves it open, and says what it depends on; one
+        that is called with other kernels looks at theirs.
     reason : str
         Why this engine, and how it works.
     operation, output_shape, output_dtype, padding, stride, dilation, groups, window, windows
         What will be computed; see each.
     multiply_adds, bytes_moved : int
         The work, and the memory traffic at the least.
+    note : str or None
+        What may not be meant: that an array (h, w, 3) is taken for h images.
 
     Examples
     --------
@@ -57,12 +63,13 @@ class Plan:
     call: Call
     method: str
     missing: str | None = None
+    way: methods.Way | None = field(default=None, compare=False)  # plans are of shapes and types
 
     @property
     def reason(self) -> str:
         """Why this engine, and how it works."""
         if self.method == "compiled":
-            return methods.describe(self.call)
+            return methods.describe(self.call, self.way)
         if self.missing is None:
             return "as asked"
         return f"which takes every type; the compiled engine would be faster, but {self.missing}"
@@ -136,6 +143,11 @@ class Plan:
     def _bytes_written(self) -> int:
         return Spec(self.output_shape, self.output_dtype).nbytes
 
+    @property
+    def note(self) -> str | None:
+        """What may not be meant: the words of `convlens.ChannelsWarning`, if it was given."""
+        return arguments.channels_note(self.call)
+
     def __call__(
         self,
         images: npt.ArrayLike,
@@ -172,7 +184,7 @@ class Plan:
                 arguments.check_sums_fit(self.call, kernels)
             elif kernels is not None:
                 raise TypeError("a plan for pooling takes images alone; got kernels too")
-        return execute(self, images, kernels, out)
+        return execute(settled(self, kernels), images, kernels, out)
 
     def __repr__(self) -> str:
         """The same words at the prompt as in print."""
@@ -195,6 +207,8 @@ class Plan:
             "memory": f"reads {read}, writes {written}",
             "method": f"{self.method}, {self.reason}",
         }
+        if self.note is not None:
+            lines["note"] = self.note
         return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
 
     def _repr_svg_(self) -> str:
@@ -202,18 +216,29 @@ class Plan:
         return draw(self.call)
 
 
-def choose(call: Call, method: str) -> Plan:
-    """The plan for a call: compiled, wherever there is a compiled engine that takes its types."""
+def choose(call: Call, method: str, kernels: Array | None = None) -> Plan:
+    """The plan for a call: compiled, wherever there is a compiled engine that takes its types.
+
+    Kernels are None for pooling, and where there is no more of them than a shape.
+    """
     missing = None if method == "numpy" else methods.missing(call)
     if method == "compiled" and missing is not None:
         raise ValueError(f"method='compiled' needs the compiled engine, but {missing}")
     if method == "numpy" or missing is not None:
         return Plan(call, "numpy", missing)
-    return Plan(call, "compiled")
+    bare = call.kernels is not None and kernels is None
+    return Plan(call, "compiled", way=None if bare else methods.settle(call, kernels))
+
+
+def settled(plan: Plan, kernels: Array | None) -> Plan:
+    """The plan with all that these kernels' numbers decide; they are None for pooling."""
+    if plan.method == "numpy":
+        return plan
+    return replace(plan, way=methods.settle(plan.call, kernels))
 
 
 def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:
-    """Carry a plan out on arrays that have been checked; only `out` has not."""
+    """Carry a settled plan out on arrays that have been checked; only `out` has not."""
     if arguments.is_dask(images):
         from convlens import chunked  # noqa: PLC0415  # seldom needed
 
@@ -225,11 +250,11 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
         return lazy
     with arguments.refusing(plan.operation):
         result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
+    numbers = [images] if kernels is None else [images, kernels]
+    settled = [] if plan.way is None else [plan.way]
     engine = ENGINES[plan.method]
-    if kernels is None:
-        engine.pool(plan.call, images, result)
-    else:
-        engine.convolve(plan.call, images, kernels, result)
+    compute = engine.pool if kernels is None else engine.convolve
+    compute(plan.call, *settled, *numbers, result)
     return result
 
 
@@ -276,7 +301,7 @@ def _outputs(call: Call) -> str:
 
 
 def _size_formula(axis: Axis, padded: str, letter: str) -> str:
-    """How the number of outputs comes about: the formula, then the numbers put in."""
+    """The formula for the number of outputs, and the same formula with the numbers put in."""
     window, taps = f"k{letter}", f"{axis.window}"
     if axis.dilation > 1:
         window, taps = f"(({window} - 1) * d{letter} + 1)", f"(({taps} - 1) * {axis.dilation} + 1)"
@@ -322,12 +347,12 @@ _UNITS = {
 
 
 def _quantity(count: int, unit: str) -> str:
-    """A count in three digits, as in 88.2 million, or 314 MB."""
+    """A count rounded to three digits, such as 88.2 million or 314 MB."""
     if not unit and count < 10**6:
         return f"{count:,}"
     units = iter(_UNITS[unit])
     size, name = float(count), next(units)
-    # Rounded first, so that 999,999 thousand are a million.
+    # The size is rounded before it is compared, so that 999,999 thousand become a million.
     while float(f"{size:.3g}") >= 1000 and (larger := next(units, None)) is not None:
         size, name = size / 1000, larger
     return f"{size:.3g}{name}" if size < 999.5 else f"{size:,.0f}{name}"

@@ -28,7 +28,7 @@ import numpy as np
 from convlens.call import Array, Call, Spec
 from convlens.files import replacing
 from convlens.geometry import Axis, source
-from convlens.plan import Plan, execute
+from convlens.plan import Plan, execute, settled
 
 # The bytes of a tile's pixels and results together: few enough for the caches, and so many that the
 # fixed cost of a tile, up to half a millisecond, does not matter.
@@ -135,6 +135,7 @@ def stream(
     ValueError
         If the pixels under a single window are too large for memory.
     """
+    plan = settled(plan, kernels)  # once, for all tiles
     call, output = plan.call, Spec(plan.output_shape, plan.output_dtype)
     tiles = _tiles(call)
     free = shutil.disk_usage(target.resolve().parent).free

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ Pixels = npt.NDArray[np.int64]
 
 VECTORS = 64  # pixels that a pipeline may compute together
 STRIP = 2**17  # numbers in a strip of cells: what fits into a core's own cache
+COPIED, MOST_COPIED = 2**18, 3 * 2**19  # numbers that go through a copy at a time: to 12 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +46,31 @@ class Blocks:
     Parameters
     ----------
     call : Call
-    numbers : int
-        The most numbers that a block should read, or write.
-    outputs : int
-        The most results of a block.
+    pixels, outputs : int
+        The most numbers that a block should read, and that it should write.
     """
 
-    def __init__(self, call: Call, *, numbers: int, outputs: int) -> None:
+    def __init__(self, call: Call, *, pixels: int, outputs: int) -> None:
         m, oh, ow, nc = self._shape = call.full_output_shape
         rows, columns = call.rows, call.columns
-        window = _held(rows, 1) * _cells(columns, 1) * call.channels  # which is never cut
+        window = held(rows, 1) * _cells(columns, 1) * call.channels  # which is never cut
 
         def fits(images: int, height: int, width: int) -> bool:
             # Pipelines fill whole vectors of pixels, however far apart these are.
             vectors = -(-width // VECTORS) * VECTORS if width > 1 < columns.stride else width
             across = _cells(columns, vectors) * call.channels
-            results = images * height * width * nc
+            row = min(_cells(columns, vectors), columns.size) * call.channels
             return (
-                results <= outputs
-                and max(results, images * _cells(rows, height) * across) <= numbers
-                and _held(rows, height) * across <= max(4 * STRIP, window * 5 // 4)
+                images * height * width * nc <= outputs
+                and images * min(_cells(rows, height), rows.size) * row <= pixels
+                and held(rows, height) * across <= max(4 * STRIP, window * 5 // 4)
                 and _cells(rows, height) <= max(STRIP, _cells(rows, 1))  # each has an entry
             )
 
-        self._width = _most(ow, lambda width: fits(1, 1, width))
-        self._height = _most(oh, lambda height: fits(1, height, self._width))
+        self._width = most(ow, lambda width: fits(1, 1, width))
+        self._height = most(oh, lambda height: fits(1, height, self._width))
         whole = (self._height, self._width) == (oh, ow)
-        self._count = _most(m, lambda count: fits(count, oh, ow)) if whole else 1
+        self._count = most(m, lambda count: fits(count, oh, ow)) if whole else 1
         self.only_one = whole and self._count == m
 
     def __iter__(self) -> Iterator[Block]:
@@ -87,7 +85,7 @@ class Blocks:
                     )
 
 
-def _most(upper: int, fits: Callable[[int], bool]) -> int:
+def most(upper: int, fits: Callable[[int], bool]) -> int:
     """The largest of 1 … upper that fits, or nearly; 1 where none does."""
     while upper > 1 and not fits(upper):
         upper = (upper + 1) // 2
@@ -100,9 +98,20 @@ def _cells(axis: Axis, outputs: int) -> int:
     return min(span, axis.window * outputs) if sparse(axis, outputs) else span
 
 
-def _held(axis: Axis, outputs: int) -> int:
+def held(axis: Axis, outputs: int) -> int:
     """How many rows of cells the smallest strip of so many rows of outputs needs."""
     return axis.window * outputs if sparse(axis, outputs) else axis.reach
+
+
+def copied(call: Call) -> int:
+    """How many numbers of the images to copy at a time, if they cannot be read where they are.
+
+    As few as fit into a core's cache with room for other things; but neighbouring blocks copy what
+    lies under both, so that a block is several windows high, while memory allows.
+    """
+    rows, columns = call.rows, call.columns
+    window = min(held(rows, 1), rows.size) * min(_cells(columns, columns.outputs), columns.size)
+    return max(COPIED, min(4 * window * call.channels, MOST_COPIED))
 
 
 def sparse(axis: Axis, outputs: int) -> bool:
@@ -155,7 +164,6 @@ class Grid:
         return Grid(before, inner, after, self.stride, self.dilation, range(len(pixels)))
 
 
-@lru_cache(maxsize=64)
 def grid(axis: Axis, outputs: range, pad_mode: str) -> Grid:
     """The grid of these outputs."""
     first, count = outputs.start * axis.stride - axis.before, len(outputs)

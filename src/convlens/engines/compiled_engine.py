@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convlens.call import Array, Call
-from convlens.engines.blocks import STRIP, Block, Blocks, Grid, numbers_of
+from convlens.engines import large
+from convlens.engines.blocks import COPIED, STRIP, Block, Blocks, Grid, copied, numbers_of
 from convlens.engines.library import Buffer, Run, buffer, frame, loaded
-from convlens.engines.methods import U8, DType, Method, convolution, pooling, rank_1, summing_type
+from convlens.engines.methods import U8, DType, Method, Way, choose
 from convlens.geometry import Axis
 
 DIRECT = 2**26  # numbers that a block may read or write where they are
 KERNELS = 2**20  # kernels' numbers in a block
-COPIED = 2**18  # and through a copy: a megabyte or two
+KEPT = 2**16  # bytes of arrays that a call made ready may keep for the next: of 256 calls 16 MB
 SPARE = 64  # entries after the last, which pipelines may read, and make no use of
 # Multiply-adds in a block, between which Ctrl-C is heard: dense layers, other floats, integers.
 DENSE, STEADY, SLOW = 2**32, 2**30, 2**27
@@ -31,36 +32,43 @@ LARGEST = 2**31 - 1  # of a pipeline's indices
 Runs = list[tuple[slice, Run]]  # each with its part of the kernels
 
 
-def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
+def convolve(call: Call, way: Way, images: Array, kernels: Array, out: Array) -> None:
     """Write the convolution of images and kernels into `out`."""
-    images, out = _bytes(call.full_images(images)), call.full_output(out)
-    kernels = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
-    if images.size == 0:  # no pixels, so every sum is empty
-        out[...] = 0
-        return
-    numbers = summing_type(call, kernels)
-    factors = rank_1(call, numbers, kernels)
-    work = _work(call, numbers, factors is not None, images, out)
-    kernels = kernels[..., :1] if work.method.folded else kernels
-    kernels = kernels.reshape(*kernels.shape[:3], work.groups, -1)  # (kh, kw, cg, groups, og)
-    for pixels, results, runs in work.pieces(images, out):
-        for part, run in runs:
-            if factors is None:
-                run(pixels, np.ascontiguousarray(kernels[..., part], numbers), results[..., part])
-            else:
-                run(pixels, *factors, results)
+    full = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
+    _compute(call, way, _bytes(call.full_images(images)), full, call.full_output(out))
 
 
-def pool(call: Call, images: Array, out: Array) -> None:
+def pool(call: Call, way: Way, images: Array, out: Array) -> None:
     """Write the pooled images into `out`."""
     images, out = _bytes(call.full_images(images)), _bytes(call.full_output(out))
-    if images.size == 0:
+    _compute(call, way, images, None, out)
+
+
+def _compute(call: Call, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
+    """Write the result into `out`; all arrays have their full form."""
+    if images.size == 0:  # no pixels, so every sum is empty
         out[...] = 0
-        return
-    work = _work(call, None, False, images, out)
+    elif large.is_large(call, way):
+        large.compute(call, way, images, kernels, out, _compute_window)
+    else:
+        _compute_window(call, way, images, kernels, out)
+
+
+def _compute_window(call: Call, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
+    """The same for windows that need not be cut."""
+    work = _work(call, way.numbers, way.factors is not None, images, out)
+    if kernels is not None:
+        kernels = kernels[..., :1] if work.method.folded else kernels
+        kernels = kernels.reshape(*kernels.shape[:3], work.groups, -1)  # (kh, kw, cg, groups, og)
     for pixels, results, runs in work.pieces(images, out):
-        for _, run in runs:
-            run(pixels, results)
+        for part, run in runs:
+            if kernels is None:
+                run(pixels, results)
+            elif way.factors is None:
+                taps = np.ascontiguousarray(kernels[..., part], way.numbers)
+                run(pixels, taps, results[..., part])
+            else:
+                run(pixels, *way.factors, results)
 
 
 def grain(_call: Call) -> int:
@@ -89,8 +97,7 @@ def _prepared(
     out: Placement,
     threads: int,
 ) -> Work:
-    method = pooling(call) if numbers is None else convolution(call, numbers, two_passes)
-    return Work(call, method, images, out, threads)
+    return Work(call, choose(call, numbers, two_passes), images, out, threads)
 
 
 def _work(call: Call, numbers: DType | None, two_passes: bool, images: Array, out: Array) -> Work:
@@ -120,7 +127,6 @@ class Work:
         self.read_here = _usable(call.images.dtype, method.pixels, images, call.channels)
         self.read_here &= not _scattered(call, images)
         self.write_here = _usable(call.output_dtype, method.results, out, call.output_channels)
-        here = self.read_here and self.write_here
         kind = method.pipeline.partition("_")[0]
         kh, kw = call.rows.window, call.columns.window
         self.doubling, self.separable = kind == "doubling", kind == "separable"
@@ -128,7 +134,11 @@ class Work:
         # A step of doubling takes several instructions, and is made of rows and columns around.
         taps = {"separable": kh + kw, "doubling": 8 * (kh * kw).bit_length()}.get(kind, taps)
         work = DENSE if kind == "dense" else STEADY if method.numbers.kind == "f" else SLOW
-        self.blocks = Blocks(call, numbers=DIRECT if here else COPIED, outputs=work // taps)
+        self.blocks = Blocks(
+            call,
+            pixels=DIRECT if self.read_here else copied(call),
+            outputs=min(work // taps, DIRECT if self.write_here else COPIED),
+        )
         # What to read, the results' places and what to run, if one block is used where it is.
         self._ready: tuple[tuple[slice, ...], tuple[int, ...], Runs] | None = None
 
@@ -149,7 +159,8 @@ class Work:
             results = target if self.write_here else np.empty(target.shape, self.method.results)
             runs = list(self._runs(block, pixels, results, down, across))
             places = self._places(results.shape)
-            if in_place and self.write_here and self.blocks.only_one:
+            small = sum(run.nbytes for _, run in runs) <= KEPT
+            if in_place and self.write_here and self.blocks.only_one and small:
                 self._ready = used, places, runs
             yield pixels, results.reshape(places), runs
             if not self.write_here:
@@ -177,8 +188,8 @@ class Work:
         tasks = self._tasks(block, down, across)
         if pooling:
             counts = [
-                _counts(call, call.rows, block.rows, 1, method.results),
-                _counts(call, call.columns, block.columns, unit, method.results),
+                self._counts(call.rows, block.rows),
+                self._counts(call.columns, block.columns, unit),
             ]
             sizes = [call.channels // unit, call.columns.window, call.rows.window]
             arguments = [*cells, *map(buffer, counts), *sizes, *steps, *tasks]
@@ -192,7 +203,8 @@ class Work:
         kh, kw = call.rows.window, call.columns.window
         depth, count = call.channels // unit // self.groups, places.shape[-1]
         if self.separable:
-            kernels, rest = [(slice(None), (kh, 1, 1, 1, 1))], [_packed((kw,), method.numbers)]
+            kernels = [(slice(None), (kh, 1, 1, 1, 1))]
+            rest = [_packed((kw,), method.numbers), _packed((1,), method.numbers)]
         else:
             step, rest = max(8, KERNELS // (kh * kw * depth * self.groups)), []
             parts = [slice(o, min(o + step, count)) for o in range(0, count, step)]
@@ -204,8 +216,19 @@ class Work:
             taps = _packed(shape, method.numbers)
             arguments = [*cells, taps, call.channels // unit, *steps, *tasks, *rest]
             arguments.append(_frame(places[..., part]))
-            arrays = [0, len(cells), *([len(arguments) - 2] if rest else []), len(arguments) - 1]
+            last = len(arguments) - 1
+            arrays = [0, len(cells), *range(last - len(rest), last), last]
             yield part, Run(library, method.pipeline, arguments, arrays)
+
+    def _counts(self, axis: Axis, outputs: range, repeat: int = 1) -> Array:
+        """How many cells each window counts along an axis: what an average is divided by."""
+        if "_avg_" not in self.method.pipeline:
+            return np.ones(1, self.method.results)  # Nothing is divided, and nothing read.
+        counts = [1] * len(outputs)  # of a sum, which the same pipeline makes
+        if self.call.mode == "avg":
+            counts = axis.counts(outputs, padding=self.call.count_padding)
+        every = np.repeat(np.array(counts, self.method.results), repeat)
+        return np.concatenate([every, np.ones(SPARE, self.method.results)])
 
     def _tasks(self, block: Block, down: Grid, across: Grid) -> tuple[int, int]:
         """How many rows make a strip and how many images a chunk: few enough for a core's cache."""
@@ -226,15 +249,6 @@ class Work:
             return -(-oh // strips), 1
         numbers = max(1, len(down) * len(across) * call.channels)
         return oh, max(1, min(m // (4 * self.threads), STRIP // numbers))
-
-
-@lru_cache(maxsize=256)
-def _counts(call: Call, axis: Axis, outputs: range, repeat: int, dtype: DType) -> Array:
-    """How many cells each window counts along an axis; ones where nothing is divided by them."""
-    counts = [1] * len(outputs)
-    if call.mode == "avg":
-        counts = axis.counts(outputs, padding=call.count_padding)
-    return np.concatenate([np.repeat(counts, repeat), np.ones(SPARE, int)]).astype(dtype)
 
 
 @lru_cache(maxsize=256)

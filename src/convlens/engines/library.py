@@ -1,17 +1,21 @@
-"""The compiled pipelines: found, loaded and called, through ctypes.
+"""Find the library of compiled pipelines, load it, and call it through ctypes.
 
-`pipelines/` compiles them into one shared library when the package is built; beside it lies a list
-of what is in it. Of each pipeline there is one version for every level of a processor; the best
-that this machine can run is taken, or the one that the environment variable CONVLENS_LEVEL names.
+The code in `pipelines/` compiles them into one shared library when the package is built, and writes
+a list of them beside it. There is one version of each pipeline for every level of a processor. This
+module takes the best level that this machine can run, or the one that the environment variable
+CONVLENS_LEVEL names.
 """
 
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
-import threading
+from collections.abc import Sequence
 from ctypes import POINTER, c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
-from functools import cache
+from functools import cache, partial
+from itertools import chain, starmap
+from threading import get_ident
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +26,17 @@ from convlens.call import Array
 if TYPE_CHECKING:
     from pathlib import Path
 
-LEVEL, THREADS = "CONVLENS_LEVEL", "CONVLENS_THREADS"  # environment variables
+LEVEL, THREADS = "CONVLENS_LEVEL", "CONVLENS_THREADS"  # the names of environment variables
 
 
 class _Dimension(ctypes.Structure):
-    """Halide's halide_dimension_t."""
+    """One axis of an array, in the layout of Halide's halide_dimension_t."""
 
     _fields_ = [("min", c_int32), ("extent", c_int32), ("stride", c_int32), ("flags", c_uint32)]
 
 
 class Buffer(ctypes.Structure):
-    """Halide's halide_buffer_t: an array as pipelines see it."""
+    """An array as pipelines see it, in the layout of Halide's halide_buffer_t."""
 
     _fields_ = [
         ("device", c_uint64),
@@ -52,7 +56,7 @@ _CODES = {"i": 0, "u": 1, "f": 2}
 
 
 def buffer(array: Array) -> Buffer:
-    """An array as pipelines see it, alive as long as this."""
+    """Describe an array to pipelines. The description keeps the array alive."""
     made = frame(array.shape, array.strides, array.dtype)
     made.host = array.__array_interface__["data"][0]
     made.array = array
@@ -60,27 +64,39 @@ def buffer(array: Array) -> Buffer:
 
 
 def frame(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
-    """An array's shape alone: its last axis first, strides counted in numbers."""
+    """Describe the layout of an array to pipelines, without its memory.
+
+    Halide wants the last axis first, and strides counted in numbers instead of bytes.
+    """
     size, packed = dtype.itemsize, 1
     dimensions = (_Dimension * len(shape))()
     for axis, (extent, stride) in enumerate(zip(shape[::-1], strides[::-1], strict=True)):
-        step = stride // size if extent > 1 else packed  # of a single one NumPy's means nothing
+        # NumPy's stride means nothing on an axis of one number.
+        step = stride // size if extent > 1 else packed
         dimensions[axis] = _Dimension(0, extent, step, 0)
         packed = step * extent
     return Buffer(0, None, None, 0, _CODES[dtype.kind], 8 * size, 1, len(shape), dimensions)
 
 
 class Run:
-    """A pipeline with its arguments, to be run on any arrays laid out alike.
+    """A pipeline with its arguments, which can run on any arrays of the same layout.
 
     Parameters
     ----------
     library : Library
+        The library that holds the pipeline.
     name : str
-        The pipeline's.
+        The name of the pipeline, without its level.
     arguments : list of Buffer or int
+        All arguments of the pipeline, in its order.
     arrays : list of int
-        Which of the arguments are frames, for other arrays each time.
+        The places of those arguments that describe a layout alone, since every run has other
+        arrays there.
+
+    Attributes
+    ----------
+    nbytes : int
+        Bytes of the arrays among its arguments, which it keeps.
     """
 
     def __init__(
@@ -89,68 +105,110 @@ class Run:
         self._library, self._name = library, name
         self._function = library.function(name)
         self._frames = [(place, arguments[place]) for place in arrays]
-        self._kept = arguments  # which byref does not
+        kept = (getattr(argument, "array", None) for argument in arguments)
+        self.nbytes = sum(array.nbytes for array in kept if array is not None)
         self._arguments = [
             ctypes.byref(each) if isinstance(each, Buffer) else each for each in arguments
         ]
 
     def __call__(self, *arrays: Array) -> None:
-        """Run the pipeline on these arrays."""
+        """Run the pipeline on these arrays, given in the order of their places."""
         arguments = self._arguments.copy()
         for (place, frame), array in zip(self._frames, arrays, strict=True):
             made = Buffer.from_buffer_copy(frame)
             made.host = array.__array_interface__["data"][0]
             arguments[place] = ctypes.byref(made)
-        with self._library.running:
-            code = self._function(*arguments)
+        code = RUNNING.call(self._function, arguments)
         if code:
             raise RuntimeError(f"the compiled pipeline {self._name}: {self._library.said(code)}")
 
 
+_call: Any = operator.call  # its own annotations exclude calls of different functions
+
+
 class Running:
-    """Counts the pipelines that run, so that a fork can wait until there are none."""
+    """Which threads run pipelines and which fork, so that nothing runs at the moment of a fork.
+
+    A forked process has one thread, and all memory as it was. If Halide's threads, or another
+    thread's pipeline, were at work at that moment, then the new process would inherit locks that
+    nobody opens again. So a fork waits for the pipelines of other threads, and other threads' calls
+    wait for a fork.
+
+    Signal handlers make this delicate. A handler runs in the main thread between any two bytecodes.
+    There it may raise an exception, as that of Ctrl-C does, or it may call `fork` or a pipeline.
+    But it never runs inside C code that neither waits for a lock nor calls Python. So two rules
+    keep the state true at all times:
+
+    * Each change of state is made in C code, in the same call as the thing it stands for. Only one
+      call notes the thread, runs the pipeline and removes the note; so they happen together or not
+      at all.
+    * There is no lock. A thread that must wait looks again and again, and holds nothing meanwhile.
+      No thread waits for itself.
+    """
 
     def __init__(self) -> None:
-        self._gate, self._lock, self._count = threading.Lock(), threading.Lock(), 0
+        # One entry for each pipeline that runs, and for each fork between its hooks.
+        self._running: list[int] = []
+        self._forking: list[int] = []
+        self._steps: tuple[Any, ...] = (self._running.append, next, self._running.remove)
+        # These two are C code throughout: iter calls get_ident, and map passes on what it returns.
+        self.begin_fork = partial(next, map(self._forking.append, iter(get_ident, None)))
+        self.end_fork = partial(next, map(self._forking.remove, iter(get_ident, None)))
 
-    def __enter__(self) -> None:
-        with self._gate, self._lock:
-            self._count += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._count -= 1
-
-    def hold(self) -> None:
-        """Let none begin, and wait until none runs."""
-        self._gate.acquire()
-        while not self._idle():
+    def call(self, function: Any, arguments: Sequence[Any]) -> int:
+        """Call a function of the library, as soon as no other thread forks."""
+        me = get_ident()
+        first: Any
+        while True:
+            # The first item of `turn` is another thread that forks. If there is none, it is a tuple
+            # of what the function returns, which is not called before the item is asked for.
+            turn = chain(filter(me.__ne__, self._forking), zip(starmap(function, [arguments])))
+            try:
+                # This one call notes the thread, takes its turn and removes the note. A fork too is
+                # noted before it looks for pipelines. So if both begin at the same time, then at
+                # least one of them sees the other.
+                _, first, _ = list(map(_call, self._steps, (me, turn, me)))
+            except ctypes.ArgumentError:  # which the function raises before it begins
+                self._running.remove(me)
+                raise
+            if isinstance(first, tuple):
+                code: int = first[0]
+                return code
             sleep(1e-4)
 
-    def go_on(self) -> None:
-        """Let pipelines begin again."""
-        self._gate.release()
+    def may_fork(self) -> bool:
+        """Whether this thread's fork is the next one, and no other thread runs a pipeline."""
+        me = get_ident()
+        return self._forking[:1] in ([], [me]) and set(self._running.copy()) <= {me}
 
-    def _idle(self) -> bool:
-        with self._lock:
-            return not self._count
+    def forget_others(self) -> None:
+        """Drop the entries of all other threads, which do not exist in a forked process."""
+        me = get_ident()
+        for threads in (self._running, self._forking):
+            threads[:] = [thread for thread in threads if thread == me]
+
+
+# There is one for the whole process, since Halide's threads are shared too.
+RUNNING = Running()
 
 
 class Library:
-    """The pipelines of one level.
+    """The loaded library, and the pipelines of one level in it.
 
     Attributes
     ----------
     path : Path
+        The file that was loaded.
     level : str
         The level in use.
     levels : list of str
-        Those that this machine can run, the best first.
+        The levels that this machine can run, the best one first.
     pipelines : frozenset of str
+        The names of all pipelines, without their level.
     halide : str
-        The version of Halide that compiled them.
+        The version of Halide that compiled the pipelines.
     threads : int
-        How many threads they may run on.
+        The number of threads that pipelines may run on.
     """
 
     def __init__(self, path: Path, listed: dict[str, Any]) -> None:
@@ -172,50 +230,76 @@ class Library:
             )
         self._functions: dict[str, Any] = {}
         self._messages: list[str] = []
-        # Halide's own handler would end the process.
+        # Halide's own handler would end the process, so errors go to this one.
         self._handler = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)(self._note)
         self._library.halide_set_error_handler(self._handler)
+        self._threads = c_int32()  # C code can read it, in a hook that no handler interrupts
         self.set_threads(_threads())
-        # A fork takes along no thread but its own, and every lock as it is. So none is held then:
-        # pipelines have ended, and Halide's threads too; they come back when they are needed.
-        self.running = Running()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(
-                before=self._stop, after_in_parent=self._go_on, after_in_child=self._go_on
-            )
+            self._register_hooks()
+
+    def _register_hooks(self) -> None:
+        """Have all threads of Halide ended before a fork; they come back when they are needed."""
+        # Python calls the hooks `before` from the last to the first, and the others from the first
+        # on. An exception of a signal handler can end a hook in Python at its very beginning. So
+        # those are registered twice, which does no harm. The notes of a fork must be made exactly
+        # once, and nothing can interrupt them, because they are C code.
+        set_threads = partial(self._library.halide_set_num_threads, self._threads)
+        register = os.register_at_fork
+        for _ in range(2):
+            register(before=self._stop, after_in_child=RUNNING.forget_others)
+        register(after_in_parent=set_threads, after_in_child=set_threads)
+        register(
+            before=RUNNING.begin_fork,
+            after_in_parent=RUNNING.end_fork,
+            after_in_child=RUNNING.end_fork,
+        )
 
     def _stop(self) -> None:
-        self.running.hold()
-        self._library.halide_shutdown_thread_pool()
-
-    def _go_on(self) -> None:
-        self._library.halide_set_num_threads(self.threads)
-        self.running.go_on()
+        """Wait until this thread may fork, and end Halide's threads."""
+        interrupt = None
+        for _ in range(1000):  # Python forks even after an exception, so this tries again
+            try:
+                while not RUNNING.may_fork():
+                    sleep(1e-4)
+                self._library.halide_shutdown_thread_pool()
+                # A handler that computes before the fork must not start threads again.
+                self._library.halide_set_num_threads(1)
+                break
+            except BaseException as error:  # noqa: BLE001  # most likely that of a signal handler
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt  # which Python prints, as it does with all exceptions in these hooks
 
     def _note(self, _context: int | None, message: bytes) -> None:
         self._messages.append(message.decode(errors="replace").strip())
 
     def said(self, code: int) -> str:
-        """What went wrong, after a pipeline returned this code."""
+        """Say what went wrong in a pipeline that has returned this code."""
         return self._messages.pop() if self._messages else f"code {code}"
 
+    @property
+    def threads(self) -> int:
+        """The number of threads that pipelines may run on."""
+        return self._threads.value
+
     def set_threads(self, count: int) -> None:
-        """Let pipelines run on so many threads."""
-        self.threads = count
-        self._library.halide_set_num_threads(count)
+        """Let pipelines run on this number of threads from now on."""
+        self._threads.value = count
+        RUNNING.call(self._library.halide_set_num_threads, [self._threads])
 
     def function(self, name: str) -> Any:
-        """A pipeline of this level."""
+        """Look up a pipeline by its name, in the version of this level."""
         if name not in self._functions:
             self._functions[name] = getattr(self._library, f"{name}_{self.level}")
         return self._functions[name]
 
 
 def _threads() -> int:
-    """As many threads as the environment asks for, or the machine lends to this process."""
+    """Count the threads that the environment asks for, else the processors of this process."""
     asked = os.environ.get(THREADS)
     if not asked:
-        mine = getattr(os, "sched_getaffinity", None)  # not on every system
+        mine = getattr(os, "sched_getaffinity", None)  # which not every system has
         return len(mine(0)) if mine else os.cpu_count() or 1
     if not asked.isdecimal() or not 1 <= int(asked) <= MOST_THREADS:
         raise ValueError(
@@ -225,13 +309,13 @@ def _threads() -> int:
     return int(asked)
 
 
-MOST_THREADS = 256  # Halide's own limit
+MOST_THREADS = 256  # the limit of Halide's thread pool
 
 
 @cache
 def load() -> Library | str:
-    """The library, loaded once; or why there is none."""
-    import json  # noqa: PLC0415  # both slow to import, and not needed before
+    """Load the library at the first call, and return it; or return why there is none."""
+    import json  # noqa: PLC0415  # both are slow to import, and are not needed before
     from pathlib import Path  # noqa: PLC0415
 
     folder = Path(__file__).parent
@@ -242,15 +326,15 @@ def load() -> Library | str:
     try:
         listed = json.loads((folder / "pipelines.json").read_text(encoding="utf-8"))
         size = path.stat().st_size
-        if size != listed["bytes"]:  # loading half a library could end the process
+        if size != listed["bytes"]:  # since loading half a library could end the process
             return f"{path.name} cannot be loaded: it has {size} bytes of {listed['bytes']}"
         return Library(path, listed)
-    except OSError as error:  # made for another machine, say
+    except OSError as error:  # for example, the library was made for another machine
         return f"{path.name} cannot be loaded: {error}"
 
 
 def loaded() -> Library:
-    """The library, for calls that are carried out by it: a plan has seen that it is there."""
+    """Return the library, to code that runs only after a plan has found that it is there."""
     library = load()
     assert isinstance(library, Library)
     return library

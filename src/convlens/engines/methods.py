@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log2
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from convlens.engines.library import load, loaded
 
 DType = np.dtype[Any]
 F32, F64, I64, I32, U64, U8 = (np.dtype(name) for name in ("f4", "f8", "i8", "i4", "u8", "u1"))
+LONG = 64  # So are
+CHAIN = 256  # Floats of more taps than this are added up in blocks, to keep rounding errors small.
 NAMES = {F32: "f32", F64: "f64", I64: "i64", I32: "i32", U64: "u64", U8: "u8"}
 
 
@@ -54,26 +56,78 @@ def missing(call: Call | None = None) -> str | None:
     return None
 
 
-def describe(call: Call) -> str:
-    """How a call is carried out, in words."""
-    library = loaded()
-    numbers = call.sum_dtype if call.sum_dtype.kind == "f" else None
-    if call.kernels is None:
-        method = pooling(call)
-        numbers, name = method.numbers, method.pipeline.partition("_")[0]
-    else:
-        name = convolution(call, numbers or F32, False).pipeline.partition("_")[0]
-    adding = f"in {numbers}" if numbers else "in the first of float32, float64, int64 that is exact"
-    words = [WORDS[name], adding]
-    if call.kernels is not None and _two_passes_pay(call):
-        words.append("in two passes if the kernel is a column times a row")
-    return f"for {library.level}, {', '.join(words)}"
+class Factors(NamedTuple):
+    """One kernel as a column times a row, times a power of two: what two passes take.
+
+    Attributes
+    ----------
+    column : (kh, 1, 1, 1, 1)
+    row : (kw,)
+    scale : (1,)
+    """
+
+    column: Array
+    row: Array
+    scale: Array
+
+
+class Way(NamedTuple):
+    """What the kernels' numbers decide. It is settled for a whole call, and holds for its parts.
+
+    Attributes
+    ----------
+    numbers : numpy.dtype or None
+        What a convolution adds up in; a pooling's types alone decide that.
+    factors : Factors or None
+        The two kernels of two passes, where one kernel is a column times a row.
+    """
+
+    numbers: DType | None
+    factors: Factors | None
+
+    def part(self, down: range, across: range) -> Way:
+        """The way for these taps of the window alone."""
+        if self.factors is None:
+            return self
+        column, row, scale = self.factors
+        column, row = column[down.start : down.stop], row[across.start : across.stop]
+        return self._replace(factors=Factors(column, row, scale))
+
+
+def settle(call: Call, kernels: Array | None) -> Way:
+    """The way that a call on such kernels goes; kernels are None for pooling."""
+    if kernels is None:
+        return Way(None, None)
+    kernels = call.full_kernels(kernels)
+    numbers = summing_type(call, kernels)
+    return Way(numbers, rank_1(call, numbers, kernels) if kernels.size else None)
+
+
+def choose(call: Call, numbers: DType | None, two_passes: bool) -> Method:
+    """The pipeline of a call, or of a part of one, on this way."""
+    return pooling(call) if numbers is None else convolution(call, numbers, two_passes)
+
+
+def describe(call: Call, way: Way | None) -> str:
+    """How a call is carried out, in words; without a way, what that depends on as well."""
+    two_passes = way is not None and way.factors is not None
+    # Where kernels are a bare shape, numbers are floats.
+    method = choose(call, way.numbers if way else call.sum_dtype, two_passes)
+    words = [WORDS[method.pipeline.partition("_")[0]], f"in {method.numbers}"]
+    if call.kernels is not None and call.sum_dtype.kind != "f" and call.images.dtype.itemsize < 8:
+        words.append("the first of float32, float64, int64 that is exact with these kernels")
+    if two_passes:
+        words.append("as the kernel is a column times a row")
+    elif way is None and _two_passes_pay(call):
+        words.append("or in two passes if the kernel is a column times a row")
+    return f"for {loaded().level}, {', '.join(words)}"
 
 
 WORDS = {
     "planes": "vectors along the rows",
     "dense": "vectors along the kernels",
     "depthwise": "vectors along the channels",
+    "separable": "in two passes, down and then across",
     "windows": "tap by tap, down and then across",
     "squares": "squares side by side",
     "doubling": "by windows of twice the size at each step, down and then across",
@@ -89,7 +143,7 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
     folded = _same_kernel(call) and columns.stride == 1
     if two_passes:
         return _first_compiled(call, numbers, ["separable"], folded)
-    groups = call.groups
+    groups = max(1, call.groups)  # none where there are no channels
     depth, count = call.channels // groups, call.output_channels // groups
     names, lanes = [], 64 // numbers.itemsize
     if folded:
@@ -120,7 +174,10 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
             if rows.outputs >= 4 and 1 < rows.window >= rows.stride:
                 names += [f"{sizes}{tile}"]
         names += [f"{sizes}_kernels{count}"]
-    return _first_compiled(call, numbers, [*names, "planes"], folded)
+    names.append("planes")
+    if call.sum_dtype.kind == "f" and rows.window * columns.window * depth > CHAIN:
+        names = [f"{name}_blocks" for name in names]
+    return _first_compiled(call, numbers, names, folded)
 
 
 def _first_compiled(call: Call, numbers: DType, names: list[str], folded: bool) -> Method:
@@ -150,7 +207,7 @@ def summing_type(call: Call, kernels: Array) -> DType:
     if call.images.dtype.itemsize == 8:
         return I64
     sums = sum(np.abs(part.astype(F64)).sum(axis=0) for part in kernel_parts(kernels))  # (nc,)
-    bound = np.max(sums) * _largest(call.images.dtype)
+    bound = np.max(sums, initial=0) * _largest(call.images.dtype)
     return F32 if bound < 2**24 else F64 if bound < 2**52 else I64
 
 
@@ -161,11 +218,10 @@ def _two_passes_pay(call: Call) -> bool:
     return worthwhile and _same_kernel(call) and call.columns.stride == 1
 
 
-def rank_1(call: Call, numbers: DType, kernels: Array) -> tuple[Array, Array] | None:
+def rank_1(call: Call, numbers: DType, kernels: Array) -> Factors | None:
     """The column and the row whose products a kernel's numbers are, if they are, up to rounding.
 
-    Sought where two passes would be faster: (kh, 1, 1, 1, 1) and (kw,). What is too large for the
-    sums of the first pass is inf, whatever the second would make of it.
+    They are sought where two passes would be faster.
     """
     if numbers.kind != "f" or not _two_passes_pay(call):
         return None
@@ -174,21 +230,41 @@ def rank_1(call: Call, numbers: DType, kernels: Array) -> tuple[Array, Array] | 
     largest = float(kernel[place])
     if not 0 < abs(largest) < np.inf:
         return None
+    limits, scale = np.finfo(numbers), 0
     if call.sum_dtype.kind == "f":
         column, row = kernel[:, place[1]].astype(F64), kernel[place[0]] / largest
-        allowed = 2 * np.finfo(numbers).eps
+        # An outer product has one rounding, and what is taken from it here four more. Below the
+        # smallest normal number roundings are absolute.
+        allowed, at_least = 4 * limits.eps, 2 * float(limits.smallest_subnormal)
     else:  # exactly, with the row's common divisor in the column
         row = kernel[place[0]].astype(I64)  # which float64 holds, as sums do
         divisor = np.gcd.reduce(row)
         row, column = row // divisor, kernel[:, place[1]].astype(I64)
-        column, allowed = column // row[place[1]], 0.0
+        column, allowed, at_least = column // row[place[1]], 0.0, 0.0
     step = max(1, STRIP // len(row))
     for i in range(0, len(column), step):
         part = kernel[i : i + step].astype(F64)
         error = np.abs(np.multiply.outer(column[i : i + step], row) - part)
-        if (error > allowed * np.abs(part)).any():
+        if (error > allowed * np.abs(part) + at_least).any():
             return None
-    return column.astype(numbers).reshape(-1, 1, 1, 1, 1), row.astype(numbers)
+    if call.sum_dtype.kind == "f":
+        # Neither pass makes a number larger than the largest pixel; the scale is applied last.
+        down, across = _exponent(column), _exponent(row)
+        column, row, scale = np.ldexp(column, -down), np.ldexp(row, -across), down + across
+        if scale >= limits.maxexp:
+            return None
+    return Factors(
+        column.astype(numbers).reshape(-1, 1, 1, 1, 1),
+        row.astype(numbers),
+        np.ldexp(np.ones(1, numbers), scale),
+    )
+
+
+def _exponent(numbers: Array) -> int:
+    """The power of two that the sum of absolute values does not exceed; 0 if it is less than 1."""
+    numbers = np.abs(numbers)
+    largest = numbers.max()
+    return max(0, int(np.frexp(largest)[1] + np.frexp((numbers / largest).sum())[1]))
 
 
 # --------------------------------------------------------------------------------- pooling
@@ -217,6 +293,8 @@ def pooling(call: Call) -> Method:
     folded = columns.stride == 1
     channels = 1 if folded else call.channels
     names = [f"windows_{types}_channels{channels}", f"windows_{types}"]
+    if call.sum_dtype.kind == "f" and mode == "avg" and max(rows.window, columns.window) > LONG:
+        names = [f"{name}_blocks" for name in names]
     sides = {rows.window, columns.window, rows.stride, columns.stride}
     undilated = rows.dilation == columns.dilation == 1
     if len(sides) == 1 and undilated and _unpadded(call, columns.outputs * channels, numbers):
