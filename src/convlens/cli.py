@@ -1,7 +1,7 @@
-"""The command line: what is typed becomes a plan, and the plan is carried out on files.
+"""The command line: turn what is typed into a plan, and carry the plan out on files.
 
-Exit codes: 0, all is done; 1, some files could not be dealt with; 2, the command itself is not
-right, and nothing was done; 130, interrupted.
+Exit codes: 0, all is done; 1, some files could not be dealt with; 2, the command itself is wrong,
+and nothing was done; 130, interrupted.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is done to every file: the plan for its images, and the kernels, if there are any."""
+    """What is done to every file: how to plan it for given images, and the kernels, if any."""
 
     plan: Callable[[Any], Plan]
     kernels: Array | tuple[int, ...] | None = None
 
     def planned(self, spec: Spec) -> Plan:
-        """The plan for images of this shape and type: their numbers are not needed."""
+        """The plan for images of this shape and type, made without their numbers."""
         if spec.nbytes >= 2**63:
             size = "x".join(map(str, spec.shape))
             raise ValueError(
@@ -48,7 +48,7 @@ class Operation:
         return self.plan(np.broadcast_to(np.zeros((), spec.dtype), spec.shape))
 
     def layout(self, picture: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape to take a picture in: gray has a channel if the kernels ask for channels."""
+        """A picture's shape for the call: gray gets a channel axis if the kernels have channels."""
         kernels = self.kernels.shape if isinstance(self.kernels, np.ndarray) else self.kernels
         return (*picture, 1) if len(picture) == 3 and len(kernels or ()) > 2 else picture
 
@@ -69,13 +69,13 @@ def pooling(window: Any, stride: Any, mode: str, **options: Any) -> Operation:
 
 
 class Typed(click.ParamType[Any]):
-    """An argument that a function of `convlens.spelling` reads."""
+    """The type of an argument that a function of `convlens.spelling` reads."""
 
     def __init__(self, name: str, read: Callable[[str], Any], expected: str) -> None:
         self.name, self.read, self.expected = name, read, expected
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """What the text stands for; a default stands for itself."""
+        """Read the text; a default, which is no text, is returned as it is."""
         if not isinstance(value, str):
             return value
         try:
@@ -96,7 +96,7 @@ PATH = click.Path(path_type=Path)
 
 
 def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Several options as one decorator, in the order in which --help shows them."""
+    """Make one decorator of several options, which --help shows in this order."""
 
     def decorate(command: Command) -> Command:
         for decorator in reversed(decorators):
@@ -107,7 +107,7 @@ def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Co
 
 
 def window_options(padding: str, stride: int | None) -> Callable[[Command], Command]:
-    """Where the windows lie; `apply` and `pool` differ in what they are unless given."""
+    """The options for where windows lie, with the defaults of either `apply` or `pool`."""
     return options(
         click.option(
             "--padding",
@@ -378,7 +378,7 @@ def explore(picture: Path | None, filter_: str | None, output: Path | None, forc
     elif picture is not None:
         images = pictures.read(picture).pixels
     kernels = None if filter_ is None else spelling.kernel(filter_)
-    # Imported here because it reads files and makes HTML: no other command need wait for it.
+    # This is imported here because only this command needs it, and importing it takes time.
     from convlens.explorer import explore as page_of  # noqa: PLC0415
 
     page = page_of(images, kernels)
@@ -391,7 +391,10 @@ def explore(picture: Path | None, filter_: str | None, output: Path | None, forc
 def carry_out(
     operation: Operation, pairs: Sequence[tuple[Path, Path]], how: str, as_json: bool
 ) -> int:
-    """Do it to each file; one that fails does not stop the others. The exit code."""
+    """Process each file, and report; returns the exit code.
+
+    A file that fails does not stop the others.
+    """
     began = perf_counter()
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
@@ -439,7 +442,7 @@ def carry_out(
 def to_file(
     operation: Operation, source: Path, target: Path, how: str, advance: Callable[[int], object]
 ) -> Spec:
-    """Read one file and write the result; what has been written."""
+    """Read one file and write the result; returns the shape and type of what was written."""
     kernels = operation.kernels if isinstance(operation.kernels, np.ndarray) else None
     if files.is_array(source):
         array = streaming.open_array(source)
@@ -460,7 +463,7 @@ def to_file(
 
 
 def show_plan(operation: Operation, what: str, as_json: bool) -> None:
-    """Print the plan for a file, or for a shape with or without a type."""
+    """Print the plan for a file, or for a shape, which may have a type."""
     size, _, dtype = what.partition(":")
     shape = spelling.shape(size)
     if shape is not None:
@@ -485,7 +488,7 @@ def show_plan(operation: Operation, what: str, as_json: bool) -> None:
 
 
 def drawn(kernel: Array) -> list[str]:
-    """A kernel (kh, kw) as a small picture, with its numbers beside it."""
+    """The lines that show a kernel (kh, kw) as a small picture with its numbers beside it."""
     if kernel.ndim != 2 or kernel.dtype.kind not in "iuf" or not np.isfinite(kernel).all():
         raise ValueError(
             f"only finite kernels (kh, kw) can be shown; got {kernel.shape} {kernel.dtype}"
@@ -510,7 +513,7 @@ def drawn(kernel: Array) -> list[str]:
 
 
 def sentence(error: BaseException, source: Path | None = None) -> str:
-    """What went wrong, in one line; a file is named unless it is the `source`."""
+    """Describe an error in one line, naming the file unless it is the `source`."""
     if isinstance(error, click.ClickException):
         words = error.format_message()
     elif isinstance(error, OSError) and error.strerror:
@@ -522,7 +525,7 @@ def sentence(error: BaseException, source: Path | None = None) -> str:
 
 
 def complain(message: str) -> None:
-    """Say what is wrong, on standard error."""
+    """Print what is wrong on standard error."""
     click.echo(f"convlens: {message}", err=True)
 
 
@@ -532,17 +535,17 @@ def show_json(value: Any) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its exit code. Nothing that a user does wrong is shown as a traceback.
+    """Run the command and return its exit code; a user's mistakes give a sentence, no traceback.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        What was typed behind the command's name; by default what the process was started with.
+        What was typed after the command's name; by default the arguments of the process.
 
     Returns
     -------
     int
-        0, 1, 2 or 130; see the module.
+        0, 1, 2 or 130, which the module's docstring explains.
 
     Examples
     --------

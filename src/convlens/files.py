@@ -1,4 +1,4 @@
-"""Which files are read and which are written, each whole or not at all."""
+"""Which files a command reads and writes; each output is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ KINDS = f"{', '.join(PICTURES)} or {ARRAY}"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write to a file beside this one, which takes its name when all has gone well.
+    """Write to a temporary file in the same folder, which replaces this one if all goes well.
 
-    Whatever goes wrong, an interrupt too, the other file is removed and this one is as it was.
+    If anything fails, or is interrupted, the temporary file is removed and this one is unchanged.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file to be made or replaced; of a link, the file it leads to.
+        The file to be made or replaced. If it is a symbolic link, the file that it leads to is.
 
     Yields
     ------
     pathlib.Path
-        Where to write: the same folder, the same suffix.
+        The path to write to, in the same folder and with the same suffix.
 
     Examples
     --------
@@ -47,25 +47,25 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def is_array(path: Path) -> bool:
-    """Whether the name is that of an array; else it should be a picture's."""
+    """Whether the name is that of an array; other names are taken for those of pictures."""
     return path.suffix.lower() == ARRAY
 
 
 def pair_up(
     inputs: Sequence[Path], output: Path, *, force: bool, also_read: Path | None = None
 ) -> list[tuple[Path, Path]]:
-    """Every file to be read, with the file to be written from it.
+    """Pair every file to be read with the file to be written from it.
 
     Parameters
     ----------
     inputs : sequence of pathlib.Path
-        Files, and folders, which stand for the pictures and arrays directly in them.
+        Files and folders. A folder stands for the pictures and arrays directly in it.
     output : pathlib.Path
-        A file for one input that is a file; else a folder, there or not.
+        A file if there is one input and it is a file; else a folder, which need not exist.
     force : bool
-        Whether outputs may exist already.
+        Whether outputs that exist may be replaced.
     also_read : pathlib.Path, optional
-        Another file that must not be written to.
+        Another file that is read, and so must not be written to.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def pair_up(
     Raises
     ------
     ValueError
-        If an output exists, is an input as well, or would be written twice.
+        If an output exists, is also an input, or would be written twice.
     """
     sources = [source for path in inputs for source in _files(path)]
     into_folder = len(inputs) > 1 or inputs[0].is_dir() or output.is_dir()
@@ -117,7 +117,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What a file has in common with itself under another name; None if it is not there."""
+    """What tells whether two names are those of one file; None if there is no such file."""
     try:
         status = path.stat()
     except OSError:
@@ -126,7 +126,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _check_kinds(source: Path, target: Path) -> None:
-    """An array is made of an array, a picture of a picture."""
+    """Refuse to make a picture from an array, or an array from a picture."""
     if target.suffix.lower() not in (*PICTURES, ARRAY) and source.name != target.name:
         raise ValueError(f"the output's name must end in {KINDS}; got {target}")
     if is_array(source) != is_array(target):

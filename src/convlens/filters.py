@@ -57,7 +57,7 @@ _LARGEST_AMOUNT = 2**50  # up to which 1 + 4 * amount is exact, so that the kern
 
 
 def identity(size: int | tuple[int, int] = 3) -> Kernel:
-    """A 1 in the middle of zeros: the image comes out as it went in.
+    """A 1 in the middle of zeros, which leaves an image unchanged.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def identity(size: int | tuple[int, int] = 3) -> Kernel:
 
     Notes
     -----
-    The unit of convolution: a sampled Dirac impulse.
+    This is the neutral element of convolution, a sampled Dirac impulse.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def identity(size: int | tuple[int, int] = 3) -> Kernel:
 
 
 def box(size: int | tuple[int, int] = 3, *, dtype: npt.DTypeLike = "float64") -> Kernel:
-    """The mean of a rectangle: the simplest blur.
+    """The mean of a rectangle of pixels, which is the simplest blur.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def gaussian(
 
 
 def sharpen(amount: float = 1, *, dtype: npt.DTypeLike | None = None) -> Kernel:
-    """The image with its edges exaggerated: the image minus its Laplacian.
+    """The image minus its Laplacian, which exaggerates edges.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def sharpen(amount: float = 1, *, dtype: npt.DTypeLike | None = None) -> Kernel:
 
     Notes
     -----
-    The image minus its Laplacian; with an amount of 1 the kernel that image programs call sharpen.
+    With an amount of 1 this is the kernel that image programs call sharpen.
 
     Examples
     --------
@@ -226,16 +226,16 @@ def unsharp(
     *,
     dtype: npt.DTypeLike = "float64",
 ) -> Kernel:
-    """Unsharp masking: the image, plus what a gaussian blur would take away.
+    """The image plus what a gaussian blur would remove from it, known as unsharp masking.
 
     Parameters
     ----------
     sigma : float
-        Of the blur, as in `gaussian`.
+        The standard deviation of the blur, as in `gaussian`.
     amount : float
         How much of the difference is added; 0 leaves the image as it is.
     size : int or (int, int), optional
-        Of the blur, as in `gaussian`.
+        The rows and columns of the blur, as in `gaussian`.
     dtype : dtype_like
         float64 or float32.
 
@@ -252,7 +252,7 @@ def unsharp(
 
     Notes
     -----
-    Named after the darkroom's way: a blurred negative of the picture is its unsharp mask.
+    The name comes from the darkroom, where a blurred negative of the picture was used as a mask.
 
     Examples
     --------
@@ -264,7 +264,7 @@ def unsharp(
         amount = _amount(amount)
         column, row = _bells(*_distances(sigma, size))
         result = _dtype(dtype)
-    # Not scaled below 1: that would take a little more away from each pixel than it is bright.
+    # The blur sums to 1 and no less here, or else this kernel would sum to more than 1.
     kernel: Kernel = 0 - amount * np.outer(column / fsum(column), row / fsum(row))
     kernel[len(column) // 2, len(row) // 2] += 1 + amount
     return kernel.astype(result)
@@ -302,7 +302,7 @@ def sobel_y() -> Kernel:
 
     Notes
     -----
-    As for `sobel_x`.
+    The transpose of `sobel_x`, which has the reference.
 
     Examples
     --------
@@ -347,7 +347,7 @@ def prewitt_y() -> Kernel:
 
     Notes
     -----
-    As for `prewitt_x`.
+    The transpose of `prewitt_x`, which has the reference.
 
     Examples
     --------
@@ -392,7 +392,7 @@ def scharr_y() -> Kernel:
 
     Notes
     -----
-    As for `scharr_x`.
+    The transpose of `scharr_x`, which has the reference.
 
     Examples
     --------
@@ -456,7 +456,7 @@ def laplacian_of_gaussian(
     Parameters
     ----------
     sigma, size
-        The blur, as in `gaussian`.
+        The standard deviation and the size of the blur, as in `gaussian`.
     dtype : dtype_like
         float64 or float32.
 
@@ -503,7 +503,7 @@ def emboss() -> Kernel:
 
     Notes
     -----
-    The kernel commonly used: differences along the diagonal, added to the pixel itself.
+    This is the kernel in common use. It adds differences along the diagonal to the pixel itself.
 
     Examples
     --------
@@ -516,7 +516,7 @@ def emboss() -> Kernel:
 
 
 def outline() -> Kernel:
-    """How much a pixel stands out from its eight neighbours: the Laplacian's opposite.
+    """How much a pixel stands out from its eight neighbours.
 
     Returns
     -------
@@ -525,7 +525,7 @@ def outline() -> Kernel:
 
     Notes
     -----
-    Known as edge detection or outline; `laplacian` with diagonals, its sign turned.
+    Also known as edge detection. It is the negative of `laplacian` with diagonals.
 
     Examples
     --------
@@ -538,12 +538,12 @@ def outline() -> Kernel:
 
 
 def motion_blur(length: int = 9, angle: float = 0.0, *, dtype: npt.DTypeLike = "float64") -> Kernel:
-    """What a steady movement of the camera does: the mean along a line.
+    """The mean along a line of pixels, as a steady movement of the camera gives.
 
     Parameters
     ----------
     length : int
-        Pixels the movement covers; odd.
+        The number of pixels that the movement covers, which must be odd.
     angle : float
         Its direction in degrees, from 0 (along a row) counterclockwise.
     dtype : dtype_like
@@ -563,7 +563,7 @@ def motion_blur(length: int = 9, angle: float = 0.0, *, dtype: npt.DTypeLike = "
 
     Notes
     -----
-    A line of equal weights, drawn over the pixels by bilinear interpolation.
+    The weights are those of a uniform line that is drawn by bilinear interpolation.
 
     Examples
     --------
@@ -577,7 +577,7 @@ def motion_blur(length: int = 9, angle: float = 0.0, *, dtype: npt.DTypeLike = "
         turns, rest = divmod(_number("angle", angle) % 360, 90)
         result = _dtype(dtype)
     across, up = cos(radians(rest)), sin(radians(rest))
-    for _ in range(int(turns)):  # quarters of a turn, which sines would give with rounding
+    for _ in range(int(turns)):  # quarter turns, which sines and cosines would round
         across, up = -up, across
     kernel = np.zeros((length + 1, length + 1))
     middle = length // 2
@@ -597,13 +597,13 @@ def motion_blur(length: int = 9, angle: float = 0.0, *, dtype: npt.DTypeLike = "
 
 
 def _bells(down: Kernel, across: Kernel, sigma: float) -> tuple[Kernel, Kernel]:
-    """The normal density at distances down and across, up to a factor: a column and a row."""
-    with np.errstate(under="ignore"):  # what is far from the middle is 0
+    """A column and a row of the normal density at these distances, not normalised."""
+    with np.errstate(under="ignore"):  # far from the middle the density is 0
         return np.exp(-((down / sigma) ** 2) / 2), np.exp(-((across / sigma) ** 2) / 2)
 
 
 def _mean_of_product(column: Kernel, row: Kernel, dtype: np.dtype[Any]) -> Kernel:
-    """The product of a column and a row of weights, scaled to the largest sum that is safe."""
+    """The product of a column and a row of weights, scaled to `_largest_sum`."""
     with np.errstate(under="ignore"):
         column, row = column / fsum(column), row / fsum(row)
         kernel = np.outer(column * _largest_sum(np.outer(column, row), dtype), row)
@@ -611,13 +611,13 @@ def _mean_of_product(column: Kernel, row: Kernel, dtype: np.dtype[Any]) -> Kerne
 
 
 def _largest_sum(kernel: Kernel, dtype: np.dtype[Any]) -> float:
-    """What the weights of a mean may add up to, so that no sum of pixels exceeds the largest pixel.
+    """What the weights of a mean may sum to, so that no result exceeds the largest pixel.
 
-    With u = eps / 2, n products that are added one after another give at most their exact sum plus
-    u times each partial sum. Where pixels are 1 and the weights the same from both ends, the
-    partial sums are (n + 1) / 2 together. The weights, their scaling and the products are rounded
-    as well, which makes n / 2 + 4 roundings of u; and (kh + kw) / 2 + 8 in two passes, of kernels
-    that are large enough for them. A single weight of 1 is exact.
+    Adding n products one after another gains at most u = eps / 2 of each partial sum. For pixels
+    of 1, and weights that are the same from both ends, the partial sums add up to (n + 1) / 2. The
+    weights, their scaling and the products are rounded as well. In all the result gains at most
+    (n / 2 + 4) u, and in the two passes of a product ((kh + kw) / 2 + 8) u. A single weight of 1
+    needs no rounding.
     """
     taps, (height, width) = int(np.count_nonzero(kernel)), kernel.shape
     if taps == 1:
@@ -630,7 +630,7 @@ def _largest_sum(kernel: Kernel, dtype: np.dtype[Any]) -> float:
 
 
 def _odd(argument: str, size: object) -> tuple[int, int]:
-    """Rows and columns, both odd, for a kernel of a size that can be computed."""
+    """Read rows and columns, which must be odd and not too many."""
     height, width = arguments.pair(argument, size)
     if height % 2 == 0 or width % 2 == 0:
         raise ValueError(f"{argument} must be odd, for a kernel with a middle; got {size!r}")
@@ -649,7 +649,7 @@ def _check_taps(argument: str, value: object, height: int, width: int) -> None:
 
 
 def _number(argument: str, value: Any) -> Any:
-    """A finite number, as Python's int or float."""
+    """Read a finite number, as Python's int or float."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{argument} must be a number; got {value!r}")
@@ -666,7 +666,7 @@ def _number(argument: str, value: Any) -> Any:
 
 
 def _amount(value: Any) -> Any:
-    """An amount of sharpening."""
+    """Read an amount of sharpening."""
     amount = _number("amount", value)
     if abs(amount) > _LARGEST_AMOUNT:
         raise ValueError(
@@ -677,7 +677,7 @@ def _amount(value: Any) -> Any:
 
 
 def _dtype(value: Any) -> np.dtype[Any]:
-    """The type of a kernel of floats."""
+    """Read the type of a kernel of floats."""
     for dtype in (np.dtype(np.float64), np.dtype(np.float32)):
         try:
             if value is not None and dtype == value:
@@ -688,7 +688,7 @@ def _dtype(value: Any) -> np.dtype[Any]:
 
 
 def _distances(sigma: Any, size: object) -> tuple[Kernel, Kernel, float]:
-    """The distance of each row and of each column from the middle, and sigma, all checked."""
+    """Read sigma and size; returns each row's and column's distance from the middle, and sigma."""
     sigma = _number("sigma", sigma)
     if sigma <= 0:
         raise ValueError(f"sigma must be greater than 0; got {sigma!r}")

@@ -1,6 +1,6 @@
-"""Pictures in files: PNG, JPEG, TIFF and WebP of 8 and 16 bits, read and written by libvips.
+"""Read and write pictures, PNG, JPEG, TIFF and WebP of 8 and 16 bits, with libvips.
 
-libvips keeps every bit of all of these. (Pillow, the usual choice, reads colours of 16 bits as 8.)
+libvips keeps every bit of all of these. Pillow, the usual choice, reads colours of 16 bits as 8.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from convlens.call import Array, Spec
 from convlens.files import replacing
 from convlens.geometry import Axis
 
-os.environ["VIPS_WARNING"] = "off"  # set at all, it keeps libvips from printing: errors are enough
+os.environ["VIPS_WARNING"] = "off"  # any value stops libvips from printing warnings of its own
 import pyvips
 
-pyvips.cache_set_max(0)  # or a file that has changed would be read as it was
-pyvips._remove_log_handler()  # or libvips calls Python to log, and Ctrl-C is lost in there
+pyvips.cache_set_max(0)  # without the cache, a file that has changed is read again
+pyvips._remove_log_handler()  # libvips would call Python to log, and a Ctrl-C there would be lost
 
 MAPS = ("clip", "stretch", "absolute")
 
-_COLOURS = {"b-w", "grey16", "srgb", "rgb16"}  # what libvips calls gray and RGB
+_COLOURS = {"b-w", "grey16", "srgb", "rgb16"}  # libvips's names for gray and RGB
 _NUMBERS: dict[str, np.dtype[Any]] = {"uchar": np.dtype(np.uint8), "ushort": np.dtype(np.uint16)}
 _LOADERS = {"pngload", "jpegload", "tiffload", "webpload"}
-_DESCRIPTIONS = ("exif-", "icc-profile-", "xmp-", "iptc-")  # what is kept beside the pixels
+_DESCRIPTIONS = ("exif-", "icc-profile-", "xmp-", "iptc-")  # metadata that results keep
 _WRITING: dict[str, dict[str, Any]] = {
     ".jpg": {"Q": 95},
     ".jpeg": {"Q": 95},
@@ -39,16 +39,16 @@ _WRITING: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture's numbers, upright.
+    """The pixels of a picture, turned upright.
 
     Attributes
     ----------
     pixels : numpy.ndarray
-        (1, h, w) gray or (1, h, w, 3) colours, uint8 or uint16: a batch of one.
+        A batch of one, (1, h, w) gray or (1, h, w, 3) in colours; uint8 or uint16.
     alpha : numpy.ndarray or None
-        (h, w), of the same type: the opacity.
+        The opacity, (h, w), of the same type.
     file : pyvips.Image
-        What they were read from, for its colour profile and description.
+        The image that they were read from, which has the colour profile and the metadata.
     """
 
     pixels: Array
@@ -64,7 +64,7 @@ def spec(path: Path) -> Spec:
 
 
 def read(path: Path) -> Picture:
-    """Read a picture, turned the way its EXIF orientation says.
+    """Read a picture, and turn it upright as its EXIF orientation says.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def read(path: Path) -> Picture:
     OSError
         If the file cannot be opened.
     ValueError
-        If it holds no picture, a damaged one, or one that could not be kept as it is.
+        If it holds no picture, or one that is damaged or that cannot be kept without loss.
     """
     image = _open(path)
     try:
@@ -94,9 +94,10 @@ def read(path: Path) -> Picture:
 
 
 def write(picture: Picture, path: Path) -> None:
-    """Write a picture, in the format of the path's suffix; whole, or not at all.
+    """Write a picture, in the format of the path's suffix, completely or not at all.
 
-    JPEG at quality 95; the other formats lose nothing. `check_format` tells which can hold it.
+    JPEG is written at quality 95; the other formats lose nothing. Call `check_format` before, to
+    know whether the format can hold the picture.
 
     Raises
     ------
@@ -114,12 +115,12 @@ def write(picture: Picture, path: Path) -> None:
         np.ascontiguousarray(bands), interpretation=kind[colours > 1]
     ).copy(xres=picture.file.xres, yres=picture.file.yres)
     for name in picture.file.get_fields():
-        # A profile tells what the colours mean; that of three colours says nothing of gray.
+        # A profile says what the colours mean, and one for three colours does not apply to gray.
         if name.startswith("icc-") and colours != _colours(picture.file):
             continue
         if name.startswith(_DESCRIPTIONS):
             image.set_type(picture.file.get_typeof(name), name, picture.file.get(name))
-    image.set_type(pyvips.GValue.gint_type, "orientation", 1)  # upright, whatever the words say
+    image.set_type(pyvips.GValue.gint_type, "orientation", 1)  # the pixels are upright already
     suffix = path.suffix.lower()
     try:
         data = image.write_to_buffer(suffix, **_WRITING.get(suffix, {}))
@@ -131,7 +132,7 @@ def write(picture: Picture, path: Path) -> None:
 
 
 def check_format(path: Path, dtype: np.dtype[Any], *, alpha: bool) -> None:
-    """Refuse a format that would lose something of such a picture.
+    """Refuse a format that cannot hold such a picture without loss.
 
     Examples
     --------
@@ -149,16 +150,17 @@ def check_format(path: Path, dtype: np.dtype[Any], *, alpha: bool) -> None:
 
 
 def with_result(picture: Picture, result: Array, rows: Axis, columns: Axis, how: str) -> Picture:
-    """The picture that a convolution or pooling has made of another.
+    """The picture that results from a convolution or pooling of another.
 
     Parameters
     ----------
     picture : Picture
-        The one before.
+        The picture before.
     result : numpy.ndarray
         (1, oh, ow) or (1, oh, ow, 1 or 3), of any real type.
     rows, columns : Axis
-        The windows' way. Alpha is not computed with: that of a window's middle is kept.
+        Where the windows lie. Alpha takes no part in the computation: a result has the alpha of the
+        pixel in the middle of its window.
     how : {"clip", "stretch", "absolute"}
         As in `to_pixels`.
     """
@@ -170,7 +172,7 @@ def with_result(picture: Picture, result: Array, rows: Axis, columns: Axis, how:
 
 
 def to_pixels(values: Array, dtype: np.dtype[Any], how: str) -> Array:
-    """Numbers as pixels: rounded, and brought between 0 and the largest a pixel can be.
+    """Turn numbers into pixels: integers between 0 and the largest value of their type.
 
     Parameters
     ----------
@@ -179,9 +181,9 @@ def to_pixels(values: Array, dtype: np.dtype[Any], how: str) -> Array:
     dtype : numpy.dtype
         uint8 or uint16.
     how : {"clip", "stretch", "absolute"}
-        "clip": what is below or above is cut off. "stretch": the least becomes black and the
-        largest white, those between in proportion; values all alike become black. "absolute":
-        signs are dropped, then as "clip".
+        "clip" replaces values beyond the limits by the nearest one. "stretch" maps the smallest
+        value to black and the largest to white, and those between in proportion; if all are equal
+        they become black. "absolute" takes absolute values and then clips them.
 
     Returns
     -------
@@ -191,7 +193,7 @@ def to_pixels(values: Array, dtype: np.dtype[Any], how: str) -> Array:
     Raises
     ------
     ValueError
-        If the numbers are complex, or there is NaN or inf among them.
+        If the numbers are complex, or include NaN or inf.
 
     Examples
     --------
@@ -216,8 +218,8 @@ def to_pixels(values: Array, dtype: np.dtype[Any], how: str) -> Array:
 
 
 def _open(path: Path) -> Any:
-    """The file as a libvips image, upright, its pixels still to be read."""
-    with open(path, "rb"):  # what the system has to say, in its own words
+    """Open the file as an upright libvips image, whose pixels are read later."""
+    with open(path, "rb"):  # raises the system's own error if the file cannot be opened
         pass
     try:
         image = pyvips.Image.new_from_file(str(path), fail_on="error").autorot()
@@ -241,7 +243,7 @@ def _colours(image: Any) -> int:
 
 
 def _middles(axis: Axis) -> list[int]:
-    """For each output the pixel in the middle of its window, or the one nearest to it."""
+    """The pixel in the middle of each output's window, or the nearest pixel to it."""
     first = (axis.reach - 1) // 2 - axis.before
     return [
         min(max(first + output * axis.stride, 0), axis.size - 1) for output in range(axis.outputs)

@@ -1,4 +1,4 @@
-"""What is typed at a prompt, read: filters with parameters, kernel files, shapes, pairs."""
+"""Read what is typed at a prompt: filters with parameters, kernel files, shapes and pairs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ KERNEL_FILES = (".npy", ".txt", ".csv")
 
 
 def kernel(text: str) -> Array:
-    """The kernels that a filter's name, with parameters, or a file stand for.
+    """Read kernels from the name of a filter with its parameters, or from a file.
 
     Parameters
     ----------
     text : str
-        A name of `convlens.filters`, with parameters after a colon if there are any; or the path of
-        a .npy file, or of a .txt or .csv file of rows of numbers.
+        A name of `convlens.filters`, which parameters may follow after a colon; or the path of a
+        .npy file, or of a .txt or .csv file with rows of numbers.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def kernel(text: str) -> Array:
     OSError
         If the file cannot be read.
     ValueError, TypeError
-        If there is no such filter, or the parameters or the numbers are not right.
+        If there is no such filter, or its parameters or the file's numbers are wrong.
 
     Examples
     --------
@@ -74,13 +74,13 @@ def kernel(text: str) -> Array:
 
 
 def kernel_path(text: str) -> Path | None:
-    """The file, if the text names one, not a filter."""
+    """The path of a kernel file, or None if the text is the name of a filter."""
     path = Path(text)
     return path if path.suffix.lower() in KERNEL_FILES else None
 
 
 def described(name: str) -> str:
-    """A filter as it is typed, with every parameter and what it is unless given.
+    """A filter as it can be typed, with the default of every parameter.
 
     Examples
     --------
@@ -97,7 +97,10 @@ def _parameter(parameter: Parameter) -> str:
 
 
 def _value(text: str) -> Any:
-    """A number, a pair such as 3x5, true, false, or auto; else the text itself, to be refused."""
+    """A number, a pair such as 3x5, true, false, or auto (None); else the text itself.
+
+    A text is passed on because the filter can refuse it with a better message, or knows it.
+    """
     words = {"true": True, "false": False, "auto": None}
     if text.lower() in words:
         return words[text.lower()]
@@ -148,7 +151,7 @@ def _number(word: str) -> float:
 
 
 def pair(text: str) -> int | tuple[int, int]:
-    """A number for both directions, or one for each: down, across.
+    """Read one number for both directions, or two: down and across.
 
     Examples
     --------
@@ -162,7 +165,9 @@ def pair(text: str) -> int | tuple[int, int]:
 
 
 def padding(text: str) -> str | int | tuple[Any, Any]:
-    """A word, or one, two or four numbers: all around; above and below, left and right; each.
+    """Read a padding: a word, or one number for all sides, two for both directions, or four.
+
+    Four numbers are the cells above, below, left and right.
 
     Examples
     --------
@@ -178,7 +183,7 @@ def padding(text: str) -> str | int | tuple[Any, Any]:
 
 
 def shape(text: str) -> tuple[int, ...] | None:
-    """The shape that a text such as 50000x28x28 stands for; None for any other text.
+    """Read a shape such as 50000x28x28; None if the text is not of this form.
 
     Examples
     --------

@@ -1,10 +1,11 @@
-"""Arrays larger than memory: a plan carried out on a .npy file, tile by tile, into another.
+"""Carry a plan out on a .npy file that may be larger than memory, tile by tile, into another file.
 
-A tile is a part of the output small enough for memory: some whole images, else some rows of one,
-else a part of some rows. One thread reads it, computes it and writes it, while its numbers are in
-the processor's caches. Two threads do so, each with a tile of its own: one can compute while the
-other waits for the disk. Files are read, not mapped into memory: mapped pages count as memory in
-use, and a file that becomes shorter meanwhile would end the process.
+A tile is a part of the output that is small enough for memory: several whole images, or several
+rows of one image, or a part of these rows. One thread reads a tile's pixels, computes the tile and
+writes it, so that its numbers stay in the processor's caches. Two threads do this, each with a tile
+of its own, so that one can compute while the other waits for the disk. Files are read and not
+mapped into memory, because mapped pages count as memory in use, and because a mapped file that is
+truncated meanwhile would end the process.
 """
 
 from __future__ import annotations
@@ -29,21 +30,22 @@ from convlens.files import replacing
 from convlens.geometry import Axis, source
 from convlens.plan import Plan, execute, settled
 
-# Of a tile's pixels and results together: so few that caches hold them, and so many that what each
-# tile costs beside them, up to half a millisecond, is little.
+# The bytes of a tile's pixels and results together: few enough for the caches, and so many that the
+# fixed cost of a tile, up to half a millisecond, does not matter.
 TILE_BYTES = 2**23
-# Large windows share most of their pixels with their neighbours, and a tile holds the pixels of so
-# many, up to this. Of such tiles there are two in memory, and with them what the engine takes and
-# the libraries: in all less than 300 MB.
+# Large windows share most of their pixels with their neighbours, so a tile of them is allowed the
+# bytes of 16 windows, up to a limit. With two such tiles in memory, the engine's own memory and the
+# libraries, the process stays below 300 MB.
 WINDOWS, LARGEST_TILE = 16, 2**26
 WORKERS = 2
-# Seconds. What takes longer to compute than this is done by the caller's thread alone, which Ctrl-C
-# stops at once: beside it the time to read and to write is little.
+# Seconds. Tiles that take longer than this to compute run on the caller's thread alone, which
+# Ctrl-C stops at once. A second thread would gain little, because reading and writing are a small
+# part of their time.
 LONG = 0.5
 
 
 class Tile(NamedTuple):
-    """Outputs of one call: these images, rows and columns."""
+    """A part of a call's output: a range of images, of rows and of columns."""
 
     images: range
     rows: range
@@ -51,12 +53,12 @@ class Tile(NamedTuple):
 
     @property
     def windows(self) -> int:
-        """How many windows these are."""
+        """The number of windows, which is the number of outputs of one channel."""
         return len(self.images) * len(self.rows) * len(self.columns)
 
 
 class ArrayFile(NamedTuple):
-    """An array in a .npy file: what it holds, and where its numbers begin."""
+    """An array in a .npy file: its shape and type, and the byte at which its numbers begin."""
 
     path: Path
     spec: Spec
@@ -64,14 +66,14 @@ class ArrayFile(NamedTuple):
 
 
 def open_array(path: Path) -> ArrayFile:
-    """Read what a .npy file holds, but not its numbers.
+    """Read the header of a .npy file.
 
     Raises
     ------
     OSError
         If the file cannot be opened.
     ValueError
-        If it is no .npy file, shorter than its array, or of a kind that cannot be streamed.
+        If it is no .npy file, is shorter than its array, or cannot be streamed.
     """
     with open(path, "rb") as file:
         try:
@@ -107,10 +109,10 @@ def stream(
     target: Path,
     advance: Callable[[int], object] = lambda _: None,
 ) -> None:
-    """Carry a plan out on a file, into another file that is written whole or not at all.
+    """Carry a plan out on a file, into another file that is written completely or not at all.
 
-    The numbers are those of the same call in memory, to the last bit, except where kernels add up
-    channels and a few rows alone are too much for a tile: then sums of floats may be rounded
+    The results have the bits of the same call in memory, with one exception: if kernels sum over
+    channels, and a few rows alone are too large for a tile, sums of floats may be rounded
     differently.
 
     Parameters
@@ -120,18 +122,18 @@ def stream(
     array : ArrayFile
         The images.
     kernels : numpy.ndarray or None
-        As planned; None for pooling.
+        The kernels that were planned for; None for a pooling.
     target : pathlib.Path
         The .npy file to write.
     advance : callable
-        Called with the bytes of images that have been dealt with since the last call.
+        Called with the number of bytes of the images that were processed since the last call.
 
     Raises
     ------
     OSError
-        If a file cannot be read or written, or the disk is too small.
+        If a file cannot be read or written, or the disk has no room for the result.
     ValueError
-        If the pixels under a single window are too much for memory.
+        If the pixels under a single window are too large for memory.
     """
     plan = settled(plan, kernels)  # once, for all tiles
     call, output = plan.call, Spec(plan.output_shape, plan.output_dtype)
@@ -165,7 +167,11 @@ def stream(
 def _in_turns(
     tiles: Iterator[Tile], carry_out: Callable[[Tile], float]
 ) -> Generator[Tile, None, None]:
-    """Carry tiles out, by a function that says how long it computed; each when it is done."""
+    """Carry tiles out in order, and yield each when it is done.
+
+    `carry_out` returns the seconds that it took to compute a tile. The first tiles run here, until
+    one has taken less than LONG; the others run on threads.
+    """
     for tile in tiles:
         seconds = carry_out(tile)
         yield tile
@@ -185,13 +191,13 @@ def _in_turns(
 
 
 def _finished(tile: Tile, future: Future[float]) -> Tile:
-    """The tile, when it is done."""
+    """Wait for the tile and return it; an error in its thread is raised here."""
     future.result()
     return tile
 
 
 class _Worker:
-    """Carries tiles out, one at a time: its files are at places of its own, and so its memory."""
+    """Carries tiles out, one at a time, with file positions and memory of its own."""
 
     def __init__(
         self,
@@ -206,7 +212,7 @@ class _Worker:
         self._memory = _Memory()
 
     def carry_out(self, tile: Tile) -> float:
-        """Read a tile's pixels, compute, and write its results; seconds for computing alone."""
+        """Read, compute and write a tile; returns the seconds that computing took."""
         plan, call = self._plan, self._plan.call
         part, images = _read(self._source, self._first_pixel, call, tile, self._memory)
         result = self._memory.array("result", part.output_shape, plan.output_dtype)
@@ -218,13 +224,13 @@ class _Worker:
 
 
 class _Memory:
-    """Memory for the arrays of a tile, kept for the next: asking the system anew takes time."""
+    """Memory for a tile's arrays, reused for the next tile because fresh pages cost time."""
 
     def __init__(self) -> None:
         self._bytes: dict[str, Array] = {}
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """An array of this shape and type, where the last one of this name was."""
+        """An array of this shape and type, in the memory that this name had before if it fits."""
         size = Spec(shape, dtype).nbytes
         if name not in self._bytes or self._bytes[name].size < size:
             self._bytes[name] = np.empty(size, np.uint8)
@@ -235,7 +241,7 @@ class _Memory:
 
 
 def _tiles(call: Call) -> Iterator[Tile]:
-    """The output in parts that are small enough, in the order of the file."""
+    """The tiles of the output, in the order in which the file stores them."""
     m, oh, ow, _ = call.full_output_shape
     if 0 in call.full_output_shape:
         return iter(())
@@ -253,7 +259,7 @@ def _tiles(call: Call) -> Iterator[Tile]:
 
 
 def _tile_size(call: Call) -> tuple[int, int, int]:
-    """Images, rows and columns of a tile's output."""
+    """The number of images, rows and columns of a tile."""
     m, oh, ow, nc = call.full_output_shape
     pixel = call.channels * call.images.dtype.itemsize
     result = nc * call.output_dtype.itemsize
@@ -271,8 +277,8 @@ def _tile_size(call: Call) -> tuple[int, int, int]:
     most = max(TILE_BYTES, min(WINDOWS * window, LARGEST_TILE))
     height, width = oh, ow
     while nbytes(height, width) > most and (height, width) != (1, 1):
-        # Whole rows are read in one piece; but what neighbouring tiles both read should not
-        # outweigh the rest, and so a tile stays higher than two windows while it can.
+        # Whole rows can be read in one piece, so a tile loses height before width. But it stays
+        # higher than two windows while it can, as neighbouring tiles both read what they share.
         rows = height * call.rows.stride / call.rows.reach  # in windows
         columns = width * call.columns.stride / call.columns.reach
         if width == 1 or (height > 1 and (rows > 2 or rows >= columns)):
@@ -285,7 +291,7 @@ def _tile_size(call: Call) -> tuple[int, int, int]:
 
 
 def _under(axis: Axis, outputs: int) -> int:
-    """Pixels of the image, and cells around it, under so many windows."""
+    """The number of cells, of the image and its padding, under so many windows."""
     if outputs == axis.outputs:
         return axis.size
     return min(axis.padded, (outputs - 1) * axis.stride + axis.reach)
@@ -321,7 +327,7 @@ def _part(axis: Axis, outputs: range, pad_mode: str) -> tuple[Axis, list[range]]
 
 
 def _read(file: FileIO, start: int, call: Call, tile: Tile, memory: _Memory) -> tuple[Call, Array]:
-    """The call for one tile alone, and its images."""
+    """Read the pixels of one tile; returns the call for this tile alone, and its images."""
     rows, down = _part(call.rows, tile.rows, call.pad_mode)
     columns, across = _part(call.columns, tile.columns, call.pad_mode)
     sizes = {"m": len(tile.images), "h": rows.size, "w": columns.size, "c": call.channels}
@@ -342,7 +348,7 @@ def _read(file: FileIO, start: int, call: Call, tile: Tile, memory: _Memory) -> 
 
 
 def _write(file: FileIO, start: int, call: Call, tile: Tile, result: Array) -> None:
-    """Put the results of one tile in their places."""
+    """Write the results of one tile to their places in the file."""
     _, oh, ow, nc = call.full_output_shape
     size = oh, ow, nc * result.dtype.itemsize
     rest = result.reshape(-1).view(np.uint8).data
@@ -356,9 +362,9 @@ def _write(file: FileIO, start: int, call: Call, tile: Tile, result: Array) -> N
 def _pieces(
     images: range, down: list[range], across: list[range], size: tuple[int, int, int]
 ) -> Iterator[tuple[int, int]]:
-    """Where these parts of an array (m, h, w, c) lie in its file: (first byte, bytes) each.
+    """The pieces of a file in which a part of its array (m, h, w, c) lies, as (first byte, bytes).
 
-    `down` and `across` are runs of rows and columns, `size` is h, w and the bytes of a pixel.
+    `down` and `across` are runs of rows and columns, and `size` is (h, w, bytes of a pixel).
     """
     h, w, pixel = size
     whole_rows = across == [range(w)]
@@ -376,7 +382,7 @@ def _pieces(
 
 
 def _write_header(file: FileIO, output: Spec) -> int:
-    """Begin a .npy file; where its numbers begin."""
+    """Write the header of a .npy file; returns the byte at which its numbers begin."""
     descr = np.lib.format.dtype_to_descr(output.dtype)
     header = {"descr": descr, "fortran_order": False, "shape": output.shape}
     np.lib.format.write_array_header_1_0(file, header)

@@ -1,9 +1,9 @@
 """The explorer: one page on which any convolution or pooling can be watched, number by number.
 
-The page is self-contained: `page.html` filled with the stylesheet, the ES modules of this folder
-one after another, and the data. It computes everything itself; `geometry.js` says there what
-`convlens.geometry` says here. A policy in the page forbids it any use of the network, and any
-script or style but these.
+The page is one self-contained file: `page.html`, into which the stylesheet, the ES modules of this
+folder and the data are written. It computes everything itself, in the browser; its `geometry.js`
+repeats what `convlens.geometry` defines, and the tests compare the two. A content security policy
+in the page forbids any use of the network, and any script or style but those written into it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ __all__ = ["Explorer", "explore"]
 OPERATIONS = ("convolve", "max", "avg", "min")
 CHANNELS = ("gray", "summed", "each")
 SIDES = (16, 32, 64, 128)  # how large the page shows a picture; its `pictures.js` has the same
-KEPT = 512  # the longer side of a picture that is written into the page
+KEPT = 512  # pixels: larger pictures are scaled to this before they are written into the page
 MOST_IMAGES, MOST_KERNELS = 24, 64
 LIMITS = {"window": 11, "stride": 16, "dilation": 8, "padding": 32}  # those of `state.js`
 LARGEST = 2**53  # beyond it the browser's numbers are not exact
 
-# In this order: a module knows those before it. Inlined one after another they are one module,
-# which runs from file:// too, where a browser lets no module import another.
+# The modules are written into the page as a single one, because a browser lets no module import
+# another from file://. A module must come after those that it imports from.
 MODULES = (
     *("geometry", "operation", "colours", "pictures", "panels", "state", "words", "code", "save"),
     *("controls", "store", "grids", "working", "kernel", "settings", "bringing", "playing"),
@@ -51,7 +51,7 @@ MODULES = (
 class Explorer:
     """A page that shows a convolution or pooling; made by `explore`.
 
-    In a notebook it shows itself, in a frame that may run its own script and nothing else.
+    A notebook displays it in a sandboxed frame, which may run the page's script and nothing else.
 
     Parameters
     ----------
@@ -70,12 +70,12 @@ class Explorer:
         self.html = html
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page to a file, whole or not at all.
+        """Write the page to a file, completely or not at all.
 
         Parameters
         ----------
         path : str or os.PathLike
-            The file; one that is there is replaced.
+            The file; an existing one is replaced.
 
         Returns
         -------
@@ -105,7 +105,7 @@ class Explorer:
         Returns
         -------
         pathlib.Path
-            The file, which stays.
+            The file, which is not removed afterwards.
         """
         page = self.save(Path(tempfile.mkdtemp(prefix="convlens-")) / "explorer.html")
         webbrowser.open(page.as_uri())
@@ -138,39 +138,40 @@ def explore(
 ) -> Explorer:
     """Make a page on which a convolution or pooling can be watched, number by number.
 
-    Everything that is given here can be changed on the page. What the arguments mean is what they
-    mean in `convlens.convolve` and `convlens.pool`.
+    The arguments have the meaning that they have in `convlens.convolve` and `convlens.pool`. All
+    of them can be changed on the page.
 
     Parameters
     ----------
     images : array_like, optional
-        (h, w), (m, h, w), (h, w, 3) or (m, h, w, 3), also with 1 instead of 3: one picture or
-        several, gray or of three colours; real and finite. By default the page's own: a digit, a
-        photograph and a few more. A picture of more than 128 pixels is shown scaled or in part, and
-        the page says so; of more than 512 it is first scaled to as many.
+        One picture or several, gray or of three colours: (h, w), (m, h, w), (h, w, 3) or
+        (m, h, w, 3), also with 1 instead of 3. Their numbers must be real and finite. By default
+        the page has its own pictures, among them a digit and a photograph. A picture of more than
+        128 pixels a side is shown scaled or in part, and the page says so; one of more than 512 is
+        scaled down to 512 before.
     kernels : array_like, optional
         (kh, kw), (kh, kw, c) or (kh, kw, c, nc), up to 11 taps high and wide; by default
-        `filters.sobel_x`. Of several the page shows the first and offers the others.
+        `filters.sobel_x`. The page shows the first of several kernels and offers the others.
     padding
         As in `convlens.convolve` and `convlens.pool`.
     stride : int or (int, int), optional
-        By default 1, in pooling the window.
+        By default 1, and for a pooling the window's size.
     dilation
         As in `convlens.convolve` and `convlens.pool`.
     operation : {"convolve", "max", "avg", "min"}
-        A convolution, or a way to pool.
+        A convolution, or the mode of a pooling.
     kernel_shape : int or (int, int)
         The window of a pooling.
     pad_mode, count_padding, partial
         As in `convlens.convolve` and `convlens.pool`.
     channels : {"gray", "summed", "each"}, optional
-        What becomes of three colours: one brightness, a sum over all of them, or each by itself. By
-        default "summed" with kernels that have channels, otherwise "each".
+        How three colours are used: as one brightness, summed by a kernel with three layers, or each
+        by itself. By default "summed" if the kernels have channels, else "each".
 
     Returns
     -------
     Explorer
-        With the page as `.html`, `.save(path)` and `.open()`. A notebook shows it.
+        It holds the page as `.html` and has `.save(path)` and `.open()`. A notebook displays it.
 
     Raises
     ------
@@ -232,7 +233,7 @@ def explore(
 
 
 def _start(call: Call, operation: str) -> dict[str, Any]:
-    """The page's state for a call, where it is within what the page can show."""
+    """The page's state for a call; a call that the page cannot show is refused."""
     axes = call.rows, call.columns
     sides = tuple((axis.before, axis.after) for axis in axes)
     given = call.padding_word == "given"
@@ -263,7 +264,7 @@ def _count_of(images: Any) -> int:
 
 
 def _pictures(images: npt.ArrayLike) -> Iterator[Array]:
-    """Each image as (h, w, c), at most as many as the page shows."""
+    """The images that the page shows, each as (h, w, c)."""
     values = arguments.array("images", images)
     shape = values.shape
     if len(shape) == 2:
@@ -303,7 +304,7 @@ def _kernels(kernels: npt.ArrayLike, channels: int) -> Array:
 
 
 def _colour(channels: str | None, count: int, pooling: bool, layers: int) -> str:
-    """What becomes of the channels."""
+    """How the page uses channels: as asked for, or the default; contradictions are refused."""
     if channels is not None:
         _one_of("channels", channels, CHANNELS)
     if count == 1:
@@ -329,7 +330,7 @@ def _one_of(name: str, value: object, words: tuple[str, ...]) -> str:
 
 
 def _only_for(purpose: str, operation: str, **given: tuple[object, object]) -> None:
-    """Refuse an argument that is not at its default and has no meaning for the operation."""
+    """Refuse an argument that has no meaning for the operation, unless it is at its default."""
     for name, (value, default) in given.items():
         if value != default:
             raise ValueError(f"{name}={value!r} is for {purpose}; operation is {operation!r}")
@@ -357,7 +358,7 @@ def _numbered(name: str, count: int) -> list[str]:
 
 
 def _presets() -> Iterator[dict[str, Any]]:
-    """`convlens.filters` by name, those of the page's sizes."""
+    """The filters of `convlens.filters` whose kernels are small enough for the page."""
     named: tuple[tuple[str, Callable[..., Array], dict[str, Any]], ...] = (
         ("sobel x", filters.sobel_x, {}),
         ("sobel y", filters.sobel_y, {}),
@@ -386,17 +387,17 @@ def _presets() -> Iterator[dict[str, Any]]:
 
 
 def _yours(bank: Array) -> Iterator[dict[str, Any]]:
-    """The kernels that were given, by name, at most as many as the page offers."""
+    """The user's kernels as presets, up to the number that the page offers."""
     count = min(bank.shape[3], MOST_KERNELS)
     for n, name in enumerate(_numbered("your kernel", count)):
         yield {"name": name, "layers": bank[..., n].transpose(2, 0, 1).tolist()}
 
 
 def _written(name: str, label: str, image: Array) -> dict[str, Any]:
-    """A picture as the page reads it: bytes, or 64-bit floats, in base64."""
+    """A picture in the form that the page reads: bytes or 64-bit floats, in base64."""
     note, (h, w) = "", image.shape[:2]
     if max(h, w) > KEPT:
-        from convlens.operations import pool  # noqa: PLC0415  # for large pictures alone
+        from convlens.operations import pool  # noqa: PLC0415  # needed for large pictures only
 
         shrink = -(-max(h, w) // KEPT)
         mean = pool(image[np.newaxis], shrink, mode="avg", partial=True)[0]
@@ -437,7 +438,7 @@ def _page(
         f"default-src 'none'; script-src '{_sha256(script)}'; style-src '{_sha256(style)}'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
-    # In a script element only "<" could end what is meant as data.
+    # Inside a script element only a "<" can end the data, so none is written as it is.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return Template(_source("page.html")).substitute(
         policy=policy, style=style, script=script, data=text
@@ -450,7 +451,7 @@ def _source(name: str) -> str:
 
 @cache
 def _script() -> str:
-    """The modules one after another, as one module, without their imports and exports."""
+    """All modules as a single one, without their imports and exports."""
     return "\n".join(
         re.sub(r"^export (?=const|let|class|function|async)", "", without_imports, flags=re.M)
         for without_imports in (

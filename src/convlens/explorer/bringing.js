@@ -1,4 +1,4 @@
-// Pictures: the samples to choose from, and the ways to bring one: open, drop, paste, draw.
+// Choosing a picture: a sample, or one that the user opens, drops, pastes or draws.
 import { colourOf, css, mixedColour, pictureScale } from "./colours.js";
 import { $, choice, element, say } from "./controls.js";
 import { DRAWING, INK, Unreadable, fitted, inked, makePicture, openFile } from "./pictures.js";
@@ -81,7 +81,7 @@ addEventListener("drop", (event) => {
   else say("What was dropped is no file. Save the picture first, then drop the file.");
 });
 
-// Drawing: strokes of the mouse or finger, as ink on a small picture.
+// Strokes of the mouse or a finger become ink on a small picture.
 let strokes = [];
 const drawing = $("drawing-canvas");
 const pen = (event) => {
@@ -115,7 +115,8 @@ drawing.addEventListener("pointermove", (event) => {
 function toggleDrawing(on) {
   $("drawing").hidden = !on;
   $("draw-open").setAttribute("aria-expanded", String(on));
-  // Shown at once, empty or not: nothing on the page may move under the pen.
+  // The drawing is shown at once, even if it is empty, so that the first stroke moves nothing on
+  // the page while the pen is down.
   if (on) takeDrawing();
 }
 $("draw-open").addEventListener("click", () => toggleDrawing($("drawing").hidden));

@@ -1,10 +1,10 @@
-// The call that gives the output on the page, in the words of one library after another. Every
-// program starts from `image`, (h, w) or (h, w, c), and ends with `output`, (oh, ow) or (oh, ow, c).
+// Writes the program that computes the page's output, for each of several libraries. A program
+// starts from `image`, (h, w) or (h, w, c), and defines `output`, (oh, ow) or (oh, ow, c).
 import { isPooling, windowOf } from "./state.js";
 
 export const LIBRARIES = ["convlens", "Course files", "NumPy", "SciPy", "PyTorch", "TensorFlow", "JAX"];
 
-// { code, note }: a program, or null where the library has no such call, and what to know about it.
+// Returns { code, note }: the program, or null if the library has no such call, and a remark.
 export function programFor(library, state, image, rows, columns) {
   const p = facts(state, image, rows, columns);
   const write = {
@@ -14,7 +14,7 @@ export function programFor(library, state, image, rows, columns) {
   return { code: lines && `${lines.flat().filter((line) => line !== null).join("\n")}\n`, note: note ?? "" };
 }
 
-// What every program needs to know, in one place.
+// The facts about the call that the programs are written from.
 function facts(state, image, rows, columns) {
   const { operation, colour, layers, stride, dilation, padding, padMode, countPadding } = state;
   const pads = [[rows.before, rows.after], [columns.before, columns.after]];
@@ -36,7 +36,7 @@ const pairOrInt = ([a, b]) => (a === b ? String(a) : pair([a, b]));
 const pairs = ([a, b]) => `(${pair(a)}, ${pair(b)})`;
 const list = (values) => `[${values.join(", ")}]`;
 
-// The kernel as an array: (kh, kw), or where the channels are summed (kh, kw, c).
+// The kernel as an array: (kh, kw), or (kh, kw, c) if the channels are summed.
 function kernelLines({ layers, colour, image }) {
   const rows = (layer, indent) => layer.map(list).join(`,\n${" ".repeat(indent)}`);
   if (colour !== "summed") return [`kernel = np.array([${rows(layers[0], 19)}])`];
@@ -125,13 +125,14 @@ function course(p) {
   return { lines: [head(file), kernelLines(p), lines], note };
 }
 
-// The image with its padding, as `padded`.
+// Lines that define `padded`, the image with its padding.
 function padLine(p, picture = "image") {
   const sides = [...p.pads.map(pair), ...(p.coloured ? ["(0, 0)"] : [])].join(", ");
   return `padded = np.pad(${picture}, (${sides})${p.zeros ? "" : `, mode="${p.padMode}"`})`;
 }
 
-// The image for a pooling, as floats, with cells that take no part: infinite, or not a number.
+// Lines that define the image of a pooling as floats, with padding that takes no part: infinite
+// for max and min, NaN for averages.
 function poolPadLines(p) {
   const sides = (pads) => [...pads.map(pair), ...(p.coloured ? ["(0, 0)"] : [])].join(", ");
   const hanging = p.hang.map((cells) => [0, cells]);
@@ -202,7 +203,7 @@ function scipy(p) {
   };
 }
 
-// (1, c, h, w) for kernels that see all channels, (c, 1, h, w) for each channel on its own.
+// The image is (1, c, h, w) for kernels that sum the channels, (c, 1, h, w) for channels apart.
 function batch(p, picture, channelsFirst) {
   if (!p.coloured) return channelsFirst ? `${picture}[None, None]` : `${picture}[None, ..., None]`;
   if (p.colour === "summed") return channelsFirst ? `${picture}.transpose(2, 0, 1)[None]` : `${picture}[None]`;

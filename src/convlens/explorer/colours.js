@@ -1,16 +1,18 @@
-// Numbers as colours. Results that may be negative get a diverging map, told apart by every kind of
-// eye: blue below zero, orange above, and zero always the same pale colour. Others go from black to
-// white.
+// Turns numbers into colours. Numbers that may be negative get a diverging map, blue below zero and
+// orange above, which people with any kind of colour vision can tell apart; zero always has the
+// same pale colour. Other numbers go from black to white.
 const STOPS = [[20, 62, 125], [118, 164, 213], [243, 240, 233], [238, 166, 98], [143, 66, 4]];
 
-// How numbers are coloured: whether they are signed, and which magnitude is the full colour.
+// A scale says how numbers are coloured: whether they are signed, and which magnitude gets the full
+// colour.
 export function scaleOf(data, signed, high) {
   let limit = 0;
   for (const value of data) limit = Math.max(limit, Math.abs(value));
   return { signed, limit: (signed ? limit : Math.max(limit, high)) || 1 };
 }
 
-// The same scale whatever the picture: 0 to white, or for signed pictures the largest magnitude.
+// A picture's scale does not depend on its pixels, from 0 to its white, unless it is signed: then
+// its largest magnitude gets the full colour.
 export function pictureScale(picture) {
   return picture.signed ? scaleOf(picture.data, true, 0) : { signed: false, limit: picture.high };
 }
@@ -21,7 +23,7 @@ export function colourOf(value, { signed, limit }) {
   return SIGNED[Math.round(HALF * (Math.min(1, Math.max(-1, part)) + 1))];
 }
 
-// Both maps as tables, so that a large grid is coloured quickly.
+// Both maps are tables, so that a large grid is coloured quickly.
 const GRAYS = Array.from({ length: 256 }, (_, n) => [n, n, n]);
 const HALF = 512;
 const SIGNED = Array.from({ length: 2 * HALF + 1 }, (_, entry) => {
@@ -30,7 +32,7 @@ const SIGNED = Array.from({ length: 2 * HALF + 1 }, (_, entry) => {
   return STOPS[n].map((from, k) => Math.round(from + (STOPS[n + 1][k] - from) * (place - n)));
 });
 
-// Of three channels one colour; where numbers are signed, grey is zero in every channel.
+// The single colour of three channels. If the numbers are signed, grey stands for zero.
 export function mixedColour(values, { signed, limit }) {
   return values.map((value) => {
     const part = signed ? (value / limit + 1) / 2 : value / limit;

@@ -1,8 +1,8 @@
-// The parts that forms are made of.
+// The parts that the page's forms are made of.
 
 export const $ = (id) => document.getElementById(id);
 
-// A line at the top of the page, for what went wrong.
+// Shows what went wrong, in a line at the top of the page.
 export const say = (text) => ($("notice").textContent = text);
 
 export function element(tag, properties = {}, ...children) {
@@ -11,9 +11,9 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-// A row of buttons of which one is chosen: radio buttons or tabs, one stop of the Tab key, arrows
-// between them. `options` are [value, label]; show(value, refused) marks the chosen one and switches
-// off those that `refused` has a reason for.
+// Makes a row of buttons of which one is chosen: radio buttons or tabs. The Tab key stops once for
+// the row, and arrow keys move inside it. `options` are [value, label]; show(value, refused) marks
+// the chosen button and disables those that `refused` gives a reason for.
 export function choice(container, options, choose, { role = "radio", mark = "aria-checked" } = {}) {
   const buttons = options.map(([value, label]) => {
     const button = element("button", { type: "button" });
@@ -50,7 +50,8 @@ export function choice(container, options, choose, { role = "radio", mark = "ari
   };
 }
 
-// A number field for whole numbers: hands on what is in its limits, and takes back what is not.
+// Makes a field for whole numbers. It accepts a number within its limits, and shows the last one
+// again if it is left with anything else.
 export function whole(id, accept) {
   const field = $(id);
   field.addEventListener("input", () => {
@@ -73,7 +74,7 @@ export function whole(id, accept) {
   return show;
 }
 
-const restoring = new WeakMap(); // by button: the timer that gives it its own label back
+const restoring = new WeakMap(); // for each button the timer that restores its label
 export async function copy(text, button) {
   const label = button.dataset.label ?? button.textContent;
   button.dataset.label = label;
@@ -81,7 +82,7 @@ export async function copy(text, button) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // In a notebook's sandbox there is no clipboard, but there is the selection.
+    // A notebook's sandbox forbids the clipboard, but not to copy a selection.
     const area = element("textarea", { value: text, readOnly: true, className: "hidden" });
     document.body.append(area);
     area.select();

@@ -1,22 +1,22 @@
-// Where windows lie: integer arithmetic along one axis, and the page's only knowledge of sizes.
-// It says the same as convlens/geometry.py, and is tested against it.
+// The integer arithmetic of where windows lie along one axis. All sizes on the page come from here.
+// The tests compare it with convlens/geometry.py, which defines the same.
 
 export class Axis {
   constructor(size, window, stride, dilation, before, after, partial = false) {
     Object.assign(this, { size, window, stride, dilation, before, after, partial });
   }
 
-  // Pixels from the first tap of a window to its last, both included.
+  // The number of cells from the first tap of a window to its last, both included.
   get reach() {
     return (this.window - 1) * this.dilation + 1;
   }
 
-  // Pixels and padding together.
+  // The number of pixels and padding cells.
   get padded() {
     return this.before + this.size + this.after;
   }
 
-  // Whether the last window is a partial one: it hangs over, but starts on a pixel.
+  // Whether there is a partial window, which starts on a pixel and hangs over the end.
   get hangsOver() {
     const room = this.padded - this.reach;
     const whole = Math.floor(room / this.stride);
@@ -24,18 +24,18 @@ export class Axis {
     return this.partial && rest > 0 && (whole + 1) * this.stride < this.before + this.size;
   }
 
-  // How many windows there are; 0 or less when not even one fits.
+  // The number of windows; 0 or less if not even one fits.
   get outputs() {
     return Math.floor((this.padded - this.reach) / this.stride) + 1 + Number(this.hangsOver);
   }
 
-  // Cells to draw: all that is padded, and what the last window hangs over it.
+  // The number of cells to draw: pixels, padding, and what a partial window hangs over.
   get cells() {
     const reached = this.outputs > 0 ? (this.outputs - 1) * this.stride + this.reach : 0;
     return Math.max(this.padded, reached);
   }
 
-  // The pixel under a tap; below 0, or from `size` on, it is padding.
+  // The pixel under a tap; numbers below 0, or from `size` on, are padding.
   pixel(output, tap) {
     return output * this.stride + tap * this.dilation - this.before;
   }
@@ -44,12 +44,12 @@ export class Axis {
     return pixel >= 0 && pixel < this.size;
   }
 
-  // A pixel or a cell of padding; what a partial window hangs over is neither.
+  // Whether this is a pixel or a cell of padding; what a partial window hangs over is neither.
   isCell(pixel) {
     return pixel >= -this.before && pixel < this.size + this.after;
   }
 
-  // How many taps of a window lie on pixels, or with `padding` on padding as well.
+  // The number of a window's taps that lie on pixels, or with `padding` on padding as well.
   count(output, padding = false) {
     let count = 0;
     for (let tap = 0; tap < this.window; tap++) {
@@ -68,8 +68,9 @@ export class Axis {
   }
 }
 
-// Cells of padding before and after an axis, for a padding word or a pair of numbers. "same" makes
-// ceil(size / stride) outputs, the odd cell after; "full" lets the window touch with a single tap.
+// The cells of padding before and after an axis, for a padding word or a pair of numbers. "same"
+// gives ceil(size / stride) outputs and puts the odd cell after; with "full" the outermost windows
+// touch the image with a single tap.
 export function resolvePadding(padding, size, window, stride, dilation) {
   const reach = (window - 1) * dilation + 1;
   if (padding === "valid") return [0, 0];
@@ -82,23 +83,23 @@ export function resolvePadding(padding, size, window, stride, dilation) {
   return padding;
 }
 
-// The pixel that a padded cell takes its value from, or -1 where it is a zero. The names are
-// numpy.pad's: constant, edge, reflect, symmetric, wrap.
+// The pixel that a padded cell takes its value from, or -1 if the cell holds zero. The modes have
+// numpy.pad's names: constant, edge, reflect, symmetric, wrap.
 export function source(pixel, size, padMode) {
   if (pixel >= 0 && pixel < size) return pixel;
   if (padMode === "constant") return -1;
   if (padMode === "edge") return pixel < 0 ? 0 : size - 1;
   const modulo = (a, b) => ((a % b) + b) % b;
   if (padMode === "wrap") return modulo(pixel, size);
-  // A mirror image repeats after a way there and back; "reflect" turns on the last pixel,
-  // "symmetric" behind it.
+  // A mirror image repeats itself after going there and back. "reflect" turns on the last pixel,
+  // "symmetric" behind it, which takes that pixel twice.
   const turn = padMode === "reflect" ? size - 1 : size;
   if (turn === 0) return 0;
   const position = modulo(pixel, 2 * turn);
   return position < size ? position : 2 * turn - position - Number(padMode === "symmetric");
 }
 
-// For every output and tap the pixel it meets, or -1: entry output * window + tap.
+// The pixel that each tap of each output meets, or -1, at index output * window + tap.
 export function sources(axis, padMode) {
   const table = new Int32Array(Math.max(0, axis.outputs) * axis.window);
   for (let output = 0, n = 0; output < axis.outputs; output++) {

@@ -1,4 +1,4 @@
-// Input and output, side by side and at one scale.
+// Draws the input and the output side by side, at the same scale.
 import { SIGNED_GRADIENT, colourOf, mixedColour } from "./colours.js";
 import { $ } from "./controls.js";
 import { source } from "./geometry.js";
@@ -48,7 +48,7 @@ export function outputGrid() {
 const input = new Panel(...$("input-canvas").children);
 const result = new Panel(...$("output-canvas").children);
 export const PANELS = { input, output: result };
-let panelWidth = $("input-panel").clientWidth; // kept, so that drawing waits for no layout
+let panelWidth = $("input-panel").clientWidth; // cached: asking for it would wait for a layout
 export function showGrids() {
   const ratio = window.devicePixelRatio || 1;
   const [width, height] = [panelWidth, Math.min(544, Math.max(260, window.innerHeight * 0.62))].map((n) => (n - 4) * ratio);
@@ -61,8 +61,8 @@ export function showGrids() {
   $("output-canvas").hidden = $("legend").hidden = !made;
   let enlarged = 1;
   if (made) {
-    // One scale for both, so that an output that looks smaller has fewer pixels; unless it would be
-    // too small to point at.
+    // Both have the same scale, so that an output that looks smaller has fewer pixels, unless that
+    // would make its pixels too small to point at.
     if (cell / ratio < 10 && into(made) >= 3 * cell) enlarged = Math.floor(into(made) / cell);
     result.resize(made, cell * enlarged, ratio);
     result.draw(theme);

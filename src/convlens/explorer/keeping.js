@@ -1,4 +1,4 @@
-// What can be taken along: the formula of the size, the same in code, pictures, and the link.
+// What users can take with them: the formula of the size, programs, pictures, and the link.
 import { LIBRARIES, programFor } from "./code.js";
 import { $, choice, copy, element, say } from "./controls.js";
 import { inputGrid, outputGrid, theme } from "./grids.js";
@@ -73,8 +73,8 @@ $("save-animation").addEventListener("click", async () => {
   }
 });
 
-// The animation of what the page shows now, whatever is changed while its frames are drawn; what to
-// say of it.
+// Saves the animation of what the page shows now, even if that changes while frames are drawn, and
+// returns what to say about it.
 async function saveAnimation() {
   const [left, right] = [inputGrid(), outputGrid()];
   const { problem, output: { h, w } } = now;
@@ -114,8 +114,8 @@ function showButtons() {
 
 // ------------------------------------------------------------------------ the link
 
-// The fragment that the page wrote or read last. If the address has another one, someone has followed
-// a link, and the event that tells the page so is on its way.
+// The fragment that the page wrote or read last. If the address has another one, the user has
+// followed a link, and the event that tells the page so has not arrived yet.
 let known = null;
 
 let writing = null;
@@ -125,12 +125,12 @@ function remember() {
 }
 const fragment = () => `#${toFragment(state, now.colourful)}`;
 function writeAddress() {
-  if (location.hash !== known) return; // this would undo the link before it is read
+  if (location.hash !== known) return; // writing would replace the link before it is read
   try {
     history.replaceState(null, "", fragment());
     known = location.hash;
   } catch {
-    // A page without an address of its own, such as a notebook's frame, has no link.
+    // A notebook's frame has no address of its own, and so there is no link to write.
   }
 }
 $("link-copy").addEventListener("click", () => {

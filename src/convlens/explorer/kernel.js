@@ -1,4 +1,4 @@
-// The kernel's numbers, each of them a field; or the window of a pooling.
+// Shows the kernel as a grid of fields for its numbers, or the window of a pooling.
 import { colourOf, css, inkOn, scaleOf } from "./colours.js";
 import { $, element, say, whole } from "./controls.js";
 import { shortNumber } from "./panels.js";
@@ -38,7 +38,7 @@ function showKernel() {
     if (document.activeElement !== field) {
       if (field.value !== shortNumber(value)) field.value = shortNumber(value);
     } else if (![value, null].includes(kernelNumber(field.value))) {
-      field.value = String(value); // not what was typed: a link, or another kernel
+      field.value = String(value); // it changed by a link or a preset, not by typing
     }
     const colour = colourOf(value, scale);
     field.style.backgroundColor = css(colour);
@@ -70,7 +70,7 @@ function kernelCell(pooling, i, j, kh, kw) {
     point(null);
     if (cell.getAttribute("aria-invalid") === "true") say("");
     cell.setAttribute("aria-invalid", "false");
-    const value = editedLayer()[i]?.[j]; // none, if the field goes because the kernel is another
+    const value = editedLayer()[i]?.[j]; // undefined if a smaller kernel has removed the field
     if (!pooling && value !== undefined) cell.value = shortNumber(value);
   });
   if (pooling) cell.textContent = "·";
@@ -92,7 +92,7 @@ function kernelCell(pooling, i, j, kh, kw) {
   return cell;
 }
 
-// A layer of its own for each channel as soon as one of them is edited by itself.
+// Gives each channel a layer of its own as soon as one of them is edited by itself.
 function splitLayers() {
   const alone = state.colour === "summed" && state.layer !== "all" && state.layers.length === 1;
   return (alone ? [0, 1, 2].map(() => state.layers[0]) : state.layers).map((rows) => rows.map((row) => [...row]));
@@ -123,7 +123,7 @@ $("preset").replaceChildren(
 $("preset").addEventListener("change", () => {
   const preset = given.presets[Number($("preset").value)].layers;
   const layers = splitLayers();
-  // For one channel alone, where it fits with the others.
+  // A preset is used for one channel alone if its size is that of the other layers.
   const one = layers.length > 1 && state.layer !== "all" && preset.length === 1
     && sameKernel([preset[0].length, preset[0][0].length], windowOf(state));
   change({ layers: one ? layers.map((layer, n) => (n === state.layer ? preset[0] : layer)) : preset });

@@ -1,4 +1,4 @@
-// The arithmetic: a whole output, and one output worked out term by term.
+// Computes the whole output, or one output term by term.
 //
 // A problem is { operation, colour, image, layers, rows, columns, padMode, countPadding }:
 // operation "convolve", "max", "avg" or "min"; colour "gray", "summed" or "each"; image
@@ -6,13 +6,13 @@
 // channels or one for each; rows and columns an Axis each.
 import { sources } from "./geometry.js";
 
-// Pooling ignores its padding, whatever that holds.
+// Pooling leaves its padding out, so what that holds does not matter.
 const padModeOf = (problem) => (problem.operation === "convolve" ? problem.padMode : "constant");
 
 const layerOf = (problem, channel) =>
   problem.layers[Math.min(channel, problem.layers.length - 1)];
 
-// How many numbers an average divides by.
+// The number that an average divides by.
 function share(problem, y, x) {
   const { rows, columns, countPadding } = problem;
   return rows.count(y, countPadding) * columns.count(x, countPadding);
@@ -79,9 +79,9 @@ function choose(image, channel, windowRows, across, first, width, _layer, operat
   return sign * best;
 }
 
-// One output, worked out: its window's cells, and for each channel their numbers and its share.
-// A cell is { row, column, from, kind }: where it lies, the pixel its value comes from (or null),
-// and whether it is a "pixel", "padding", or "outside" the padding too.
+// Works one output out: the cells of its window, and for each channel the numbers in them and what
+// they contribute. A cell is { row, column, from, kind }: where it lies, the pixel that its value
+// comes from (or null), and whether it is a "pixel", "padding", or "outside" even of that.
 export function workOut(problem, y, x) {
   const { operation, image, rows, columns } = problem;
   const down = sources(rows, padModeOf(problem));
@@ -122,7 +122,7 @@ export function workOut(problem, y, x) {
 
 const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
-// The outputs that use a pixel, itself or by its copies in the padding.
+// The outputs that use a pixel, or a copy of it in the padding.
 export function outputsUsing(problem, row, column) {
   const along = (axis, pixel) => {
     const table = sources(axis, padModeOf(problem));
@@ -134,7 +134,7 @@ export function outputsUsing(problem, row, column) {
   return along(problem.rows, row).flatMap((y) => across.map((x) => [y, x]));
 }
 
-// The cells, padding included, that one tap of the kernel meets: one for every output.
+// The cell, which may be padding, that one tap of the kernel meets at each output.
 export function cellsUnder(problem, i, j) {
   const { rows, columns } = problem;
   const cells = [];

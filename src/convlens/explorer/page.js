@@ -1,4 +1,4 @@
-// The guided tour, and the page as a whole.
+// Runs the guided tour, and starts the page.
 import { $, say } from "./controls.js";
 import { programFor } from "./code.js";
 import { Axis, resolvePadding, source } from "./geometry.js";
@@ -68,7 +68,7 @@ $("link-copy").hidden = location.protocol === "about:"; // a notebook's frame ha
 $("about").textContent = given.about;
 if (given.notice && !$("notice").textContent) say(given.notice);
 
-// For the console: look at the numbers, set a state, bring a picture.
+// For the browser's console and the tests: read the numbers, set the state, bring a picture.
 globalThis.explorer = {
   get state() { return structuredClone(state); },
   get pointed() { return focus(); },

@@ -1,10 +1,10 @@
-// A grid of numbers on a canvas: colours, numbers where there is room, the padding around it, and
-// on a second canvas above it the marks that follow the pointer.
+// Draws a grid of numbers on a canvas: its colours, its numbers if there is room, and its padding.
+// The marks that follow the pointer are on a second canvas above it.
 import { css, inkOn } from "./colours.js";
 
-const NUMBERS_FROM = 7.5; // CSS pixels of type; smaller numbers are left out
-const GRID_FROM = 6; // CSS pixels of a cell; smaller cells have no lines between them
-const WIDTH_OF_DIGIT = 0.62; // of the type's size
+const NUMBERS_FROM = 7.5; // CSS pixels: numbers in smaller type are left out
+const GRID_FROM = 6; // CSS pixels: smaller cells have no lines between them
+const WIDTH_OF_DIGIT = 0.62; // as a fraction of the type's size
 
 export function shortNumber(value) {
   if (Number.isInteger(value)) return String(value).replace("-", "−");
@@ -14,9 +14,9 @@ export function shortNumber(value) {
 }
 
 // A grid is { down, across, top, left, h, w, colour(row, column), text(row, column), kind(row,
-// column) }: all its cells, how many of them are padding above and to the left, the pixels, and for
-// each cell, counted from the first pixel, its colour and its number or null. Cells outside the
-// pixels are padding, or where kind() says so, "outside" even that.
+// column) }. It has `down` rows and `across` columns of cells, of which `top` rows and `left`
+// columns lie before the h x w pixels. Rows and columns are counted from the first pixel; text() is
+// the number to write, or null. Cells around the pixels are padding, unless kind() says "outside".
 export class Panel {
   constructor(base, marks) {
     [this.base, this.marks] = [base, marks];
@@ -24,7 +24,7 @@ export class Panel {
     this.tiny = new OffscreenCanvas(1, 1);
   }
 
-  // Fit the canvases to a grid whose cells have so many device pixels.
+  // Fits the canvases to a grid whose cells are `cell` device pixels wide.
   resize(grid, cell, ratio) {
     Object.assign(this, { grid, cell, ratio });
     for (const canvas of [this.base, this.marks]) {
@@ -36,7 +36,7 @@ export class Panel {
     }
   }
 
-  // Room for the outlines of cells at the edge.
+  // The margin that the outlines of the outermost cells need.
   get edge() {
     return Math.round(2 * this.ratio);
   }
@@ -47,7 +47,8 @@ export class Panel {
     drawGrid(context, this.grid, this.cell, this.ratio, this.edge, theme, this.tiny);
   }
 
-  // The cell at a point of the page, counted from the first pixel; null beside the grid.
+  // The cell at a point of the page, counted from the first pixel, or null if the point is beside
+  // the grid.
   cellAt(clientX, clientY) {
     const box = this.marks.getBoundingClientRect();
     const place = (at, start, length, pixels) => Math.floor((((at - start) / length) * pixels - this.edge) / this.cell);
@@ -57,8 +58,9 @@ export class Panel {
     return row >= 0 && row < down && column >= 0 && column < across ? [row - top, column - left] : null;
   }
 
-  // Marks are { shape, cells: [[row, column], …], size }: "box" outlines `size` cells from the first
-  // on, "cells" each of them; "tint" colours them, "from" dashes them, "veil" hides what follows.
+  // Marks are { shape, cells: [[row, column], …], size }. A "box" outlines the `size` cells that
+  // begin with the first one, "cells" outlines each cell, "tint" colours them, "from" draws dashed
+  // outlines, and "veil" hides all cells after the first one.
   mark(marks, theme) {
     const context = this.marks.getContext("2d");
     context.clearRect(0, 0, this.marks.width, this.marks.height);
@@ -97,7 +99,7 @@ export function drawGrid(context, grid, cell, ratio, edge, theme, tiny) {
   }
 }
 
-// Padding is what it holds, paled and hatched; what lies outside it is left blank.
+// Makes padding pale and hatched over what it holds, and blanks what lies outside of it.
 function veilPadding(context, { down, across, top, left, h, w, kind }, cell, ratio, edge, theme) {
   context.save();
   context.beginPath();
@@ -159,7 +161,7 @@ function writeNumbers(context, grid, cell, ratio, edge, theme) {
 export function drawMarks(context, marks, grid, cell, ratio, edge, theme) {
   const place = ([row, column]) => [edge + (column + grid.left) * cell, edge + (row + grid.top) * cell];
   const outline = (x, y, width, height, line) => {
-    // A dark and a bright line, so that one of them shows on any colour.
+    // There is a dark and a bright line, so that one of them shows on any colour.
     for (const [colour, wide] of [[theme.halo, line + 2 * ratio], [theme.mark, line]]) {
       context.strokeStyle = colour;
       context.lineWidth = wide;
@@ -186,7 +188,7 @@ export function drawMarks(context, marks, grid, cell, ratio, edge, theme) {
         context.fillRect(x, y, cell, cell);
         context.globalAlpha = 1;
       } else if (shape === "from") {
-        // Where a padded cell takes its value from.
+        // This is the pixel that a padded cell takes its value from.
         context.setLineDash([2 * ratio, 2 * ratio]);
         outline(x + cell * 0.16, y + cell * 0.16, cell * 0.68, cell * 0.68, 1.25 * ratio);
         context.setLineDash([]);
@@ -197,14 +199,14 @@ export function drawMarks(context, marks, grid, cell, ratio, edge, theme) {
   }
 }
 
-// Cover the outputs that the sliding window has not reached yet.
+// Covers the outputs that the sliding window has not reached yet.
 function veilAfter(context, [row, column], { down, across }, cell, edge, theme) {
   context.fillStyle = theme.veil;
   context.fillRect(edge + (column + 1) * cell, edge + row * cell, (across - column - 1) * cell, cell);
   context.fillRect(edge, edge + (row + 1) * cell, across * cell, (down - row - 1) * cell);
 }
 
-// The colours of the page, which follow its light or dark theme, and its type for numbers.
+// The colours of the page, which depend on the light or dark theme, and its font for numbers.
 export function themeOf(element) {
   const style = getComputedStyle(element);
   const colour = (name) => style.getPropertyValue(name).trim();
@@ -214,14 +216,14 @@ export function themeOf(element) {
   };
 }
 
-// A table of numbers, coloured as on the canvas; used again as long as its shape stays.
+// A table of numbers, coloured as on the canvas. Its cells are reused while its shape stays.
 export class Matrix {
   constructor(table) {
     this.table = table;
     this.shape = "";
   }
 
-  // `cell(n)` says { text, colour, title, classes } for each cell, row by row.
+  // `cell(n)` returns { text, colour, title, classes } of the n-th cell, row by row.
   show(rows, columns, cell) {
     if (this.shape !== `${rows} ${columns}`) {
       this.shape = `${rows} ${columns}`;

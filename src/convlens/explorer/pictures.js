@@ -1,19 +1,19 @@
-// Pictures: the samples, those that Python gave, those that people open or draw; and how a large
-// one becomes small enough to look at. A picture is { id, name, h, w, c, data, high, signed }: data
-// (h, w, c) row by row, channels last; `high` is the number drawn white.
+// Makes pictures: samples, those that Python passed on, and those that users open or draw. Large
+// ones are reduced to a size that can be looked at. A picture is { id, name, h, w, c, data, high,
+// signed }, with data (h, w, c) row by row, channels last; `high` is the number drawn white.
 
-export const SIDES = [16, 32, 64, 128]; // how large a picture may be shown, in pixels
-export const KEPT = 512; // the longer side of what is kept of an opened file
+export const SIDES = [16, 32, 64, 128]; // pixels: the sizes to choose from for large pictures
+export const KEPT = 512; // pixels: an opened file is reduced to this on its longer side
 const MOST_PIXELS = 64e6;
 const MOST_BYTES = 64e6;
 export const DRAWING = 16; // the side of the drawing canvas, in pixels
-export const INK = 9; // a fully drawn pixel; 0 is none
+export const INK = 9; // the number of a fully drawn pixel; an empty one is 0
 
 export function makePicture(id, name, h, w, c, data, high = 255) {
   return { id, name, h, w, c, data, high, signed: data.some((value) => value < 0) };
 }
 
-// A drawing's ink at each pixel, from its strokes: lists of [x, y] in pixels.
+// The ink at each pixel of a drawing. Its strokes are lists of points [x, y], in pixels.
 export function inked(strokes, side = DRAWING, radius = 1.05) {
   const data = new Uint8Array(side * side); // (side, side)
   for (let y = 0; y < side; y++) {
@@ -30,7 +30,7 @@ export function inked(strokes, side = DRAWING, radius = 1.05) {
   return data;
 }
 
-// From a point to a line segment.
+// The distance of a point from a line segment.
 function distance([x, y], [ax, ay], [bx, by]) {
   const length = (bx - ax) ** 2 + (by - ay) ** 2;
   const along = length ? Math.min(1, Math.max(0, ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length)) : 0;
@@ -42,7 +42,7 @@ const FIVE = [
     [10, 12.4], [8, 13.1], [6, 12.8], [4.3, 11.7]],
 ];
 
-// The samples that need no photograph.
+// The samples that are made here and need no photograph.
 export function drawnSamples() {
   const edge = [];
   for (const row of [[8, 8, 7, 1, 0], [8, 9, 7, 1, 1], [9, 8, 8, 0, 1], [8, 8, 7, 1, 0], [9, 9, 8, 1, 1]]) {
@@ -60,7 +60,7 @@ export function drawnSamples() {
   ];
 }
 
-// What Python wrote into the page: numbers as bytes, or as 64-bit floats, in base64.
+// A picture that Python wrote into the page, as bytes or 64-bit floats in base64.
 export function givenPicture({ id, name, shape, type, data, high, note }) {
   const bytes = fromBase64(data);
   const numbers = type === "u1" ? bytes : new Float64Array(bytes.buffer);
@@ -79,7 +79,8 @@ export function toBase64(bytes) {
 
 export class Unreadable extends Error {}
 
-// An image file as a picture of at most KEPT pixels a side. What cannot be read says why.
+// Reads an image file as a picture of at most KEPT pixels a side, or throws Unreadable, which says
+// why it cannot.
 export async function openFile(file) {
   const name = file.name || "pasted picture";
   if (file.size > MOST_BYTES) {
@@ -113,7 +114,7 @@ export async function openFile(file) {
   }
 }
 
-// Three channels, or one where all of them agree.
+// A picture of three channels, or of one if the three are equal everywhere.
 function fromPixels(id, name, { width, height, data }) {
   const colours = new Uint8Array(width * height * 3);
   let gray = true;
@@ -139,8 +140,8 @@ export function toGray(picture) {
 
 export const isLarge = (picture, side) => Math.max(picture.h, picture.w) > side;
 
-// A large picture at most `side` pixels high and wide: all of it, each pixel the mean of those it
-// stands for; or the part whose upper left corner is [row, column].
+// Reduces a large picture to at most `side` pixels a side: either scales it, each pixel the mean of
+// those it stands for, or takes the part whose upper left corner is [row, column].
 export function fitted(picture, side, fit, corner) {
   if (!isLarge(picture, side)) return picture;
   if (fit === "region") {

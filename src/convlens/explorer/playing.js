@@ -1,9 +1,9 @@
-// Pointing and pinning, the keys, and the window sliding by itself.
+// Handles pointing, pinning and keys, and moves the window by itself.
 import { $ } from "./controls.js";
 import { PANELS } from "./grids.js";
 import { hover, look, now, point, state, veiled } from "./store.js";
 
-let timer = null; // of the sliding window
+let timer = null; // of the next step while the window moves by itself
 export const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
 function pin(what) {
@@ -33,7 +33,7 @@ for (const [what, panel] of Object.entries(PANELS)) {
     const cell = at(event);
     if (down && cell) {
       pin(cell);
-      if (event.pointerType !== "mouse") point(null); // a finger that is gone points at nothing
+      if (event.pointerType !== "mouse") point(null); // the finger was lifted and points at nothing
     }
     down = false;
   });
@@ -47,7 +47,7 @@ for (const [what, panel] of Object.entries(PANELS)) {
 }
 
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-let cursor = [0, 0]; // the pixel that the keys have reached in the input
+let cursor = [0, 0]; // the pixel of the input that the arrow keys have reached
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const inField = event.target.closest?.("input, select, textarea, button, [role=tabpanel]");
@@ -76,7 +76,7 @@ document.addEventListener("keydown", (event) => {
 });
 $("input-canvas").addEventListener("blur", () => point(null));
 
-// The window at another place, by keys, buttons, the slider or the clock.
+// Moves the window to another place, for keys, buttons, the slider and the timer.
 function moveTo(at, veil = false) {
   look({ at, pin: null }, { veil });
 }
@@ -95,7 +95,7 @@ function togglePlay() {
   else play();
 }
 
-// Whether the window is on the last place; or has none, for the output changes while it slides.
+// Whether the window is at the last place, or there is no output: it can change while playing.
 const isOver = () => !now.output || positionOf(state.at) >= now.output.h * now.output.w - 1;
 
 export function play() {
@@ -105,7 +105,7 @@ export function play() {
     const all = now.output.h * now.output.w;
     const at = positionOf(state.at);
     const speed = Math.min(Number($("speed").value), reduced.matches ? 2 : Infinity);
-    // Large outputs would take an hour; fast means fast for them, too.
+    // A large output would take an hour place by place, so "fast" skips places.
     const by = speed > 6 ? Math.max(1, Math.round(all / 1500)) : 1;
     timer = setTimeout(next, 1000 / speed);
     return moveTo(placeOf(Math.min(all - 1, at + by)), true);

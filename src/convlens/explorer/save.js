@@ -1,5 +1,5 @@
-// Pictures to keep: the output as PNG, and the sliding window as an animated PNG, which is a PNG
-// with more frames: https://www.w3.org/TR/png-3/#apng-frame-based-animation
+// Saves the output as a PNG, and the sliding window as an animated PNG, a PNG of several frames:
+// https://www.w3.org/TR/png-3/#apng-frame-based-animation
 
 export function saveAs(blob, name) {
   const link = document.createElement("a");
@@ -9,7 +9,7 @@ export function saveAs(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-// The canvas's frames one after another as an animated PNG; `draw(n)` draws frame n on it.
+// Makes an animated PNG of a canvas, on which `draw(n)` draws frame n.
 export async function animation(canvas, frames, milliseconds, draw) {
   const { width, height } = canvas;
   const parts = [Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10)];
@@ -28,7 +28,8 @@ export async function animation(canvas, frames, milliseconds, draw) {
   return new Blob(parts, { type: "image/png" });
 }
 
-// RGB, row by row, each row after the number of its filter: 1, the difference to the pixel before.
+// The canvas as PNG scanlines of RGB. Each begins with the number of its filter: 1 stands for
+// differences from the pixel before, which compress well.
 function scanlines(canvas) {
   const { width, height } = canvas;
   const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
@@ -47,7 +48,7 @@ async function deflated(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// Unsigned integers, each of [bytes, value], the largest byte first.
+// The bytes of unsigned integers, given as [number of bytes, value], most significant byte first.
 function integers(...fields) {
   return Uint8Array.from(fields.flatMap(([bytes, value]) =>
     Array.from({ length: bytes }, (_, n) => (value >>> (8 * (bytes - 1 - n))) & 255)));

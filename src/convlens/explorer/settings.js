@@ -1,4 +1,4 @@
-// The settings, with a sentence about each; what cannot be is switched off, and says why.
+// Shows the settings, with a sentence about each. What cannot be chosen is disabled and says why.
 import { $, choice, element, whole } from "./controls.js";
 import { SIDES, isLarge } from "./pictures.js";
 import { PAD_MODES, isPooling } from "./state.js";

@@ -1,5 +1,5 @@
-// The state of the page: everything a link must carry, how it is written into the address and read
-// back, and which parts of it cannot be together.
+// The state of the page, which is all that a link must carry: how it is written into the address,
+// how it is read back, and which parts of it exclude each other.
 import { Axis, resolvePadding } from "./geometry.js";
 import { SIDES, fromBase64, makePicture, toBase64 } from "./pictures.js";
 
@@ -20,12 +20,12 @@ export const DEFAULTS = {
   countPadding: false,
   partial: false,
   colour: "gray",
-  layer: "all", // the channel that is looked at: "all", 0, 1 or 2
+  layer: "all", // the channel that is shown: "all", 0, 1 or 2
   picture: "digit",
   side: 32,
   fit: "scaled",
   corner: [0, 0],
-  at: [4, 5], // the output that is looked at
+  at: [4, 5], // the output that is worked out
   pin: null, // ["output" or "input" or "tap", row, column]
 };
 
@@ -44,8 +44,8 @@ export function axesOf(state, picture) {
   });
 }
 
-// The state with what contradicts the picture or the operation put right. The controls for it are
-// switched off then, and say why.
+// Corrects the parts of a state that contradict the picture or the operation. Their controls are
+// disabled then, and say why.
 export function settled(state, picture) {
   const next = { ...state };
   if (picture.c === 1) next.colour = "gray";
@@ -70,7 +70,7 @@ function isThere([what, row, column], rows, columns) {
   return within(rows, row) && within(columns, column);
 }
 
-// Why there can be no output, in a sentence; or null.
+// A sentence that says why there can be no output, or null if there is one.
 export function obstacle(state, rows, columns) {
   const name = isPooling(state) ? "window" : "kernel";
   for (const [axis, length, cells] of [[rows, "height", "rows"], [columns, "width", "columns"]]) {
@@ -96,8 +96,8 @@ export function obstacle(state, rows, columns) {
 
 const pairText = ([a, b]) => `${a},${b}`;
 
-// The part of an address after "#" that leads back to this state. Of a picture that only this page
-// has, opened or drawn, the pixels go with it.
+// The part of an address after "#" that leads back to this state. It holds the pixels of a picture
+// that was opened or drawn, since no other page has them.
 export function toFragment(state, picture) {
   const fields = new URLSearchParams();
   const put = (key, value, usual) => value !== usual && fields.set(key, value);
@@ -126,8 +126,8 @@ export function toFragment(state, picture) {
   return fields.toString().replaceAll("%2C", ",").replaceAll("%3B", ";").replaceAll("%7C", "|");
 }
 
-// { state, own, unread }: the state that an address asks for on top of `start`, the picture it
-// carries, and the names of the parts that make no sense, which are left as they were.
+// Reads a fragment. Returns { state, own, unread }: `start` with what the fragment changes in it,
+// the picture that it carries, and the names of the parts that are not valid and were ignored.
 export function fromFragment(text, start, pictures) {
   const state = { ...start };
   const unread = [];
@@ -184,8 +184,8 @@ function kernelLayers(word) {
   return regular && whole && fits ? layers : undefined;
 }
 
-// A number as people write it, also 1/9 and −1; null if it is none. Up to a million, so that sums
-// of integers stay exact.
+// Reads a number as people write it, such as 1/9 or −1; null if it is none. Numbers beyond a
+// million are refused, so that sums of integers stay exact.
 export function kernelNumber(text) {
   const [, top, bottom] = /^\s*([^/]+?)\s*(?:\/\s*(\S+))?\s*$/.exec(text.replaceAll("−", "-")) ?? [];
   const decimal = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;

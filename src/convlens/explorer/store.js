@@ -1,5 +1,5 @@
-// What the page remembers: its state, the picture that was brought to it, what is pointed at, and all
-// that follows from these. Whoever shows some of it asks to be told of changes.
+// Holds the page's state, the user's own picture, what is pointed at, and all that is computed from
+// these. Modules that show some of it register to be told of changes.
 import { scaleOf, pictureScale } from "./colours.js";
 import { $ } from "./controls.js";
 import { compute } from "./operation.js";
@@ -14,22 +14,22 @@ export let state = { ...START };
 export let own = null; // the picture that was opened or drawn here
 export let hover = null; // what is pointed at: ["output" or "input" or "tap", row, column]
 export let veiled = false; // whether outputs that the sliding window has not reached are hidden
-export let now = {}; // what follows: original, colourful, image, rows, columns, problem, output, …
+export let now = {}; // computed: original, colourful, image, rows, columns, problem, output, …
 
 const [changed, looked] = [[], []];
 export const onChange = (tell) => changed.push(tell);
 export const onLook = (tell) => looked.push(tell);
 
-// Which picture to show is chosen again and again, and a file takes a while to be decoded: the
-// newest choice counts, not the last one to be ready. A choice that takes time begins with this, and
-// the function that it gets tells it whether it is still the newest.
+// A file takes a while to be decoded, and the user may choose another picture meanwhile. The newest
+// choice counts, not the one that is ready last. A choice that takes time begins with this call,
+// and the function that it returns says whether the choice is still the newest.
 let choices = 0;
 export function choosing() {
   const mine = ++choices;
   return () => mine === choices;
 }
 
-// Anything that makes another output.
+// Changes the state in a way that needs another output.
 export function change(patch) {
   performance.mark("change");
   if ("picture" in patch) choices++;
@@ -40,7 +40,7 @@ export function change(patch) {
   performance.measure("redraw", "change");
 }
 
-// Another place to look at, in the same output.
+// Changes what is looked at, in the same output.
 export function look(patch, { point = null, veil = false } = {}) {
   state = { ...state, ...patch };
   hover = point;
@@ -48,7 +48,7 @@ export function look(patch, { point = null, veil = false } = {}) {
   for (const tell of looked) tell();
 }
 
-// Where the mouse is, for as long as it is there.
+// Tells where the mouse points, or that it points at nothing any more.
 export function point(at) {
   if (String(at) !== String(hover)) look({}, { point: at, veil: veiled && !at });
 }
@@ -59,13 +59,13 @@ export function bring(picture) {
 
 export const focus = () => hover ?? state.pin ?? ["output", ...state.at];
 
-// The layer of the kernel that its numbers show.
+// The layer of the kernel whose numbers are shown and edited.
 export const editedIndex = () => (state.layers.length === 1 || state.layer === "all" ? 0 : state.layer);
 export const editedLayer = () => state.layers[editedIndex()];
 
 const pictureOf = (id) => (id === "own" && own) || gallery.find((each) => each.id === id) || gallery[0];
 
-let fittedFrom = []; // the last picture that was fitted, and how
+let fittedFrom = []; // the picture that `now.colourful` was made from, and how
 function evaluate() {
   const original = pictureOf(state.picture);
   const how = [original, state.side, state.fit, ...state.corner];
@@ -85,7 +85,8 @@ function evaluate() {
   const negative = !isPooling(state) && problem.layers.some((layer) => layer.some((weight) => weight < 0));
   const output = reason ? null : compute(problem);
   const outputScale = output && scaleOf(output.data, image.signed || negative, image.high);
-  // A kernel that keeps brightness makes colours of colours; others make changes, around zero.
+  // A kernel with a positive sum gives results that can be shown as colours. Other kernels give
+  // changes, which lie around zero.
   const brightness = problem.layers[0].reduce((sum, weight) => sum + weight, 0);
   const natural = !image.signed && (isPooling(state) || brightness > 1e-9);
   now = {

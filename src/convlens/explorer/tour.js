@@ -1,4 +1,5 @@
-// The guided tour: one idea a step. Each step sets the page up and says one true sentence.
+// The guided tour explains one idea in each step: it sets the page up and says one sentence about
+// what is to be seen there.
 const EDGES = [[1, 0, -1], [1, 0, -1], [1, 0, -1]];
 const BASE = {
   operation: "convolve", layers: [EDGES], window: [2, 2], stride: [1, 1], dilation: [1, 1], padding: "valid",

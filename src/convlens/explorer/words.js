@@ -1,4 +1,4 @@
-// What the page says: the formula of the size, the sum, and the sentences about what is pointed at.
+// Writes what the page says: the formula of the size, sums, and sentences about what is pointed at.
 import { isPooling, windowOf } from "./state.js";
 import { shortNumber } from "./panels.js";
 
@@ -6,10 +6,10 @@ export const CHANNEL_NAMES = ["Red", "Green", "Blue"];
 export const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 export const place = (row, column) => `row ${row}, column ${column}`;
 
-// A number in full, but for the noise of its last digits.
+// A number with all its digits except the last ones, which are rounding errors.
 export const fullNumber = (value) => String(Number(value.toPrecision(10))).replace("-", "−");
 
-// How the size of one axis comes about, as lines of [label, formula].
+// The formula of the output's size along one axis, as lines of [label, formula].
 export function sizeLines(axis, word, name) {
   const [length, k, s, ends] = name === "rows" ? ["h", "kh", "sh", ["top", "bottom"]] : ["w", "kw", "sw", ["left", "right"]];
   const lines = [];
@@ -32,7 +32,7 @@ export function sizeLines(axis, word, name) {
   return lines;
 }
 
-// The sum of one channel's products, written out as far as it can be read.
+// The sum of one channel's products, written out up to a length that can be read.
 export function sumText({ values, weights, result }) {
   if (values.length > 30) return `The ${values.length} products add up to ${fullNumber(result)}.`;
   const terms = values.map((value, n) => {
@@ -50,7 +50,7 @@ export function poolText(operation, { values, sum, count: counted, result, winne
   return `The ${word} is ${fullNumber(result)}, at ${place(row, column)}${ties > 1 ? ` (first of ${ties} alike)` : ""}.`;
 }
 
-// What the padding under a window is, and where its values come from.
+// Says how many cells of a window are padding, and where their values come from.
 export function paddingText(state, cells) {
   const padding = cells.filter(({ kind }) => kind === "padding").length;
   const outside = cells.filter(({ kind }) => kind === "outside").length;
@@ -75,7 +75,7 @@ export function paddingText(state, cells) {
   return parts.join(" ");
 }
 
-// One sentence for what is pointed at in the input.
+// The sentence about the cell of the input that is pointed at.
 export function usesText(row, column, uses, padding) {
   const what = padding ? "This padded cell" : `The pixel at ${place(row, column)}`;
   if (!uses) return `${what} is used by no output: the windows step over it.`;

@@ -1,4 +1,4 @@
-// What is pointed at: its window and outputs lit up, and its arithmetic written out.
+// Marks what is pointed at, with its window or its outputs, and writes its arithmetic out.
 import { colourOf, scaleOf } from "./colours.js";
 import { $, element } from "./controls.js";
 import { PANELS, theme } from "./grids.js";
@@ -22,7 +22,7 @@ export function showFocus() {
     const worked = workOut(problem, row, column);
     inputMarks.push(...windowMarks(problem, worked, row, column));
     outputMarks.push({ shape: "box", cells: [[row, column]] });
-    // In a pooling with one channel to look at, the pixel that won.
+    // A pooling that shows a single channel marks the pixel that won.
     const seen = worked.channels.length === 1 ? 0 : state.layer === "all" ? null : state.layer;
     const won = seen === null ? undefined : worked.channels[seen].winner;
     if (won !== undefined) inputMarks.push({ shape: "tint", cells: [[worked.cells[won].row, worked.cells[won].column]] });
@@ -59,7 +59,7 @@ function outputsOver(row, column) {
   return along(now.rows, row).flatMap((y) => across.map((x) => [y, x]));
 }
 
-// The pixel that a padded cell takes its value from; null where there is none.
+// The pixel that a padded cell takes its value from, or null if it has none.
 function sourceOf(row, column) {
   const { rows, columns } = now;
   if (isPooling(state) || !rows.isCell(row) || !columns.isCell(column)) return null;
@@ -108,7 +108,7 @@ function showWorked(worked, y, x) {
     : `${worked.channels.map(({ result: each }) => (each < 0 ? `(${fullNumber(each)})` : fullNumber(each))).join(" + ")} = ${fullNumber(worked.result)}`;
 }
 
-const blocks = []; // the elements of the channels, made once
+const blocks = []; // the elements of each channel, reused
 function block(n) {
   while (blocks.length <= n) {
     const tables = ["Window", "Kernel", "Products"].map((label) => {
