@@ -179,7 +179,7 @@ def test_operation_method_and_reason():
     """The name of the call; which engine, and why."""
     for plan, operation, how in (
         (plan_convolve((5, 5), (3, 3)), "convolve", "vectors along the rows, in float64"),
-        (plan_pool((5, 5), 2), "pool", "tap by tap, down and then across, in float64"),
+        (plan_pool((50, 50), 2), "pool", "tap by tap, down and then across, in float64"),
     ):
         assert plan.operation == operation
         assert f"{plan.method}, {plan.reason}" == auto(how)
@@ -191,6 +191,15 @@ def test_operation_method_and_reason():
         assert (plan.method, plan.reason) == ("numpy", "as asked")
 
 
+@built
+def test_tiny_images_are_for_numpy():
+    """On these it is the faster engine, and the plan says so; who asks for the other, gets it."""
+    for plan in (plan_convolve((100, 1, 1), (3, 3)), plan_pool((100, 4, 4), 2)):
+        assert plan.method == "numpy"
+        assert plan.reason == "which is the faster one on images so small"
+    assert plan_pool((100, 4, 4), 2, method="compiled").method == "compiled"
+
+
 IN_TWO_PASSES = (
     "in two passes, down and then across, in float64, as the kernel is a column times a row"
 )
@@ -198,7 +207,8 @@ EXACTLY = "the first of float32, float64, int64 that is exact with these kernels
 WAYS = {  # how the compiled engine goes about a call, as far as the kernels' numbers decide it
     "a shape": (
         plan_convolve((40, 60), (9, 9)),
-        "vectors along the rows, in float64, or in two passes if the kernel is a column times a row",
+        "vectors along the rows, in float64, "
+        "or in two passes if the kernel is a column times a row",
     ),
     "a column times a row": (plan_convolve(numbers((40, 60)), np.ones((9, 9))), IN_TWO_PASSES),
     "not a product": (

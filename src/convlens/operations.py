@@ -77,8 +77,8 @@ def convolve(
         Where to write the result; of its shape and type, and sharing no memory with the inputs.
         Not for Dask arrays.
     method : {"auto", "compiled", "numpy"}
-        The engine. "auto" is compiled wherever that is there and takes the types, else NumPy;
-        `plan_convolve` tells which, and why.
+        The engine. "auto" is compiled wherever that is there and takes the types, unless images are
+        so small that NumPy is faster; `plan_convolve` tells which, and why.
 
     Returns
     -------
@@ -237,8 +237,8 @@ def pool(
         Where to write the result; of its shape and type, and sharing no memory with the images.
         Not for Dask arrays.
     method : {"auto", "compiled", "numpy"}
-        The engine. "auto" is compiled wherever that is there and takes the types, else NumPy;
-        `plan_pool` tells which, and why.
+        The engine. "auto" is compiled wherever that is there and takes the types, unless images are
+        so small that NumPy is faster; `plan_pool` tells which, and why.
 
     Returns
     -------

@@ -60,12 +60,12 @@ class Blocks:
         def fits(images: int, height: int, width: int) -> bool:
             # Pipelines fill whole vectors of pixels, however far apart these are.
             vectors = -(-width // VECTORS) * VECTORS if width > 1 < columns.stride else width
-            across = _cells(columns, vectors) * call.channels
+            across, filled = (_cells(columns, n) * call.channels for n in (width, vectors))
             results = images * height * width * nc
             return (
                 results <= outputs
                 and max(results, images * _cells(rows, height) * across) <= numbers
-                and _held(rows, height) * across <= max(4 * STRIP, window * 5 // 4)
+                and _held(rows, height) * filled <= max(4 * STRIP, window * 5 // 4)
                 and _cells(rows, height) <= max(STRIP, _cells(rows, 1))  # each has an entry
             )
 

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convlens.call import Array, Call
-from convlens.engines.blocks import STRIP, Block, Blocks, Grid, numbers_of
+from convlens.engines.blocks import STRIP, VECTORS, Block, Blocks, Grid, numbers_of
 from convlens.engines.library import Buffer, Run, buffer, frame, loaded
-from convlens.engines.methods import U8, DType, Method, Way, choose
+from convlens.engines.methods import F16, U8, DType, Method, choose
+from convlens.engines.ways import Way, turn
 from convlens.geometry import Axis
 
 DIRECT = 2**26  # numbers that a block may read or write where they are
@@ -38,6 +39,9 @@ def convolve(call: Call, way: Way, images: Array, kernels: Array, out: Array) ->
     if images.size == 0:  # no pixels, so every sum is empty
         out[...] = 0
         return
+    if way.turned:
+        call, images, out = turn(call), images.swapaxes(1, 2), out.swapaxes(1, 2)
+        kernels = kernels.swapaxes(0, 1)
     factors = way.factors
     work = _work(call, way.numbers, factors is not None, images, out)
     kernels = kernels[..., :1] if work.method.folded else kernels
@@ -57,6 +61,8 @@ def pool(call: Call, way: Way, images: Array, out: Array) -> None:
     if images.size == 0:
         out[...] = 0
         return
+    if way.turned:
+        call, images, out = turn(call), images.swapaxes(1, 2), out.swapaxes(1, 2)
     work = _work(call, way.numbers, False, images, out)
     for pixels, results, runs in work.pieces(images, out):
         for _, run in runs:
@@ -175,9 +181,10 @@ class Work:
         steps = [across.stride, down.stride, across.dilation * unit, down.dilation]
         tasks = self._tasks(block, down, across)
         if pooling:
+            means = method.numbers if method.results == F16 else method.results
             counts = [
-                _counts(call, call.rows, block.rows, 1, method.results),
-                _counts(call, call.columns, block.columns, unit, method.results),
+                _counts(call, call.rows, block.rows, 1, means),
+                _counts(call, call.columns, block.columns, unit, means),
             ]
             sizes = [call.channels // unit, call.columns.window, call.rows.window]
             arguments = [*cells, *map(buffer, counts), *sizes, *steps, *tasks]
@@ -210,6 +217,7 @@ class Work:
         """How many rows make a strip and how many images a chunk: few enough for a core's cache."""
         call, oh, m = self.call, len(block.rows), len(block.images)
         row = max(len(across) * call.channels, len(block.columns) * call.output_channels)
+        row = max(row, VECTORS)  # as each takes whole vectors, of which several make a tile
         halo = len(down) - (oh - 1) * down.stride
         least = 8
         # Strips share a halo of rows; where that is most of them, they are half as high at least.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log2
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from convlens.engines.blocks import STRIP, sparse
 from convlens.engines.library import load, loaded
 
 DType = np.dtype[Any]
-F32, F64, I64, I32, U64, U8 = (np.dtype(name) for name in ("f4", "f8", "i8", "i4", "u8", "u1"))
-NAMES = {F32: "f32", F64: "f64", I64: "i64", I32: "i32", U64: "u64", U8: "u8"}
+F16, F32, F64 = (np.dtype(name) for name in ("f2", "f4", "f8"))
+I64, I32, U64, U8 = (np.dtype(name) for name in ("i8", "i4", "u8", "u1"))
+NAMES = {F16: "f16", F32: "f32", F64: "f64", I64: "i64", I32: "i32", U64: "u64", U8: "u8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,59 +55,9 @@ def missing(call: Call | None = None) -> str | None:
     return None
 
 
-class Way(NamedTuple):
-    """What the kernels' numbers decide. It is settled for a whole call, and holds for its parts.
-
-    Attributes
-    ----------
-    numbers : numpy.dtype or None
-        What a convolution adds up in; a pooling's types alone decide that.
-    factors : (column, row) or None
-        The two kernels of two passes, where one kernel is a column times a row.
-    """
-
-    numbers: DType | None
-    factors: tuple[Array, Array] | None
-
-
-def settle(call: Call, kernels: Array | None) -> Way:
-    """The way that a call on such kernels goes; kernels are None for pooling."""
-    if kernels is None:
-        return Way(None, None)
-    kernels = call.full_kernels(kernels)
-    numbers = summing_type(call, kernels)
-    return Way(numbers, rank_1(call, numbers, kernels) if kernels.size else None)
-
-
 def choose(call: Call, numbers: DType | None, two_passes: bool) -> Method:
     """The pipeline of a call, or of a part of one, on this way."""
     return pooling(call) if numbers is None else convolution(call, numbers, two_passes)
-
-
-def describe(call: Call, way: Way | None) -> str:
-    """How a call is carried out, in words; without a way, what that depends on as well."""
-    two_passes = way is not None and way.factors is not None
-    # Where kernels are a bare shape, numbers are floats.
-    method = choose(call, way.numbers if way else call.sum_dtype, two_passes)
-    words = [WORDS[method.pipeline.partition("_")[0]], f"in {method.numbers}"]
-    if call.kernels is not None and call.sum_dtype.kind != "f" and call.images.dtype.itemsize < 8:
-        words.append("the first of float32, float64, int64 that is exact with these kernels")
-    if two_passes:
-        words.append("as the kernel is a column times a row")
-    elif way is None and _two_passes_pay(call):
-        words.append("or in two passes if the kernel is a column times a row")
-    return f"for {loaded().level}, {', '.join(words)}"
-
-
-WORDS = {
-    "planes": "vectors along the rows",
-    "dense": "vectors along the kernels",
-    "depthwise": "vectors along the channels",
-    "separable": "in two passes, down and then across",
-    "windows": "tap by tap, down and then across",
-    "squares": "squares side by side",
-    "doubling": "by windows of twice the size at each step, down and then across",
-}
 
 
 # ----------------------------------------------------------------------------- convolution
@@ -183,7 +134,7 @@ def summing_type(call: Call, kernels: Array) -> DType:
     return F32 if bound < 2**24 else F64 if bound < 2**52 else I64
 
 
-def _two_passes_pay(call: Call) -> bool:
+def two_passes_pay(call: Call) -> bool:
     """Whether it is worth looking for a column and a row: kh + kw taps against kh * kw."""
     kh, kw = call.rows.window, call.columns.window
     worthwhile = min(kh, kw) >= 3 and kh * kw >= 2 * (kh + kw)
@@ -196,7 +147,7 @@ def rank_1(call: Call, numbers: DType, kernels: Array) -> tuple[Array, Array] | 
     Sought where two passes would be faster: (kh, 1, 1, 1, 1) and (kw,). What is too large for the
     sums of the first pass is inf, whatever the second would make of it.
     """
-    if numbers.kind != "f" or not _two_passes_pay(call):
+    if numbers.kind != "f" or not two_passes_pay(call):
         return None
     kernel = kernels[:, :, 0, 0]  # (kh, kw)
     place = np.unravel_index(np.argmax(np.abs(kernel)), kernel.shape)
@@ -242,6 +193,8 @@ def pooling(call: Call) -> Method:
             I32 if small and bound < 2**31 else F64 if mode == "avg" and bound < 2**52 else I64
         )
     pixels = U8 if numbers == I32 else numbers
+    if images == F16:  # which pipelines can read and write, but not compute in
+        pixels = results = F16
     types = f"{mode}_{NAMES[pixels]}_{NAMES[numbers]}_{NAMES[results]}"
     folded = columns.stride == 1
     channels = 1 if folded else call.channels
