@@ -32,6 +32,7 @@ TYPES = {
     "i32": hl.Int(32),
     "i64": hl.Int(64),
     "u64": hl.UInt(64),
+    "f16": hl.Float(16),
     "f32": hl.Float(32),
     "f64": hl.Float(64),
 }
@@ -133,6 +134,7 @@ def table() -> Iterator[tuple[str, Make]]:
             for t in ("u8", "i64", "u64", "f32", "f64")
         ),
         *(("avg", f"{t}_{t}_{t}") for t in ("f32", "f64")),
+        *((mode, "f16_f32_f16") for mode in ("max", "min", "avg")),
         ("avg", "u8_i32_f64"),
         ("avg", "i64_i64_f64"),
         ("sum", "u8_i32_i64"),
@@ -144,12 +146,12 @@ def table() -> Iterator[tuple[str, Make]]:
                 _name(f"windows_{mode}_{names}", sizes),
                 lambda level, c=common, s=sizes: pooling.windows(level, **c, **s),
             )
-            if names in floats and mode == "avg":
+            if mode == "avg" and names in (*floats, "f16_f32_f16"):
                 yield (
                     _name(f"windows_{mode}_{names}", sizes) + "_blocks",
                     lambda level, c=common, s=sizes: pooling.windows(level, **c, **s, blocks=True),
                 )
-        if names in ("u8_u8_u8", "f32_f32_f32", "u8_i32_f64"):
+        if names in ("u8_u8_u8", "f16_f32_f16", "f32_f32_f32", "u8_i32_f64"):
             for channels in (1, 3):
                 sizes = {"channels": channels, "side": 2}
                 yield (

@@ -73,9 +73,12 @@ class Pooling:
         self.merge, nothing = MERGES[mode]
         self.nothing = nothing(self.numbers)
         self.cells = Cells(pixels, self.numbers, self.nothing)
-        # How many cells of a window count, in each row and each column of the output.
-        self.rows_counted = hl.ImageParam(self.results, 1, "rows_counted")
-        self.columns_counted = hl.ImageParam(self.results, 1, "columns_counted")
+        # How many cells of a window count, in each row and each column of the output. Means of half
+        # floats are taken in floats, before they are rounded.
+        half = self.results == hl.Float(16)
+        self.means = self.numbers if half else self.results
+        self.rows_counted = hl.ImageParam(self.means, 1, "rows_counted")
+        self.columns_counted = hl.ImageParam(self.means, 1, "columns_counted")
         names = ("C", "kw", "kh", "sx", "sy", "dx", "dy", "strip", "chunk")
         scalars = {name: hl.Param(INT, name) for name in names}
         self.arguments = [
@@ -94,7 +97,7 @@ class Pooling:
         """Define the output: what was merged, or its mean."""
         if self.mode == "avg":
             counted = self.rows_counted[y] * self.columns_counted[x]
-            merged = hl.cast(self.results, merged) / counted
+            merged = hl.cast(self.means, merged) / counted
         self.out[AXES] = hl.cast(self.results, merged)
         for axis in range(4):
             self.out.output_buffer().dim(axis).set_min(0)

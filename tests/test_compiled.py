@@ -27,6 +27,7 @@ from strategies import (
 )
 
 import convlens
+from convlens import streaming
 from convlens.engines import compiled_engine, methods
 from convlens.engines.library import LEVEL, Run, load
 
@@ -55,7 +56,8 @@ class Case:
 
     def plan(self):
         """The plan for the call."""
-        return getattr(convlens, f"plan_{self.verb}")(*self.arguments, **self.options)
+        plan = getattr(convlens, f"plan_{self.verb}")
+        return plan(*self.arguments, **self.options, method="compiled")
 
     def in_long_double(self, change):
         """The result if every number is made a long double, and changed."""
@@ -83,6 +85,8 @@ def random_convolution(rng, place):
     """Few channels and many, one kernel and many, small kernels and large ones."""
     kind = rng.choice(["gray", "summed", "bank", "grouped", "depthwise", "each"])
     m, (h, w) = int(rng.integers(1, 5)), (int(n) for n in rng.integers(1, (24, 45)))
+    if rng.random() < 0.15:  # thin ones, of which rows and columns may be exchanged
+        h, w = (int(n) for n in rng.integers((30, 1), (200, 5)))
     most, gap = (5 if rng.random() < 0.8 else 12), (3 if rng.random() < 0.8 else 20)
     kh, kw, dilation, stride, padding = random_window(rng, (h, w), most, gap)
     if rng.random() < 0.5:  # as most are
@@ -129,6 +133,8 @@ def random_convolution(rng, place):
 def random_pooling(rng, place):
     """Windows side by side and apart, small ones and large ones."""
     m, h, w = (int(n) for n in rng.integers(1, (5, 30, 30)))
+    if rng.random() < 0.15:
+        h, w = (int(n) for n in rng.integers((30, 1), (200, 5)))
     kh, kw, dilation, stride, padding = random_window(
         rng, (h, w), most=4 if rng.random() < 0.6 else 30
     )
@@ -372,15 +378,13 @@ def check_ways(case):
     library = load()
     everything, used, expected = library.pipelines, [], {}
 
-    def noting(choice):
-        def choose(*arguments):
-            used.append(choice(*arguments).pipeline)
-            return choice(*arguments)
+    choice = compiled_engine.choose
 
-        return choose
+    def noting(*arguments):
+        used.append(choice(*arguments).pipeline)
+        return choice(*arguments)
 
-    choices = methods.convolution, methods.pooling
-    methods.convolution, methods.pooling = map(noting, choices)
+    compiled_engine.choose = noting
     try:
         while True:
             compiled_engine._prepared.cache_clear()
@@ -399,7 +403,7 @@ def check_ways(case):
         return 0
     finally:
         library.pipelines = everything
-        methods.convolution, methods.pooling = choices
+        compiled_engine.choose = choice
         compiled_engine._prepared.cache_clear()
 
 
@@ -456,17 +460,19 @@ FAMILIES = {
     "squares": "squares side by side",
     "doubling": "by windows of twice the size at each step, down and then across",
 }
+TURNED = "on images turned on their side, "
 NUMBERS = {"f32": "float32", "f64": "float64", "u8": "uint8", "u64": "uint64"}
 NUMBERS |= {"i32": "int32", "i64": "int64"}
 
 
 def test_the_plan_says_what_runs(monkeypatch):
-    """Of hundreds of calls: the family of the pipelines that ran, and what they computed in."""
-    ran, seen = set(), set()
+    """Of hundreds of calls: the pipelines that ran, what they computed in, and on what."""
+    ran, rows, seen = set(), set(), set()
     run = Run.__call__
 
     def recording(self, *arrays):
         ran.add(self._name)
+        rows.add(arrays[0].shape[1])
         return run(self, *arrays)
 
     monkeypatch.setattr(Run, "__call__", recording)
@@ -478,6 +484,7 @@ def test_the_plan_says_what_runs(monkeypatch):
         except ValueError:  # a call that is refused
             continue
         ran.clear()
+        rows.clear()
         result = case.run("compiled")
         if not ran:  # there is nothing to compute
             assert 0 in (result.size, case.arguments[0].size)
@@ -485,11 +492,101 @@ def test_the_plan_says_what_runs(monkeypatch):
         names = {name.partition("_")[0] for name in ran}
         types = {name.split("_")[2 if case.verb == "convolve" else 3] for name in ran}
         (family,), (numbers,) = names, types
-        words = f"compiled, for {LIBRARY.level}, {FAMILIES[family]}, in {NUMBERS[numbers]}"
+        words, turned = f"{FAMILIES[family]}, in {NUMBERS[numbers]}", TURNED in plan.reason
+        words = f"compiled, for {LIBRARY.level}, {TURNED if turned else ''}{words}"
         assert f"{plan.method}, {plan.reason},".startswith(f"{words},"), case
-        seen.add((family, numbers))
-    assert {family for family, _ in seen} == set(FAMILIES)
-    assert {("planes", "i64"), ("dense", "f64"), ("doubling", "i32")} <= seen
+        # The columns of a thin image are no more than the rows that its windows need.
+        assert not turned or max(rows) <= plan.call.columns.size, case
+        seen |= {(family, numbers), "turned" if turned else "upright"}
+    assert {each[0] for each in seen if isinstance(each, tuple)} == set(FAMILIES)
+    assert {("planes", "i64"), ("dense", "f64"), ("doubling", "i32"), "turned", "upright"} <= seen
+
+
+# ---------------------------------------------------------------------- thin and tiny images
+
+THIN = {  # calls that would take pipelines longer than NumPy, row by row: what is done instead
+    "a column": ("convolve", (1, 5000, 1), (3, 3), {}, "turned"),
+    "columns in a batch": ("convolve", (7, 900, 1), (4, 1), {"pad_mode": "wrap"}, "turned"),
+    "a column of pixels": ("convolve", (2, 900, 1, 3), (5, 3, 3), {"dilation": (2, 1)}, "turned"),
+    "a column, many kernels": ("convolve", (2, 900, 1, 3), (3, 3, 3, 16), {}, "turned"),
+    "a column of products": ("convolve", (1, 900, 2), (9, 9), {"pad_mode": "edge"}, "turned"),
+    "tall windows": ("pool", (5000, 1), (31, 1), {"stride": 1, "padding": "same"}, "turned"),
+    "means": ("pool", (2, 900, 1), (31, 2), {"mode": "avg", "stride": 1, "padding": 1}, "turned"),
+    "single pixels": ("convolve", (500, 1, 1), (3, 3), {}, "numpy"),
+    "a tiny image": ("pool", (9, 5, 4), (3, 2), {"mode": "avg", "stride": 1}, "numpy"),
+    "a layer on one pixel": ("convolve", (9, 1, 1, 3), (1, 1, 3, 4), {}, "numpy"),
+    "a usual image": ("convolve", (2, 28, 28), (3, 3), {}, "upright"),
+}
+
+
+def way_of(plan):
+    """What the plan says of the way."""
+    return "numpy" if plan.method == "numpy" else "turned" if TURNED in plan.reason else "upright"
+
+
+def thin_case(name, dtype="f4"):
+    """The call, on random numbers."""
+    verb, shape, rest, options, _ = THIN[name]
+    rng = np.random.default_rng(2)
+    rest = rng.standard_normal(rest).astype(dtype) if verb == "convolve" else rest
+    return Case(verb, [rng.standard_normal(shape).astype(dtype), rest], options)
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_where_rows_are_short(name):
+    """Rows and columns are exchanged, or NumPy's engine is taken: as the plan says, and right."""
+    case, way = thin_case(name), THIN[name][-1]
+    plan = getattr(convlens, f"plan_{case.verb}")(*case.arguments, **case.options)
+    assert way_of(plan) == way
+    for dtype in ("f4", "f8", "u1", "f2"):
+        case = thin_case(name, dtype)
+        compare(case, case.run("auto"), case.run("numpy"))
+        compare(case, case.run("compiled"), case.run("numpy"))
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_thin_images_have_the_same_bits_in_parts(name, tmp_path, monkeypatch):
+    """Alone, in a batch, in the chunks of a Dask array, from a file: parts go the way of all."""
+    da = pytest.importorskip("dask.array")
+    case = thin_case(name)
+    images, rest = case.arguments
+    verb = getattr(convlens, case.verb)
+    plan = getattr(convlens, f"plan_{case.verb}")(images, rest, **case.options)
+    whole = case.run("auto")
+    if images.ndim > 2:
+        each = [verb(image[np.newaxis], rest, **case.options) for image in images[:9]]
+        assert np.concatenate(each).tobytes() == whole[:9].tobytes()
+    chunks = tuple(max(1, -(-size // 3)) for size in images.shape)
+    lazy = verb(da.from_array(images, chunks=chunks), rest, **case.options)
+    assert lazy.compute(scheduler="sync").tobytes() == whole.tobytes()
+
+    monkeypatch.setattr(streaming, "TILE_BYTES", 2000)
+    np.save(tmp_path / "images.npy", images)
+    kernels = rest if case.verb == "convolve" else None
+    array = streaming.open_array(tmp_path / "images.npy")
+    streaming.stream(plan, array, kernels, tmp_path / "result.npy")
+    assert np.load(tmp_path / "result.npy").tobytes() == whole.tobytes()
+
+
+def test_the_way_does_not_depend_on_the_batch():
+    """It may show in the bits, which an image's result keeps in every batch."""
+    for number in range(300):
+        case = random_case(np.random.default_rng([8, number]), anywhere)
+        case.options.pop("pad_mode", None)  # which may need a pixel
+        images, rest = case.arguments
+        if images.ndim < 3:
+            continue
+        plan = getattr(convlens, f"plan_{case.verb}")
+        try:
+            ways = [
+                way_of(
+                    plan(np.broadcast_to(images[:1], (m, *images.shape[1:])), rest, **case.options)
+                )
+                for m in (1, 2, 1000)
+            ]
+        except ValueError:  # a call that is refused
+            continue
+        assert len(set(ways)) == 1, case
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
@@ -525,12 +622,23 @@ def test_columns_times_rows_of_integers_are_found():
         assert methods.rank_1(call, numbers, full) is None
 
 
+@pytest.mark.parametrize("window", [(2, 2), (3, 4), (47, 53)])
+def test_means_of_half_floats_are_rounded_once(window):
+    """Sums and counts are floats: float16 holds neither 2491 nor sums beyond 65504."""
+    images = np.random.default_rng(4).integers(0, 999, (2, 60, 61)).astype("f2")
+    for stride in (window, 1):
+        result = convlens.pool(images, window, stride, "avg", method="compiled")
+        exact = convlens.pool(images.astype("f8"), window, stride, "avg", method="numpy")
+        assert result.dtype == np.float16
+        np.testing.assert_array_equal(result, exact.astype("f4").astype("f2"))
+
+
 def test_every_type_is_taken():
-    """Every call on integers, booleans and floats of up to 64 bits."""
+    """Every call on integers, booleans and floats of up to 64 bits, unless images are tiny."""
     for images in TYPES:
-        assert convlens.plan_pool(np.zeros((5, 6), images), 2).method == "compiled"
+        assert convlens.plan_pool(np.zeros((50, 60), images), 2).method == "compiled"
         for kernels in TYPES:
-            arrays = np.zeros((5, 6), images), np.zeros((3, 3), kernels)
+            arrays = np.zeros((50, 60), images), np.zeros((3, 3), kernels)
             assert convlens.plan_convolve(*arrays).method == "compiled"
 
 

@@ -179,7 +179,7 @@ def test_operation_method_and_reason():
     """The name of the call; which engine, and why."""
     for plan, operation, how in (
         (plan_convolve((5, 5), (3, 3)), "convolve", "vectors along the rows, in float64"),
-        (plan_pool((5, 5), 2), "pool", "tap by tap, down and then across, in float64"),
+        (plan_pool((50, 50), 2), "pool", "tap by tap, down and then across, in float64"),
     ):
         assert plan.operation == operation
         assert f"{plan.method}, {plan.reason}" == auto(how)
@@ -189,6 +189,15 @@ def test_operation_method_and_reason():
         plan_pool((5, 5), 2, method="numpy"),
     ):
         assert (plan.method, plan.reason) == ("numpy", "as asked")
+
+
+@built
+def test_tiny_images_are_for_numpy():
+    """On these it is the faster engine, and the plan says so; who asks for the other, gets it."""
+    for plan in (plan_convolve((100, 1, 1), (3, 3)), plan_pool((100, 4, 4), 2)):
+        assert plan.method == "numpy"
+        assert plan.reason == "which is the faster one on images so small"
+    assert plan_pool((100, 4, 4), 2, method="compiled").method == "compiled"
 
 
 IN_TWO_PASSES = (

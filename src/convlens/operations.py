@@ -114,8 +114,8 @@ def convolve(
         Where to write the result: an array of its shape and type that shares no memory with the
         inputs. It cannot be given for Dask arrays.
     method : {"auto", "compiled", "numpy"}
-        The engine. "auto" takes the compiled one if it is installed and takes the types, else
-        NumPy's; `plan_convolve` tells which, and why.
+        The engine. "auto" takes the compiled one if it is installed and takes the types, unless
+        images are so small that NumPy's is faster; `plan_convolve` tells which, and why.
 
     Returns
     -------
@@ -283,8 +283,8 @@ def pool(
         Where to write the result: an array of its shape and type that shares no memory with the
         images. It cannot be given for Dask arrays.
     method : {"auto", "compiled", "numpy"}
-        The engine. "auto" takes the compiled one if it is installed and takes the types, else
-        NumPy's; `plan_pool` tells which, and why.
+        The engine. "auto" takes the compiled one if it is installed and takes the types, unless
+        images are so small that NumPy's is faster; `plan_pool` tells which, and why.
 
     Returns
     -------

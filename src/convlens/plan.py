@@ -13,12 +13,13 @@ import numpy.typing as npt
 from convlens import arguments
 from convlens.call import Array, Call, Spec
 from convlens.drawing import draw
-from convlens.engines import compiled_engine, methods, numpy_engine
+from convlens.engines import compiled_engine, methods, numpy_engine, ways
 from convlens.geometry import Axis
 
 ENGINES = {"compiled": compiled_engine, "numpy": numpy_engine}
 
 Pair = tuple[int, int]
+SMALL = "which is the faster one on images so small"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -35,7 +36,7 @@ class Plan:
     method : str
         The engine that will carry the plan out.
     missing : str or None
-        Why the compiled engine will not, where that was wanted.
+        Why the compiled engine will not, where NumPy's was not asked for.
     way : Way or None
         What the kernels' numbers decide of how the compiled engine works, for the arrays that the
         plan was made from. A plan of bare shapes leaves it open, and says what it depends on; one
@@ -63,15 +64,15 @@ class Plan:
     call: Call
     method: str
     missing: str | None = None
-    way: methods.Way | None = field(default=None, compare=False)  # plans are of shapes and types
+    way: ways.Way | None = field(default=None, compare=False)  # plans are of shapes and types
 
     @property
     def reason(self) -> str:
         """Why this engine, and how it works."""
         if self.method == "compiled":
-            return methods.describe(self.call, self.way)
-        if self.missing is None:
-            return "as asked"
+            return ways.describe(self.call, self.way)
+        if self.missing in (None, SMALL):
+            return self.missing or "as asked"
         return f"which takes every type; the compiled engine would be faster, but {self.missing}"
 
     @property
@@ -217,24 +218,26 @@ class Plan:
 
 
 def choose(call: Call, method: str, kernels: Array | None = None) -> Plan:
-    """The plan for a call: compiled, wherever there is a compiled engine that takes its types.
+    """The plan for a call: compiled, where that engine is there, takes the types and is the faster.
 
     Kernels are None for pooling, and where there is no more of them than a shape.
     """
     missing = None if method == "numpy" else methods.missing(call)
     if method == "compiled" and missing is not None:
         raise ValueError(f"method='compiled' needs the compiled engine, but {missing}")
+    if method == "auto" and missing is None and ways.suited(call).tiny:
+        missing = SMALL
     if method == "numpy" or missing is not None:
         return Plan(call, "numpy", missing)
     bare = call.kernels is not None and kernels is None
-    return Plan(call, "compiled", way=None if bare else methods.settle(call, kernels))
+    return Plan(call, "compiled", way=None if bare else ways.settle(call, kernels))
 
 
 def settled(plan: Plan, kernels: Array | None) -> Plan:
     """The plan with all that these kernels' numbers decide; they are None for pooling."""
     if plan.method == "numpy":
         return plan
-    return replace(plan, way=methods.settle(plan.call, kernels))
+    return replace(plan, way=ways.settle(plan.call, kernels))
 
 
 def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:

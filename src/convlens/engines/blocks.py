@@ -58,12 +58,12 @@ class Blocks:
         def fits(images: int, height: int, width: int) -> bool:
             # Pipelines fill whole vectors of pixels, however far apart these are.
             vectors = -(-width // VECTORS) * VECTORS if width > 1 < columns.stride else width
-            across = _cells(columns, vectors) * call.channels
-            row = min(_cells(columns, vectors), columns.size) * call.channels
+            across, filled = (_cells(columns, n) * call.channels for n in (width, vectors))
+            row = min(across, columns.size * call.channels)
             return (
                 images * height * width * nc <= outputs
                 and images * min(_cells(rows, height), rows.size) * row <= pixels
-                and held(rows, height) * across <= max(4 * STRIP, window * 5 // 4)
+                and held(rows, height) * filled <= max(4 * STRIP, window * 5 // 4)
                 and _cells(rows, height) <= max(STRIP, _cells(rows, 1))  # each has an entry
             )
 

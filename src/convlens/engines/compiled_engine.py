@@ -16,9 +16,10 @@ import numpy as np
 
 from convlens.call import Array, Call
 from convlens.engines import large
-from convlens.engines.blocks import COPIED, STRIP, Block, Blocks, Grid, copied, numbers_of
+from convlens.engines.blocks import COPIED, STRIP, VECTORS, Block, Blocks, Grid, copied, numbers_of
 from convlens.engines.library import Buffer, Run, buffer, frame, loaded
-from convlens.engines.methods import U8, DType, Method, Way, choose
+from convlens.engines.methods import F16, U8, DType, Method, choose
+from convlens.engines.ways import Way, turn
 from convlens.geometry import Axis
 
 DIRECT = 2**26  # numbers that a block may read or write where they are
@@ -49,6 +50,10 @@ def _compute(call: Call, way: Way, images: Array, kernels: Array | None, out: Ar
     if images.size == 0:  # no pixels, so every sum is empty
         out[...] = 0
         return
+    if way.turned:
+        call, way = turn(call), way._replace(turned=False)
+        images, out = images.swapaxes(1, 2), out.swapaxes(1, 2)
+        kernels = None if kernels is None else kernels.swapaxes(0, 1)
     work = _work(call, way.numbers, way.factors is not None, images, out)
     if work.large:
         large.compute(call, way, images, kernels, out, _compute)
@@ -221,18 +226,21 @@ class Work:
 
     def _counts(self, axis: Axis, outputs: range, repeat: int = 1) -> Array:
         """How many cells each window counts along an axis: what an average is divided by."""
-        if "_avg_" not in self.method.pipeline:
-            return np.ones(1, self.method.results)  # Nothing is divided, and nothing read.
+        method = self.method
+        dtype = method.numbers if method.results == F16 else method.results
+        if "_avg_" not in method.pipeline:
+            return np.ones(1, dtype)  # Nothing is divided, and nothing read.
         counts = [1] * len(outputs)  # of a sum, which the same pipeline makes
         if self.call.mode == "avg":
             counts = axis.counts(outputs, padding=self.call.count_padding)
-        every = np.repeat(np.array(counts, self.method.results), repeat)
-        return np.concatenate([every, np.ones(SPARE, self.method.results)])
+        every = np.repeat(np.array(counts, dtype), repeat)
+        return np.concatenate([every, np.ones(SPARE, dtype)])
 
     def _tasks(self, block: Block, down: Grid, across: Grid) -> tuple[int, int]:
         """How many rows make a strip and how many images a chunk: few enough for a core's cache."""
         call, oh, m = self.call, len(block.rows), len(block.images)
         row = max(len(across) * call.channels, len(block.columns) * call.output_channels)
+        row = max(row, VECTORS)  # as each takes whole vectors, of which several make a tile
         halo = len(down) - (oh - 1) * down.stride
         least = 8
         # Strips share a halo of rows; where that is most of them, they are half as high at least.

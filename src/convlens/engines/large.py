@@ -17,8 +17,9 @@ import numpy as np
 
 from convlens.call import Array, Call, Layout, Spec
 from convlens.engines.blocks import held, most
-from convlens.engines.methods import Method, Way, choose
+from convlens.engines.methods import Method, choose
 from convlens.engines.pairwise import Pairwise
+from convlens.engines.ways import Way
 
 # Bytes of the cells under a window. With those of its neighbours that it shares most of them with,
 # and with copies of the pixels, a thread takes less than 32 MB.

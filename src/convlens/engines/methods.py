@@ -17,10 +17,12 @@ from convlens.engines.blocks import STRIP, sparse
 from convlens.engines.library import load, loaded
 
 DType = np.dtype[Any]
-F32, F64, I64, I32, U64, U8 = (np.dtype(name) for name in ("f4", "f8", "i8", "i4", "u8", "u1"))
-LONG = 64  # So are
-CHAIN = 256  # Floats of more taps than this are added up in blocks, to keep rounding errors small.
-NAMES = {F32: "f32", F64: "f64", I64: "i64", I32: "i32", U64: "u64", U8: "u8"}
+F16, F32, F64 = (np.dtype(name) for name in ("f2", "f4", "f8"))
+I64, I32, U64, U8 = (np.dtype(name) for name in ("i8", "i4", "u8", "u1"))
+NAMES = {F16: "f16", F32: "f32", F64: "f64", I64: "i64", I32: "i32", U64: "u64", U8: "u8"}
+# Sums of more floats than this are taken in blocks, to keep rounding errors small: of taps of a
+# convolution, and of taps along an axis of a pooling.
+LONG, LONG_AXIS = 256, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,67 +73,9 @@ class Factors(NamedTuple):
     scale: Array
 
 
-class Way(NamedTuple):
-    """What the kernels' numbers decide. It is settled for a whole call, and holds for its parts.
-
-    Attributes
-    ----------
-    numbers : numpy.dtype or None
-        What a convolution adds up in; a pooling's types alone decide that.
-    factors : Factors or None
-        The two kernels of two passes, where one kernel is a column times a row.
-    """
-
-    numbers: DType | None
-    factors: Factors | None
-
-    def part(self, down: range, across: range) -> Way:
-        """The way for these taps of the window alone."""
-        if self.factors is None:
-            return self
-        column, row, scale = self.factors
-        column, row = column[down.start : down.stop], row[across.start : across.stop]
-        return self._replace(factors=Factors(column, row, scale))
-
-
-def settle(call: Call, kernels: Array | None) -> Way:
-    """The way that a call on such kernels goes; kernels are None for pooling."""
-    if kernels is None:
-        return Way(None, None)
-    kernels = call.full_kernels(kernels)
-    numbers = summing_type(call, kernels)
-    return Way(numbers, rank_1(call, numbers, kernels) if kernels.size else None)
-
-
 def choose(call: Call, numbers: DType | None, two_passes: bool) -> Method:
     """The pipeline of a call, or of a part of one, on this way."""
     return pooling(call) if numbers is None else convolution(call, numbers, two_passes)
-
-
-def describe(call: Call, way: Way | None) -> str:
-    """How a call is carried out, in words; without a way, what that depends on as well."""
-    two_passes = way is not None and way.factors is not None
-    # Where kernels are a bare shape, numbers are floats.
-    method = choose(call, way.numbers if way else call.sum_dtype, two_passes)
-    words = [WORDS[method.pipeline.partition("_")[0]], f"in {method.numbers}"]
-    if call.kernels is not None and call.sum_dtype.kind != "f" and call.images.dtype.itemsize < 8:
-        words.append("the first of float32, float64, int64 that is exact with these kernels")
-    if two_passes:
-        words.append("as the kernel is a column times a row")
-    elif way is None and _two_passes_pay(call):
-        words.append("or in two passes if the kernel is a column times a row")
-    return f"for {loaded().level}, {', '.join(words)}"
-
-
-WORDS = {
-    "planes": "vectors along the rows",
-    "dense": "vectors along the kernels",
-    "depthwise": "vectors along the channels",
-    "separable": "in two passes, down and then across",
-    "windows": "tap by tap, down and then across",
-    "squares": "squares side by side",
-    "doubling": "by windows of twice the size at each step, down and then across",
-}
 
 
 # ----------------------------------------------------------------------------- convolution
@@ -175,7 +119,7 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
                 names += [f"{sizes}{tile}"]
         names += [f"{sizes}_kernels{count}"]
     names.append("planes")
-    if call.sum_dtype.kind == "f" and rows.window * columns.window * depth > CHAIN:
+    if call.sum_dtype.kind == "f" and rows.window * columns.window * depth > LONG:
         names = [f"{name}_blocks" for name in names]
     return _first_compiled(call, numbers, names, folded)
 
@@ -211,7 +155,7 @@ def summing_type(call: Call, kernels: Array) -> DType:
     return F32 if bound < 2**24 else F64 if bound < 2**52 else I64
 
 
-def _two_passes_pay(call: Call) -> bool:
+def two_passes_pay(call: Call) -> bool:
     """Whether it is worth looking for a column and a row: kh + kw taps against kh * kw."""
     kh, kw = call.rows.window, call.columns.window
     worthwhile = min(kh, kw) >= 3 and kh * kw >= 2 * (kh + kw)
@@ -223,7 +167,7 @@ def rank_1(call: Call, numbers: DType, kernels: Array) -> Factors | None:
 
     They are sought where two passes would be faster.
     """
-    if numbers.kind != "f" or not _two_passes_pay(call):
+    if numbers.kind != "f" or not two_passes_pay(call):
         return None
     kernel = kernels[:, :, 0, 0]  # (kh, kw)
     place = np.unravel_index(np.argmax(np.abs(kernel)), kernel.shape)
@@ -289,11 +233,13 @@ def pooling(call: Call) -> Method:
             I32 if small and bound < 2**31 else F64 if mode == "avg" and bound < 2**52 else I64
         )
     pixels = U8 if numbers == I32 else numbers
+    if images == call.output_dtype == F16:  # which pipelines read and write, but do not compute in
+        pixels = results = F16
     types = f"{mode}_{NAMES[pixels]}_{NAMES[numbers]}_{NAMES[results]}"
     folded = columns.stride == 1
     channels = 1 if folded else call.channels
     names = [f"windows_{types}_channels{channels}", f"windows_{types}"]
-    if call.sum_dtype.kind == "f" and mode == "avg" and max(rows.window, columns.window) > LONG:
+    if mode == "avg" and numbers.kind == "f" and max(rows.window, columns.window) > LONG_AXIS:
         names = [f"{name}_blocks" for name in names]
     sides = {rows.window, columns.window, rows.stride, columns.stride}
     undilated = rows.dilation == columns.dilation == 1

@@ -1,0 +1,195 @@
+"""What is settled once for a whole call of the compiled engine, and said in its plan.
+
+A call may be carried out in parts, which have other sizes than the whole. What could show in the
+bits is settled before: what the kernels' numbers decide, and whether rows and columns are
+exchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from convlens.call import Array, Call
+from convlens.engines.library import loaded
+from convlens.engines.methods import (
+    F16,
+    F32,
+    DType,
+    Factors,
+    choose,
+    rank_1,
+    summing_type,
+    two_passes_pay,
+)
+
+
+class Way(NamedTuple):
+    """How the compiled engine goes about a call and all its parts.
+
+    Attributes
+    ----------
+    turned : bool
+        Whether rows are taken for columns and columns for rows.
+    numbers : numpy.dtype or None
+        What a convolution adds up in; a pooling's types alone decide that.
+    factors : Factors or None
+        The two kernels of two passes, where one kernel is a column times a row.
+    """
+
+    turned: bool
+    numbers: DType | None
+    factors: Factors | None
+
+    def part(self, down: range, across: range) -> Way:
+        """The way for these taps of the window alone."""
+        if self.factors is None:
+            return self
+        column, row, scale = self.factors
+        column, row = column[down.start : down.stop], row[across.start : across.stop]
+        return self._replace(factors=Factors(column, row, scale))
+
+
+def settle(call: Call, kernels: Array | None) -> Way:
+    """The way that a call on such kernels goes; kernels are None for pooling."""
+    turned = suited(call).turned
+    if kernels is None:
+        return Way(turned, None, None)
+    kernels = call.full_kernels(kernels)
+    numbers = summing_type(call, kernels)
+    if turned:
+        call, kernels = turn(call), kernels.swapaxes(0, 1)
+    return Way(turned, numbers, rank_1(call, numbers, kernels) if kernels.size else None)
+
+
+def turn(call: Call) -> Call:
+    """The same call on images, kernels and output of which rows and columns are exchanged."""
+    return replace(call, rows=call.columns, columns=call.rows)
+
+
+def describe(call: Call, way: Way | None) -> str:
+    """How a call is carried out, in words; without a way, what that depends on as well."""
+    two_passes = way is not None and way.factors is not None
+    # Where kernels are a bare shape, numbers are floats.
+    numbers = way.numbers if way else call.sum_dtype
+    turned = way.turned if way else suited(call).turned
+    call = turn(call) if turned else call
+    method = choose(call, numbers, two_passes)
+    words = ["on images turned on their side"] if turned else []
+    words += [WORDS[method.pipeline.partition("_")[0]], f"in {method.numbers}"]
+    if call.kernels is not None and call.sum_dtype.kind != "f" and call.images.dtype.itemsize < 8:
+        words.append("the first of float32, float64, int64 that is exact with these kernels")
+    if two_passes:
+        words.append("as the kernel is a column times a row")
+    elif way is None and two_passes_pay(call):
+        words.append("or in two passes if the kernel is a column times a row")
+    return f"for {loaded().level}, {', '.join(words)}"
+
+
+WORDS = {
+    "planes": "vectors along the rows",
+    "dense": "vectors along the kernels",
+    "depthwise": "vectors along the channels",
+    "separable": "in two passes, down and then across",
+    "windows": "tap by tap, down and then across",
+    "squares": "squares side by side",
+    "doubling": "by windows of twice the size at each step, down and then across",
+}
+
+
+# ------------------------------------------------------------------- thin and tiny images
+
+# Pipelines take their time for every image and every row of it. Where rows are short, that may be
+# more than it takes to exchange rows and columns, or than it takes NumPy, which goes over all
+# images at once. What is chosen can show in the bits; so it depends on the sizes of an image alone,
+# and is settled for a whole call. The times are rough, on one thread; NumPy must win clearly.
+NARROW = 16  # outputs of a row that fill no vectors
+
+
+class Suited(NamedTuple):
+    """What suits the sizes of an image.
+
+    Attributes
+    ----------
+    turned : bool
+        Whether the compiled engine should exchange rows and columns.
+    tiny : bool
+        Whether images are so small that NumPy's engine is faster.
+    """
+
+    turned: bool
+    tiny: bool
+
+
+def suited(call: Call) -> Suited:
+    """What suits a call's images."""
+    return _UPRIGHT if call.columns.outputs >= NARROW else _suited(call)
+
+
+_UPRIGHT = Suited(turned=False, tiny=False)
+
+
+@lru_cache(maxsize=256)
+def _suited(call: Call) -> Suited:
+    """Compare about how many nanoseconds an image takes, beside the pipelines' arithmetic."""
+    oh, ow, nc = call.full_output_shape[1:]
+    numbers = call.rows.size * call.columns.size * call.channels + oh * ow * nc
+    # A column of pixels is a row of pixels, where it is; wider images go through copies.
+    turning = numbers * (0.5 if call.columns.size == ow == 1 else 2.2)
+    upright, turned = _of_pipelines(call), turning + _of_pipelines(turn(call))
+    numpy = _of_numpy_pooling(call) if call.kernels is None else _of_numpy_convolution(call)
+    return Suited(turned < upright, 1.5 * numpy < min(upright, turned))
+
+
+def _of_numpy_convolution(call: Call) -> float:
+    """About how many nanoseconds NumPy takes for an image, tap by tap."""
+    oh, ow, nc = call.full_output_shape[1:]
+    kh, kw, groups = call.rows.window, call.columns.window, max(1, call.groups)
+    lines = kh * oh * call.columns.size * call.channels * (0.5 + _converting(call))
+    floats = call.sum_dtype.kind == "f"
+    if call.channels <= groups:  # loops along the channels, if there are several, or the row
+        loops = ow if nc > 1 else 1 if ow > 1 else 0
+        return lines + kh * kw * oh * ((1.1 if floats else 1.6) * ow * nc + 8 * loops)
+    products = call.channels // groups * (nc // groups)  # at each tap of a group
+    row, product = (12, 0.08) if groups == 1 else (40, 0.25)  # where BLAS takes it, and where not
+    pixel = 4 + products * (product if floats else 0.75)
+    return lines + kh * kw * groups * oh * (row + ow * pixel)
+
+
+def _of_numpy_pooling(call: Call) -> float:
+    """About how many nanoseconds NumPy takes for an image; it leaves taps on padding out."""
+    rows, columns, c = call.rows, call.columns, call.channels
+    half = call.images.dtype == F16 and call.mode in ("max", "min")
+    merge = 6 if half else max(0.2, 0.1 * call.sum_dtype.itemsize)  # for each number
+    loop = 10 if rows.stride > 1 < columns.size else 0
+    down = (merge + _converting(call)) * columns.size * c + loop
+    across = columns.outputs * (merge * c + (8 if c > 1 else 0))
+    mean = 5 + 3 * columns.outputs * c if call.mode == "avg" else 0
+    kh, kw = min(rows.window, rows.size), min(columns.window, columns.size)
+    return rows.outputs * (down * kh + across * kw + mean)
+
+
+def _converting(call: Call) -> float:
+    """About how many nanoseconds NumPy takes to make a pixel's number one of the sums' type."""
+    if call.images.dtype == call.sum_dtype:
+        return 0
+    return 4 if call.images.dtype == F16 else 1.5
+
+
+def _of_pipelines(call: Call) -> float:
+    """About how many nanoseconds pipelines take for an image whose rows fill no vectors."""
+    rows, columns, nc = call.rows, call.columns, call.output_channels
+    numbers = call.sum_dtype if call.sum_dtype.kind == "f" else F32
+    method = choose(call, None if call.kernels is None else numbers, False)
+    read = rows.size * columns.size * call.channels * (method.pixels != call.images.dtype)
+    written = rows.outputs * columns.outputs * nc * (method.results != call.output_dtype)
+    row, taps = 65, rows.window * columns.window
+    if call.kernels is None:
+        row = 20 + 5 * (rows.window + columns.window)
+    elif method.folded:
+        row = taps * (2 if columns.outputs * call.channels >= 4 else 7)
+    elif method.pipeline.startswith("planes"):
+        row = (5 if call.groups <= 1 else 8) * taps * nc * (call.channels // max(1, call.groups))
+    convert = 4 if call.images.dtype == F16 else 1.5
+    return 50 + rows.outputs * (10 + row) + convert * (read + written)
