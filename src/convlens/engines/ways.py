@@ -16,6 +16,7 @@ from convlens.engines.library import loaded
 from convlens.engines.methods import (
     F16,
     F32,
+    I64,
     NAMES,
     U8,
     DType,
@@ -184,7 +185,10 @@ def _converting(call: Call) -> float:
 def _of_pipelines(call: Call) -> float:
     """About how many nanoseconds pipelines take for an image whose rows fill no vectors."""
     rows, columns, nc = call.rows, call.columns, call.output_channels
-    numbers = call.sum_dtype if call.sum_dtype.kind == "f" else F32
+    integers = (
+        I64 if call.images.dtype.itemsize == 8 else F32
+    )  # as those of usual kernels are summed
+    numbers = call.sum_dtype if call.sum_dtype.kind == "f" else integers
     method = choose(call, None if call.kernels is None else numbers, False)
     read = rows.size * columns.size * call.channels * (method.pixels != _pixels(call))
     written = rows.outputs * columns.outputs * nc * (method.results != call.output_dtype)
@@ -197,5 +201,6 @@ def _of_pipelines(call: Call) -> float:
         dealt = (rows.outputs - 1) * min(rows.stride, rows.window) + rows.window
         products = taps * nc * (call.channels // max(1, call.groups))
         row = 35 * call.channels * dealt / rows.outputs + 1.5 * products
+        row += columns.size * call.channels * max(0, call.groups - 1)  # which share no caches
     convert = 4 if _pixels(call) == F16 else 1.5
     return 50 + rows.outputs * (10 + row) + convert * (read + written)
