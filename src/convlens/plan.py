@@ -19,7 +19,7 @@ from convlens.geometry import Axis
 ENGINES = {"compiled": compiled_engine, "numpy": numpy_engine}
 
 Pair = tuple[int, int]
-SMALL = "which is the faster one on images so small"
+SMALL = "which is the faster one where there is so little to do"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

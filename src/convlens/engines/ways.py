@@ -16,6 +16,9 @@ from convlens.engines.library import loaded
 from convlens.engines.methods import (
     F16,
     F32,
+    I64,
+    NAMES,
+    U8,
     DType,
     Factors,
     choose,
@@ -102,8 +105,9 @@ WORDS = {
 
 # Pipelines take their time for every image and every row of it. Where rows are short, that may be
 # more than it takes to exchange rows and columns, or than it takes NumPy, which goes over all
-# images at once. What is chosen can show in the bits; so it depends on the sizes of an image alone,
-# and is settled for a whole call. The times are rough, on one thread; NumPy must win clearly.
+# images at once. So may copies of images whose type no pipeline reads. What is chosen can show in
+# the bits; so it depends on the type and the sizes of an image alone, and is settled for a whole
+# call. The times are rough, on one thread; NumPy must win clearly.
 NARROW = 16  # outputs of a row that fill no vectors
 
 
@@ -115,7 +119,7 @@ class Suited(NamedTuple):
     turned : bool
         Whether the compiled engine should exchange rows and columns.
     tiny : bool
-        Whether images are so small that NumPy's engine is faster.
+        Whether there is so little to do that NumPy's engine is faster.
     """
 
     turned: bool
@@ -124,7 +128,13 @@ class Suited(NamedTuple):
 
 def suited(call: Call) -> Suited:
     """What suits a call's images."""
-    return _UPRIGHT if call.columns.outputs >= NARROW else _suited(call)
+    at_once = call.columns.outputs >= NARROW and call.images.dtype in NAMES  # most calls
+    return _UPRIGHT if at_once else _suited(call)
+
+
+def _pixels(call: Call) -> DType:
+    """The images' type, as pipelines see it, in whatever order its bytes are."""
+    return U8 if call.images.dtype.kind == "b" else call.images.dtype.newbyteorder("=")
 
 
 _UPRIGHT = Suited(turned=False, tiny=False)
@@ -134,11 +144,15 @@ _UPRIGHT = Suited(turned=False, tiny=False)
 def _suited(call: Call) -> Suited:
     """Compare about how many nanoseconds an image takes, beside the pipelines' arithmetic."""
     oh, ow, nc = call.full_output_shape[1:]
+    if (ow >= NARROW and _pixels(call) in NAMES) or 0 in (oh, ow, nc):
+        return _UPRIGHT
     numbers = call.rows.size * call.columns.size * call.channels + oh * ow * nc
     # A column of pixels is a row of pixels, where it is; wider images go through copies.
     turning = numbers * (0.5 if call.columns.size == ow == 1 else 2.2)
     upright, turned = _of_pipelines(call), turning + _of_pipelines(turn(call))
     numpy = _of_numpy_pooling(call) if call.kernels is None else _of_numpy_convolution(call)
+    if ow >= NARROW:
+        return Suited(turned=False, tiny=1.5 * numpy < upright)
     return Suited(turned < upright, 1.5 * numpy < min(upright, turned))
 
 
@@ -160,7 +174,7 @@ def _of_numpy_convolution(call: Call) -> float:
 def _of_numpy_pooling(call: Call) -> float:
     """About how many nanoseconds NumPy takes for an image; it leaves taps on padding out."""
     rows, columns, c = call.rows, call.columns, call.channels
-    half = call.images.dtype == F16 and call.mode in ("max", "min")
+    half = _pixels(call) == F16 and call.mode in ("max", "min")
     merge = 6 if half else max(0.2, 0.1 * call.sum_dtype.itemsize)  # for each number
     loop = 10 if rows.stride > 1 < columns.size else 0
     down = (merge + _converting(call)) * columns.size * c + loop
@@ -172,24 +186,30 @@ def _of_numpy_pooling(call: Call) -> float:
 
 def _converting(call: Call) -> float:
     """About how many nanoseconds NumPy takes to make a pixel's number one of the sums' type."""
-    if call.images.dtype == call.sum_dtype:
+    if _pixels(call) == call.sum_dtype:
         return 0
-    return 4 if call.images.dtype == F16 else 1.5
+    return 4 if _pixels(call) == F16 else 1.5
 
 
 def _of_pipelines(call: Call) -> float:
     """About how many nanoseconds pipelines take for an image whose rows fill no vectors."""
     rows, columns, nc = call.rows, call.columns, call.output_channels
-    numbers = call.sum_dtype if call.sum_dtype.kind == "f" else F32
+    integers = (
+        I64 if call.images.dtype.itemsize == 8 else F32
+    )  # as those of usual kernels are summed
+    numbers = call.sum_dtype if call.sum_dtype.kind == "f" else integers
     method = choose(call, None if call.kernels is None else numbers, False)
-    read = rows.size * columns.size * call.channels * (method.pixels != call.images.dtype)
+    read = rows.size * columns.size * call.channels * (method.pixels != _pixels(call))
     written = rows.outputs * columns.outputs * nc * (method.results != call.output_dtype)
-    row, taps = 65, rows.window * columns.window
+    row, taps = 65.0, rows.window * columns.window
     if call.kernels is None:
         row = 20 + 5 * (rows.window + columns.window)
     elif method.folded:
         row = taps * (2 if columns.outputs * call.channels >= 4 else 7)
-    elif method.pipeline.startswith("planes"):
-        row = (5 if call.groups <= 1 else 8) * taps * nc * (call.channels // max(1, call.groups))
-    convert = 4 if call.images.dtype == F16 else 1.5
+    elif method.pipeline.startswith("planes"):  # to which all rows under windows are dealt out
+        dealt = (rows.outputs - 1) * min(rows.stride, rows.window) + rows.window
+        products = taps * nc * (call.channels // max(1, call.groups))
+        row = 35 * call.channels * dealt / rows.outputs + 1.5 * products
+        row += columns.size * call.channels * max(0, call.groups - 1)  # which share no caches
+    convert = 4 if _pixels(call) == F16 else 1.5
     return 50 + rows.outputs * (10 + row) + convert * (read + written)
