@@ -136,7 +136,6 @@ def table() -> Iterator[tuple[str, Make]]:
         *(("avg", f"{t}_{t}_{t}") for t in ("f32", "f64")),
         *((mode, "f16_f32_f16") for mode in ("max", "min", "avg")),
         ("avg", "u8_i32_f64"),
-        ("avg", "i64_i64_f64"),
         ("sum", "u8_i32_i64"),
         ("sum", "i64_i64_i64"),
     ):

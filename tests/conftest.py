@@ -1,4 +1,4 @@
-"""For all tests: they can be interrupted, and none runs the same engine twice."""
+"""For all tests: they can be interrupted, and each engine has the types that it takes."""
 
 import signal
 
@@ -7,18 +7,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out "auto" for types that it gives to NumPy's engine: method="numpy" has that test."""
-    twice = [item for item in items if _runs_numpy_twice(item)]
-    config.hook.pytest_deselected(items=twice)
-    items[:] = [item for item in items if not _runs_numpy_twice(item)]
+    """Leave out types that the compiled engine does not take, and that "auto" gives to NumPy's."""
+    refused = [item for item in items if _is_refused(item)]
+    config.hook.pytest_deselected(items=refused)
+    items[:] = [item for item in items if not _is_refused(item)]
 
 
-def _runs_numpy_twice(item):
+def _is_refused(item):
     parameters = getattr(item, "callspec", None) and item.callspec.params
-    if not parameters or parameters.get("method") != "auto":
+    if not parameters or parameters.get("method") not in ("auto", "compiled"):
         return False
     # The course's own tests run where convlens is not installed.
-    from strategies import runs_apart  # noqa: PLC0415
+    from strategies import takes  # noqa: PLC0415
 
     types = [parameters[name] for name in ("dtype", "images", "kernels") if name in parameters]
-    return not runs_apart("auto", *types)
+    return not takes(parameters["method"], *types)

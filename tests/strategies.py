@@ -17,15 +17,14 @@ from hypothesis import strategies as st
 
 from convlens.engines.library import load
 
-# Every test of meaning is run with NumPy's engine and with the compiled one, which "auto" takes
-# for all types but long double and complex ones, as test_compiled.py checks. For those types tests
-# run with method="numpy" alone, because "auto" would be the same engine again: see `runs_apart`.
+# Every test of meaning is run with each engine by itself; what "auto" chooses of them is tested in
+# test_plan.py. Types that the compiled engine does not take are computed by NumPy's alone.
 built = pytest.mark.skipif(isinstance(load(), str), reason=f"no compiled engine: {load()}")
-each_method = pytest.mark.parametrize("method", [pytest.param("auto", marks=built), "numpy"])
+each_method = pytest.mark.parametrize("method", [pytest.param("compiled", marks=built), "numpy"])
 
 
-def runs_apart(method, *types):
-    """Whether arrays of these types are computed by another engine than with method="numpy"."""
+def takes(method, *types):
+    """Whether this engine takes arrays of these types: NumPy's takes all."""
     types = [np.dtype(each) for each in types]
     return method == "numpy" or not any(each.kind == "c" or each.itemsize > 8 for each in types)
 

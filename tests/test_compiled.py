@@ -574,6 +574,8 @@ def test_the_way_does_not_depend_on_the_batch():
         case = random_case(np.random.default_rng([8, number]), anywhere)
         case.options.pop("pad_mode", None)  # which may need a pixel
         images, rest = case.arguments
+        if images.ndim == 3 and images.shape[2] in (3, 4):
+            continue  # A thousand of them look like one photograph.
         plan = getattr(convlens, f"plan_{case.verb}")
         try:
             ways = {
@@ -611,7 +613,8 @@ def test_columns_times_rows_of_integers_are_found():
         call = convlens.plan_convolve(images, kernel).call
         full = call.full_kernels(kernel)
         numbers = methods.summing_type(call, full)
-        down, across = methods.rank_1(call, numbers, full)
+        down, across, scale = methods.rank_1(call, numbers, full)
+        assert scale == 1
         assert (np.outer(down.ravel(), across) == kernel).all()
         assert not (down % 1).any()
         assert not (across % 1).any()

@@ -28,9 +28,9 @@ from strategies import (
     pad_modes,
     pool_modes,
     random_numbers,
-    runs_apart,
     seeds,
     steps,
+    takes,
     windows,
 )
 from test_invariance import DENSE, SHALLOW, arrays, same_bits
@@ -88,7 +88,7 @@ many = settings(law, max_examples=250)
 @given(st.data(), seeds, windows, steps, steps, paddings, pad_modes, st.tuples(types, types))
 def test_convolve(method, data, seed, window, stride, dilation, padding, pad_mode, dtypes):
     """Random calls of every kind give the same bits in any chunks."""
-    assume(runs_apart(method, *dtypes))
+    assume(takes(method, *dtypes))
     of_images, of_kernels = data.draw(st.sampled_from(SHAPES))
     groups = data.draw(few) if of_kernels == "yxcn" else 1
     each = data.draw(few)  # channels of a group
@@ -119,7 +119,7 @@ def test_convolve(method, data, seed, window, stride, dilation, padding, pad_mod
 @given(st.data(), seeds, windows, steps, steps, paddings, pool_modes, st.booleans(), types)
 def test_pool(method, data, seed, window, stride, dilation, padding, mode, count_padding, dtype):
     """Random calls of every kind give the same bits in any chunks."""
-    assume(runs_apart(method, dtype))
+    assume(takes(method, dtype))
     shape = data.draw(st.lists(st.integers(1, 9), min_size=2, max_size=4))
     images = random_numbers(np.random.default_rng(seed), shape, dtype)
     check(

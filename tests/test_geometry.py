@@ -197,7 +197,7 @@ MAY_IMPORT = {
     "pictures": {"call", "files", "geometry"},
     "streaming": {"call", "files", "geometry", "plan"},
     "spelling": {"arguments", "call", "filters"},
-    "explorer": {"arguments", "call", "filters", "operations"},
+    "explorer": {"arguments", "call", "files", "filters", "operations"},
     "__init__": {"arguments", "config", "explorer", "filters", "operations", "plan"},
 }
 

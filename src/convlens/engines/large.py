@@ -8,18 +8,21 @@ result is the same in every batch and however a call is cut.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from math import prod
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from convlens.call import Array, Call, Layout, Spec
 from convlens.engines.blocks import held, most
-from convlens.engines.methods import Method, choose
+from convlens.engines.methods import Method, choose, largest
 from convlens.engines.pairwise import Pairwise
-from convlens.engines.ways import Way
+
+if TYPE_CHECKING:
+    from convlens.engines.ways import Way  # which names the parts in a plan's words
 
 # Bytes of the cells under a window. With those of its neighbours that it shares most of them with,
 # and with copies of the pixels, a thread takes less than 32 MB.
@@ -29,7 +32,7 @@ CONVOLVED, POOLED = 2**23, 15 * 10**6
 BLOCK, BLOCKS = 64, 256
 RESULTS = 2**20  # numbers of parts' results that are there at a time
 
-Compute = Callable[[Call, Way, Array, Array | None, Array], None]
+Compute = Callable[[Call, "Way", Array, Array | None, Array], None]
 MERGES = {"max": np.maximum, "min": np.minimum, "sum": np.add, "avg": np.add}
 
 
@@ -46,64 +49,91 @@ def _fits(call: Call, method: Method, height: int, width: int, channels: int) ->
     cells = prod(held(axis, 1) for axis in parts) * channels
     if cells * method.numbers.itemsize > (POOLED if call.kernels is None else CONVOLVED):
         return False
-    if call.sum_dtype.kind != "f" or call.mode in ("max", "min"):
+    if call.mode in ("max", "min"):
         return True
+    if call.sum_dtype.kind != "f":  # Means are taken in float64: of parts whose sums it holds.
+        exact = height * width * largest(call.images.dtype) < 2**52
+        return exact or call.mode != "avg"
     if call.kernels is None or method.pipeline.startswith("separable"):
         return max(height, width) <= BLOCK * BLOCKS  # along one axis, and then along the other
     depth = call.channels // max(1, call.groups)
     return height * -(-width * depth // BLOCK) <= BLOCKS
 
 
+class Part(NamedTuple):
+    """A part of a window: these taps."""
+
+    down: range
+    across: range
+
+
+def parts(call: Call, method: Method) -> list[Part]:
+    """The parts of a window, each small enough. Rows stay whole as long as they can."""
+    kh, kw, channels = call.rows.window, call.columns.window, call.channels
+    if channels == call.groups:  # which are taken one by one where many do not fit
+        channels = most(channels, lambda count: _fits(call, method, kh, kw, count))
+    width = most(kw, lambda width: _fits(call, method, 1, width, channels))
+    height = most(kh, lambda height: _fits(call, method, height, width, channels))
+    return [Part(*part) for part in product(_cuts(kh, height), _cuts(kw, width))]
+
+
+def call_on(call: Call, part: Part, rows: range, columns: range) -> Call:
+    """The call that merges these taps alone, for these rows and columns of the output."""
+    return replace(
+        call,
+        mode="sum" if call.mode == "avg" else call.mode,
+        rows=call.rows.part(rows, part.down),
+        columns=call.columns.part(columns, part.across),
+        output_dtype=call.sum_dtype,
+    )
+
+
 def compute(
-    call: Call, way: Way, images: Array, kernels: Array | None, out: Array, window: Compute
+    call: Call, way: Way, images: Array, kernels: Array | None, out: Array, engine: Compute
 ) -> None:
-    """Write the result into `out`; `window` computes a part. All arrays have their full form."""
+    """Write the result into `out`; `engine` computes a part. All arrays have their full form."""
+    call = replace(call, layout=Layout("mhwc", call.layout.kernels, "mhwn"))
+    method = choose(call, way.numbers, way.factors is not None)
     if call.channels != call.groups:
-        _compute_whole_pixels(call, way, images, kernels, out, window)
+        _compute(call, way, method, images, kernels, out, engine)
         return
     # Channels that have nothing to do with each other need not be held together.
-    height, width = call.rows.window, call.columns.window
-    method = choose(call, way.numbers, way.factors is not None)
-    together = most(call.channels, lambda count: _fits(call, method, height, width, count))
-    each = call.output_channels // call.channels
+    kh, kw, each = call.rows.window, call.columns.window, call.output_channels // call.channels
+    together = most(call.channels, lambda count: _fits(call, method, kh, kw, count))
     for c in _cuts(call.channels, together):
+        some = replace(call, groups=len(c), channels=len(c), output_channels=len(c) * each)
         n = slice(c.start * each, c.stop * each)
-        count = len(c)
-        some = replace(call, groups=count, channels=count, output_channels=count * each)
         of_some = None if kernels is None else kernels[..., n]
-        _compute_whole_pixels(
-            some, way, images[..., c.start : c.stop], of_some, out[..., n], window
-        )
+        _compute(some, way, method, images[..., _slice(c)], of_some, out[..., n], engine)
 
 
-def _compute_whole_pixels(
-    call: Call, way: Way, images: Array, kernels: Array | None, out: Array, window: Compute
+def _compute(
+    call: Call,
+    way: Way,
+    method: Method,
+    images: Array,
+    kernels: Array | None,
+    out: Array,
+    engine: Compute,
 ) -> None:
     """The same, of all channels together."""
-    taps = list(_taps(call, way))
-    averages, results = call.mode == "avg", RESULTS // (len(taps).bit_length() + 2)
+    window = parts(call, method)
+    most_results = RESULTS // (len(window).bit_length() + 2)
     m, oh, ow, nc = out.shape
-    width = min(ow, max(1, results // nc))
-    height = min(oh, max(1, results // (width * nc)))
-    count = max(1, results // (height * width * nc))
+    width = min(ow, max(1, most_results // nc))
+    height = min(oh, max(1, most_results // (width * nc)))
+    count = max(1, most_results // (height * width * nc))
     for n, y, x in product(_cuts(m, count), _cuts(oh, height), _cuts(ow, width)):
-        some, merged = images[n.start : n.stop], Pairwise(MERGES[call.mode])
-        for down, across in taps:
-            part = replace(
-                call,
-                mode="sum" if averages else call.mode,
-                images=Spec(some.shape, some.dtype),
-                layout=Layout("mhwc", call.layout.kernels, "mhwn"),
-                rows=call.rows.part(y, down),
-                columns=call.columns.part(x, across),
-                output_dtype=call.sum_dtype,
-            )
-            of_part = None if kernels is None else kernels[_slice(down), _slice(across)]
-            result = np.empty((len(n), len(y), len(x), nc), call.sum_dtype)
-            window(part, way.part(down, across), some, of_part, result)
+        some, merged = images[_slice(n)], Pairwise(MERGES[call.mode])
+        for part in window:
+            on_part = call_on(call, part, y, x)
+            on_part = replace(on_part, images=Spec(some.shape, some.dtype))
+            taps = None if kernels is None else kernels[_slice(part.down), _slice(part.across)]
+            result = np.empty((len(n), len(y), len(x), nc), on_part.output_dtype)
+            engine(on_part, way.part(*part), some, taps, result)
             merged.add(result)
         total = merged.total()
-        if averages:
+        if call.mode == "avg":
             counts = (
                 axis.counts(outputs, padding=call.count_padding)
                 for axis, outputs in ((call.rows, y), (call.columns, x))
@@ -113,15 +143,6 @@ def _compute_whole_pixels(
         # What does not fit into the output's type is an answer too, as inf.
         with np.errstate(invalid="ignore", over="ignore"):
             out[_slice(n), _slice(y), _slice(x)] = total
-
-
-def _taps(call: Call, way: Way) -> Iterator[tuple[range, range]]:
-    """The parts of a window: taps down and across. Rows stay whole as long as they can."""
-    rows, columns = call.rows.window, call.columns.window
-    method = choose(call, way.numbers, way.factors is not None)
-    width = most(columns, lambda width: _fits(call, method, 1, width, call.channels))
-    height = most(rows, lambda height: _fits(call, method, height, width, call.channels))
-    yield from product(_cuts(rows, height), _cuts(columns, width))
 
 
 def _cuts(size: int, step: int) -> list[range]:

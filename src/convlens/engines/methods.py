@@ -151,7 +151,7 @@ def summing_type(call: Call, kernels: Array) -> DType:
     if call.images.dtype.itemsize == 8:
         return I64
     sums = sum(np.abs(part.astype(F64)).sum(axis=0) for part in kernel_parts(kernels))  # (nc,)
-    bound = np.max(sums, initial=0) * _largest(call.images.dtype)
+    bound = np.max(sums, initial=0) * largest(call.images.dtype)
     return F32 if bound < 2**24 else F64 if bound < 2**52 else I64
 
 
@@ -226,12 +226,10 @@ def pooling(call: Call) -> Method:
     elif call.sum_dtype.kind == "f":
         numbers, mode, results = call.sum_dtype, "avg", call.sum_dtype
     else:
-        bound = rows.window * columns.window * _largest(images)
+        bound = rows.window * columns.window * largest(images)
         results = F64 if mode == "avg" else I64
         small = images.kind == "b" or images == U8
-        numbers = (
-            I32 if small and bound < 2**31 else F64 if mode == "avg" and bound < 2**52 else I64
-        )
+        numbers = I32 if small and bound < 2**31 else results
     pixels = U8 if numbers == I32 else numbers
     if images == call.output_dtype == F16:  # which pipelines read and write, but do not compute in
         pixels = results = F16
@@ -268,7 +266,7 @@ def _unpadded(call: Call, row: int, numbers: DType) -> bool:
     return 64 // numbers.itemsize <= row <= 2**15  # a vector at least, and not cut into blocks
 
 
-def _largest(dtype: DType) -> int:
+def largest(dtype: DType) -> int:
     """The largest absolute value."""
     if dtype.kind == "b":
         return 1

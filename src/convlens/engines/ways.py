@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from convlens.call import Array, Call
+from convlens.engines import large
 from convlens.engines.library import loaded
 from convlens.engines.methods import (
     F16,
@@ -80,6 +81,14 @@ def describe(call: Call, way: Way | None) -> str:
     call = turn(call) if turned else call
     method = choose(call, numbers, two_passes)
     words = ["on images turned on their side"] if turned else []
+    if large.is_large(call, method):
+        parts = large.parts(call, method)
+        words.append(f"the window in {len(parts)} parts" if len(parts) > 1 else "channels apart")
+        method = choose(
+            large.call_on(call, parts[0], range(call.rows.outputs), range(call.columns.outputs)),
+            numbers,
+            two_passes,
+        )
     words += [WORDS[method.pipeline.partition("_")[0]], f"in {method.numbers}"]
     if call.kernels is not None and call.sum_dtype.kind != "f" and call.images.dtype.itemsize < 8:
         words.append("the first of float32, float64, int64 that is exact with these kernels")
