@@ -30,3 +30,27 @@ def test_memory():
     for count in range(1, 200):
         pairwise.add(np.zeros(1))
         assert len(pairwise._sums) == count.bit_count()
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 1000])
+def test_zeros_that_are_skipped(count):
+    """They decide the order as zeros that are added would, and change no bit."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        added, skipped = Pairwise(), Pairwise()
+        for _ in range(10):
+            zeros, number = int(rng.integers(count)), rng.standard_normal(1)
+            skipped.skip(zeros)
+            for _ in range(zeros):
+                added.add(np.zeros(1))
+            added.add(number.copy())
+            skipped.add(number.copy())
+        assert added.total() == skipped.total()
+
+
+def test_more_zeros_than_could_be_counted():
+    """2**70 of them take no time."""
+    pairwise = Pairwise()
+    pairwise.skip(2**70 - 1)
+    pairwise.add(np.ones(1))
+    np.testing.assert_array_equal(pairwise.total(), [1])

@@ -27,23 +27,42 @@ class Pairwise:
 
     def __init__(self) -> None:
         self._count = 0
-        self._sums: list[Array] = []  # of 2**n arrays each, for the ones in the count's binary form
+        # The sums of 2**n arrays each, for the ones in the count's binary form; None for zeros.
+        self._sums: list[Array | None] = []
 
     def add(self, array: Array) -> None:
         """Add an array. It is ours from now on: it may be changed, and come back as the total."""
-        self._sums.append(array)
-        self._count += 1
-        carried = self._count
-        while carried % 2 == 0:
-            self._merge()
-            carried //= 2
+        self._add(array, 1)
+
+    def skip(self, count: int) -> None:
+        """Add so many arrays of zeros, none of which takes any time."""
+        while count:
+            most = 2 ** (count.bit_length() - 1)
+            block = min(most, self._count & -self._count) if self._count else most
+            self._add(None, block)
+            count -= block
 
     def total(self) -> Array:
         """The sum of all arrays, at least one, after which no more may be added."""
         while len(self._sums) > 1:
             self._merge()
-        return self._sums[0]
+        (total,) = self._sums
+        if total is None:
+            raise ValueError("there is no array to sum up")
+        return total
+
+    def _add(self, array: Array | None, count: int) -> None:
+        """Add what is the sum of a power of two of arrays, of which there are a multiple so far."""
+        self._sums.append(array)
+        self._count += count
+        carried = self._count // count
+        while carried % 2 == 0:
+            self._merge()
+            carried //= 2
 
     def _merge(self) -> None:
         last = self._sums.pop()
-        self._sums[-1] += last
+        if self._sums[-1] is None:
+            self._sums[-1] = last
+        elif last is not None:
+            self._sums[-1] += last
