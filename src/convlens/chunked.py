@@ -12,16 +12,18 @@ joins all their chunks: sums of floats would be rounded otherwise if they were t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate, groupby, pairwise, product
-from operator import getitem, itemgetter
+from itertools import accumulate, pairwise, product
+from operator import getitem
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from convlens import arguments
 from convlens.call import Array, Call, Spec
-from convlens.geometry import Axis, source
+from convlens.cells import arange, sources
+from convlens.geometry import Axis, sparse
 
 DaskArray = Any  # Dask is imported where a call has a Dask array, and nowhere else
 Engine = Callable[[Call, Array, Array | None], Array]
@@ -38,15 +40,14 @@ class Run(NamedTuple):
 class Cut(NamedTuple):
     """Some rows or columns of outputs, and where the cells under their windows come from."""
 
-    axis: Axis  # the window's way over the piece, from which these outputs are made
-    kept: slice  # the outputs meant; an engine may need others beside them
+    axis: Axis  # the window's way over the piece
     slices: list[tuple[int, slice]]  # what is taken: the chunk's number, its pixels
     runs: list[Run]  # where it goes; all other cells are zeros
 
     @property
     def outputs(self) -> int:
-        """How many outputs are meant."""
-        return int(self.kept.stop - self.kept.start)
+        """How many outputs."""
+        return self.axis.outputs
 
     @property
     def is_one_slice(self) -> bool:
@@ -80,9 +81,7 @@ class Job(NamedTuple):
     engine: Engine
 
 
-def lazily(
-    call: Call, images: DaskArray, kernels: Array | None, engine: Engine, grain: int
-) -> DaskArray:
+def lazily(call: Call, images: DaskArray, kernels: Array | None, engine: Engine) -> DaskArray:
     """The result of a call as a Dask array, of which nothing is computed yet.
 
     Parameters
@@ -95,34 +94,46 @@ def lazily(
         None for pooling.
     engine : callable
         Carries out a call on a part of the images: ``engine(call, part, kernels)``.
-    grain : int
-        Where rows of outputs may be cut without a change to any bit: at its multiples.
 
     Returns
     -------
     dask.array.Array
         In the chunks of the images: an output belongs where the middle of its window lies.
+
+    Raises
+    ------
+    ValueError
+        If a chunk of the result has more bytes than there are addresses.
     """
     import dask.array as da  # noqa: PLC0415
     from dask.base import tokenize  # noqa: PLC0415
     from dask.highlevelgraph import HighLevelGraph  # noqa: PLC0415
 
-    if 0 in images.shape:  # no pixels, so every sum is empty
-        return da.zeros(call.output_shape, dtype=call.output_dtype, chunks=-1)
+    if 0 in (*images.shape, *call.output_shape):
+        arguments.chunks_fit(call.output_shape, call.output_dtype)
+        return da.broadcast_to(da.from_array(call.of_zeros(kernels)), call.output_shape)
     sizes = dict.fromkeys("mc", (1,)) | dict(zip(call.layout.images, images.chunks, strict=True))
-    batches = [(chunk, size) for chunk, size in enumerate(sizes["m"]) if size]
-    rows = _cuts(call, call.rows, sizes["h"], 1)
-    columns = _cuts(call, call.columns, sizes["w"], grain)
+    rows, columns = _outputs(call.rows, sizes["h"]), _outputs(call.columns, sizes["w"])
     channels = _channels(call, sizes["c"])
+    largest = {
+        "m": max(sizes["m"], default=0),
+        "h": max((part.stop - part.start for part in rows), default=0),
+        "w": max((part.stop - part.start for part in columns), default=0),
+        "n": max((part.outputs for part in channels), default=0),
+    }
+    arguments.chunks_fit(tuple(largest[axis] for axis in call.layout.output), call.output_dtype)
+    batches = [(chunk, size) for chunk, size in enumerate(sizes["m"]) if size]
+    down = [_cut(call, call.rows, outputs, sizes["h"]) for outputs in rows]
+    across = [_cut(call, call.columns, outputs, sizes["w"]) for outputs in columns]
 
     # Kernels are copied: what becomes of the caller's must not change a result yet to come.
     job = Job(call, None if kernels is None else kernels.copy(), engine)
     name = f"{call.operation}-{tokenize(images, job)}"
-    graph = _graph(name, job, images.name, sizes, batches, rows, columns, channels)
+    graph = _graph(name, job, images.name, sizes, batches, down, across, channels)
     chunks = {
         "m": tuple(size for _, size in batches),
-        "h": tuple(cut.outputs for cut in rows),
-        "w": tuple(cut.outputs for cut in columns),
+        "h": tuple(map(len, rows)),
+        "w": tuple(map(len, columns)),
         "n": tuple(part.outputs for part in channels),
     }
     return da.Array(
@@ -179,61 +190,84 @@ def _graph(
 # ------------------------------------------------------------------------- what goes where
 
 
-def _cuts(call: Call, axis: Axis, sizes: Sequence[int], grain: int) -> list[Cut]:
+def _outputs(axis: Axis, sizes: Sequence[int]) -> list[range]:
     """The rows or columns of outputs, cut where the images are."""
-    ends = list(accumulate(sizes))
     # Those outputs come before a cut whose windows have their middle pixel before it.
     shift = axis.before - (axis.reach - 1) // 2
-    bounds = [min(max(0, -(-(end + shift) // axis.stride)), axis.outputs) for end in ends[:-1]]
-    parts = [range(*part) for part in pairwise([0, *bounds, axis.outputs])]
+    ends = accumulate(sizes[:-1])
+    bounds = [min(max(0, -(-(end + shift) // axis.stride)), axis.outputs) for end in ends]
+    return [outputs for bound in pairwise([0, *bounds, axis.outputs]) if (outputs := range(*bound))]
+
+
+def _cut(call: Call, axis: Axis, outputs: range, sizes: Sequence[int]) -> Cut:
+    """Where the cells of these outputs come from."""
+    ends = list(accumulate(sizes))
+    first = axis.pixels(outputs[0])[0]
     if call.operation == "pool":
-        return [_cut_of_pooling(axis, outputs, ends) for outputs in parts if outputs]
-    return [
-        _cut_of_convolution(axis, outputs, ends, call.pad_mode, grain)
-        for outputs in parts
-        if outputs
-    ]
-
-
-def _cut_of_convolution(
-    axis: Axis, outputs: range, ends: Sequence[int], pad_mode: str, grain: int
-) -> Cut:
-    """The piece has the padding in it, as cells like any others."""
-    made = range(
-        outputs.start // grain * grain, min(-(-outputs.stop // grain) * grain, axis.outputs)
-    )
-    cells, needed = _cells(axis, made), _cells(axis, outputs)
+        return _cut_of_pooling(axis, outputs, ends)
+    count = len(outputs)
+    if sparse(axis, count):
+        # The cells in use are put side by side, tap after tap. A stride above 1 stays one: some
+        # ways to compute are chosen by it.
+        stride = min(axis.stride, 2)
+        piece = Axis(axis.window * count * stride, axis.window, stride, count * stride, 0, 0)
+        taps = arange(range(0, axis.window * axis.dilation, axis.dilation))
+        at = arange(range(first, first + count * axis.stride, axis.stride))
+        pixels = sources((taps[:, np.newaxis] + at).ravel(), axis.size, call.pad_mode)
+        places = arange(range(0, piece.size, stride))
+        return Cut(piece, *_taken(_stretches(pixels, places, ends), ends))
+    cells = range(first, axis.pixels(outputs[-1])[-1] + 1)
+    stretches = [*_inside(cells, axis.size, ends)]
+    before, after = range(first, min(cells.stop, 0)), range(max(first, axis.size), cells.stop)
+    for border in (before, after) if call.pad_mode != "constant" else ():
+        at = arange(border)
+        stretches += _stretches(sources(at, axis.size, call.pad_mode), at - first, ends)
     return Cut(
-        Axis(len(cells), axis.window, axis.stride, axis.dilation, 0, 0),
-        slice(outputs.start - made.start, outputs.stop - made.start),
-        *_taken(needed, axis.size, pad_mode, ends, cells.start),
+        Axis(len(cells), axis.window, axis.stride, axis.dilation, 0, 0), *_taken(stretches, ends)
     )
 
 
 def _cut_of_pooling(axis: Axis, outputs: range, ends: Sequence[int]) -> Cut:
     """The piece has pixels alone; its padding is so much of the image's as its windows lie on."""
-    cells = _cells(axis, outputs)
-    stop = min(cells.stop, axis.size + axis.after)  # a partial window hangs over
-    pixels = range(min(max(cells.start, 0), axis.size), min(max(stop, 0), axis.size))
-    before = max(0, min(stop, 0) - cells.start)
-    after = max(0, stop - max(cells.start, axis.size))
-    return Cut(
-        replace(axis, size=len(pixels), before=before, after=after),
-        slice(0, len(outputs)),
-        *_taken(pixels, axis.size, "constant", ends, pixels.start),
-    )
+    start, stop = axis.pixels(outputs[0])[0], axis.pixels(outputs[-1])[-1] + 1
+    stop = min(stop, axis.size + axis.after)  # a partial window hangs over
+    pixels = range(min(max(start, 0), axis.size), min(max(stop, 0), axis.size))
+    before = max(0, min(stop, 0) - start)
+    after = max(0, stop - max(start, axis.size))
+    piece = replace(axis, size=len(pixels), before=before, after=after)
+    return Cut(piece, *_taken(_inside(pixels, axis.size, ends), ends))
 
 
-def _cells(axis: Axis, outputs: range) -> range:
-    """All cells from the first under these outputs' windows to the last."""
-    return range(axis.pixels(outputs[0])[0], axis.pixels(outputs[-1])[-1] + 1)
+Stretch = tuple[int, range | list[int], int]  # the chunk, the pixels, the first cell of the piece
+
+
+def _inside(cells: range, size: int, ends: Sequence[int]) -> Iterator[Stretch]:
+    """The stretches of neighbouring cells, from the piece's first to its last, that are pixels."""
+    pixel, stop = max(cells.start, 0), min(cells.stop, size)
+    while pixel < stop:
+        chunk = bisect_right(ends, pixel)
+        pixels = range(pixel, min(ends[chunk], stop))
+        yield chunk, pixels, pixel - cells.start
+        pixel = pixels.stop
+
+
+def _stretches(pixels: Array, places: Array, ends: Sequence[int]) -> Iterator[Stretch]:
+    """The stretches of cells in these places that hold these pixels, or zeros where they are -1."""
+    there = np.flatnonzero(pixels >= 0)
+    pixels, places = pixels[there], places[there]
+    chunks = np.searchsorted(ends, pixels, side="right")
+    step = np.diff(places)
+    breaks = np.flatnonzero((np.diff(chunks) != 0) | (step != 1)) + 1
+    for start, stop in pairwise([0, *breaks.tolist(), len(there)]):
+        if start < stop:
+            yield int(chunks[start]), pixels[start:stop].tolist(), int(places[start])
 
 
 def _taken(
-    cells: range, size: int, pad_mode: str, ends: Sequence[int], origin: int
+    stretches: Iterable[Stretch], ends: Sequence[int]
 ) -> tuple[list[tuple[int, slice]], list[Run]]:
-    """Which slices of which chunks these cells take, and where in a piece from `origin` on."""
-    stretches = list(_stretches(cells, size, pad_mode, ends))
+    """Which slices of which chunks these stretches take, and where they go."""
+    stretches = list(stretches)
     pixels_of: dict[int, range] = {}  # of each chunk, from the first pixel taken to the last
     for chunk, pixels, _ in stretches:
         ordered = pixels if isinstance(pixels, range) else sorted(pixels)
@@ -245,7 +279,7 @@ def _taken(
     runs = []
     for chunk, pixels, cell in stretches:
         first = pixels_of[chunk].start
-        to = slice(cell - origin, cell - origin + len(pixels))
+        to = slice(cell, cell + len(pixels))
         if isinstance(pixels, range):
             runs.append(Run(numbers[chunk], slice(pixels.start - first, pixels.stop - first), to))
         else:
@@ -256,26 +290,6 @@ def _taken(
         for chunk, pixels in pixels_of.items()
     ]
     return slices, runs
-
-
-def _stretches(
-    cells: range, size: int, pad_mode: str, ends: Sequence[int]
-) -> Iterator[tuple[int, range | list[int], int]]:
-    """Neighbouring cells with pixels in one chunk: the chunk, the pixels, the first cell."""
-    pixel, stop = max(cells.start, 0), min(cells.stop, size)
-    while pixel < stop:
-        chunk = bisect_right(ends, pixel)
-        pixels = range(pixel, min(ends[chunk], stop))
-        yield chunk, pixels, pixel
-        pixel = pixels.stop
-    before = range(cells.start, min(cells.stop, 0))
-    after = range(max(cells.start, size), cells.stop)
-    for padding in (before, after):
-        sources = ((cell, source(cell, size, pad_mode)) for cell in padding)
-        found = [(bisect_right(ends, at), at, cell) for cell, at in sources if at is not None]
-        for chunk, group in groupby(found, key=itemgetter(0)):
-            stretch = list(group)
-            yield chunk, [at for _, at, _ in stretch], stretch[0][2]
 
 
 def _channels(call: Call, sizes: Sequence[int]) -> list[Channels]:
@@ -320,9 +334,7 @@ def _compute(
         padding_word="given",
         pad_mode="constant",
     )
-    result = job.engine(part, piece, kernels)
-    kept = {"h": rows.kept, "w": columns.kept}
-    return result[tuple(kept.get(axis, slice(None)) for axis in call.layout.output)]
+    return job.engine(part, piece, kernels)
 
 
 def _join(

@@ -168,6 +168,7 @@ class Plan:
             if self.call.kernels is not None:
                 if kernels is None:
                     raise TypeError("the plan needs kernels too: plan(images, kernels)")
+                kernels = arguments.kernels_for(self.call.images.dtype, kernels)
                 kernels = arguments.planned("kernels", kernels, self.call.kernels)
                 arguments.check_sums_fit(self.call, kernels)
             elif kernels is not None:
@@ -219,17 +220,22 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
 
         with arguments.refusing(plan.operation):
             arguments.no_output(out)
-        grain = ENGINES[plan.method].grain(plan.call)
-        run = partial(_execute_part, plan)
-        lazy: Array = chunked.lazily(plan.call, images, kernels, run, grain)
+            run = partial(_execute_part, plan)
+            lazy: Array = chunked.lazily(plan.call, images, kernels, run)
         return lazy
     with arguments.refusing(plan.operation):
         result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
+    if result.size == 0:
+        return result
     engine = ENGINES[plan.method]
-    if kernels is None:
-        engine.pool(plan.call, images, result)
-    else:
-        engine.convolve(plan.call, images, kernels, result)
+    # NaN, inf and what is too large or too small for a type are answers, whatever np.seterr says.
+    with np.errstate(all="ignore"):
+        if images.size == 0:
+            result[...] = plan.call.of_zeros(kernels)
+        elif kernels is None:
+            engine.pool(plan.call, images, result)
+        else:
+            engine.convolve(plan.call, images, kernels, result)
     return result
 
 

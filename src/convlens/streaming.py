@@ -25,8 +25,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from convlens.call import Array, Call, Spec
+from convlens.cells import arange, sources
 from convlens.files import replacing
-from convlens.geometry import Axis, source
+from convlens.geometry import Axis
 from convlens.plan import Plan, execute
 
 # Of a tile's pixels and results together: so few that caches hold them, and so many that what each
@@ -109,9 +110,7 @@ def stream(
 ) -> None:
     """Carry a plan out on a file, into another file that is written whole or not at all.
 
-    The numbers are those of the same call in memory, to the last bit, except where kernels add up
-    channels and a few rows alone are too much for a tile: then sums of floats may be rounded
-    differently.
+    The numbers are those of the same call in memory, to the last bit.
 
     Parameters
     ----------
@@ -303,14 +302,12 @@ def _part(axis: Axis, outputs: range, pad_mode: str) -> tuple[Axis, list[range]]
     above = range(start, max(start, min(stop, 0)))  # cells before the image, and behind it
     below = range(min(stop, max(start, axis.size)), stop)
     inside = range(above.stop, below.start)
-    if pad_mode == "constant":
+    if pad_mode == "constant" or axis.size == 0:
         runs = [inside] if inside else []
         part = replace(axis, size=len(inside), before=len(above), after=len(below))
     else:
-        borders = [
-            [source(cell, axis.size, pad_mode) for cell in cells] for cells in (above, below)
-        ]
-        first, last = [[range(n, n + 1) for n in border if n is not None] for border in borders]
+        borders = [sources(arange(cells), axis.size, pad_mode) for cells in (above, below)]
+        first, last = [[range(n, n + 1) for n in border.tolist()] for border in borders]
         runs = [*first, *([inside] if inside else []), *last]
         part = replace(axis, size=stop - start, before=0, after=0)
     return part, runs

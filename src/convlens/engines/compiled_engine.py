@@ -15,9 +15,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convlens.call import Array, Call
+from convlens.cells import counts
 from convlens.engines.blocks import STRIP, Block, Blocks, Grid, numbers_of
 from convlens.engines.library import Buffer, Run, buffer, frame, loaded
-from convlens.engines.methods import U8, DType, Method, convolution, pooling, rank_1, summing_type
+from convlens.engines.methods import (
+    I64,
+    U8,
+    U64,
+    DType,
+    Method,
+    convolution,
+    pooling,
+    rank_1,
+    summing_type,
+)
 from convlens.geometry import Axis
 
 DIRECT = 2**26  # numbers that a block may read or write where they are
@@ -35,9 +46,6 @@ def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
     """Write the convolution of images and kernels into `out`."""
     images, out = _bytes(call.full_images(images)), call.full_output(out)
     kernels = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
-    if images.size == 0:  # no pixels, so every sum is empty
-        out[...] = 0
-        return
     numbers = summing_type(call, kernels)
     factors = rank_1(call, numbers, kernels)
     work = _work(call, numbers, factors is not None, images, out)
@@ -54,18 +62,10 @@ def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
 def pool(call: Call, images: Array, out: Array) -> None:
     """Write the pooled images into `out`."""
     images, out = _bytes(call.full_images(images)), _bytes(call.full_output(out))
-    if images.size == 0:
-        out[...] = 0
-        return
     work = _work(call, None, False, images, out)
     for pixels, results, runs in work.pieces(images, out):
         for _, run in runs:
             run(pixels, results)
-
-
-def grain(_call: Call) -> int:
-    """Where rows of outputs may be cut without a change to any bit: anywhere."""
-    return 1
 
 
 class Placement(NamedTuple):
@@ -153,9 +153,9 @@ class Work:
                 self._ready = used, places, runs
             yield pixels, results.reshape(places), runs
             if not self.write_here:
-                # What does not fit is an answer too, as inf.
-                with np.errstate(invalid="ignore", over="ignore"):
-                    target[...] = results
+                if (self.call.sum_dtype, results.dtype) == (U64, I64):
+                    results = results.view(U64)
+                target[...] = results
 
     def _places(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape in which pipelines see results: channels that lie along x belong to it."""
@@ -176,12 +176,12 @@ class Work:
         steps = [across.stride, down.stride, across.dilation * unit, down.dilation]
         tasks = self._tasks(block, down, across)
         if pooling:
-            counts = [
+            divisors = [
                 _counts(call, call.rows, block.rows, 1, method.results),
                 _counts(call, call.columns, block.columns, unit, method.results),
             ]
             sizes = [call.channels // unit, call.columns.window, call.rows.window]
-            arguments = [*cells, *map(buffer, counts), *sizes, *steps, *tasks]
+            arguments = [*cells, *map(buffer, divisors), *sizes, *steps, *tasks]
             if self.doubling:
                 sums, numbers = call.mode in ("avg", "sum"), across.dilation * call.channels
                 arguments += [buffer(_steps(call.rows.window, down.dilation, sums))]
@@ -231,10 +231,10 @@ class Work:
 @lru_cache(maxsize=256)
 def _counts(call: Call, axis: Axis, outputs: range, repeat: int, dtype: DType) -> Array:
     """How many cells each window counts along an axis; ones where nothing is divided by them."""
-    counts = [1] * len(outputs)
+    taps = np.ones(len(outputs), int)
     if call.mode == "avg":
-        counts = axis.counts(outputs, padding=call.count_padding)
-    return np.concatenate([np.repeat(counts, repeat), np.ones(SPARE, int)]).astype(dtype)
+        taps = counts(axis, outputs, padding=call.count_padding)
+    return np.concatenate([np.repeat(taps, repeat), np.ones(SPARE, int)]).astype(dtype)
 
 
 @lru_cache(maxsize=256)
