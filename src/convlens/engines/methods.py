@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from convlens.call import Array, Call, kernel_parts
-from convlens.engines.blocks import STRIP, sparse
+from convlens.engines.blocks import STRIP
 from convlens.engines.library import load, loaded
+from convlens.geometry import sparse
 
 DType = np.dtype[Any]
 F32, F64, I64, I32, U64, U8 = (np.dtype(name) for name in ("f4", "f8", "i8", "i4", "u8", "u1"))
@@ -130,7 +131,8 @@ def _first_compiled(call: Call, numbers: DType, names: list[str], folded: bool) 
     for name in names:
         method, _, sizes = name.partition("_")
         for pixels in (images, numbers):
-            for results in (call.output_dtype, numbers):
+            # Pipelines compute unsigned sums as int64, with the same bits: these are read later.
+            for results in (numbers if call.sum_dtype == U64 else call.output_dtype, numbers):
                 types = [NAMES.get(each, "none") for each in (pixels, numbers, results)]
                 full = "_".join([method, *types, *([sizes] if sizes else [])])
                 if full in pipelines:
