@@ -90,7 +90,7 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
     folded = _same_kernel(call) and columns.stride == 1
     if two_passes:
         return _first_compiled(call, numbers, ["separable"], folded)
-    groups = call.groups
+    groups = max(1, call.groups)  # images without channels have none
     depth, count = call.channels // groups, call.output_channels // groups
     names, lanes = [], 64 // numbers.itemsize
     if folded:
