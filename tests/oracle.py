@@ -71,7 +71,8 @@ def convolve(
 
     natural = np.result_type(images, kernels)
     exact = is_integer(natural) or is_integer(images.dtype, kernels.dtype)
-    result = np.dtype(dtype or (np.int64 if exact else natural)).newbyteorder("=")
+    whole = np.uint64 if natural == np.uint64 else np.int64
+    result = np.dtype(dtype or (whole if exact else natural)).newbyteorder("=")
     wide = object if exact else np.result_type(natural, np.longdouble)
 
     (m, h, w, c), (kh, kw) = x.shape, kernels.shape[:2]
@@ -107,7 +108,7 @@ def convolve(
     if one_image:
         values, sizes = values[0], sizes[0]
     if exact:
-        return Expected(as_int64(values) if result == np.int64 else values, None, result)
+        return Expected(wrapped(values, result), None, result)
     taps = kh * kw * k.shape[2] if groups else 0
     sums = np.result_type(natural, result, np.float32)
     return Expected(values, rounding(taps, sizes, sums, values, result), result)
@@ -139,7 +140,8 @@ def pool(
     exact = is_integer(native) and mode != "avg"
     result = native
     if mode in ("avg", "sum") and is_integer(native):
-        result = np.dtype(np.int64 if mode == "sum" else np.float64)
+        whole = np.uint64 if native == np.uint64 else np.int64
+        result = np.dtype(whole if mode == "sum" else np.float64)
     choosing = mode in ("max", "min")
     wide = object if is_integer(native) else np.result_type(native, np.longdouble)
 
@@ -152,7 +154,7 @@ def pool(
     shape = (len(x), *outputs, x.shape[3])
     values = np.zeros(shape, native if choosing else wide)
     sizes = np.zeros(shape, np.longdouble)
-    for i in range(outputs[0]):
+    for i in range(outputs[0] if values.size else 0):  # else there are no windows
         for j in range(outputs[1]):
             rows, columns = covered(0, i, 0, size[0]), covered(1, j, 0, size[1])
             count = len(rows) * len(columns)
@@ -180,7 +182,7 @@ def pool(
     if choosing:
         return Expected(values, None, result)
     if exact:
-        return Expected(as_int64(values), None, result)
+        return Expected(wrapped(values, result), None, result)
     if is_integer(native):  # an exact sum, made a float64, divided
         values = values.astype(np.longdouble)
         bounds = 2 * np.finfo(np.float64).eps * np.abs(values)
@@ -227,9 +229,12 @@ def pooled_size(size, reach, stride, pads, partial):
     return max(whole, outputs)
 
 
-def as_int64(values):
-    """Python's integers as int64 holds them, modulo 2**64."""
-    return ((values + 2**63) % 2**64 - 2**63).astype(np.int64)
+def wrapped(values, result):
+    """Python's integers as 64 bits hold them, modulo 2**64; for any other type as they are."""
+    if result not in (np.int64, np.uint64):
+        return values
+    least = int(np.iinfo(result).min)
+    return ((values - least) % 2**64 + least).astype(result)
 
 
 def rounding(taps, sizes, sums, values, result):

@@ -364,10 +364,9 @@ def test_plans_of_negative_shapes(shape):
         ValueError,
         "groups=4 needs kernels (kh, kw, c // groups, nc); ",
     ),
-    ({"kernels": ones(0, 3, 4)}, ValueError, "kernels must not be empty; "),
-    ({"kernels": ones(3, 0)}, ValueError, "kernels must not be empty; "),
-    ({"kernels": ones(3, 3, 0)}, ValueError, "kernels must not be empty; "),
-    ({"kernels": ones(3, 3, 4, 0)}, ValueError, "kernels must not be empty; "),
+    ({"kernels": ones(0, 3, 4)}, ValueError, "kernels must have at least one tap; "),
+    ({"kernels": ones(3, 0)}, ValueError, "kernels must have at least one tap; "),
+    ({"kernels": ones(3, 3, 0)}, ValueError, "kernels expect 0 channels, images have 4; "),
 )
 def test_channels_and_groups(refuses, changes, error, words):
     """Channels and groups that do not match are refused, with both shapes in the message."""
@@ -479,18 +478,6 @@ def test_the_largest_windows_fit():
     assert convolve(GRAY, ones(3, 1), 0, dilation=2).shape == (2, 1, 6)
     assert pool(GRAY, (5, 6)).shape == (2, 1, 1)
     assert pool(GRAY, (1, 8), 3, partial=True).shape == (2, 2, 1)
-
-
-@pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
-@pytest.mark.parametrize("shape", [(2, 0, 6), (2, 5, 0), (0, 0)])
-def test_padding_made_of_no_pixels(refuses, shape, mode):
-    """Images without pixels can be padded with zeros, but not with copies of their edge."""
-    changes = {"images": ones(*shape), "padding": 3, "pad_mode": mode}
-    words = f"pad_mode='{mode}' has no pixels to repeat; images.shape={shape}"
-    refuses(convolve, changes, ValueError, words)
-    zeros = convolve(**RIGHT[convolve] | changes | {"pad_mode": "constant"})
-    assert zeros.size > 0
-    assert not zeros.any()
 
 
 ALONE = "cover no pixel, padding alone "
@@ -982,7 +969,7 @@ def test_kernels_of_unsigned_64_bit_integers():
     white, kernel = np.ones((1, 1), bool), np.array([[2**64 - 1]], np.uint64)
     assert int(convolve(white, kernel, dtype="u8")[0, 0]) == 2**64 - 1
     with pytest.raises(ValueError, match="dtype=int64 cannot hold every result exactly"):
-        convolve(white, kernel)
+        convolve(white, kernel, dtype="i8")
 
 
 @pytest.mark.parametrize("place", range(3))

@@ -45,7 +45,8 @@ def test_types(method, images, kernels):
     result = convlens.convolve(x, k, method=method)
     expected = oracle.convolve(x, k)
     integers = oracle.is_integer(images, kernels)
-    assert expected.dtype == (np.int64 if integers else np.result_type(images, kernels))
+    natural = np.result_type(images, kernels)
+    assert expected.dtype == (np.int64 if integers and natural != np.uint64 else natural)
     expected.check(result)
 
 
@@ -100,6 +101,8 @@ def test_sizes(method, sizes, pad_mode):
         ((2, 5, 6, 0), (3, 3), (2, 5, 6, 0)),
         ((2, 0, 6), (3, 3), (2, 0, 6)),
         ((2, 5, 0), (3, 3), (2, 5, 0)),
+        ((2, 5, 6, 3), (3, 3, 3, 0), (2, 5, 6, 0)),
+        ((5, 6, 0), (3, 3, 0, 0), (5, 6, 0)),
     ],
 )
 def test_nothing(method, image_shape, kernel_shape, result_shape):
@@ -109,10 +112,30 @@ def test_nothing(method, image_shape, kernel_shape, result_shape):
     assert result.dtype == np.float64
 
 
-def test_padding_around_no_pixels(method):
-    """Padding around an image without pixels gives sums of 0."""
-    result = convlens.convolve(np.ones((2, 0, 3)), np.ones((2, 2)), 1, method=method)
-    np.testing.assert_array_equal(result, np.zeros((2, 1, 4)))
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize("shape", [(2, 0, 3), (2, 3, 0), (2, 0, 0)])
+def test_padding_around_no_pixels(method, shape, pad_mode):
+    """Where there is no pixel to repeat, padding holds zeros; so sums are zero, or NaN."""
+    x, k = np.ones(shape), np.ones((2, 2))
+    options = {"pad_mode": pad_mode, "method": method}
+    m, h, w = shape
+    result = convlens.convolve(x, k, 1, **options)
+    np.testing.assert_array_equal(result, np.zeros((m, h + 1, w + 1)))
+    for number in (np.nan, np.inf):
+        k[1, 0] = number
+        result = convlens.convolve(x, k, 1, **options)
+        np.testing.assert_array_equal(result, np.full((m, h + 1, w + 1), np.nan))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_no_channels(method, groups):
+    """Sums over no channels are zero, as in PyTorch, of every kernel."""
+    x, k = np.ones((2, 5, 6, 0)), np.ones((3, 3, 0, 4))
+    result = convlens.convolve(x, k, groups=groups, method=method)
+    np.testing.assert_array_equal(result, np.zeros((2, 5, 6, 4)))
+    result = convlens.convolve(x, np.ones((3, 3, 0)), method=method)
+    np.testing.assert_array_equal(result, np.zeros((2, 5, 6)))
+    assert "(2, 5, 6, 4)" in str(convlens.plan_convolve(x, k, groups=groups, method=method))
 
 
 @pytest.mark.parametrize("pad_mode", PAD_MODES)
@@ -200,12 +223,52 @@ def test_largest_sums_that_int64_holds(method):
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint64])
 def test_64_bit_sums_are_those_of_numpy(method, dtype):
-    """Sums of 64-bit integers wrap around as those of `numpy.sum` in int64 do."""
+    """They are taken in the type that `numpy.sum` takes them in, and leave it as it does."""
     limits = np.iinfo(dtype)
     x = np.random.default_rng(0).integers(limits.min, limits.max, (5, 4), dtype, endpoint=True)
-    result = convlens.convolve(x, np.ones((5, 4), np.int8), "valid", method=method)
-    assert result.dtype == np.int64
-    assert result.tolist() == [[x.astype(np.int64).sum()]]
+    for ones in (np.ones((5, 4), bool), np.ones((5, 4), "u1"), [[1] * 4] * 5):
+        result = convlens.convolve(x, ones, "valid", method=method)
+        assert result.dtype == x.sum().dtype
+        assert result.tolist() == [[x.sum()]]
+
+
+def test_unsigned_64_bit_numbers(method):
+    """They stay what they are; signed kernels, which can make negative sums, make them int64."""
+    x = np.array([[2**63 + 1]], np.uint64)
+    for kernel in ([[1]], np.array([[1]], np.uint64), np.array([[True]])):
+        result = convlens.convolve(x, kernel, method=method)
+        assert (result.dtype, result.tolist()) == (np.uint64, [[2**63 + 1]])
+        plan = convlens.plan_convolve(x, kernel, method=method)
+        assert plan.output_dtype == np.uint64
+        assert plan(x, kernel).tolist() == [[2**63 + 1]]
+    for kernel in ([[-1]], np.array([[-1]])):
+        result = convlens.convolve(x, kernel, method=method)
+        assert (result.dtype, result.tolist()) == (np.int64, [[2**63 - 1]])
+    swapped = x.astype(x.dtype.newbyteorder())
+    assert convlens.convolve(swapped, [[1]], method=method).tolist() == [[2**63 + 1]]
+    assert convlens.convolve(np.array([[3]], np.uint8), [[1]], method=method).dtype == np.int64
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 30, 5), (3, 3)])
+def test_unsigned_64_bit_kernels(method, shape):
+    """Images of any unsigned type make unsigned sums with them."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (2, 9, 8, 30), np.uint8)
+    k = rng.integers(0, 2**45, shape, np.uint64)
+    for images, kernels in ((x, k), (x.astype("u8") << np.uint64(50), k), (x > 9, k)):
+        result = convlens.convolve(images, kernels, method=method)
+        assert result.dtype == np.uint64
+        oracle.convolve(images, kernels).check(result)
+
+
+def test_dtype_of_unsigned_64_bit_sums(method):
+    """As int64 they keep their bits, as floats their value."""
+    x = np.array([[2**63 + 2**40]], np.uint64)
+    for dtype, number in (("i8", -(2**63) + 2**40), ("u8", x[0, 0])):
+        result = convlens.convolve(x, [[1]], dtype=dtype, method=method)
+        assert (result.dtype, result.tolist()) == (dtype, [[number]])
+    with pytest.raises(ValueError, match="dtype=float64 cannot hold every result exactly"):
+        convlens.convolve(x, [[1]], dtype="f8", method=method)
 
 
 def test_booleans(method):

@@ -20,6 +20,7 @@ from distributed import Client, LocalCluster
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import (
+    PAD_MODES,
     POOL_MODES,
     SHAPES,
     TYPES,
@@ -188,8 +189,13 @@ def test_padding_beyond_the_image(method):
 @each_method
 @pytest.mark.parametrize("shape", [(0, 5, 6, 4), (2, 0, 6, 4), (2, 5, 6, 0)])
 def test_no_pixels(method, shape):
-    """Dask arrays without pixels give empty results, or zeros where there is padding."""
+    """Nothing in; nothing, zeros or, under NaN, NaN out."""
     images = da.zeros(shape, chunks=2)
+    for pad_mode in PAD_MODES:
+        for number in (1, np.nan):
+            kernels = np.full((3, 3, shape[3], 5), number)
+            check(convolve, images, kernels, 3, pad_mode=pad_mode, method=method)
+            check(convolve, images, kernels[..., :0], 3, pad_mode=pad_mode, method=method)
     check(convolve, images, np.ones((3, 3)), method=method)
     check(convolve, images, np.ones((3, 3)), "full", method=method)
     check(pool, images, 2, 1, "sum", padding=1, method=method)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import convlens
-from convlens.geometry import Axis, resolve_padding, source
+from convlens.cells import arange, counts, sources
+from convlens.geometry import Axis, resolve_padding
 
 SIZES, WINDOWS, STRIDES = range(8), range(1, 5), range(1, 5)
 DILATIONS, PADDINGS = range(1, 4), range(5)
@@ -84,8 +85,29 @@ def test_counts(axes):
         first, end = -axis.before, axis.size + axis.after
         pixels = [sum(0 <= cell < axis.size for cell in cells) for cells in windows]
         cells = [sum(first <= cell < end for cell in cells) for cells in windows]
-        assert axis.counts() == pixels, axis
-        assert axis.counts(padding=True) == cells, axis
+        assert counts(axis).tolist() == pixels, axis
+        assert counts(axis, padding=True).tolist() == cells, axis
+
+
+def test_windows_without_pixels(axes):
+    """The first output whose window lies on padding alone, found without looking at each."""
+    for axis, windows in axes:
+        bare = [
+            output
+            for output, cells in enumerate(windows)
+            if not any(0 <= cell < axis.size for cell in cells)
+        ]
+        assert axis.without_pixels() == (bare[0] if bare else None), axis
+
+
+def test_windows_without_pixels_between_taps():
+    """Where taps are further apart than the image is long, it may lie between two of them."""
+    rng = np.random.default_rng(0)
+    for _ in range(5000):
+        size, window, stride, dilation = (int(n) for n in rng.integers(1, (9, 7, 30, 40)))
+        axis = Axis(size, window, stride, dilation, *map(int, rng.integers(0, 90, 2)))
+        taps = counts(axis).tolist() if axis.outputs > 0 else []
+        assert axis.without_pixels() == (taps.index(0) if 0 in taps else None), axis
 
 
 def test_partial_windows_are_added_to_the_others():
@@ -104,6 +126,22 @@ def test_lengths_beyond_counting():
     # window and the last one are not inside.
     assert axis.inside == range(1, axis.outputs - 1)
     assert axis.on_image(0) == range(1, axis.outputs)
+    assert counts(axis, range(3)).tolist() == [10**6 - 1, 10**6, 10**6]
+    assert axis.without_pixels() is None
+
+
+def test_windows_without_pixels_beyond_counting():
+    """Neither outputs nor taps are gone through one by one."""
+    half = 5 * 10**11
+    assert Axis(10**12, 10**12 + 1, 1, 1, half, half).without_pixels() is None
+    assert Axis(10**12, 10**12, 1, 1, half, 2 * 10**12).without_pixels() == 15 * 10**11
+    # Windows of two taps, 10**9 + 7 apart, around one pixel, which both pass by.
+    axis = Axis(1, 2, 10**4, 10**9 + 7, 10**15 + 1, 10**15)
+    assert axis.without_pixels() == 0
+    # Of the first window a tap lies on pixel 0, of the next on pixel 1, until there is none left.
+    before = (10**6 + 1) * (10**6 - 2)
+    assert Axis(10**6, 10**6, 1, 10**6 + 1, before, 10**12).without_pixels() == 10**6
+    assert counts(Axis(10, 2, 2**61, 2**62, 2**62, 2**62)).tolist() == [1, 0, 1]
 
 
 # ------------------------------------------------------------------------- the padding
@@ -167,13 +205,19 @@ def test_source_is_numpy_pads(size, mode):
     for length in (0, 1, 2, size - 1, size, size + 1, 2 * size - 1, 3 * size, 40):
         for before, after in ((length, 0), (0, length)):
             expected = np.pad(pixels, (before, after), mode=mode, **options)
-            sources = [source(cell, size, mode) for cell in range(-before, size + after)]
-            assert [-1 if each is None else each for each in sources] == expected.tolist()
+            cells = range(-before, size + after)
+            assert sources(arange(cells), size, mode).tolist() == expected.tolist()
+            far = 2**70 // (size * 2 * max(1, size - 1)) * (size * 2 * max(1, size - 1))
+            if mode in ("reflect", "symmetric", "wrap") and not 0 <= cells[0] + far < size:
+                # So many whole periods away the cells are the same.
+                moved = arange(range(cells.start - far, cells.stop - far))
+                assert sources(moved, size, mode).tolist() == expected.tolist()
 
 
-def test_source_of_an_axis_without_pixels():
-    """Zeros can be padded where there are no pixels."""
-    assert [source(cell, 0, "constant") for cell in (-1, 0, 1)] == [None, None, None]
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
+def test_source_of_an_axis_without_pixels(mode):
+    """There is nothing to repeat, so cells hold zeros whatever the mode."""
+    assert sources(arange(range(-1, 2)), 0, mode).tolist() == [-1, -1, -1]
 
 
 # ------------------------------------------------------------------------- the modules
@@ -183,19 +227,20 @@ PACKAGE = Path(convlens.__file__).parent
 # What each module may import of the package: only modules that stand above it in this list.
 MAY_IMPORT = {
     "geometry": set(),
+    "cells": {"geometry"},
     "files": set(),
     "call": {"geometry"},
-    "chunked": {"call", "geometry"},
-    "engines": {"call", "geometry"},
+    "engines": {"call", "cells", "geometry"},
     "drawing": {"call", "geometry"},
     "hints": set(),
     "arguments": {"call", "geometry", "hints"},
+    "chunked": {"arguments", "call", "cells", "geometry"},
     "filters": {"arguments"},
     "plan": {"arguments", "call", "chunked", "drawing", "engines", "geometry"},
     "operations": {"arguments", "call", "hints", "plan"},
     "config": {"arguments", "engines"},
     "pictures": {"call", "files", "geometry"},
-    "streaming": {"call", "files", "geometry", "plan"},
+    "streaming": {"call", "cells", "files", "geometry", "plan"},
     "spelling": {"arguments", "call", "filters"},
     "explorer": {"arguments", "call", "files", "filters", "operations"},
     "__init__": {"arguments", "config", "explorer", "filters", "operations", "plan"},

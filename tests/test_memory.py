@@ -50,6 +50,7 @@ CONVOLUTIONS = {
     "a signal": ((1, 2_000_000), (1, 5), "f4", {}),
     "a signal and a long kernel": ((1, 100_000), (1, 1001), "f4", {"stride": (1, 10)}),
     "many channels": ((1, 3, 3, 200_000), (1, 3), "f4", {"padding": "valid"}),
+    "a kernel of 271,000 taps": ((35, 35, 301), (30, 30, 301), "f8", {"padding": "valid"}),
 }
 
 
@@ -101,6 +102,8 @@ POOLINGS = {
     "wide rows of channels": ((2, 3, 200, 10_000), 2, "f4", {}),
     "a signal": ((1, 5_000_000), (1, 3), "f4", {"stride": 1}),
     "many channels": ((1, 3, 3, 200_000), (1, 3), "f4", {}),
+    "long windows side by side": ((1, 20_000_000), (1, 500), "f4", {}),
+    "a window as long as the image": ((1, 40_000), (1, 40_000), "f4", {}),
 }
 
 

@@ -48,7 +48,8 @@ def test_types(method, dtype, mode):
     if mode in ("max", "min") or dtype.kind in "fc":
         assert result.dtype == dtype
     else:
-        assert result.dtype == (np.int64 if mode == "sum" else np.float64)
+        whole = np.uint64 if dtype == np.uint64 else np.int64
+        assert result.dtype == (whole if mode == "sum" else np.float64)
     oracle.pool(x, (2, 3), 1, mode).check(result)
 
 
@@ -236,11 +237,13 @@ def test_integers_at_the_edges_of_their_type(method, dtype):
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint64])
 def test_64_bit_sums_are_those_of_numpy(method, dtype):
-    """Sums of 64-bit integers wrap around as those of `numpy.sum` in int64 do."""
+    """They are taken in the type that `numpy.sum` takes them in, and leave it as it does."""
     limits = np.iinfo(dtype)
     x = np.random.default_rng(0).integers(limits.min, limits.max, (5, 4), dtype, endpoint=True)
-    result = convlens.pool(x, (5, 4), mode="sum", method=method)
-    assert result.tolist() == [[x.astype(np.int64).sum()]]
+    for images in (x, x.astype(x.dtype.newbyteorder())):
+        result = convlens.pool(images, (5, 4), mode="sum", method=method)
+        assert result.dtype == x.sum().dtype
+        assert result.tolist() == [[x.sum()]]
 
 
 @pytest.mark.parametrize(
@@ -259,6 +262,15 @@ def test_booleans(method):
     assert convlens.pool(x, 2, mode="min", method=method).tolist() == [[False]]
     assert convlens.pool(x, 2, mode="sum", method=method).tolist() == [[1]]
     assert convlens.pool(x, 2, mode="avg", method=method).tolist() == [[0.25]]
+
+
+def test_unsigned_64_bit_numbers(method):
+    """Of numbers beyond int64 the sum is unsigned, and the mean as large as they are."""
+    x = np.full((2, 2), 2**63 + 2**40, np.uint64)
+    total = convlens.pool(x, 1, mode="sum", method=method)
+    assert (total.dtype, total.tolist()) == (np.uint64, x.tolist())
+    means = convlens.pool(x, (1, 2), mode="avg", method=method)
+    assert means.tolist() == [[2.0**63 + 2**40]] * 2
 
 
 # --------------------------------------------------------------------------------- floats
@@ -332,3 +344,39 @@ def test_out_of_any_layout(method, mode):
     assert convlens.pool(x, (2, 3), 1, mode, out=out, method=method) is out
     np.testing.assert_array_equal(out, expected)
     assert np.count_nonzero(around == 7.0) == around.size - expected.size
+
+
+# ---------------------------------------------------------------------------------- nothing
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize(
+    ("shape", "padding", "result_shape"),
+    [
+        ((0, 5, 6), 9, (0, 22, 23)),
+        ((2, 5, 6, 0), 9, (2, 22, 23, 0)),
+        ((2, 0, 6), ((0, 0), (9, 9)), None),
+        ((2, 0, 6), "same", (2, 0, 6)),
+    ],
+)
+def test_no_output(method, mode, shape, padding, result_shape):
+    """A pooling without outputs has no windows over padding alone, and is not refused for any."""
+    if result_shape is None:
+        with pytest.raises(ValueError, match="the window is larger than the padded images"):
+            convlens.pool(np.ones(shape), 2, 1, mode, padding=padding, method=method)
+        return
+    result = convlens.pool(np.ones(shape), 2, 1, mode, padding=padding, method=method)
+    assert result.shape == result_shape
+
+
+def test_padding_around_no_pixels(method):
+    """Sums over padding alone are 0, and so are means that count it; all else is refused."""
+    x = np.ones((2, 0, 3))
+    options = {"padding": 1, "method": method}
+    zeros = np.zeros((2, 1, 4))
+    np.testing.assert_array_equal(convlens.pool(x, 2, 1, "sum", **options), zeros)
+    means = convlens.pool(x, 2, 1, "avg", count_padding=True, **options)
+    np.testing.assert_array_equal(means, zeros)
+    for mode in ("max", "min", "avg"):
+        with pytest.raises(ValueError, match="cover no pixel"):
+            convlens.pool(x, 2, 1, mode, **options)

@@ -12,7 +12,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from strategies import random_convolution, random_pooling
+from strategies import PAD_MODES, random_convolution, random_pooling
 from test_invariance import same_bits
 
 import convlens
@@ -131,6 +131,36 @@ def test_no_pixels(streamed, shape):
     """An array without pixels gives the empty result of the right shape."""
     result = streamed(convlens.plan_convolve, np.ones(shape), np.ones((3, 3)))
     assert result.shape == shape
+
+
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+def test_padding_around_no_pixels(streamed, pad_mode):
+    """It holds zeros, whatever the mode."""
+    for number, expected in ((1.0, 0.0), (np.nan, np.nan)):
+        kernel = np.full((3, 3), number)
+        plan = convlens.plan_convolve
+        result = streamed(plan, np.ones((3, 0, 6)), kernel, 2, pad_mode=pad_mode)
+        np.testing.assert_array_equal(result, np.full((3, 2, 8), expected))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_nan_and_inf_in_padding(streamed, monkeypatch, number):
+    """Kernels reach tiles of padding alone, too."""
+    monkeypatch.setattr(streaming, "TILE_BYTES", 4000)
+    images, kernel = np.ones((50, 60)), np.array([[number]])
+    for padding in (((0, 200), (0, 0)), ((200, 0), (0, 0)), ((0, 0), (100, 100))):
+        result = streamed(convlens.plan_convolve, images, kernel, padding)
+        assert same_bits(result, convlens.convolve(images, kernel, padding))
+        assert not np.isfinite(result).any()
+
+
+def test_unsigned_64_bit_sums(streamed):
+    """They are unsigned in a file as well."""
+    images = np.array([[2**63 + 1, 5]], np.uint64)
+    result = streamed(convlens.plan_convolve, images, np.ones((1, 1), np.uint8))
+    assert (result.dtype, result.tolist()) == (np.uint64, images.tolist())
+    result = streamed(convlens.plan_pool, images, 1, mode="sum")
+    assert (result.dtype, result.tolist()) == (np.uint64, images.tolist())
 
 
 # ------------------------------------------------------------------------------ refusals

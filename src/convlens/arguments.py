@@ -179,15 +179,11 @@ def _convolve_call(
             f"(kh, kw, c) or (kh, kw, c // groups, nc) to match; {_shapes(images, kernels)}"
             f"{hints.ranks(images.shape, kernels.shape)}"
         )
-    if 0 in kernels.shape:
-        raise ValueError(f"kernels must not be empty; {_shapes(images, kernels)}")
+    if 0 in kernels.shape[:2]:
+        raise ValueError(f"kernels must have at least one tap; {_shapes(images, kernels)}")
     channels = images.shape[-1] if "c" in layout.images else 1
     groups, output_channels = _groups(images, kernels, layout, channels, groups)
     rows, columns = _axes(images, layout, kernels.shape[:2], "kernel", padding, stride, dilation)
-    if pad_mode != "constant" and 0 in (rows.size, columns.size):
-        raise ValueError(
-            f"pad_mode={pad_mode!r} has no pixels to repeat; images.shape={images.shape}"
-        )
     sum_dtype, output_dtype = _convolve_dtypes(images.dtype, kernels.dtype, dtype)
     return Call(
         operation="convolve",
@@ -253,8 +249,11 @@ def _pool_call(
     rows, columns = _axes(
         images, layout, window, "window", padding, stride, dilation, partial=partial
     )
+    channels = images.shape[-1] if "c" in layout.images else 1
+    batch = images.shape[0] if "m" in layout.images else 1
+    outputs = batch * max(0, rows.outputs) * max(0, columns.outputs) * channels
     # A window that covers no pixel has neither a largest value nor an average.
-    if mode in ("max", "min") or (mode == "avg" and not count_padding):
+    if outputs and (mode in ("max", "min") or (mode == "avg" and not count_padding)):
         for axis, name in ((rows, "row"), (columns, "column")):
             output = axis.without_pixels()
             if output is not None:
@@ -263,7 +262,6 @@ def _pool_call(
                     f"(window {axis.window}, padding {axis.before} before and {axis.after} after "
                     f"{axis.size} pixels), and mode={mode!r} has nothing to go by; use less padding"
                 )
-    channels = images.shape[-1] if "c" in layout.images else 1
     sum_dtype, output_dtype = _pool_dtypes(images.dtype, mode)
     return Call(
         operation="pool",
@@ -310,6 +308,18 @@ def _check_numbers(name: str, dtype: np.dtype[Any]) -> None:
         raise TypeError(
             f"{name} must be an array of numbers; got dtype {dtype}{hints.no_number(name, dtype)}"
         )
+
+
+def kernels_for(images: np.dtype[Any], value: Any) -> Array:
+    """The kernels for images of this type: in lists, as NumPy has it, integers have none yet.
+
+    Of uint64 images they are uint64 too, then, unless one of them is negative.
+    """
+    kernels = array("kernels", value)
+    of_lists = not hasattr(value, "dtype") and kernels.dtype.kind == "i"
+    if of_lists and images.newbyteorder("=") == _UINT64 and (kernels >= 0).all():
+        return kernels.astype(_UINT64)
+    return kernels
 
 
 def _as_array(name: str, value: Any) -> Array:
@@ -421,7 +431,11 @@ def output(
 ) -> Array:
     """The array to write the result into: `out`, or a new one if there is no `out`."""
     if out is None:
-        return np.empty(shape, dtype)
+        try:
+            return np.empty(shape, dtype)
+        except (ValueError, MemoryError) as error:  # of more bytes than addresses, or than memory
+            kind = ValueError if isinstance(error, ValueError) else MemoryError
+            raise kind(_too_large(shape, dtype)) from None
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"out must be a NumPy array; got {type(out).__name__}")
     if out.shape != shape:
@@ -451,6 +465,20 @@ def _overlaps_itself(values: Array) -> bool:
             return True
         values = values[0]
     return False
+
+
+def _too_large(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    nbytes = Spec(shape, dtype).nbytes
+    return (
+        f"the result has shape {shape} and dtype {dtype}, which take {nbytes:,} bytes, more than "
+        "there is memory for; use less padding, a larger stride, or fewer images at a time"
+    )
+
+
+def chunks_fit(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse chunks of a Dask array, the largest of them of this shape, that no memory can hold."""
+    if Spec(shape, dtype).nbytes > sys.maxsize:
+        raise ValueError(_too_large(shape, dtype))
 
 
 def no_output(out: object) -> None:
@@ -636,13 +664,16 @@ def _axes(
 # ------------------------------------------------------------------------------- types
 
 _INT64 = np.dtype(np.int64)
+_UINT64 = np.dtype(np.uint64)
 _FLOAT64 = np.dtype(np.float64)
 _KINDS = {"b": 0, "i": 0, "u": 0, "f": 1, "c": 2}  # integers fit into floats, floats into complex
 
 
 def _sums_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The type that sums of this one are kept in: exact, or no coarser than float32."""
-    return _INT64 if dtype.kind in "biu" else np.result_type(dtype, np.float32)
+    if dtype.kind in "biu":
+        return _UINT64 if dtype == _UINT64 else _INT64
+    return np.result_type(dtype, np.float32)
 
 
 def _result_dtype(value: object) -> np.dtype[Any]:
@@ -660,7 +691,9 @@ def _convolve_dtypes(
 ) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """The types of a convolution's sums and of its result."""
     integers = images.kind in "biu" and kernels.kind in "biu"
-    natural = _INT64 if integers else np.result_type(images, kernels).newbyteorder("=")
+    natural = np.result_type(images, kernels).newbyteorder("=")
+    if integers:  # uint64 and a signed type make a float64 in NumPy, but int64 here
+        natural = _sums_of(natural) if natural.kind in "biu" else _INT64
     if result is None:
         return _sums_of(natural), natural
     if _KINDS[result.kind] < _KINDS[natural.kind]:
@@ -668,20 +701,20 @@ def _convolve_dtypes(
             f"dtype={result} cannot hold the {natural} result of {images} * {kernels}; use a "
             f"{'complex' if natural.kind == 'c' else 'floating'} dtype, or integer arrays"
         )
-    if integers:  # exactly, in int64 or in a float that holds as much
-        return result if result.kind in "fc" and np.finfo(result).nmant >= 63 else _INT64, result
+    if integers:  # exactly, in 64 bits or in a float that holds as much
+        return result if result.kind in "fc" and np.finfo(result).nmant >= 63 else natural, result
     return np.result_type(_sums_of(natural), result), result
 
 
 def check_sums_fit(call: Call, kernels: Array) -> None:
     """Refuse integer kernels whose largest possible sums the result's type cannot hold exactly.
 
-    Sums of 64-bit images are kept in int64, wrapping as NumPy's do, and are not checked.
+    Sums of 64-bit images are kept in 64 bits, wrapping as NumPy's do, and are not checked.
     """
     images, result = call.images.dtype, call.output_dtype
     if images.kind not in "biu" or kernels.dtype.kind not in "biu":
         return
-    if images.itemsize == 8 and result == _INT64:
+    if images.itemsize == 8 and result in (call.sum_dtype, _INT64):
         return
     low, high = (0, 1) if images.kind == "b" else (np.iinfo(images).min, np.iinfo(images).max)
     sums = _sums_by_sign(call.full_kernels(kernels))  # of each kernel
@@ -724,6 +757,6 @@ def _pool_dtypes(images: np.dtype[Any], mode: str) -> tuple[np.dtype[Any], np.dt
     if images.kind in "fc":
         return _sums_of(images), images
     if mode == "sum":
-        return _INT64, _INT64
+        return _sums_of(images), _sums_of(images)
     # int64 holds the sums of smaller integers exactly; those of 64 bits it might not hold at all.
     return _FLOAT64 if images.itemsize == 8 else _INT64, _FLOAT64

@@ -102,6 +102,14 @@ class Call:
         axes = zip(self.full_output_shape, "mhwn", strict=True)
         return tuple(size for size, axis in axes if axis in self.layout.output)
 
+    def of_zeros(self, kernels: Array | None) -> Array:
+        """What images without a pixel give, padding alone: 0, or NaN under NaN or inf: (…, n)."""
+        if kernels is None:
+            return np.zeros(1, self.output_dtype)
+        parts = kernel_parts(self.full_kernels(kernels))  # (…, nc)
+        with np.errstate(all="ignore"):
+            return np.asarray(sum((part * 0).sum(axis=0) for part in parts), self.output_dtype)
+
     def full_images(self, images: Array) -> Array:
         """A view of the images as (m, h, w, c)."""
         return _with_axes(images, self.layout.images, "mhwc")

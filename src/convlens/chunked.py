@@ -1,131 +1,139 @@
 """Calls on Dask arrays: one call on arrays in memory for each chunk of the result.
 
-A chunk of the result depends on the cells under its windows: pixels of the chunk at the same place,
-some pixels of the neighbouring chunks, and padding. The graph therefore has one task for each chunk
-of the result, which assembles these cells into a piece of the image and runs the engine on it, and
-one task for each slice of a chunk that goes into a piece. A slice is cut by the worker that holds
-its chunk, so that only slices move between workers.
+A chunk of the result needs the cells under its windows: pixels of its own place, some of the chunks
+beside it, and padding. So the graph has one task for each chunk of the result, which joins these
+cells to a piece of the image and runs the engine on it, and one for each slice of a chunk that a
+piece takes. A slice is cut where its chunk is, so no more than the slices moves.
 
-The chunks may divide images, rows and columns anywhere. They may divide channels too, but a
-convolution that sums over channels joins all their chunks, because a sum of floats that is taken in
-parts is rounded differently.
+Images, rows and columns may be cut anywhere. So may channels, but a convolution that sums over them
+joins all their chunks: sums of floats would be rounded otherwise if they were taken in parts.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate, groupby, pairwise, product
-from operator import getitem, itemgetter
+from itertools import accumulate, pairwise, product
+from operator import getitem
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from convlens import arguments
 from convlens.call import Array, Call, Spec
-from convlens.geometry import Axis, source
+from convlens.cells import arange, sources
+from convlens.geometry import Axis, sparse
 
-DaskArray = Any  # Dask is imported only when a call has a Dask array
+DaskArray = Any  # Dask is imported where a call has a Dask array, and nowhere else
 Engine = Callable[[Call, Array, Array | None], Array]
 
 
 class Run(NamedTuple):
-    """Adjacent cells of a piece whose values come from one slice of a chunk."""
+    """Neighbouring cells of a piece whose values lie in one slice of a chunk."""
 
-    taken: int  # the index of the slice among those of the cut
-    pixels: slice | list[int]  # which pixels of the slice
-    cells: slice  # where they go in the piece
+    taken: int  # which slice of those that the cut takes
+    pixels: slice | list[int]  # of the slice
+    cells: slice  # of the piece
 
 
 class Cut(NamedTuple):
     """Some rows or columns of outputs, and where the cells under their windows come from."""
 
-    axis: Axis  # how the window slides over the piece
-    kept: slice  # the outputs of the cut, among those that the engine makes from the piece
-    slices: list[tuple[int, slice]]  # the slices that are needed: the chunk's number, its pixels
-    runs: list[Run]  # where their pixels go; all other cells of the piece are zeros
+    axis: Axis  # the window's way over the piece
+    slices: list[tuple[int, slice]]  # what is taken: the chunk's number, its pixels
+    runs: list[Run]  # where it goes; all other cells are zeros
 
     @property
     def outputs(self) -> int:
-        """The number of outputs of the cut."""
-        return int(self.kept.stop - self.kept.start)
+        """How many outputs."""
+        return self.axis.outputs
 
     @property
     def is_one_slice(self) -> bool:
-        """Whether a single slice makes the piece, if that has the slice's size."""
+        """Whether the piece is a slice as it is, if they are of one size."""
         return len(self.runs) == 1 and isinstance(self.runs[0].pixels, slice)
 
 
 class Channels(NamedTuple):
-    """Some channels of the output, and the channels of the images that they depend on."""
+    """Some channels of the output, and those of the images that they are made of."""
 
     chunks: list[tuple[int, slice]]  # the chunk's number, and its place in the piece
     groups: int
-    kept: slice  # which of all channels of the output these are
+    kept: slice  # the channels of the output, among all
 
     @property
     def outputs(self) -> int:
-        """The number of channels of the output."""
+        """How many channels of the output."""
         return int(self.kept.stop - self.kept.start)
 
     @property
     def inputs(self) -> int:
-        """The number of channels of the images."""
+        """How many channels of the images."""
         return int(self.chunks[-1][1].stop)
 
 
 class Job(NamedTuple):
-    """The data that all tasks of a call share."""
+    """What all tasks of a call share."""
 
     call: Call
     kernels: Array | None
     engine: Engine
 
 
-def lazily(
-    call: Call, images: DaskArray, kernels: Array | None, engine: Engine, grain: int
-) -> DaskArray:
-    """Build the result of a call as a Dask array, without computing anything.
+def lazily(call: Call, images: DaskArray, kernels: Array | None, engine: Engine) -> DaskArray:
+    """The result of a call as a Dask array, of which nothing is computed yet.
 
     Parameters
     ----------
     call : Call
         The whole call.
     images : dask.array.Array
-        The images, in chunks of any sizes.
+        In chunks of any sizes.
     kernels : numpy.ndarray or None
         None for pooling.
     engine : callable
         Carries out a call on a part of the images: ``engine(call, part, kernels)``.
-    grain : int
-        Outputs may be divided at columns that are multiples of this without changing any bit.
 
     Returns
     -------
     dask.array.Array
-        The result, in chunks like the images': an output belongs to the chunk that holds the
-        middle of its window.
+        In the chunks of the images: an output belongs where the middle of its window lies.
+
+    Raises
+    ------
+    ValueError
+        If a chunk of the result has more bytes than there are addresses.
     """
     import dask.array as da  # noqa: PLC0415
     from dask.base import tokenize  # noqa: PLC0415
     from dask.highlevelgraph import HighLevelGraph  # noqa: PLC0415
 
-    if 0 in images.shape:  # no pixels, so every sum is empty
-        return da.zeros(call.output_shape, dtype=call.output_dtype, chunks=-1)
+    if 0 in (*images.shape, *call.output_shape):
+        arguments.chunks_fit(call.output_shape, call.output_dtype)
+        return da.broadcast_to(da.from_array(call.of_zeros(kernels)), call.output_shape)
     sizes = dict.fromkeys("mc", (1,)) | dict(zip(call.layout.images, images.chunks, strict=True))
-    batches = [(chunk, size) for chunk, size in enumerate(sizes["m"]) if size]
-    rows = _cuts(call, call.rows, sizes["h"], 1)
-    columns = _cuts(call, call.columns, sizes["w"], grain)
+    rows, columns = _outputs(call.rows, sizes["h"]), _outputs(call.columns, sizes["w"])
     channels = _channels(call, sizes["c"])
+    largest = {
+        "m": max(sizes["m"], default=0),
+        "h": max((part.stop - part.start for part in rows), default=0),
+        "w": max((part.stop - part.start for part in columns), default=0),
+        "n": max((part.outputs for part in channels), default=0),
+    }
+    arguments.chunks_fit(tuple(largest[axis] for axis in call.layout.output), call.output_dtype)
+    batches = [(chunk, size) for chunk, size in enumerate(sizes["m"]) if size]
+    down = [_cut(call, call.rows, outputs, sizes["h"]) for outputs in rows]
+    across = [_cut(call, call.columns, outputs, sizes["w"]) for outputs in columns]
 
-    # The kernels are copied, so that the caller may change theirs before the result is computed.
+    # Kernels are copied: what becomes of the caller's must not change a result yet to come.
     job = Job(call, None if kernels is None else kernels.copy(), engine)
     name = f"{call.operation}-{tokenize(images, job)}"
-    graph = _graph(name, job, images.name, sizes, batches, rows, columns, channels)
+    graph = _graph(name, job, images.name, sizes, batches, down, across, channels)
     chunks = {
         "m": tuple(size for _, size in batches),
-        "h": tuple(cut.outputs for cut in rows),
-        "w": tuple(cut.outputs for cut in columns),
+        "h": tuple(map(len, rows)),
+        "w": tuple(map(len, columns)),
         "n": tuple(part.outputs for part in channels),
     }
     return da.Array(
@@ -146,14 +154,14 @@ def _graph(
     columns: list[Cut],
     channels: list[Channels],
 ) -> dict[Any, Any]:
-    """The tasks of the graph, by their keys."""
+    """The tasks, by their keys."""
     from dask.task_spec import DataNode, List, Task, TaskRef  # noqa: PLC0415
 
     layout, shared = job.call.layout, f"job-{name}"
     graph: dict[Any, Any] = {shared: DataNode(shared, job)}
 
     def slice_of(chunk: dict[str, int], down: slice, across: slice) -> Any:
-        """A reference to these pixels of a chunk, or to the chunk itself if they are all of it."""
+        """A reference to these pixels: to the chunk itself, where they are all that it has."""
         place = tuple(chunk[axis] for axis in layout.images)
         pixels = {"h": down, "w": across}
         if all(pixels[axis] == slice(0, sizes[axis][chunk[axis]]) for axis in pixels):
@@ -182,65 +190,85 @@ def _graph(
 # ------------------------------------------------------------------------- what goes where
 
 
-def _cuts(call: Call, axis: Axis, sizes: Sequence[int], grain: int) -> list[Cut]:
-    """Divide the rows or columns of outputs as the images' chunks are divided."""
-    ends = list(accumulate(sizes))
-    # An output comes before a cut if the middle pixel of its window does.
+def _outputs(axis: Axis, sizes: Sequence[int]) -> list[range]:
+    """The rows or columns of outputs, cut where the images are."""
+    # Those outputs come before a cut whose windows have their middle pixel before it.
     shift = axis.before - (axis.reach - 1) // 2
-    bounds = [min(max(0, -(-(end + shift) // axis.stride)), axis.outputs) for end in ends[:-1]]
-    parts = [range(*part) for part in pairwise([0, *bounds, axis.outputs])]
+    ends = accumulate(sizes[:-1])
+    bounds = [min(max(0, -(-(end + shift) // axis.stride)), axis.outputs) for end in ends]
+    return [outputs for bound in pairwise([0, *bounds, axis.outputs]) if (outputs := range(*bound))]
+
+
+def _cut(call: Call, axis: Axis, outputs: range, sizes: Sequence[int]) -> Cut:
+    """Where the cells of these outputs come from."""
+    ends = list(accumulate(sizes))
+    first = axis.pixels(outputs[0])[0]
     if call.operation == "pool":
-        return [_cut_of_pooling(axis, outputs, ends) for outputs in parts if outputs]
-    return [
-        _cut_of_convolution(axis, outputs, ends, call.pad_mode, grain)
-        for outputs in parts
-        if outputs
-    ]
-
-
-def _cut_of_convolution(
-    axis: Axis, outputs: range, ends: Sequence[int], pad_mode: str, grain: int
-) -> Cut:
-    """A cut of a convolution: its piece contains the padding, as cells like any others."""
-    made = range(
-        outputs.start // grain * grain, min(-(-outputs.stop // grain) * grain, axis.outputs)
-    )
-    cells, needed = _cells(axis, made), _cells(axis, outputs)
+        return _cut_of_pooling(axis, outputs, ends)
+    count = len(outputs)
+    if sparse(axis, count):
+        # The cells in use are put side by side, tap after tap. A stride above 1 stays one: some
+        # ways to compute are chosen by it.
+        stride = min(axis.stride, 2)
+        piece = Axis(axis.window * count * stride, axis.window, stride, count * stride, 0, 0)
+        taps = arange(range(0, axis.window * axis.dilation, axis.dilation))
+        at = arange(range(first, first + count * axis.stride, axis.stride))
+        pixels = sources((taps[:, np.newaxis] + at).ravel(), axis.size, call.pad_mode)
+        places = arange(range(0, piece.size, stride))
+        return Cut(piece, *_taken(_stretches(pixels, places, ends), ends))
+    cells = range(first, axis.pixels(outputs[-1])[-1] + 1)
+    stretches = [*_inside(cells, axis.size, ends)]
+    before, after = range(first, min(cells.stop, 0)), range(max(first, axis.size), cells.stop)
+    for border in (before, after) if call.pad_mode != "constant" else ():
+        at = arange(border)
+        stretches += _stretches(sources(at, axis.size, call.pad_mode), at - first, ends)
     return Cut(
-        Axis(len(cells), axis.window, axis.stride, axis.dilation, 0, 0),
-        slice(outputs.start - made.start, outputs.stop - made.start),
-        *_taken(needed, axis.size, pad_mode, ends, cells.start),
+        Axis(len(cells), axis.window, axis.stride, axis.dilation, 0, 0), *_taken(stretches, ends)
     )
 
 
 def _cut_of_pooling(axis: Axis, outputs: range, ends: Sequence[int]) -> Cut:
-    """A cut of a pooling: its piece has pixels alone, and its own share of the padding."""
-    cells = _cells(axis, outputs)
-    stop = min(cells.stop, axis.size + axis.after)  # a partial window hangs over
-    pixels = range(min(max(cells.start, 0), axis.size), min(max(stop, 0), axis.size))
-    before = max(0, min(stop, 0) - cells.start)
-    after = max(0, stop - max(cells.start, axis.size))
-    return Cut(
-        replace(axis, size=len(pixels), before=before, after=after),
-        slice(0, len(outputs)),
-        *_taken(pixels, axis.size, "constant", ends, pixels.start),
-    )
+    """The piece has pixels alone; its padding is so much of the image's as its windows lie on."""
+    start, stop = axis.pixels(outputs[0])[0], axis.pixels(outputs[-1])[-1] + 1
+    stop = min(stop, axis.size + axis.after)  # a partial window hangs over
+    pixels = range(min(max(start, 0), axis.size), min(max(stop, 0), axis.size))
+    before = max(0, min(stop, 0) - start)
+    after = max(0, stop - max(start, axis.size))
+    piece = replace(axis, size=len(pixels), before=before, after=after)
+    return Cut(piece, *_taken(_inside(pixels, axis.size, ends), ends))
 
 
-def _cells(axis: Axis, outputs: range) -> range:
-    """All cells from the first to the last that lie under the windows of these outputs."""
-    return range(axis.pixels(outputs[0])[0], axis.pixels(outputs[-1])[-1] + 1)
+Stretch = tuple[int, range | list[int], int]  # the chunk, the pixels, the first cell of the piece
+
+
+def _inside(cells: range, size: int, ends: Sequence[int]) -> Iterator[Stretch]:
+    """The stretches of neighbouring cells, from the piece's first to its last, that are pixels."""
+    pixel, stop = max(cells.start, 0), min(cells.stop, size)
+    while pixel < stop:
+        chunk = bisect_right(ends, pixel)
+        pixels = range(pixel, min(ends[chunk], stop))
+        yield chunk, pixels, pixel - cells.start
+        pixel = pixels.stop
+
+
+def _stretches(pixels: Array, places: Array, ends: Sequence[int]) -> Iterator[Stretch]:
+    """The stretches of cells in these places that hold these pixels, or zeros where they are -1."""
+    there = np.flatnonzero(pixels >= 0)
+    pixels, places = pixels[there], places[there]
+    chunks = np.searchsorted(ends, pixels, side="right")
+    step = np.diff(places)
+    breaks = np.flatnonzero((np.diff(chunks) != 0) | (step != 1)) + 1
+    for start, stop in pairwise([0, *breaks.tolist(), len(there)]):
+        if start < stop:
+            yield int(chunks[start]), pixels[start:stop].tolist(), int(places[start])
 
 
 def _taken(
-    cells: range, size: int, pad_mode: str, ends: Sequence[int], origin: int
+    stretches: Iterable[Stretch], ends: Sequence[int]
 ) -> tuple[list[tuple[int, slice]], list[Run]]:
-    """The slices of chunks that hold these cells, and the runs that place them in a piece.
-
-    The piece begins with the cell `origin`.
-    """
-    stretches = list(_stretches(cells, size, pad_mode, ends))
-    pixels_of: dict[int, range] = {}  # for each chunk, from its first needed pixel to its last
+    """Which slices of which chunks these stretches take, and where they go."""
+    stretches = list(stretches)
+    pixels_of: dict[int, range] = {}  # of each chunk, from the first pixel taken to the last
     for chunk, pixels, _ in stretches:
         ordered = pixels if isinstance(pixels, range) else sorted(pixels)
         known = pixels_of.get(chunk, ordered)
@@ -251,7 +279,7 @@ def _taken(
     runs = []
     for chunk, pixels, cell in stretches:
         first = pixels_of[chunk].start
-        to = slice(cell - origin, cell - origin + len(pixels))
+        to = slice(cell, cell + len(pixels))
         if isinstance(pixels, range):
             runs.append(Run(numbers[chunk], slice(pixels.start - first, pixels.stop - first), to))
         else:
@@ -264,28 +292,8 @@ def _taken(
     return slices, runs
 
 
-def _stretches(
-    cells: range, size: int, pad_mode: str, ends: Sequence[int]
-) -> Iterator[tuple[int, range | list[int], int]]:
-    """Adjacent cells whose pixels lie in one chunk: the chunk, the pixels, the first cell."""
-    pixel, stop = max(cells.start, 0), min(cells.stop, size)
-    while pixel < stop:
-        chunk = bisect_right(ends, pixel)
-        pixels = range(pixel, min(ends[chunk], stop))
-        yield chunk, pixels, pixel
-        pixel = pixels.stop
-    before = range(cells.start, min(cells.stop, 0))
-    after = range(max(cells.start, size), cells.stop)
-    for padding in (before, after):
-        sources = ((cell, source(cell, size, pad_mode)) for cell in padding)
-        found = [(bisect_right(ends, at), at, cell) for cell, at in sources if at is not None]
-        for chunk, group in groupby(found, key=itemgetter(0)):
-            stretch = list(group)
-            yield chunk, [at for _, at, _ in stretch], stretch[0][2]
-
-
 def _channels(call: Call, sizes: Sequence[int]) -> list[Channels]:
-    """Divide the output's channels as the images', if each depends on one channel of them."""
+    """The channels of the output: cut where the images' are, if each is made of one of them."""
     bounds = enumerate(pairwise(accumulate(sizes, initial=0)))
     chunks = [(chunk, slice(*bound)) for chunk, bound in bounds if bound[0] < bound[1]]
     if call.channels != call.groups:
@@ -307,7 +315,7 @@ def _channels(call: Call, sizes: Sequence[int]) -> list[Channels]:
 def _compute(
     job: Job, count: int, rows: Cut, columns: Cut, channels: Channels, slices: list[Array]
 ) -> Array:
-    """Compute one chunk of the result."""
+    """One chunk of the result."""
     call, kernels = job.call, job.kernels
     full = _join(call, count, rows, columns, channels, slices)  # (m, h, w, c)
     axes = zip(full.shape, "mhwc", strict=True)
@@ -326,15 +334,13 @@ def _compute(
         padding_word="given",
         pad_mode="constant",
     )
-    result = job.engine(part, piece, kernels)
-    kept = {"h": rows.kept, "w": columns.kept}
-    return result[tuple(kept.get(axis, slice(None)) for axis in call.layout.output)]
+    return job.engine(part, piece, kernels)
 
 
 def _join(
     call: Call, count: int, rows: Cut, columns: Cut, channels: Channels, slices: list[Array]
 ) -> Array:
-    """Assemble a piece of the images, (m, h, w, c), from these slices."""
+    """The piece of the images that these slices make up: (m, h, w, c)."""
     full = [call.full_images(values) for values in slices]
     shape = count, rows.axis.size, columns.axis.size, channels.inputs
     if rows.is_one_slice and columns.is_one_slice and full[0].shape == shape:

@@ -98,28 +98,25 @@ class Axis:
         start, stop = self.on_image(0).start, self.on_image(self.window - 1).stop
         return range(start, max(start, stop))
 
-    def counts(self, outputs: range | None = None, *, padding: bool = False) -> list[int]:
-        """For each output, how many taps lie on pixels, or with `padding` on padding as well.
-
-        A window may also hang over the padding's far edge, where it is `partial`; taps out there
-        are never counted. Without `outputs` all are meant.
+    def without_pixels(self) -> int | None:
+        """The first output whose window lies on padding alone, if there is one.
 
         Examples
         --------
-        >>> axis = Axis(size=5, window=3, stride=2, dilation=1, before=1, after=1)
-        >>> axis.counts(), axis.counts(padding=True)
-        ([2, 3, 2], [3, 3, 3])
+        >>> Axis(size=5, window=3, stride=1, dilation=1, before=1, after=9).without_pixels()
+        6
         """
-        outputs = range(self.outputs) if outputs is None else outputs
-        low, high = (-self.before, self.size + self.after) if padding else (0, self.size)
-        counts = [self.window] * len(outputs)
-        before = range(outputs.start, min(outputs.stop, self.inside.start))
-        after = range(max(outputs.start, self.inside.stop), outputs.stop)
-        for output in (*before, *after):
-            first = output * self.stride - self.before
-            taps = _steps_between(first, self.dilation, self.window, low, high)
-            counts[output - outputs.start] = len(taps)
-        return counts
+        if self.reach <= self.before:
+            return 0 if self.outputs > 0 else None
+        candidates = [-(-(self.size + self.before) // self.stride)]  # the first behind the image
+        if self.size < self.dilation:
+            # Every other window has a tap from 0 to dilation - 1, which may be behind the image:
+            # one on (output * stride - before) % dilation.
+            low, high = self.size + self.before, self.dilation - 1 + self.before
+            between = _first_multiple(self.stride, self.dilation, low, high)
+            candidates += [] if between is None else [between]
+        first = min(candidates)
+        return first if first < self.outputs else None
 
     def part(self, outputs: range, taps: range) -> Axis:
         """The way of these taps alone, over the same pixels, for these outputs alone.
@@ -139,13 +136,30 @@ class Axis:
         after = (len(outputs) - 1) * self.stride + reach - self.size - before
         return replace(self, window=len(taps), before=before, after=after, partial=False)
 
-    def without_pixels(self) -> int | None:
-        """The first output whose window lies on padding alone, if there is one."""
-        for outputs in (range(self.inside.start), range(self.inside.stop, self.outputs)):
-            for output in outputs:
-                if self.counts(range(output, output + 1)) == [0]:
-                    return output
+
+def sparse(axis: Axis, outputs: int) -> bool:
+    """Whether most cells from the first to the last of so many windows are under no tap."""
+    return (outputs - 1) * axis.stride + axis.reach > 8 * axis.window * outputs
+
+
+def _first_multiple(step: int, modulus: int, low: int, high: int) -> int | None:
+    """The least k >= 0 for which low <= k * step + n * modulus <= high, with any integer n.
+
+    As Euclid's algorithm: if no multiple of the step lies between, the question is which multiple
+    of the modulus does, modulo the step.
+    """
+    step, low, high = step % modulus, low % modulus, low % modulus + high - low
+    if low == 0 or high >= modulus:
+        return 0
+    if step == 0:
         return None
+    if 2 * step > modulus:  # the other way round the steps are shorter
+        step, low, high = modulus - step, modulus - high, modulus - low
+    k = -(-low // step)
+    if k * step <= high:
+        return k
+    n = _first_multiple(-modulus % step, step, low % step, high % step)
+    return None if n is None else -(-(low + n * modulus) // step)
 
 
 def _steps_between(first: int, step: int, count: int, low: int, high: int) -> range:
@@ -186,41 +200,3 @@ def resolve_padding(
         return total // 2, total - total // 2
     before, after = map(int, padding)
     return before, after
-
-
-def source(pixel: int, size: int, pad_mode: str) -> int | None:
-    """The pixel that a padded cell takes its value from; None where it is a zero.
-
-    Parameters
-    ----------
-    pixel : int
-        A position along the axis; below 0 or from `size` on it is padding.
-    size : int
-        Pixels of the image, at least 1 unless `pad_mode` is "constant".
-    pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
-        As in `numpy.pad`, for paddings of any length.
-
-    Examples
-    --------
-    >>> [source(pixel, 4, "reflect") for pixel in range(-3, 7)]
-    [3, 2, 1, 0, 1, 2, 3, 2, 1, 0]
-    >>> source(-1, 4, "constant") is None
-    True
-    """
-    if 0 <= pixel < size:
-        return pixel
-    if pad_mode == "constant":
-        return None
-    if pad_mode == "edge":
-        return 0 if pixel < 0 else size - 1
-    if pad_mode == "wrap":
-        return pixel % size
-    # A mirror image repeats after a way there and back; "reflect" turns on the last pixel,
-    # "symmetric" behind it.
-    turn = size - 1 if pad_mode == "reflect" else size
-    if turn == 0:
-        return 0
-    position = pixel % (2 * turn)
-    if position < size:
-        return position
-    return 2 * turn - position - (pad_mode == "symmetric")

@@ -104,12 +104,15 @@ def convolve(
         of a group see only its channels. groups == c is a depthwise convolution.
     pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
         What the padding holds, with the names and meanings of `numpy.pad`; "constant" is zeros.
+        Images without a pixel to repeat are padded with zeros in every mode.
     dtype : dtype, optional
         Type of the result. By default integers give int64, exactly, and floats give
         ``np.result_type(images, kernels)``; float16 is summed in float32. For integers another
         type is refused if it cannot hold every sum that these kernels can make of such images;
         floats are rounded to it. Only sums of 64-bit integers can wrap around: they are taken in
-        int64, as `numpy.sum` takes them.
+        int64, as `numpy.sum` takes them, or in uint64 if that is the images' or the kernels' type
+        and the other's is unsigned or bool; then uint64 is the result's type as well. Integers in
+        nested lists count as unsigned unless one is negative.
     out : numpy.ndarray, optional
         Where to write the result: an array of its shape and type that shares no memory with the
         inputs. It cannot be given for Dask arrays.
@@ -122,14 +125,17 @@ def convolve(
     numpy.ndarray or dask.array.Array
         `out`, or a new array. An image's result is the same to the last bit whatever else is in
         the batch, and whatever chunks a Dask array has. NaN and inf reach only the outputs whose
-        window covers them.
+        window covers them. Sums over no channels, or over padding alone, are 0 (or NaN, if a kernel
+        has NaN or inf there).
 
     Raises
     ------
     TypeError
         If an argument is of the wrong type.
     ValueError
-        If an argument has a wrong value, or shapes do not match.
+        If an argument has a wrong value, shapes do not match, or the result is too large.
+    MemoryError
+        If there is no memory for the result.
 
     Warns
     -----
@@ -158,7 +164,8 @@ def convolve(
     (8, 32, 32, 3)
     """
     with arguments.refusing("convolve"):
-        images, kernels = arguments.array("images", images), arguments.array("kernels", kernels)
+        images = arguments.array("images", images)
+        kernels = arguments.kernels_for(images.dtype, kernels)
     plan = plan_convolve(
         images,
         kernels,
@@ -222,9 +229,13 @@ def plan_convolve(
     method    numpy, as asked
     """
     with arguments.refusing("convolve"):
+        of_images = arguments.spec("images", images)
+        numbers = None
+        if not arguments.is_shape(kernels):
+            numbers = arguments.kernels_for(of_images.dtype, kernels)
         call = arguments.convolve_call(
-            arguments.spec("images", images),
-            arguments.spec("kernels", kernels),
+            of_images,
+            arguments.spec("kernels", kernels if numbers is None else numbers),
             padding,
             stride,
             dilation,
@@ -232,7 +243,6 @@ def plan_convolve(
             pad_mode,
             dtype,
         )
-        numbers = None if arguments.is_shape(kernels) else arguments.array("kernels", kernels)
         if numbers is not None:
             arguments.check_sums_fit(call, numbers)
         plan = choose(call, arguments.method(method), numbers)
@@ -290,15 +300,19 @@ def pool(
     -------
     numpy.ndarray or dask.array.Array
         (m, oh, ow, c), (m, oh, ow) or (oh, ow). "max" and "min" keep the images' type; "avg" gives
-        floats (float64 for integers); "sum" gives int64 for integers, where only sums of 64-bit
-        integers can wrap around. NaN reaches just those outputs whose window covers it.
+        floats (float64 for integers); "sum" gives int64 for integers (uint64 for uint64), where
+        only sums of 64-bit integers can wrap around. NaN reaches just those outputs whose window
+        covers it.
 
     Raises
     ------
     TypeError
         If an argument is of the wrong type.
     ValueError
-        If an argument has a wrong value, or a window would see padding alone.
+        If an argument has a wrong value, a window would see padding alone, or the result is too
+        large.
+    MemoryError
+        If there is no memory for the result.
 
     Warns
     -----

@@ -181,6 +181,7 @@ class Plan:
             if self.call.kernels is not None:
                 if kernels is None:
                     raise TypeError("the plan needs kernels too: plan(images, kernels)")
+                kernels = arguments.kernels_for(self.call.images.dtype, kernels)
                 kernels = arguments.planned("kernels", kernels, self.call.kernels)
                 arguments.check_sums_fit(self.call, kernels)
             elif kernels is not None:
@@ -247,17 +248,23 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
 
         with arguments.refusing(plan.operation):
             arguments.no_output(out)
-        grain = ENGINES[plan.method].grain(plan.call)
-        run = partial(_execute_part, plan)
-        lazy: Array = chunked.lazily(plan.call, images, kernels, run, grain)
+            run = partial(_execute_part, plan)
+            lazy: Array = chunked.lazily(plan.call, images, kernels, run)
         return lazy
     with arguments.refusing(plan.operation):
         result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
-    numbers = [images] if kernels is None else [images, kernels]
-    settled = [] if plan.way is None else [plan.way]
+    if result.size == 0:
+        return result
     engine = ENGINES[plan.method]
     compute = engine.pool if kernels is None else engine.convolve
-    compute(plan.call, *settled, *numbers, result)
+    settled = [] if plan.way is None else [plan.way]
+    numbers = [images] if kernels is None else [images, kernels]
+    # NaN, inf and what is too large or too small for a type are answers, whatever np.seterr says.
+    with np.errstate(all="ignore"):
+        if images.size == 0:
+            result[...] = plan.call.of_zeros(kernels)
+        else:
+            compute(plan.call, *settled, *numbers, result)
     return result
 
 

@@ -26,8 +26,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from convlens.call import Array, Call, Spec
+from convlens.cells import arange, sources
 from convlens.files import replacing
-from convlens.geometry import Axis, source
+from convlens.geometry import Axis
 from convlens.plan import Plan, execute, settled
 
 # The bytes of a tile's pixels and results together: few enough for the caches, and so many that the
@@ -111,9 +112,7 @@ def stream(
 ) -> None:
     """Carry a plan out on a file, into another file that is written completely or not at all.
 
-    The results have the bits of the same call in memory, with one exception: if kernels sum over
-    channels, and a few rows alone are too large for a tile, sums of floats may be rounded
-    differently.
+    The results have the bits of the same call in memory.
 
     Parameters
     ----------
@@ -310,14 +309,12 @@ def _part(axis: Axis, outputs: range, pad_mode: str) -> tuple[Axis, list[range]]
     above = range(start, max(start, min(stop, 0)))  # cells before the image, and behind it
     below = range(min(stop, max(start, axis.size)), stop)
     inside = range(above.stop, below.start)
-    if pad_mode == "constant":
+    if pad_mode == "constant" or axis.size == 0:
         runs = [inside] if inside else []
         part = replace(axis, size=len(inside), before=len(above), after=len(below))
     else:
-        borders = [
-            [source(cell, axis.size, pad_mode) for cell in cells] for cells in (above, below)
-        ]
-        first, last = [[range(n, n + 1) for n in border if n is not None] for border in borders]
+        borders = [sources(arange(cells), axis.size, pad_mode) for cells in (above, below)]
+        first, last = [[range(n, n + 1) for n in border.tolist()] for border in borders]
         runs = [*first, *([inside] if inside else []), *last]
         part = replace(axis, size=stop - start, before=0, after=0)
     return part, runs

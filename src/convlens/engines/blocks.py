@@ -7,7 +7,7 @@ them; every output is computed alike, however its call is cut.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from convlens.call import Call
-from convlens.geometry import Axis, source
+from convlens.cells import arange, sources
+from convlens.geometry import Axis, sparse
 
 Pixels = npt.NDArray[np.int64]
 
@@ -106,17 +107,12 @@ def held(axis: Axis, outputs: int) -> int:
 def copied(call: Call) -> int:
     """How many numbers of the images to copy at a time, if they cannot be read where they are.
 
-    As few as fit into a core's cache with room for other things; but neighbouring blocks copy what
-    lies under both, so that a block is several windows high, while memory allows.
+    They should fit into a core's cache, with room for other things. But neighbouring blocks both
+    copy what lies under both, so that a block is several windows high, as far as memory allows.
     """
     rows, columns = call.rows, call.columns
     window = min(held(rows, 1), rows.size) * min(_cells(columns, columns.outputs), columns.size)
     return max(COPIED, min(4 * window * call.channels, MOST_COPIED))
-
-
-def sparse(axis: Axis, outputs: int) -> bool:
-    """Whether most cells between the first and the last of these outputs' are of no use."""
-    return (outputs - 1) * axis.stride + axis.reach > 8 * axis.window * outputs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,27 +164,25 @@ def grid(axis: Axis, outputs: range, pad_mode: str) -> Grid:
     """The grid of these outputs."""
     first, count = outputs.start * axis.stride - axis.before, len(outputs)
     if sparse(axis, count):
-        taps = [first + tap * axis.dilation for tap in range(axis.window)]
-        cells = [tap + output * axis.stride for tap in taps for output in range(count)]
-        before, inner, after = _pixels([], axis, pad_mode), range(0), _pixels(cells, axis, pad_mode)
+        taps = arange(range(0, axis.window * axis.dilation, axis.dilation))
+        outputs_at = arange(range(first, first + count * axis.stride, axis.stride))
+        cells = (taps[:, np.newaxis] + outputs_at).ravel()
+        before, inner, after = np.empty(0, np.int64), range(0), sources(cells, axis.size, pad_mode)
         stride, dilation = 1, count
     else:
         stop = first + (count - 1) * axis.stride + axis.reach
         start = min(max(first, 0), stop)
         inner = range(start, max(start, min(axis.size, stop)))
-        before = _pixels(range(first, inner.start), axis, pad_mode)
-        after = _pixels(range(inner.stop, stop), axis, pad_mode)
+        before, after = (
+            sources(arange(cells), axis.size, pad_mode)
+            for cells in (range(first, inner.start), range(inner.stop, stop))
+        )
         stride = axis.stride if count > 1 else 1  # else of no use, and maybe huge
         dilation = axis.dilation if axis.window > 1 else 1
     borders = np.concatenate([before, after])
     seen = [*borders[borders >= 0].tolist(), *inner[:1], *inner[-1:]]
     used = range(min(seen, default=0), max(seen, default=0) + 1)
     return Grid(before, inner, after, stride, dilation, used)
-
-
-def _pixels(cells: Iterable[int], axis: Axis, pad_mode: str) -> Pixels:
-    sources = (source(cell, axis.size, pad_mode) for cell in cells)
-    return np.array([-1 if pixel is None else pixel for pixel in sources], np.int64)
 
 
 def numbers_of(pixels: Pixels, channels: int) -> npt.NDArray[Any]:

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convlens.call import Array, Call
+from convlens.cells import counts
 from convlens.engines import large
 from convlens.engines.blocks import COPIED, STRIP, VECTORS, Block, Blocks, Grid, copied, numbers_of
 from convlens.engines.library import Buffer, Run, buffer, frame, loaded
-from convlens.engines.methods import F16, U8, DType, Method, choose
+from convlens.engines.methods import F16, I64, U8, U64, DType, Method, choose
 from convlens.engines.ways import Way, turn
 from convlens.geometry import Axis
 
@@ -47,9 +48,6 @@ def pool(call: Call, way: Way, images: Array, out: Array) -> None:
 
 def _compute(call: Call, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
     """Write the result into `out`; all arrays have their full form."""
-    if images.size == 0:  # no pixels, so every sum is empty
-        out[...] = 0
-        return
     if way.turned:
         call, way = turn(call), way._replace(turned=False)
         images, out = images.swapaxes(1, 2), out.swapaxes(1, 2)
@@ -70,11 +68,6 @@ def _compute(call: Call, way: Way, images: Array, kernels: Array | None, out: Ar
                 run(pixels, taps, results[..., part])
             else:
                 run(pixels, *way.factors, results)
-
-
-def grain(_call: Call) -> int:
-    """Where rows of outputs may be cut without a change to any bit: anywhere."""
-    return 1
 
 
 class Placement(NamedTuple):
@@ -168,9 +161,9 @@ class Work:
                 self._ready = used, places, runs
             yield pixels, results.reshape(places), runs
             if not self.write_here:
-                # What does not fit is an answer too, as inf.
-                with np.errstate(invalid="ignore", over="ignore"):
-                    target[...] = results
+                if (self.call.sum_dtype, results.dtype) == (U64, I64):
+                    results = results.view(U64)
+                target[...] = results
 
     def _places(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape in which pipelines see results: channels that lie along x belong to it."""
@@ -191,12 +184,12 @@ class Work:
         steps = [across.stride, down.stride, across.dilation * unit, down.dilation]
         tasks = self._tasks(block, down, across)
         if pooling:
-            counts = [
+            divisors = [
                 self._counts(call.rows, block.rows),
                 self._counts(call.columns, block.columns, unit),
             ]
             sizes = [call.channels // unit, call.columns.window, call.rows.window]
-            arguments = [*cells, *map(buffer, counts), *sizes, *steps, *tasks]
+            arguments = [*cells, *map(buffer, divisors), *sizes, *steps, *tasks]
             if self.doubling:
                 sums, numbers = call.mode in ("avg", "sum"), across.dilation * call.channels
                 arguments += [buffer(_steps(call.rows.window, down.dilation, sums))]
@@ -230,11 +223,10 @@ class Work:
         dtype = method.numbers if method.results == F16 else method.results
         if "_avg_" not in method.pipeline:
             return np.ones(1, dtype)  # Nothing is divided, and nothing read.
-        counts = [1] * len(outputs)  # of a sum, which the same pipeline makes
+        taps = np.ones(len(outputs), int)  # of a sum, which the same pipeline makes
         if self.call.mode == "avg":
-            counts = axis.counts(outputs, padding=self.call.count_padding)
-        every = np.repeat(np.array(counts, dtype), repeat)
-        return np.concatenate([every, np.ones(SPARE, dtype)])
+            taps = counts(axis, outputs, padding=self.call.count_padding)
+        return np.concatenate([np.repeat(taps, repeat), np.ones(SPARE, int)]).astype(dtype)
 
     def _tasks(self, block: Block, down: Grid, across: Grid) -> tuple[int, int]:
         """How many rows make a strip and how many images a chunk: few enough for a core's cache."""

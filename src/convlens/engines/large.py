@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from convlens.call import Array, Call, Layout, Spec
+from convlens.cells import counts
 from convlens.engines.blocks import held, most
 from convlens.engines.methods import Method, choose, largest
 from convlens.engines.pairwise import Pairwise
@@ -134,12 +135,12 @@ def _compute(
             merged.add(result)
         total = merged.total()
         if call.mode == "avg":
-            counts = (
-                axis.counts(outputs, padding=call.count_padding)
-                for axis, outputs in ((call.rows, y), (call.columns, x))
+            divisors = np.multiply.outer(
+                counts(call.rows, y, padding=call.count_padding),
+                counts(call.columns, x, padding=call.count_padding),
             )
             floats = np.result_type(call.output_dtype, call.sum_dtype)
-            total = total / np.multiply.outer(*counts).astype(floats)[..., np.newaxis]
+            total = total / divisors.astype(floats)[..., np.newaxis]
         # What does not fit into the output's type is an answer too, as inf.
         with np.errstate(invalid="ignore", over="ignore"):
             out[_slice(n), _slice(y), _slice(x)] = total

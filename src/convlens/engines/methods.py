@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convlens.call import Array, Call, kernel_parts
-from convlens.engines.blocks import STRIP, sparse
+from convlens.engines.blocks import STRIP
 from convlens.engines.library import load, loaded
+from convlens.geometry import sparse
 
 DType = np.dtype[Any]
 F16, F32, F64 = (np.dtype(name) for name in ("f2", "f4", "f8"))
@@ -87,7 +88,7 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
     folded = _same_kernel(call) and columns.stride == 1
     if two_passes:
         return _first_compiled(call, numbers, ["separable"], folded)
-    groups = max(1, call.groups)  # none where there are no channels
+    groups = max(1, call.groups)  # images without channels have none
     depth, count = call.channels // groups, call.output_channels // groups
     names, lanes = [], 64 // numbers.itemsize
     if folded:
@@ -131,7 +132,8 @@ def _first_compiled(call: Call, numbers: DType, names: list[str], folded: bool) 
     for name in names:
         method, _, sizes = name.partition("_")
         for pixels in (images, numbers):
-            for results in (call.output_dtype, numbers):
+            # Pipelines compute unsigned sums as int64, with the same bits: these are read later.
+            for results in (numbers if call.sum_dtype == U64 else call.output_dtype, numbers):
                 types = [NAMES.get(each, "none") for each in (pixels, numbers, results)]
                 full = "_".join([method, *types, *([sizes] if sizes else [])])
                 if full in pipelines:

@@ -1,178 +1,311 @@
 """The meaning of every call, in NumPy: takes every dtype, and is what other engines are held to.
 
-A convolution is a sum over the kernel's taps: at tap (i, j) each output has one pixel under it, or
-padding; those pixels, times the tap's numbers, are added to the sums so far. Pooling merges the
-pixels by maximum, minimum or addition, down the rows of the window and then across.
+A convolution is a sum over terms: every tap of the kernel, in every channel of a group, is a term.
+For each output it is one pixel (or a cell of padding) times one number of the kernel. Pooling
+merges the pixels by maximum, minimum or addition, down the rows of the window and then across.
 
-Working tap by tap lets NumPy handle whole arrays, and working block by block keeps these arrays
-small, whatever the sizes of images and batch. How an image is cut into blocks, and with it every
-rounding, depends on its own sizes alone, never on the batch. A part of an image has the bits of the
-whole where `grain` lets it be cut.
+Working term by term lets NumPy handle whole arrays, and working block by block keeps these arrays
+small, whatever the sizes of images and batch. In what order the terms of an output are added up
+depends on the kernel's sizes alone, so that neither batch nor blocks can be seen in any bit: LONG
+of them one after another, and such sums in pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import islice, product
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from convlens.call import Array, Call
-from convlens.geometry import Axis, source
-
-Indices = npt.NDArray[np.intp]
+from convlens.cells import arange, counts, sources
+from convlens.engines.pairwise import Pairwise
+from convlens.geometry import Axis, sparse
 
 BLOCK = 2**16  # numbers in an array of a block: half a megabyte of float64
-# Matrix products of at most 64³ multiply-adds: OpenBLAS gives larger ones to several threads, and
-# rounds them by how many there are.
-TILE = 64
+LONG = 32  # terms that are added up one after another
+
+Columns = Callable[[slice], Array]  # pixels in places along an axis
 
 
-def grain(call: Call) -> int:
-    """Where rows of outputs may be cut without a change to any bit: at multiples of this number.
+class Block(NamedTuple):
+    """Slices of the output: images, rows, columns, groups, and kernels of each group."""
 
-    BLAS rounds a row of a matrix by where it stands in the matrix, and by how many there are.
-    """
-    summed = call.channels > call.groups and call.sum_dtype.kind in "fc"
-    return _matrix_rows(call) if summed else 1
+    images: slice
+    rows: slice
+    columns: slice
+    groups: slice
+    kernels: slice
 
 
-# NaN, inf and overflow are answers, and reach the result; NumPy need not warn of them.
-@np.errstate(invalid="ignore", over="ignore")
+class Tap(NamedTuple):
+    """The terms of one place in the kernel, for some channels of each group."""
+
+    pixels: Array  # (channels, groups, m, oh, ow)
+    numbers: Array  # (channels, groups, n)
+
+
 def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
     """Write the convolution of images and kernels into `out`."""
     images, out = call.full_images(images), call.full_output(out)  # (m, h, w, c), (m, oh, ow, nc)
     kernels = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
-    if images.size == 0:  # no pixels, so every sum is empty
-        out[...] = 0
-        return
-    for m, y, x in _blocks(call):
-        sums = np.zeros(out[m, y, x].shape, call.sum_dtype)  # (m, oh, ow, nc)
-        across = _cells(call.columns, x)
-        stride, width = call.columns.stride, (x.stop - x.start) * call.columns.stride
-        for i in range(call.rows.window):
-            down = _cells(call.rows, y)[i * call.rows.dilation :: call.rows.stride]
-            lines = _lines(call, images[m], down[: y.stop - y.start], across)  # (m, oh, w, c)
-            for j in range(call.columns.window):
-                first = j * call.columns.dilation
-                pixels = lines[:, :, first : first + width : stride]  # (m, oh, ow, c)
-                _add_products(sums, pixels, kernels[i, j], call.groups, _matrix_rows(call))
-        out[m, y, x] = sums
+    groups = call.groups
+    images = _split(images, groups)  # (m, h, w, groups, channels)
+    kernels, out = _split(kernels, groups), _split(out, groups)  # (kh, kw, channels, groups, n)
+    for block in _blocks(call):
+        here = out[block]  # (m, oh, ow, groups, n)
+        taps = _taps(call, images, kernels, block)
+        sums = _sums_of_terms(taps) if _one_by_one(call) else _sums_of_many(call, taps, here.shape)
+        here[...] = sums.transpose(2, 3, 4, 0, 1)
 
 
-def _cells(axis: Axis, outputs: slice) -> range:
-    """All cells from the first under these outputs' windows to the last, padding included."""
-    return range(axis.pixels(outputs.start)[0], axis.pixels(outputs.stop - 1)[-1] + 1)
+def _split(array: Array, groups: int) -> Array:
+    """A view with the last axis as two, the groups and what each of them has."""
+    return array.reshape(*array.shape[:-1], groups, array.shape[-1] // groups)
+
+
+def _one_by_one(call: Call) -> bool:
+    """Whether to go through all outputs for each term: quickest for few kernels and channels.
+
+    Not of complex numbers: NumPy multiplies some of these at a time and the rest one by one, and
+    rounds differently.
+    """
+    few = call.output_channels <= 2 * call.groups and call.channels <= 8 * call.groups
+    return few and _parts(call) == 1
+
+
+def _sums_of_terms(taps: Iterator[Tap]) -> Array:
+    """The sums of a block: (groups, n, m, oh, ow)."""
+    products, sums = _products(taps), Pairwise()
+    for chain in products:
+        for product_ in islice(products, LONG - 1):
+            chain += product_  # noqa: PLW2901  # in place
+        sums.add(chain)
+    return sums.total()
+
+
+def _products(taps: Iterator[Tap]) -> Iterator[Array]:
+    """Of each term all pixels times all numbers: (groups, n, m, oh, ow)."""
+    for tap in taps:
+        for pixels, numbers in zip(tap.pixels, tap.numbers, strict=True):
+            yield pixels[:, np.newaxis] * numbers[..., np.newaxis, np.newaxis, np.newaxis]
+
+
+def _sums_of_many(call: Call, taps: Iterator[Tap], shape: tuple[int, ...]) -> Array:
+    """The sums of a block whose part of the output has this shape: (groups, n, m, oh, ow).
+
+    NumPy adds up the products of LONG terms in one call, for all outputs.
+    """
+    m, oh, ow, groups, count = shape
+    parts = _parts(call)
+    real = np.empty(0, call.sum_dtype).real.dtype
+    terms = min(LONG, parts * _terms(call))
+    # With a single output NumPy would add up the terms in an order of its own.
+    places = max(2, m * oh * ow)
+    pixels = np.zeros((terms, groups, places), real)
+    numbers = np.empty((terms, groups, count * parts), real)
+    sums, length = Pairwise(), 0
+
+    def flush() -> None:
+        # One term after another for every output, without BLAS: NumPy's innermost loop goes along
+        # what lies closest in memory, places or kernels, and its outermost along the terms.
+        terms = pixels[:length], numbers[:length]
+        if places > numbers.shape[2]:
+            sums.add(np.einsum("tgp,tgn->gnp", *terms, optimize=False))
+        else:
+            sums.add(np.einsum("tgp,tgn->gpn", *terms, optimize=False).swapaxes(1, 2))
+
+    for tap in taps:
+        step = parts * len(tap.pixels)
+        if length + step > LONG:
+            flush()
+            length = 0
+        under = pixels[length : length + step, :, : m * oh * ow]
+        under = under.reshape(-1, parts, *tap.pixels.shape[1:])  # a view
+        times = numbers[length : length + step].reshape(-1, parts, groups, count, parts)
+        if parts == 1:
+            under[:, 0] = tap.pixels
+            times[:, 0, ..., 0] = tap.numbers
+        else:  # (a + bi)(c + di) = a(c + di) + b(-d + ci)
+            under[:, 0], under[:, 1] = tap.pixels.real, tap.pixels.imag
+            times[:, 0, ..., 0], times[:, 0, ..., 1] = tap.numbers.real, tap.numbers.imag
+            times[:, 1, ..., 0], times[:, 1, ..., 1] = -tap.numbers.imag, tap.numbers.real
+        length += step
+    flush()
+    total = sums.total()[..., : m * oh * ow].reshape(groups, count, parts, m, oh, ow)
+    if parts == 1:
+        return total[:, :, 0]
+    result = np.empty((groups, count, m, oh, ow), call.sum_dtype)
+    result.real, result.imag = total[:, :, 0], total[:, :, 1]
+    return result
+
+
+def _parts(call: Call) -> int:
+    """Complex numbers are computed with as two real ones, whose sums have an order of ours."""
+    return 2 if call.sum_dtype.kind == "c" else 1
+
+
+def _terms(call: Call) -> int:
+    """How many terms a sum has."""
+    return call.rows.window * call.columns.window * (call.channels // call.groups)
+
+
+def _taps(call: Call, images: Array, kernels: Array, block: Block) -> Iterator[Tap]:
+    """The terms of a block, in the order that they are added up in, with their pixels.
+
+    Pixels of neighbouring taps of a row are taken out of the images together, if they overlap.
+    """
+    rows, columns, stride = call.rows, call.columns, call.columns.stride
+    images = images[block.images, :, :, block.groups]  # (m, h, w, groups, channels)
+    depth = min(LONG // _parts(call), images.shape[4])
+    height, count = block.rows.stop - block.rows.start, block.columns.stop - block.columns.start
+    lines_fit = 4 * BLOCK // (depth * images.shape[3] * images.shape[0] * height)  # cells across
+    together = (lines_fit - (count - 1) * stride - 1) // columns.dilation + 1
+    together = max(1, min(together, columns.window))
+    if (count - 1) * stride + (together - 1) * columns.dilation > 2 * count * together:
+        together = 1
+    step = stride if together == 1 else 1
+    for i in range(rows.window):
+        down = _cells(rows, block.rows, i, i, rows.stride)
+        for c in range(0, images.shape[4], depth):
+            channels = slice(c, c + depth)
+            for first in range(0, columns.window, together):
+                last = min(first + together, columns.window) - 1
+                across = _cells(columns, block.columns, first, last, step)
+                lines = _lines(call, images[..., channels], down, across)
+                for j in range(first, last + 1):
+                    start = (j - first) * columns.dilation
+                    places = slice(
+                        start, start + (count - 1) * (stride // step) + 1, stride // step
+                    )
+                    numbers = kernels[i, j, channels, block.groups, block.kernels]
+                    yield Tap(lines[..., places], numbers.astype(call.sum_dtype, copy=False))
+
+
+def _cells(axis: Axis, outputs: slice, first: int, last: int, step: int) -> range:
+    """Every so many cells under these taps of these outputs, padding included."""
+    start = outputs.start * axis.stride + first * axis.dilation - axis.before
+    stop = (outputs.stop - 1) * axis.stride + last * axis.dilation - axis.before + 1
+    return range(start, stop, step)
 
 
 def _lines(call: Call, images: Array, down: range, across: range) -> Array:
-    """These rows and columns of the images and their padding: (m, down, across, c)."""
-    lines = np.zeros((len(images), len(down), len(across), call.channels), call.sum_dtype)
-    rows = _sources(call.rows, down, call.pad_mode)
-    left, right = max(across.start, 0), min(across.stop, call.columns.size)
-    on_image = slice(left - across.start, max(left, right) - across.start)
-    lines[:, :, on_image] = images[:, np.maximum(rows, 0), left : max(left, right)]
-    if call.pad_mode != "constant":
-        for border in (across[: on_image.start], across[on_image.stop :]):
-            columns = _sources(call.columns, border, call.pad_mode)
-            to = slice(border.start - across.start, border.stop - across.start)
-            lines[:, :, to] = images[:, rows[:, np.newaxis], columns]
-    lines[:, rows < 0] = 0
+    """These rows and columns of images and their padding: (channels, groups, m, down, across)."""
+    m, h, w, groups, channels = images.shape
+    if _one_by_one(call) and groups > 8:  # channels lie side by side, as in the images
+        shape = m, len(down), len(across), groups, channels
+        lines = np.zeros(shape, call.sum_dtype).transpose(4, 3, 0, 1, 2)
+    else:
+        lines = np.zeros((channels, groups, m, len(down), len(across)), call.sum_dtype)
+    for to_rows, rows in _taken(down, h, call.pad_mode):
+        for to_columns, columns in _taken(across, w, call.pad_mode):
+            one_by_one = isinstance(rows, np.ndarray) and isinstance(columns, np.ndarray)
+            pixels = images[:, rows[:, np.newaxis] if one_by_one else rows, columns]
+            lines[..., to_rows, to_columns] = pixels.transpose(4, 3, 0, 1, 2)
     return lines
 
 
-def _sources(axis: Axis, cells: range, pad_mode: str) -> Indices:
-    """For each cell the pixel it takes its value from, or -1 where it holds a zero."""
-    sources = np.arange(cells.start, cells.stop, cells.step)
-    for n in np.flatnonzero((sources < 0) | (sources >= axis.size)):
-        pixel = source(cells[n], axis.size, pad_mode)
-        sources[n] = -1 if pixel is None else pixel
-    return sources
+def _taken(cells: range, size: int, pad_mode: str) -> list[tuple[slice, Any]]:
+    """Which of these cells have pixels, and which: those on the image, and those around it."""
+    start, stop = (min(len(cells), max(0, -((cells.start - n) // cells.step))) for n in (0, size))
+    taken: list[tuple[slice, Any]] = []
+    if start < stop:
+        taken.append((slice(start, stop), slice(cells[start], cells[stop - 1] + 1, cells.step)))
+    if pad_mode != "constant":
+        for border in (slice(start), slice(max(start, stop), None)):
+            pixels = sources(arange(cells[border]), size, pad_mode)
+            if len(pixels) and pixels[0] >= 0:
+                taken.append((border, pixels))
+    return taken
 
 
-def _add_products(sums: Array, pixels: Array, tap: Array, groups: int, rows: int) -> None:
-    """Add to sums (m, oh, ow, nc) the pixels (m, oh, ow, c) times one tap (c // groups, nc)."""
-    channels, kernels = len(tap), tap.shape[1] // groups  # of one group
-    if channels == 1:
-        by_group = sums.reshape(*sums.shape[:3], groups, kernels)  # a view
-        numbers = tap.reshape(groups, kernels).astype(sums.dtype)
-        by_group += _products(pixels[..., np.newaxis], numbers)
-        return
-    for group in range(groups):
-        c = slice(group * channels, (group + 1) * channels)
-        n = slice(group * kernels, (group + 1) * kernels)
-        _add_matrix_products(sums[..., n], pixels[..., c], tap[:, n], rows)
-
-
-def _products(pixels: Array, numbers: Array) -> Array:
-    """Pixels times numbers, rounded alike wherever in an array they stand.
-
-    NumPy multiplies complex numbers some at a time and the rest one by one, rounding differently.
-    """
-    if numbers.dtype.kind != "c":
-        return pixels * numbers
-    products = np.empty(np.broadcast_shapes(pixels.shape, numbers.shape), numbers.dtype)
-    products.real = pixels.real * numbers.real - pixels.imag * numbers.imag
-    products.imag = pixels.real * numbers.imag + pixels.imag * numbers.real
-    return products
-
-
-def _matrix_rows(call: Call) -> int:
-    """How many outputs of a row make a matrix; a single one where their pixels are many numbers."""
-    column = max(call.output_channels, call.columns.stride * call.channels)
-    return TILE if TILE * column <= 4 * BLOCK else 1
-
-
-def _add_matrix_products(sums: Array, pixels: Array, tap: Array, rows: int) -> None:
-    """Add pixels (m, oh, ow, c) @ tap (c, nc) to sums (m, oh, ow, nc), `rows` pixels at a time."""
-    m, oh, ow, _ = pixels.shape
-    whole = ow - ow % rows
-    for x, height in ((slice(0, whole), rows), (slice(whole, ow), ow - whole)):
-        if x.start == x.stop:
-            continue
-        left, result = (a[:, :, x].reshape(m, oh, -1, height, a.shape[3]) for a in (pixels, sums))
-        for c in range(0, tap.shape[0], TILE):
-            for n in range(0, tap.shape[1], TILE):
-                tile = tap[c : c + TILE, n : n + TILE].astype(sums.dtype, order="C")
-                result[..., n : n + TILE] += left[..., c : c + TILE] @ tile  # in place: a view
-
-
-@np.errstate(invalid="ignore", over="ignore")
 def pool(call: Call, images: Array, out: Array) -> None:
     """Write the pooled images into `out`."""
     images, out = call.full_images(images), call.full_output(out)  # (m, h, w, c), (m, oh, ow, c)
-    for m, y, x in _blocks(call):
-        across = _cells(call.columns, x)
-        left, right = max(across.start, 0), min(across.stop, call.columns.size)
-        pixels = images[m, :, left : max(left, right)]
-        lines = _merge(call, pixels, call.rows, y).swapaxes(1, 2)  # (m, w, oh, c)
-        merged = _merge(call, lines, call.columns, x, left).swapaxes(1, 2)  # (m, oh, ow, c)
+    for m, y, x, c, _ in _blocks(call):
+        merged = _pooled(call, images[m, :, :, c], y, x)  # (m, oh, ow, c)
         if call.mode == "avg":
-            counts = (
-                axis.counts(range(outputs.start, outputs.stop), padding=call.count_padding)
+            taps = (
+                counts(axis, range(outputs.start, outputs.stop), padding=call.count_padding)
                 for axis, outputs in ((call.rows, y), (call.columns, x))
             )
-            merged = merged / np.multiply.outer(*counts)[..., np.newaxis]
-        out[m, y, x] = merged
+            merged = merged / np.multiply.outer(*taps)[..., np.newaxis]
+        out[m, y, x, c] = merged
 
 
-def _merge(call: Call, pixels: Array, axis: Axis, outputs: slice, first_pixel: int = 0) -> Array:
-    """Merge what lies under each window of one axis: (m, size, …) becomes (m, outputs, …)."""
+def _pooled(call: Call, images: Array, y: slice, x: slice) -> Array:
+    """What lies under these windows, merged down and then across: (m, oh, ow, c)."""
+    m, _, w, c = images.shape
+    height, count, columns = y.stop - y.start, x.stop - x.start, call.columns
+
+    def merged_down(across: slice) -> Array:
+        """For these columns of pixels: (m, oh, across, c)."""
+        pixels = images[:, :, across]
+        shape = m, height, pixels.shape[2], c
+        return _merged(call, call.rows, 1, y, shape, lambda rows: pixels[:, rows])
+
+    if sparse(columns, count):
+        under = merged_down
+    else:
+        stride = columns.stride if count > 1 else 0
+        under = _Sliding(merged_down, stride, BLOCK // (m * height * c), w)
+    return _merged(call, columns, 2, x, (m, height, count, c), under)
+
+
+class _Sliding:
+    """Columns of pixels, merged down, of which the next ones are made when they are needed."""
+
+    def __init__(self, merged_down: Columns, stride: int, count: int, width: int) -> None:
+        self._merged_down, self._stride, self._count = merged_down, stride, count
+        self._width = width
+        self._there, self._lines = range(0), np.empty(0)
+
+    def __call__(self, across: slice) -> Array:
+        """These columns, which begin at most a stride before those of the last call."""
+        if not (self._there.start <= across.start and across.stop <= self._there.stop):
+            start = max(0, across.start - self._stride)
+            stop = min(self._width, across.stop + self._count)
+            self._there = range(start, stop)
+            self._lines = self._merged_down(slice(start, stop))
+        start = self._there.start
+        return self._lines[:, :, across.start - start : across.stop - start : across.step]
+
+
+def _merged(
+    call: Call, axis: Axis, along: int, outputs: slice, shape: tuple[int, ...], under: Columns
+) -> Array:
+    """Merge the pixels under each tap, as `under` gives them, into an array of this shape."""
     merge, start = _merging(call)
-    merged = np.full(
-        (len(pixels), outputs.stop - outputs.start, *pixels.shape[2:]), start, call.sum_dtype
+    long = LONG if merge is np.add and call.sum_dtype.kind in "fc" else axis.window
+    first, last = outputs.start * axis.stride, (outputs.stop - 1) * axis.stride
+    # Padding takes no part, so these are the taps that lie on a pixel for any of the outputs.
+    taps = range(
+        min(axis.window, _steps_to(axis.before - last, axis.dilation)),
+        min(axis.window, _steps_to(axis.before + axis.size - first, axis.dilation)),
     )
-    for tap in range(axis.window):
-        # Padding takes no part: only outputs with a pixel under this tap.
-        on_image = axis.on_image(tap)
-        first, stop = max(on_image.start, outputs.start), min(on_image.stop, outputs.stop)
-        if first < stop:
-            pixel = first * axis.stride + tap * axis.dilation - axis.before - first_pixel
-            under_tap = pixels[:, pixel : pixel + (stop - first) * axis.stride : axis.stride]
-            part = merged[:, first - outputs.start : stop - outputs.start]
-            merge(part, under_tap.astype(call.sum_dtype, copy=False), out=part)
-    return merged
+    parts = range(taps.start // long, max(taps.start // long + 1, -(-taps.stop // long)))
+    sums = Pairwise()
+    sums.skip(parts.start)
+    for part in parts:
+        merged = np.full(shape, start, call.sum_dtype)
+        for tap in range(max(taps.start, part * long), min(taps.stop, (part + 1) * long)):
+            before = axis.before - tap * axis.dilation  # from the first window's tap to the image
+            y = max(outputs.start, _steps_to(before, axis.stride))
+            end = min(outputs.stop, _steps_to(before + axis.size, axis.stride))
+            if y < end:
+                pixel = y * axis.stride - before
+                pixels = under(slice(pixel, pixel + (end - 1 - y) * axis.stride + 1, axis.stride))
+                y, end = y - outputs.start, end - outputs.start
+                here = merged[:, y:end] if along == 1 else merged[:, :, y:end]
+                merge(here, pixels.astype(call.sum_dtype, copy=False), out=here)
+        sums.add(merged)
+    return sums.total()
+
+
+def _steps_to(distance: int, step: int) -> int:
+    """How many steps from 0 reach a distance, or lead beyond it."""
+    return max(0, -(-distance // step))
 
 
 def _merging(call: Call) -> tuple[np.ufunc, Any]:
@@ -189,20 +322,28 @@ def _merging(call: Call) -> tuple[np.ufunc, Any]:
     return merge, sign * np.inf if kind == "f" else complex(sign * np.inf, sign * np.inf)
 
 
-def _blocks(call: Call) -> Iterator[tuple[slice, slice, slice]]:
-    """Slices of the output along m, oh and ow: whole images, else whole rows, else parts of one."""
-    m, oh, ow, nc = call.full_output_shape
-    reached = (ow - 1) * call.columns.stride + call.columns.reach  # cells of a row
-    row = max(1, ow * nc, reached * call.channels)  # numbers in a row of the larger array
-    width = max(1, BLOCK * ow // row // grain(call)) * grain(call)
-    width = max(1, min(ow, width))
-    height = max(1, min(oh, BLOCK // row))
-    count = max(1, BLOCK // (row * max(1, oh)))
-    for n in range(0, m, count):
-        for y in range(0, oh, height):
-            for x in range(0, ow, width):
-                yield (
-                    slice(n, min(n + count, m)),
-                    slice(y, min(y + height, oh)),
-                    slice(x, min(x + width, ow)),
-                )
+def _blocks(call: Call) -> Iterator[Block]:
+    """The blocks of a call: whole images, else whole rows of one, else parts of a row."""
+    m, oh, ow, nc = shape = call.full_output_shape
+    if 0 in shape:
+        return
+    groups, each = call.groups, nc // call.groups
+    kernels = min(each, 4 * LONG)
+    if call.kernels is None:  # cells of a row for one output
+        numbers, least = min(call.columns.stride, 8 * call.columns.window), 1
+    else:  # sums of one place and group, or terms
+        terms = call.channels // groups if _one_by_one(call) else _terms(call)
+        numbers, least = max(_parts(call) * kernels, min(terms, LONG)), min(m * oh * ow, LONG)
+    at_once = min(groups, max(1, BLOCK // (numbers * least)))
+    places = max(1, BLOCK // (numbers * at_once))
+    width, height = min(ow, places), max(1, min(oh, places // ow))
+    count = max(1, min(m, places // (ow * oh)))
+    for n, y, x in product(range(0, m, count), range(0, oh, height), range(0, ow, width)):
+        for g, k in product(range(0, groups, at_once), range(0, each, kernels)):
+            yield Block(
+                slice(n, min(n + count, m)),
+                slice(y, min(y + height, oh)),
+                slice(x, min(x + width, ow)),
+                slice(g, min(g + at_once, groups)),
+                slice(k, min(k + kernels, each)),
+            )

@@ -1,0 +1,99 @@
+"""Cells along one axis, many at a time: which pixels they hold, and how many windows count.
+
+A cell is a place along the axis, on a pixel or on padding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convlens.geometry import Axis
+
+Cells = npt.NDArray[Any]  # int64, or objects that are Python's integers where 64 bits are too few
+Integers = npt.NDArray[np.int64]
+
+
+def arange(cells: range) -> Cells:
+    """These cells as an array, in which there is room for sums of two such.
+
+    Examples
+    --------
+    >>> arange(range(3, 9, 2)), arange(range(2**64, 2**64 + 1))
+    (array([3, 5, 7]), array([18446744073709551616], dtype=object))
+    """
+    if cells and max(abs(cells[0]), abs(cells[-1])) >= 2**61:
+        return np.array(cells, object)
+    stop = cells.start + len(cells) * cells.step
+    return np.arange(cells.start, stop, cells.step, dtype=np.int64)
+
+
+def sources(cells: Integers, size: int, pad_mode: str) -> npt.NDArray[np.int64]:
+    """For each cell the pixel that it takes its value from, or -1 where it holds a zero.
+
+    Parameters
+    ----------
+    cells : numpy.ndarray
+        Positions along the axis, as `arange` makes them; below 0 or from `size` on they are
+        padding.
+    size : int
+        Pixels of the image. Without any there is nothing to repeat, and every cell holds a zero.
+    pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
+        As in `numpy.pad`, for paddings of any length.
+
+    Examples
+    --------
+    >>> sources(np.arange(-3, 7), 4, "reflect").tolist()
+    [3, 2, 1, 0, 1, 2, 3, 2, 1, 0]
+    >>> sources(np.arange(-3, 7), 4, "constant").tolist()
+    [-1, -1, -1, 0, 1, 2, 3, -1, -1, -1]
+    """
+    if pad_mode == "constant" or size == 0:
+        pixels = np.where((cells >= 0) & (cells < size), cells, -1)
+    elif pad_mode == "edge":
+        pixels = np.clip(cells, 0, size - 1)
+    elif pad_mode == "wrap":
+        pixels = cells % size
+    else:
+        # A mirror image repeats after a way there and back; "reflect" turns on the last pixel,
+        # "symmetric" behind it.
+        twice = pad_mode == "symmetric"
+        turn = max(1, size if twice else size - 1)
+        pixels = cells % (2 * turn)
+        pixels = np.where(pixels < size, pixels, 2 * turn - twice - pixels)
+        pixels = np.minimum(pixels, size - 1)  # of one pixel, "reflect" has no other to turn to
+    return pixels.astype(np.int64)
+
+
+def counts(axis: Axis, outputs: range | None = None, *, padding: bool = False) -> Integers:
+    """For each output, how many taps lie on pixels, or with `padding` on padding as well.
+
+    A window may also hang over the padding's far edge, where it is `partial`; taps out there are
+    never counted. Without `outputs` all are meant.
+
+    Examples
+    --------
+    >>> axis = Axis(size=5, window=3, stride=2, dilation=1, before=1, after=1)
+    >>> counts(axis).tolist(), counts(axis, padding=True).tolist()
+    ([2, 3, 2], [3, 3, 3])
+    """
+    outputs = range(axis.outputs) if outputs is None else outputs
+    low, high = (-axis.before, axis.size + axis.after) if padding else (0, axis.size)
+    taps = np.full(len(outputs), axis.window)
+    before = range(outputs.start, min(outputs.stop, axis.inside.start))
+    after = range(max(outputs.start, axis.inside.stop), outputs.stop)
+    for part in (before, after):
+        if part:
+            start, stop = (_first_taps(axis, part, place) for place in (low, high))
+            taps[part.start - outputs.start : part.stop - outputs.start] = stop - start
+    return taps
+
+
+def _first_taps(axis: Axis, outputs: range, place: int) -> Cells:
+    """Of each output's window the first tap that lies on a place or behind it."""
+    first = outputs.start * axis.stride - axis.before - place
+    firsts = arange(range(first, first + len(outputs) * axis.stride, axis.stride))
+    steps: Cells = -(firsts // axis.dilation)  # which rounds up
+    return np.clip(steps, 0, axis.window)

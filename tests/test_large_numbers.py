@@ -1,0 +1,231 @@
+"""Numbers that nobody computes on cost nothing: paddings, dilations and windows of any size.
+
+Each of these calls took minutes, or more memory than there is, if it was made to visit every cell
+between two taps, every padded cell or every tap on padding.
+"""
+
+import math
+import re
+import time
+
+import dask.array as da
+import numpy as np
+import oracle
+import pytest
+from strategies import PAD_MODES, POOL_MODES, each_method
+from test_invariance import same_bits
+
+import convlens
+
+QUICK = 2.0  # seconds of processor time
+
+
+@pytest.fixture(autouse=True)
+def quick():
+    """Fail if a test takes long."""
+    began = time.process_time()
+    yield
+    assert time.process_time() - began < QUICK
+
+
+def pixel(cell, size, pad_mode):
+    """The pixel that a cell holds, by the definition of `numpy.pad`; None for a zero."""
+    if 0 <= cell < size:
+        return cell
+    if pad_mode == "constant":
+        return None
+    if pad_mode == "edge":
+        return 0 if cell < 0 else size - 1
+    line = {
+        "wrap": list(range(size)),
+        "symmetric": [*range(size), *reversed(range(size))],
+        "reflect": [*range(size), *reversed(range(1, size - 1))],
+    }[pad_mode]
+    return line[cell % len(line)]
+
+
+def with_gaps(x, k, dilation, before, outputs, pad_mode):
+    """The convolution of one (h, w) image, cell by cell, in Python's integers."""
+    values = np.zeros(outputs, x.dtype)
+    for place in np.ndindex(*outputs):
+        for tap in np.ndindex(*k.shape):
+            cells = [o + t * d - b for o, t, d, b in zip(place, tap, dilation, before, strict=True)]
+            found = [pixel(c, n, pad_mode) for c, n in zip(cells, x.shape, strict=True)]
+            if None not in found:
+                values[place] += x[tuple(found)] * k[tap]
+    return values
+
+
+@each_method
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize("dilation", [(2**30, 1), (3, 2**62), (10**9 + 7, 2**40 + 1)])
+@pytest.mark.parametrize("dtype", ["i8", "f8", "D"])
+def test_dilation(method, dilation, pad_mode, dtype):
+    """Taps so far apart that all but one lie on padding."""
+    rng = np.random.default_rng(0)
+    x, k = rng.integers(-9, 9, (5, 7)).astype(dtype), rng.integers(-9, 9, (2, 2)).astype(dtype)
+    padding = tuple((d // 2, d - d // 2) for d in dilation)
+    options = {"dilation": dilation, "pad_mode": pad_mode, "method": method}
+    result = convlens.convolve(x, k, padding, **options)
+    before = [first for first, _ in padding]
+    np.testing.assert_array_equal(result, with_gaps(x, k, dilation, before, (5, 7), pad_mode))
+    same = convlens.convolve(x, k, "same", **options)
+    np.testing.assert_array_equal(same, result)
+
+
+@each_method
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+def test_moderate_dilation(method, pad_mode):
+    """The oracle goes through all of the padding; so far it can."""
+    rng = np.random.default_rng(0)
+    x, k = rng.integers(-9, 9, (2, 3, 6, 9)), rng.integers(-9, 9, (2, 3, 9, 2))
+    for dilation, padding in (((4, 301), "same"), ((150, 2), ((80, 90), (3, 1)))):
+        result = convlens.convolve(
+            x, k, padding, dilation=dilation, pad_mode=pad_mode, method=method
+        )
+        oracle.convolve(x, k, padding, dilation=dilation, pad_mode=pad_mode).check(result)
+
+
+def test_complex_wrap():
+    """65,536 columns of padding at a time."""
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((3, 6, 9)) + 1j * rng.standard_normal((3, 6, 9))).astype("F")
+    k = rng.standard_normal((2, 2)).astype("F")
+    result = convlens.convolve(x, k, "same", dilation=(4, 65537), pad_mode="wrap")
+    moved = convlens.convolve(x, k, "same", dilation=(4, 65537 % 9), pad_mode="wrap")
+    # The padding of "same" begins half a window to the left, the other dilation's elsewhere.
+    shift = (65537 // 2 - 65537 % 9 // 2) % 9
+    np.testing.assert_array_equal(result, np.roll(moved, shift, axis=2))
+
+
+@each_method
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("dilation", [2**40, 2**62])
+def test_pool_dilation(method, mode, dilation):
+    """The middle one of three columns of taps is on pixels."""
+    x = np.arange(35.0).reshape(5, 7)
+    result = convlens.pool(
+        x, (1, 3), 1, mode, padding=((0, 0), (dilation, dilation)), dilation=dilation, method=method
+    )
+    np.testing.assert_array_equal(result, x)
+    if mode == "avg":
+        counted = convlens.pool(
+            x,
+            (1, 3),
+            1,
+            mode,
+            padding=((0, 0), (dilation, dilation)),
+            dilation=dilation,
+            count_padding=True,
+            method=method,
+        )
+        np.testing.assert_array_equal(counted, x / 3)
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+def test_huge_windows(mode):
+    """Plans of them, and NumPy's engine, which sees that nearly all taps are on padding."""
+    plan = convlens.plan_pool((1, 1, 10**6), (1, 10**7 + 1), 1, mode, padding="same")
+    assert plan.output_shape == (1, 1, 10**6)
+    x = np.arange(10.0).reshape(1, 1, 10)
+    result = convlens.pool(x, (1, 2**40), 1, mode, padding="same", method="numpy")
+    expected = {"max": 9, "min": 0, "avg": 4.5, "sum": 45}[mode]
+    np.testing.assert_array_equal(result, np.full((1, 1, 10), expected))
+
+
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize("dilation", [10**7, 2**40, 2**62])
+def test_dask(dilation, pad_mode):
+    """A graph of the cells that windows touch, and no others."""
+    x = np.random.default_rng(0).integers(-9, 9, (2, 5, 7))
+    k = np.array([[1, -2, 3], [2, 0, 1]])
+    options = {"dilation": (1, dilation), "pad_mode": pad_mode}
+    for stride in (1, 3):
+        result = convlens.convolve(da.from_array(x, chunks=(1, 3, 4)), k, stride=stride, **options)
+        expected = convlens.convolve(x, k, stride=stride, **options)
+        np.testing.assert_array_equal(result.compute(scheduler="sync"), expected)
+
+
+@each_method
+@pytest.mark.parametrize("stride", [1, 2, 5])
+def test_dask_has_the_same_bits(method, stride):
+    """Also where few cells of many are taken, by two passes or one."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 40, 300)).astype(np.float32)
+    for k in (rng.standard_normal((5, 5)), np.outer(*rng.standard_normal((2, 7)))):
+        options = {"stride": stride, "dilation": (1, 900), "pad_mode": "reflect", "method": method}
+        kernel = k.astype(np.float32)
+        result = convlens.convolve(da.from_array(x, chunks=(1, 17, 60)), kernel, **options)
+        expected = convlens.convolve(x, kernel, **options)
+        assert same_bits(result.compute(scheduler="sync"), expected)
+
+
+# ------------------------------------------------------------------------ results too large
+
+
+@each_method
+@pytest.mark.parametrize("padding", [10**10, 2**62])
+def test_results_too_large(method, padding):
+    """Refused before any work, in words that have the result's shape; a plan can be made."""
+    x, size = np.ones((4, 5, 6)), 2 * padding
+    shape = 4, 5 + size, 6 + size
+    nbytes = f"{8 * math.prod(shape):,}"
+    words = re.escape(f"the result has shape {shape} and dtype float64, which take {nbytes} bytes")
+    with pytest.raises(ValueError, match=f"^convolve: {words}, more than there is memory for"):
+        convlens.convolve(x, np.ones((1, 1)), padding, method=method)
+    plan = convlens.plan_convolve(x, np.ones((1, 1)), padding, method=method)
+    assert plan.output_shape == shape
+    with pytest.raises(ValueError, match=r"^pool: the result has shape"):
+        convlens.pool(x, 1, mode="sum", padding=padding, method=method)
+    chunks = da.from_array(x, chunks=(1, 5, 3))  # of which each would be too large
+    with pytest.raises(ValueError, match=r"^convolve: the result has shape"):
+        convlens.convolve(chunks, np.ones((1, 1)), padding, method=method)
+
+
+@each_method
+def test_results_larger_than_memory(method):
+    """There are addresses for so many bytes, but no memory."""
+    words = (
+        r"^the result has shape \(1, 1125899906842624\) and dtype float64, which take 9,007,199,"
+    )
+    with pytest.raises(MemoryError, match=words):
+        convlens.convolve([[1.0]], [[1.0]], ((0, 0), (0, 2**50 - 1)), method=method)
+
+
+# ---------------------------------------------------------------------- NumPy's own warnings
+
+
+@each_method
+@pytest.mark.parametrize("of_dask", [False, True])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "g", "F"])
+def test_numpy_raises_nothing(method, dtype, of_dask):
+    """Overflow, underflow and what is undefined give inf, 0 and NaN, whatever np.seterr asks."""
+    kind = np.finfo(dtype)
+    x = np.array([[kind.max, kind.max, kind.tiny, -kind.max, np.inf, 0]], dtype)
+    k = np.array([[kind.max, kind.tiny, 1 / 3]], dtype)
+    layer = np.stack([k[..., np.newaxis]] * 9, axis=3)
+
+    def results():
+        images = da.from_array(x, chunks=2) if of_dask else x
+        yield convlens.convolve(images, k, method=method)
+        yield convlens.convolve(images[np.newaxis, ..., np.newaxis], layer, method=method)
+        yield convlens.convolve(images, k, dtype="F", method=method)
+        for mode in POOL_MODES:
+            yield convlens.pool(images, (1, 3), 1, mode, padding="same", method=method)
+
+    def numbers():
+        return [np.asarray(result) for result in results()]
+
+    expected = numbers()
+    with np.errstate(all="raise"):
+        for result, right in zip(numbers(), expected, strict=True):
+            np.testing.assert_array_equal(result, right)
+
+
+@each_method
+def test_numpy_raises_nothing_of_narrower_results(method):
+    """Sums in float32 that are too large or too small for the float16 asked for."""
+    x = np.array([[1e30, 1e-30]], np.float32)
+    with np.errstate(all="raise"):
+        result = convlens.convolve(x, np.ones((1, 1), np.float32), dtype="f2", method=method)
+    assert result.tolist() == [[np.inf, 0]]
