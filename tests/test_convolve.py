@@ -313,9 +313,10 @@ def test_dtype_that_fits(method, dtype, images, tap):
 @pytest.mark.parametrize(
     ("pixel", "tap"), [(np.int64(-(2**63)), -1), (np.uint32(2**32 - 1), 2**32 - 1)]
 )
-def test_longdouble_holds_64_bits_exactly(method, pixel, tap):
+@pytest.mark.parametrize("dtype", [np.longdouble])
+def test_longdouble_holds_64_bits_exactly(method, pixel, tap, dtype):
     """Sums requested as 64-bit long doubles do not wrap in int64 first."""
-    result = convlens.convolve([[pixel]], np.array([[tap]]), dtype=np.longdouble, method=method)
+    result = convlens.convolve([[pixel]], np.array([[tap]]), dtype=dtype, method=method)
     assert int(result[0, 0]) == int(pixel) * tap
 
 

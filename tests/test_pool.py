@@ -288,9 +288,10 @@ def test_float16_sums_beyond_its_precision(method):
     assert convlens.pool(x, 64, mode="sum", method=method).tolist() == [[4096]]
 
 
-def test_complex(method):
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_complex(method, dtype):
     """Complex numbers are compared in NumPy's order: first the real, then the imaginary parts."""
-    x = np.array([[1 + 5j, 2 - 9j], [2 - 3j, 1 - 7j]])
+    x = np.array([[1 + 5j, 2 - 9j], [2 - 3j, 1 - 7j]], dtype)
     assert convlens.pool(x, 2, method=method).tolist() == [[2 - 3j]]
     assert convlens.pool(x, 2, mode="min", method=method).tolist() == [[1 - 7j]]
     assert convlens.pool(x, 2, mode="sum", method=method).tolist() == [[6 - 14j]]
