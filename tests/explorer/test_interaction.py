@@ -945,25 +945,32 @@ def test_tour(visit):
 
 
 def test_redraws_within_a_frame(visit):
-    """128 x 128 pixels under a 7 x 7 kernel are computed and drawn again in 16 ms."""
+    """128 x 128 pixels under a 7 x 7 kernel are computed and drawn in 16 ms of processor time."""
     kernel = ";".join([",".join(["1"] * 7)] * 7)
     page = visit(f"#pic=cat&side=128&p=same&k={kernel}")
-    times = page.evaluate(
-        """() => {
-          const times = [];
-          for (let n = 0; n < 15; n++) {
-            const start = performance.now();
-            const layers = explorer.state.layers;
-            layers[0][3][3] = n;
-            explorer.set({ layers });
-            document.body.offsetHeight; // the layout, too
-            times.push(performance.now() - start);
-          }
-          return times;
-        }"""
-    )
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def used():
+        """Milliseconds of processor time that the page's thread has used for what tests run."""
+        metrics = devtools.send("Performance.getMetrics")["metrics"]
+        return 1000 * {m["name"]: m["value"] for m in metrics}["DevToolsCommandDuration"]
+
+    times = []
+    for n in range(15):
+        before = used()
+        page.evaluate(
+            """(n) => {
+              const layers = explorer.state.layers;
+              layers[0][3][3] = n;
+              explorer.set({ layers });
+              document.body.offsetHeight; // the layout, too
+            }""",
+            n,
+        )
+        times.append(used() - before)
     assert page.evaluate("explorer.axes.map((axis) => axis.outputs)") == [128, 128]
-    assert min(times) < 16, times  # of several: other programs run here, too
+    assert 0 < min(times) < 16, times
 
 
 def luminance(colour):
