@@ -29,7 +29,10 @@ from levels import LEVELS, Level, Pipeline
 
 TYPES = {
     "u8": hl.UInt(8),
+    "i16": hl.Int(16),
+    "u16": hl.UInt(16),
     "i32": hl.Int(32),
+    "u32": hl.UInt(32),
     "i64": hl.Int(64),
     "u64": hl.UInt(64),
     "f16": hl.Float(16),
@@ -131,7 +134,7 @@ def table() -> Iterator[tuple[str, Make]]:
         *(
             (mode, f"{t}_{t}_{t}")
             for mode in ("max", "min")
-            for t in ("u8", "i64", "u64", "f32", "f64")
+            for t in ("u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64")
         ),
         *(("avg", f"{t}_{t}_{t}") for t in ("f32", "f64")),
         *((mode, "f16_f32_f16") for mode in ("max", "min", "avg")),

@@ -340,7 +340,7 @@ def every_kind():
                 options = {"stride": 71, "mode": "avg", "padding": (20, 30)}
                 yield "pool", (2, 140, 141, *channels), (dtype,), window, options
     for mode in POOL_MODES:
-        for dtype in ("?", "u1", "i2", "u4", "i8", "u8", "f2", "f4", "f8"):
+        for dtype in ("?", "u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"):
             for channels in ((), (3,), (9,), (40,)):
                 for window, stride in (((2, 2), 2), ((2, 2), 1), ((3, 4), 2), ((20, 20), 1)):
                     width = 35 if sum(channels) > 3 else 135  # more than a vector of bytes
@@ -462,7 +462,7 @@ FAMILIES = {
 }
 TURNED = "on images turned on their side, "
 NUMBERS = {"f32": "float32", "f64": "float64", "u8": "uint8", "u64": "uint64"}
-NUMBERS |= {"i32": "int32", "i64": "int64"}
+NUMBERS |= {"i16": "int16", "u16": "uint16", "i32": "int32", "u32": "uint32", "i64": "int64"}
 
 
 def test_the_plan_says_what_runs(monkeypatch):

@@ -19,8 +19,12 @@ from convlens.geometry import sparse
 
 DType = np.dtype[Any]
 F16, F32, F64 = (np.dtype(name) for name in ("f2", "f4", "f8"))
-I64, I32, U64, U8 = (np.dtype(name) for name in ("i8", "i4", "u8", "u1"))
-NAMES = {F16: "f16", F32: "f32", F64: "f64", I64: "i64", I32: "i32", U64: "u64", U8: "u8"}
+I16, I32, I64 = (np.dtype(name) for name in ("i2", "i4", "i8"))
+U8, U16, U32, U64 = (np.dtype(name) for name in ("u1", "u2", "u4", "u8"))
+NAMES = {
+    dtype: f"{dtype.kind}{8 * dtype.itemsize}"
+    for dtype in (F16, F32, F64, I16, I32, I64, U8, U16, U32, U64)
+}
 # Sums of more floats than this are taken in blocks, to keep rounding errors small: of taps of a
 # convolution, and of taps along an axis of a pooling.
 LONG, LONG_AXIS = 256, 64
@@ -222,8 +226,8 @@ def pooling(call: Call) -> Method:
     rows, columns = call.rows, call.columns
     if mode in ("max", "min"):
         numbers = U8 if images.kind == "b" else images
-        if numbers not in (U8, I64, U64, F32, F64):
-            numbers = F32 if images.itemsize <= 2 else F64  # which hold them all
+        if numbers == F16 or numbers not in NAMES:
+            numbers = F32  # which holds all of their numbers
         results = numbers
     elif call.sum_dtype.kind == "f":
         numbers, mode, results = call.sum_dtype, "avg", call.sum_dtype
@@ -232,7 +236,7 @@ def pooling(call: Call) -> Method:
         results = F64 if mode == "avg" else I64
         small = images.kind == "b" or images == U8
         numbers = I32 if small and bound < 2**31 else results
-    pixels = U8 if numbers == I32 else numbers
+    pixels = U8 if numbers == I32 and mode in ("avg", "sum") else numbers
     if images == call.output_dtype == F16:  # which pipelines read and write, but do not compute in
         pixels = results = F16
     types = f"{mode}_{NAMES[pixels]}_{NAMES[numbers]}_{NAMES[results]}"

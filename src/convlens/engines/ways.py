@@ -18,7 +18,6 @@ from convlens.engines.methods import (
     F16,
     F32,
     I64,
-    NAMES,
     U8,
     DType,
     Factors,
@@ -114,10 +113,11 @@ WORDS = {
 
 # Pipelines take their time for every image and every row of it. Where rows are short, that may be
 # more than it takes to exchange rows and columns, or than it takes NumPy, which goes over all
-# images at once. So may copies of images whose type no pipeline reads. What is chosen can show in
-# the bits; so it depends on the type and the sizes of an image alone, and is settled for a whole
-# call. The times are rough, on one thread; NumPy must win clearly.
+# images at once. What is chosen can show in the bits; so it depends on the type and the sizes of an
+# image alone, and is settled for a whole call. The times are rough, on one thread; NumPy must win
+# clearly.
 NARROW = 16  # outputs of a row that fill no vectors
+FEW = 64  # steps in Python that take little time even for a single image
 
 
 class Suited(NamedTuple):
@@ -137,8 +137,7 @@ class Suited(NamedTuple):
 
 def suited(call: Call) -> Suited:
     """What suits a call's images."""
-    at_once = call.columns.outputs >= NARROW and call.images.dtype in NAMES  # most calls
-    return _UPRIGHT if at_once else _suited(call)
+    return _UPRIGHT if call.columns.outputs >= NARROW else _suited(call)
 
 
 def _pixels(call: Call) -> DType:
@@ -153,16 +152,23 @@ _UPRIGHT = Suited(turned=False, tiny=False)
 def _suited(call: Call) -> Suited:
     """Compare about how many nanoseconds an image takes, beside the pipelines' arithmetic."""
     oh, ow, nc = call.full_output_shape[1:]
-    if (ow >= NARROW and _pixels(call) in NAMES) or 0 in (oh, ow, nc):
+    if 0 in (oh, ow, nc):
         return _UPRIGHT
     numbers = call.rows.size * call.columns.size * call.channels + oh * ow * nc
     # A column of pixels is a row of pixels, where it is; wider images go through copies.
     turning = numbers * (0.5 if call.columns.size == ow == 1 else 2.2)
     upright, turned = _of_pipelines(call), turning + _of_pipelines(turn(call))
     numpy = _of_numpy_pooling(call) if call.kernels is None else _of_numpy_convolution(call)
-    if ow >= NARROW:
-        return Suited(turned=False, tiny=1.5 * numpy < upright)
-    return Suited(turned < upright, 1.5 * numpy < min(upright, turned))
+    tiny = _steps_of_numpy(call) <= FEW and 1.5 * numpy < min(upright, turned)
+    return Suited(turned < upright, tiny)
+
+
+def _steps_of_numpy(call: Call) -> int:
+    """How many steps NumPy's engine takes in Python, for which only many images make up."""
+    rows, columns = call.rows, call.columns
+    if call.kernels is not None:
+        return rows.window * columns.window
+    return min(rows.window, rows.size) + min(columns.window, columns.size)
 
 
 def _of_numpy_convolution(call: Call) -> float:
@@ -203,10 +209,9 @@ def _converting(call: Call) -> float:
 def _of_pipelines(call: Call) -> float:
     """About how many nanoseconds pipelines take for an image whose rows fill no vectors."""
     rows, columns, nc = call.rows, call.columns, call.output_channels
-    integers = (
-        I64 if call.images.dtype.itemsize == 8 else F32
-    )  # as those of usual kernels are summed
-    numbers = call.sum_dtype if call.sum_dtype.kind == "f" else integers
+    numbers = call.sum_dtype
+    if numbers.kind != "f":  # Under usual kernels, smaller integers are summed in float32.
+        numbers = I64 if call.images.dtype.itemsize == 8 else F32
     method = choose(call, None if call.kernels is None else numbers, False)
     read = rows.size * columns.size * call.channels * (method.pixels != _pixels(call))
     written = rows.outputs * columns.outputs * nc * (method.results != call.output_dtype)
