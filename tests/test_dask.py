@@ -300,7 +300,7 @@ def test_only_halos_are_cut_out():
 
 
 def test_the_same_call_has_the_same_name():
-    """Equal calls have different names, so that Dask computes both, or different calls equal ones."""
+    """Equal calls have different names, so that Dask computes both, or others have equal ones."""
     images = da.from_array(np.arange(30.0).reshape(5, 6), chunks=2)
     names = [
         convolve(images, np.ones((3, 3))).name,

@@ -164,7 +164,7 @@ def test_same_is_tensorflows():
 
 
 def test_same_makes_one_output_for_every_step():
-    """With "same" there are more cells than ceil(size / stride) outputs need, or an odd one first."""
+    """With "same" there is more padding than the outputs need, or an odd cell comes first."""
     for size, window, stride, dilation in GEOMETRIES:
         before, after = resolve_padding("same", size, window, stride, dilation)
         outputs = Axis(size, window, stride, dilation, before, after).outputs
