@@ -2,7 +2,7 @@
 
     python pipelines/build.py src/convlens/engines
 
-writes the library there, and beside it ``pipelines.json``: what is in it.
+This writes the library into that folder, and beside it ``pipelines.json``, which lists its content.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ZIG_TARGETS = {
     "x86-64-osx": "x86_64-macos.11.0",
     "x86-64-windows": "x86_64-windows-gnu",
 }
-# What convlens calls of Halide's runtime.
+# The functions of Halide's runtime that convlens calls.
 RUNTIME = (
     "halide_can_use_target_features",
     "halide_set_error_handler",
@@ -55,26 +55,27 @@ RUNTIME = (
     "halide_shutdown_thread_pool",
 )
 
-# The commonest of all: one 3 x 3 kernel over one channel. Without padding it needs no cells.
+# The sizes of the commonest call, one 3 x 3 kernel over one channel. Without padding it can read
+# the images in place, without cells.
 UNPADDED = {"channels": 1, "stride": 1, "taps": 3, "kernels": 1, "rows": 4}
 
 Make = Callable[[Level], Pipeline]
 
 
 def table() -> Iterator[tuple[str, Make]]:
-    """Every pipeline's name, and what makes it."""
+    """Yield every pipeline's name, and the function that makes it."""
 
     def types(names: str) -> tuple[hl.Type, ...]:
         return tuple(TYPES[name] for name in names.split("_"))
 
-    # Of the images, the sums and the results. Integers are summed in floats where these are exact,
-    # which is much faster; other types are converted on the way, a little at a time.
+    # The types of the images, the sums and the results. Integers are summed in floats if these are
+    # exact, which is much faster. Other types are converted into these, block by block.
     sums = ("f32_f32_f32", "u8_f32_f32", "f64_f64_f64", "u8_f32_i64", "i64_i64_i64")
-    floats = sums[:3]  # which are rounded, so that long sums are cut into blocks
+    floats = sums[:3]  # These sums are rounded, so long ones are taken in blocks.
     for names in sums:
         yield f"planes_{names}", lambda level, t=names: convolution.planes(level, types(t))
     for names in sums[:4]:
-        for sizes in (  # the common ones; from all others `planes` learns the sizes as it runs
+        for sizes in (  # The common sizes are fixed; for all others they are arguments.
             {"channels": 1, "stride": 1, "kernels": 1},
             {"channels": 1, "stride": 1, "kernels": 1, "rows": 4},
             {"channels": 1, "stride": 1, "taps": 3, "kernels": 1, "rows": 4},
@@ -120,7 +121,7 @@ def table() -> Iterator[tuple[str, Make]]:
             lambda level, t=names: convolution.depthwise(level, types(t), blocks=True),
         )
         for tile in ("eight", "few", "fours", "sevens"):
-            if (tile, names) == ("eight", "f64_f64_f64"):  # is two vectors at least
+            if (tile, names) == ("eight", "f64_f64_f64"):  # "few" serves these as well.
                 continue
             for blocks in (False, True):
                 yield (
@@ -187,13 +188,13 @@ def levels_of(base: str) -> tuple[Level, ...]:
 
 
 def target_of(base: str, level: Level, *, strict: bool = False) -> hl.Target:
-    """Halide's target: without its runtime, which is linked in once."""
+    """Halide's target for a level, without Halide's runtime, which is linked in once."""
     features = ["no_runtime", *level.features, *(["strict_float"] if strict else [])]
     return hl.Target("-".join([base, *features]))
 
 
 def features_of(level: Level) -> list[int]:
-    """The instruction sets of a level, as the bits that Halide's runtime asks the processor for."""
+    """The instruction sets of a level, as bits that Halide's runtime can check a processor for."""
     bits = 0
     for name, feature in hl.TargetFeature.__members__.items():
         if name.lower() in level.features:
@@ -202,9 +203,10 @@ def features_of(level: Level) -> list[int]:
 
 
 def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
-    """Link with the system's C compiler, or with zig's, which can for every target.
+    """Link with the system's C compiler, or with zig's, which can link for every target.
 
-    The library exports what convlens calls; what it does not need of Halide's runtime is left out.
+    The library exports only the functions that convlens calls, and contains only the part of
+    Halide's runtime that it needs.
     """
     compiler = shlex.split(os.environ.get("CC", "cc"))
     if zig:
@@ -224,20 +226,20 @@ def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
         symbol.write_text("int _fltused = 0;\n")
         inputs += [exports.as_posix(), symbol.as_posix()]
         options += ["-s"]
-    listing = library.with_suffix(".objects")  # too many for a command line
+    listing = library.with_suffix(".objects")  # They are too many for a command line.
     listing.write_text("\n".join(inputs))
     subprocess.run([*compiler, f"@{listing}", *options, "-o", str(library)], check=True)
 
 
 def host() -> str:
-    """Halide's words for the machine that runs this."""
+    """The target of the machine that runs this, as Halide names it."""
     system = {"Linux": "linux", "Darwin": "osx", "Windows": "windows"}[platform.system()]
     arm = platform.machine().lower() in ("aarch64", "arm64")
     return f"{'arm-64' if arm else 'x86-64'}-{system}"
 
 
 def fingerprint() -> str:
-    """Of these files and of Halide: what a library is made from."""
+    """A hash of all that a library is made from: these files, and Halide's version."""
     digest = hashlib.sha256(version("halide").encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())

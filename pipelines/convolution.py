@@ -1,19 +1,19 @@
-"""Convolution: one definition, and the ways to run it.
+"""Convolution: one definition, and several schedules that compute it.
 
     out[o, g, x, y, n] = Σ over ky, kx, c of  kernels[o, g, c, kx, ky]
                          * cells[(x * sx + kx * dx) * C + g * cg + c, y * sy + ky * dy, n]
 
 Halide counts axes from the innermost: o is an output channel of group g, c one of the group's cg
 channels, x and y a place, n an image. C is the number of channels of an image, sx and sy are
-strides, dx and dy dilations. A processor's vectors can lie along x (`planes`), along o (`dense`) or
-along g (`depthwise`): along whichever is long.
+strides, dx and dy dilations. The processor's vectors lie along x (`planes`), along o (`dense`) or
+along g (`depthwise`), whichever is long.
 
-Every output is the same chain of multiply-adds wherever it lies and whoever computes it: c first,
-then kx, then ky. That is why results depend neither on the batch nor on the threads.
-
-The rounding error of one chain grows with its length, so pipelines with `blocks` cut a long window
-into blocks of at most CHAIN taps of one row. Each block is a chain, and the blocks' sums are added
-up in the same order. Which of the two a call takes depends on its kernels' sizes alone.
+The sum of a short window is a single chain of multiply-adds, in the order c, then kx, then ky. The
+rounding error of a chain grows with its length, so pipelines with `blocks` divide a long window
+into blocks of at most CHAIN taps, each within one row of the window. Each block is a chain, and the
+blocks' sums are added up in the same order. Which of the two a call takes depends on its kernels'
+sizes alone, and an output is computed in the same order wherever it lies. Therefore results depend
+neither on the batch nor on the threads.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from cells import INT, Cells
 from levels import Level, Pipeline
 
 Number = int | hl.Expr
-Types = tuple[hl.Type, hl.Type, hl.Type]  # of the images, the sums and the results
+Types = tuple[hl.Type, hl.Type, hl.Type]  # the types of the images, the sums and the results
 o, g, x, y, n = AXES = tuple(hl.Var(name) for name in "ogxyn")
 Tail = hl.TailStrategy
-CHAIN = 128  # taps of a block
+CHAIN = 128  # the most taps, each of one channel, in a block
 
 
 class Convolution:
-    """What every convolution is called with, and the definition.
+    """The arguments of every convolution, and its definition.
 
-    The sizes given here are fixed when a pipeline is compiled; the others come with the call.
+    The sizes given here are fixed when a pipeline is compiled; the others are arguments of a call.
 
     Parameters
     ----------
     types
-        Of the images, the sums and the results.
+        The types of the images, the sums and the results.
     channels, stride : int, optional
-        C and sx. A stride above 1 goes with a dilation of 1 across.
+        C and sx. A stride above 1 requires a dilation of 1 across.
     taps : int, optional
-        Of a square kernel: kh and kw.
+        kh and kw, for a square kernel whose two strides are equal.
     rows : int
-        Of the output, that make a tile. Several go with a dilation of 1 down.
+        The number of rows of the output in a tile. More than one requires a dilation of 1 down.
     planes : int
-        Into how many planes the cells are dealt out.
+        The number of planes into which the cells are dealt out.
     depth : int, optional
-        cg.
+        cg, the number of channels of a group.
     """
 
     def __init__(
@@ -86,10 +86,11 @@ class Convolution:
         product: Callable[[Number, Number, Number, hl.Expr], hl.Expr],
         needed: Callable[[hl.Expr], hl.Expr] | None = None,
     ) -> None:
-        """The definition; product(c, kx, ky, row) is a tap's number times what lies under it.
+        """Define the sums. product(c, kx, ky, row) is a tap's number times the number under it.
 
-        The cells' rows go by once for all rows of a tile, so that what is loaded of a row meets
-        every tap that lies on it. Of a row that is not `needed` all products are zeros.
+        The loop over rows of cells is shared by all rows of a tile, so that what is loaded of a row
+        of cells is used by every tap that lies on it. Rows for which `needed` is false are skipped,
+        because all their products are zeros.
         """
         self.sums = hl.Func("sums")
         self.sums[AXES] = hl.cast(self.numbers, 0)
@@ -108,10 +109,10 @@ class Convolution:
         self.give(self.sums[AXES])
 
     def chains(self, blocks: bool) -> list[tuple[hl.Func, list[hl.RVar]]]:
-        """What is added up, each with its loops: the taps; or the taps of a block, and the blocks.
+        """The functions that add up, each with its loops: over taps, or over blocks and their taps.
 
-        A block lies in one row of the window, because rows go by in an order that differs from tile
-        to tile. Its sum has registers of its own; `sums` is touched once for each block.
+        A block lies within one row of the window, because tiles of several rows meet the rows of
+        the window at different times. Its sum stays in registers, and is added to `sums` once.
         """
         if not blocks:
             return [(self.sums, [self.r.x, self.r.y, self.r.z])]
@@ -122,13 +123,13 @@ class Convolution:
         update.split(kx, over[1], within[1], hl.max(1, CHAIN // 2 // hl.cast(INT, self.depth)))
         block = [hl.Var(name) for name in ("block_c", "block_kx", "block_ky")]
         sums = update.rfactor(list(zip(over, block, strict=True)))
-        for each in block:  # which tells the compiler that it can keep the sums in registers
+        for each in block:  # A known extent lets the compiler keep the sums in registers.
             sums.bound_extent(each, 1)
         sums.compute_at(self.sums, over[0])
         return [(self.sums, over), (sums, within)]
 
     def give(self, sums: hl.Expr) -> None:
-        """Define the output: the sums, as numbers of its type."""
+        """Define the output as the sums, converted to its type."""
         self.out = hl.Func("out")
         self.out[AXES] = hl.cast(self.results, sums)
         self.out.output_buffer().dim(0).set_stride(hl.Expr())
@@ -136,17 +137,17 @@ class Convolution:
             self.out.output_buffer().dim(axis).set_min(0)
 
     def channel(self, c: Number) -> Number:
-        """Channel c of the group, among all of the image's."""
+        """The index of the group's channel c among all channels of the image."""
         return c if isinstance(self.channels, int) else g * self.depth + c
 
     def split_rows(self, yo: hl.Var, yi: hl.Var, rows: int) -> None:
-        """Cut the output into strips, and these into tiles of so many rows."""
+        """Divide the output into strips, and these into tiles of so many rows."""
         whole_tiles = (self.strip + rows - 1) // rows * rows
         self.out.split(y, hl.Var("strips"), y, whole_tiles, Tail.GuardWithIf)
         self.out.split(y, yo, yi, rows, Tail.GuardWithIf).unroll(yi)
 
     def by_strips(self, order: list[hl.Var], vector: int, *, padded: bool = True) -> None:
-        """Cut the output into strips of rows and chunks of images; a task is a strip of a chunk.
+        """Divide the output into strips of rows and chunks of images; a task is a strip of a chunk.
 
         `order` names the axes inside a strip of one image, from the innermost.
         """
@@ -169,19 +170,19 @@ def planes(
     padded: bool = True,
     blocks: bool = False,
 ) -> Pipeline:
-    """Vectors along x: for few channels in and out.
+    """Convolve with vectors along x, for few channels of images and output.
 
-    Neighbours along x lie D = sx * C numbers apart. So that vectors can be loaded whole, rows are
-    dealt out into D planes first: ``planes[q, p] = cells[q * D + p]``. The sums of a tile, of a few
-    vectors and `rows`, stay in registers.
+    Neighbours along x lie D = sx * C numbers apart. Rows are first dealt out into D planes, so that
+    a vector is loaded in one piece: ``planes[q, p] = cells[q * D + p]``. The sums of a tile, which
+    is a few vectors wide and `rows` high, stay in registers.
     """
-    ready = stride == 1 and channels is not None  # a plane for each channel, from the images
+    ready = stride == 1 and channels is not None  # the cells are filled as a plane for each channel
     conv = Convolution(types, channels, stride, taps, rows, channels if ready else 1)
     lanes = level.lanes(conv.numbers)
     period = conv.sx * conv.channels
     spread, q, p = hl.Func("spread"), hl.Var("q"), hl.Var("p")
     if not padded:
-        # The last tile may reach below the images, with rows that nobody asks for.
+        # The last tile may reach below the images, with rows that are not written.
         spread[q, p, y, n] = conv.cells.pixel(q, hl.min(y, conv.cells.last_row), n)
     elif ready:
         spread[q, p, y, n] = conv.cells.func[q, p, y, n]
@@ -194,12 +195,12 @@ def planes(
         return conv.kernels[o, g, c, kx, ky] * spread[x + step // conv.sx, plane, row, n]
 
     conv.define(product)
-    # Without padding a row may be as narrow as a vector, and a stride leaves little of any.
+    # Without padding a row may be as narrow as a vector, and with a stride rows are short.
     width = lanes * (1 if stride == 2 or not padded else 2 if rows > 1 else 4)
     yo, yi, xo, xi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi"))
     out, sums = conv.out, conv.sums
     conv.split_rows(yo, yi, rows)
-    # Without cells there is nothing beyond the images that could be read: tiles shift inwards.
+    # Without cells, nothing beyond the images can be read, so the last tile shifts inwards.
     out.split(x, xo, xi, width, Tail.PredicateStores if padded else Tail.ShiftInwards)
     if kernels:
         out.bound(o, 0, kernels).bound(g, 0, 1)
@@ -218,7 +219,7 @@ def planes(
         if kernels:
             func.bound_extent(o, kernels).unroll(o)
             update.unroll(o)
-    # Only rows are unrolled. With more in one piece, the compiler would change the sums' order.
+    # Only rows are unrolled: if more is, the compiler changes the order of the additions.
     if taps:
         sums.update().unroll(conv.r.z)
     if isinstance(period, int) and not ready:
@@ -228,9 +229,10 @@ def planes(
     return Pipeline(conv.out, conv.arguments)
 
 
-# The tile of sums: vectors of kernels, pixels, rows. Enough sums to keep the multipliers busy, as a
-# multiply-add takes four cycles, and no more, as each pixel takes a register for its address too.
-# Two are for few kernels or small ones; two for many, of which the better fits a row.
+# The sums of a tile, as (vectors of kernels, pixels, rows). They are enough to keep the multipliers
+# busy, because a multiply-add takes four cycles, and no more, because each pixel also takes a
+# register for its address. "eight" and "few" are for few or small kernels; "fours" and "sevens" are
+# for many, and the one that fits the row better is taken.
 SMALL = (2, 4, 1)
 TILES = {
     "avx512": {"eight": (1, 4, 2), "few": (1, 4, 2), "fours": SMALL, "sevens": (2, 7, 1)},
@@ -241,12 +243,12 @@ TILES = {
 
 
 def dense(level: Level, types: Types, *, tile: str, blocks: bool = False) -> Pipeline:
-    """Vectors along o: for many kernels.
+    """Convolve with vectors along o, for many kernels.
 
-    A tile of sums stays in registers while all taps and channels go by. Each of its multiply-adds
+    A tile of sums stays in registers during the loops over taps and channels. Each multiply-add
     takes one number of a pixel, the same for all lanes, and a vector of the kernels' numbers, which
-    are packed so that those of a tile lie together. Either all pixels of a strip go by before the
-    next kernels come, or, where kernels are few or small, all kernels before the next pixels.
+    are packed so that the numbers for a tile lie together. If kernels are few or small, the loop
+    over them is inside the loop over the pixels of a strip, and otherwise outside.
     """
     vectors, pixels, rows = TILES[level.name][tile]
     conv = Convolution(types)
@@ -269,7 +271,8 @@ def dense(level: Level, types: Types, *, tile: str, blocks: bool = False) -> Pip
     def needed(row: hl.Expr) -> hl.Expr:
         return (conv.cells.rows[row] >= 0) | infinite
 
-    conv.define(product, needed if rows == 1 else None)  # as it must be for all rows of a tile
+    # Rows of padding can be skipped only if a tile has one row: others may still need the cells.
+    conv.define(product, needed if rows == 1 else None)
     yo, yi, xo, xi, oo, oi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "oo", "oi"))
     out, sums = conv.out, conv.sums
     out.output_buffer().dim(0).set_stride(1)
@@ -288,9 +291,9 @@ def dense(level: Level, types: Types, *, tile: str, blocks: bool = False) -> Pip
 
 
 def some_infinite(packed: hl.Func, conv: Convolution, block: int) -> hl.Expr:
-    """Whether kernels hold NaN or inf, which times zero are NaN."""
+    """Whether the kernels hold NaN or inf: then products with zeros count, because they are NaN."""
     bits, mantissa = conv.numbers.bits(), {32: 23, 64: 52}[conv.numbers.bits()]
-    word, magnitude = hl.UInt(bits), (1 << bits - 1) - 1  # all bits of a number but its sign
+    word, magnitude = hl.UInt(bits), (1 << bits - 1) - 1  # a mask of all bits except the sign
     infinity = magnitude + 1 - (1 << mantissa)
     count, *extents = (conv.kernels.dim(axis).extent() for axis in (0, 1, 2, 3, 4))
     r = hl.RDom([(0, extent) for extent in ((count + block - 1) // block, *extents)], "r")
@@ -309,10 +312,11 @@ def some_infinite(packed: hl.Func, conv: Convolution, block: int) -> hl.Expr:
 def depthwise(
     level: Level, types: Types, *, taps: int | None = None, blocks: bool = False
 ) -> Pipeline:
-    """Vectors along g: for many groups of one channel and one kernel each.
+    """Convolve with vectors along g, for many groups of one channel and one kernel each.
 
-    With the number of taps given it is for steps of 1, padding with zeros and a vector of groups at
-    least. Then neighbouring sums share what they load, and images are read where they are.
+    If the number of taps is given, strides and dilations must be 1, the padding must hold zeros,
+    and there must be at least a vector of groups. Then neighbouring sums share what they load, and
+    images are read in place, without cells.
     """
     pixels, rows = 2, 2
     conv = Convolution(types, None, 1 if taps else None, taps, rows if taps else 1, depth=1)
@@ -335,7 +339,7 @@ def depthwise(
     conv.kernels.dim(0).set_stride(hl.Expr())
     conv.kernels.dim(1).set_stride(1)
     conv.split_rows(yo, yi, rows)
-    # Without cells there is nothing beyond the images that could be read: vectors shift inwards.
+    # Without cells, nothing beyond the images can be read, so the last vector shifts inwards.
     out.split(g, go, gi, lanes, Tail.ShiftInwards if taps else Tail.PredicateStores).vectorize(gi)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
     conv.by_strips([o, gi, xi, yi, go, xo, yo], lanes, padded=not taps)
@@ -350,15 +354,16 @@ def depthwise(
 
 
 def separable(level: Level, types: Types) -> Pipeline:
-    """Two passes, for one kernel that is a column times a row: down the rows, then across.
+    """Convolve in two passes, down and then across, with a kernel that is a column times a row.
 
-    On each channel: an image of C channels is one of a channel, C times as wide, whose taps lie C
-    numbers apart.
+    The kernel is applied to each channel by itself, so an image of C channels is treated as an
+    image of one channel that is C times as wide, whose taps lie C numbers apart.
 
         down[x, y, n] = Σ over ky of  kernels[0, 0, 0, 0, ky] * cells[x, y * sy + ky * dy, n]
         out[0, 0, x, y, n] = scale[0] * Σ over kx of  across[kx] * down[x + kx * dx, y, n]
 
-    The scale lets column and row be so small that neither pass overflows where the result does not.
+    Column and row are made so small, and the scale so large, that neither pass overflows unless the
+    result does.
     """
     conv = Convolution(types, channels=1, stride=1)
     across, scale = (hl.ImageParam(conv.numbers, 1, name) for name in ("across", "scale"))
@@ -390,7 +395,7 @@ def separable(level: Level, types: Types) -> Pipeline:
     conv.by_strips([o, g, xi, yi, xo, yo], lanes)
     down.compute_at(out, yo).bound_extent(y, rows).split(x, xo, xi, width)
     down.reorder(xi, y, xo).vectorize(xi).unroll(y)
-    # Both passes add up a tile in registers, block by block.
+    # Both passes keep the sums of a tile in registers, and add up taps in blocks of CHAIN.
     over, within, block = hl.RVar("over"), hl.RVar("within"), hl.Var("block")
     for func, r, at in ((below, i, down), (sums, j, out)):
         part = func.update().split(r.x, over, within, CHAIN).rfactor(over, block)

@@ -1,4 +1,4 @@
-"""The processors that pipelines are compiled for, and what a schedule needs to know of them."""
+"""The levels of processors that pipelines are compiled for, with what schedules depend on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import halide as hl
 
 @dataclass(frozen=True)
 class Level:
-    """What the processors of one level have in common.
+    """The instruction sets that the processors of one level have in common.
 
     Attributes
     ----------
@@ -17,9 +17,9 @@ class Level:
     features : tuple of str
         Halide's names of the instruction sets.
     vector : int
-        Bits of a vector register.
+        The number of bits of a vector register.
     fused : bool
-        Whether it multiplies and adds in one instruction.
+        Whether one instruction multiplies and adds.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Level:
     fused: bool = True
 
     def lanes(self, numbers: hl.Type) -> int:
-        """Numbers in a vector."""
+        """The number of numbers of this type in a vector."""
         return self.vector // numbers.bits()
 
 
@@ -45,16 +45,17 @@ LEVELS = {
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline, ready to be compiled.
+    """A pipeline that is ready to be compiled.
 
     Attributes
     ----------
     func : halide.Func
-        What it computes.
+        The output, as it is defined and scheduled.
     arguments : list
-        What it is called with.
+        The arguments that it is called with.
     strict : bool
-        Whether NaN and infinity must be compared as they are, at the cost of fused multiply-adds.
+        Whether the compiler must keep comparisons exact for NaN and infinity, which also forbids it
+        to fuse multiplications with additions.
     """
 
     func: hl.Func

@@ -1,14 +1,15 @@
-"""Pooling: what lies under a window is merged down its rows, then across its columns.
+"""Pooling: the numbers under a window are merged down its rows, and then across its columns.
 
     down[f, y, n] = merge over ky of  cells[f, y * sy + ky * dy, n]
     out[c, x, y, n] = merge over kx of  down[(x * sx + kx * dx) * C + c, y, n]
 
-Merging is taking the larger, the smaller, or the sum. Halide counts axes from the innermost: c is
-one of C channels, x and y a place, n an image, f a position in a row. sx and sy are strides, dx and
-dy dilations. Cells of padding hold what changes nothing.
+Merging takes the larger number, the smaller number, or the sum. Halide counts axes from the
+innermost: c is one of C channels, x and y a place, n an image, f a position in a row. sx and sy are
+strides, dx and dy dilations. Cells of padding hold the number that changes nothing.
 
-`windows` merges tap by tap. `doubling` merges windows of 1 into windows of 2, of 4, of 8, so that
-the work grows with the logarithm of the window.
+`windows` merges tap by tap. `squares` does so for small windows side by side, without padding.
+`doubling` merges windows of 1 into windows of 2, 4, 8 and so on, so that the work grows with the
+logarithm of the window's size.
 """
 
 from __future__ import annotations
@@ -19,29 +20,29 @@ import halide as hl
 from cells import INT, Cells
 from levels import Level, Pipeline
 
-Types = tuple[hl.Type, hl.Type, hl.Type]  # of the images, the merged numbers and the results
+Types = tuple[hl.Type, hl.Type, hl.Type]  # the types of images, merged numbers and results
 c, x, y, n, f = (hl.Var(name) for name in "cxynf")
 AXES = (c, x, y, n)
 Tail = hl.TailStrategy
-BLOCK = 64  # taps of an axis that are merged into one number, before these are merged
+BLOCK = 64  # how many taps of an axis are merged into one number before those are merged
 
 
 def larger(a: hl.Expr, b: hl.Expr) -> hl.Expr:
-    """The larger number; NaN wins, which the processor's own maximum would drop."""
+    """The larger number, or NaN if one is NaN, which the processor's own maximum may drop."""
     return hl.select((a > b) | hl.is_nan(a), a, b) if a.type().is_float() else hl.max(a, b)
 
 
 def smaller(a: hl.Expr, b: hl.Expr) -> hl.Expr:
-    """The smaller number; NaN wins."""
+    """The smaller number, or NaN if one is NaN."""
     return hl.select((a < b) | hl.is_nan(a), a, b) if a.type().is_float() else hl.min(a, b)
 
 
 def add(a: hl.Expr, b: hl.Expr) -> hl.Expr:
-    """The sum."""
+    """The sum of two numbers."""
     return a + b
 
 
-# How two numbers become one, and the number that changes nothing.
+# For each mode, the function that merges two numbers, and the number that changes nothing.
 MERGES: dict[str, tuple[Callable[[hl.Expr, hl.Expr], hl.Expr], Callable[[hl.Type], hl.Expr]]] = {
     "max": (larger, hl.Type.min),
     "min": (smaller, hl.Type.max),
@@ -51,18 +52,21 @@ MERGES: dict[str, tuple[Callable[[hl.Expr, hl.Expr], hl.Expr], Callable[[hl.Type
 
 
 class Pooling:
-    """What every pooling is called with, and the definition.
+    """The arguments of every pooling, and its output.
 
-    The sizes given here are fixed when a pipeline is compiled; the others come with the call.
+    The sizes given here are fixed when a pipeline is compiled; the others are arguments of a call.
 
     Parameters
     ----------
     types
-        Of the images, the merged numbers and the results.
+        The types of the images, the merged numbers and the results.
     mode
         "max", "min", "sum" or "avg".
-    channels, side : int, optional
-        C; and of a square window kh, kw, sx and sy, all the same, without dilation.
+    channels : int, optional
+        C.
+    side : int, optional
+        kh, kw, sx and sy, which are all the same for squares side by side; they require dilations
+        of 1.
     """
 
     def __init__(
@@ -73,8 +77,8 @@ class Pooling:
         self.merge, nothing = MERGES[mode]
         self.nothing = nothing(self.numbers)
         self.cells = Cells(pixels, self.numbers, self.nothing)
-        # How many cells of a window count, in each row and each column of the output. Means of half
-        # floats are taken in floats, before they are rounded.
+        # How many cells of a window count, for each row and each column of the output. Means of
+        # float16 are computed in float32 before they are rounded.
         half = self.results == hl.Float(16)
         self.means = self.numbers if half else self.results
         self.rows_counted = hl.ImageParam(self.means, 1, "rows_counted")
@@ -94,7 +98,7 @@ class Pooling:
         self.out = hl.Func("out")
 
     def give(self, merged: hl.Expr) -> None:
-        """Define the output: what was merged, or its mean."""
+        """Define the output: the merged number, divided by the number of cells for a mean."""
         if self.mode == "avg":
             counted = self.rows_counted[y] * self.columns_counted[x]
             merged = hl.cast(self.means, merged) / counted
@@ -103,7 +107,7 @@ class Pooling:
             self.out.output_buffer().dim(axis).set_min(0)
 
     def by_strips(self, order: list[hl.Var]) -> hl.Var:
-        """Cut the output into strips of rows and chunks of images; a task is a strip of a chunk."""
+        """Divide the output into strips and chunks of images; a task is a strip of a chunk."""
         images, task = hl.Var("images"), hl.Var("task")
         self.out.split(n, images, n, self.chunk, Tail.GuardWithIf)
         self.out.reorder(*order, n, hl.Var("strips"), images)
@@ -114,19 +118,19 @@ class Pooling:
 def windows(
     level: Level, types: Types, mode: str, *, channels: int | None = None, blocks: bool = False
 ) -> Pipeline:
-    """Tap by tap: vectors along the row on the way down, then along the channels.
+    """Merge tap by tap, with vectors along the row on the way down, and along the channels across.
 
-    With one channel there is nothing to put side by side but the pixels of a row: then all places
-    of a row are merged across, and those that the stride meets are taken.
+    If the number of channels is given, it is too small for vectors. Then vectors lie along the row
+    again: windows at all places of a row are merged across, and every sx-th of them is taken.
 
-    With `blocks`, which keep the rounding errors of long sums small, the taps of each axis are
-    merged in blocks of BLOCK, and then the blocks with each other.
+    With `blocks`, the taps of each axis are merged in blocks of BLOCK, and then the blocks with
+    each other. This keeps the rounding errors of long sums small.
     """
     pool = Pooling(types, mode, channels)
     lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
     b = hl.Var("b")
 
-    # Down: the taps of a block, or all.
+    # Merge down: the taps of a block, or all taps.
     block, taps = ((b,), BLOCK) if blocks else ((), pool.kh)
     first = b * BLOCK if blocks else 0
     down = hl.Func("down")
@@ -152,7 +156,7 @@ def windows(
         down.vectorize(f, lanes).update().reorder(f, r.x, y).vectorize(f, lanes)
         each.compute_at(down, r.x)
 
-    # Across, alike.
+    # Merge across in the same way.
     across = hl.Func("across")
     place = x * pool.sx * pool.channels + c
     at, start = ((f, y, n), f) if channels else (AXES, place)
@@ -195,7 +199,9 @@ def windows(
 
 
 def squares(level: Level, types: Types, mode: str, *, channels: int, side: int) -> Pipeline:
-    """Small squares side by side, without padding: the usual pooling, straight from the images.
+    """Merge small squares side by side, without padding, which is the usual pooling.
+
+    The pixels are read from the images in place, without cells.
 
     across[f, y, n] = merge over kx and ky of  images[f + kx * C, y * side + ky, n]
     out[c, x, y, n] = across[x * side * C + c, y, n]
@@ -204,7 +210,7 @@ def squares(level: Level, types: Types, mode: str, *, channels: int, side: int) 
     lanes, merge, out = level.lanes(pool.numbers), pool.merge, pool.out
     across = hl.Func("across")
     merged = pool.nothing
-    for kx in range(side):  # in the order in which windows are merged, to the same bits
+    for kx in range(side):  # This is the order of `windows`, so that the bits are the same.
         down = pool.nothing
         for ky in range(side):
             down = merge(pool.cells.pixel(f + kx * channels, y * side + ky, n), down)
@@ -223,24 +229,25 @@ def squares(level: Level, types: Types, mode: str, *, channels: int, side: int) 
 
 
 def doubling(level: Level, types: Types, mode: str) -> Pipeline:
-    """By doubling: a window is merged from two of half its size, wherever they start.
+    """Merge by doubling: each window is merged from two windows of about half its size.
 
-    Along an axis ``double[i]`` is at first the number at i, a window of 1. Two windows of w become
-    a larger one, in place, as what is read lies ahead:
+    Along an axis, ``double[i]`` is at first the number at i, a window of 1. Each step merges two
+    windows of size w into a larger one. This can be done in place, because it only reads ahead:
 
         double[i] = merge(double[i + half], double[i])
 
-    First down, in columns of a few vectors, for a strip of rows at once; then across, row by row.
-    The larger and smaller of windows that overlap are those of the whole, so that any window is
-    reached by halves less than w apart. Sums must not count twice: there the halves lie side by
-    side, and a window of 2 w + 1 takes in the number behind them.
+    The steps down come first, in columns a few vectors wide, for all rows of a strip at once; the
+    steps across follow, row by row. For the larger and the smaller number the two windows may
+    overlap, so the last step reaches any size with a distance `half` below w. A sum must not count
+    a number twice: there the two windows lie side by side, and a window of 2 w + 1 adds the number
+    behind them.
     """
     pool = Pooling(types, mode)
     lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
-    i, s = hl.Var("i"), hl.Var("s")  # row i of the cells of strip s
+    i, s = hl.Var("i"), hl.Var("s")  # row i of the cells in strip s
 
     def steps(name: str) -> hl.ImageParam:
-        """Of each step: where the other half begins, and the number behind, or -1 without one."""
+        """For each step: where the other half begins, and the number behind it, or -1."""
         made = hl.ImageParam(INT, 2, name)
         made.dim(0).set_min(0)
         made.dim(1).set_min(0)
@@ -254,7 +261,7 @@ def doubling(level: Level, types: Types, mode: str) -> Pipeline:
         return hl.select(behind < 0, double, merge(last, double))
 
     down_steps, across_steps = steps("down_steps"), steps("across_steps")
-    height = (pool.strip - 1) * pool.sy + (pool.kh - 1) * pool.dy + 1  # of a strip's cells
+    height = (pool.strip - 1) * pool.sy + (pool.kh - 1) * pool.dy + 1  # rows of cells of a strip
     width = cells.right + cells.after.dim(0).extent()
     reach = pool.kw * pool.dx * pool.channels
 

@@ -1,8 +1,8 @@
-"""Sums of floats are as exact as NumPy's own, however large the window.
+"""Sums of floats are about as exact as NumPy's own, however large the window.
 
-Errors are counted in eps of the sums' type times the sum of all magnitudes: what a sum of any
-numbers is measured by. `numpy.sum` adds up pairwise, which keeps its errors near 1. A single chain
-of additions is off by hundreds where many equal numbers are added up, as their roundings agree.
+Errors are measured in eps of the sums' type times the sum of all magnitudes. `numpy.sum` adds up
+pairwise, which keeps its error near 1. A single chain of additions is off by hundreds if many equal
+numbers are added up, because their rounding errors all have the same sign.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ NUMBERS = {
     "positive": lambda rng, *shape: rng.random(shape),
     "of both signs": lambda rng, *shape: rng.standard_normal(shape),
 }
-WINDOWS = [  # of one output each
+WINDOWS = [  # each is as large as its image, so that there is one output
     (9, 9),
     (31, 31),
     (3000, 1),
@@ -30,8 +30,8 @@ WINDOWS = [  # of one output each
 
 
 def allowed(method, numbers, numpys):
-    """The most an error may be where that of `numpy.sum` is so much."""
-    if method == "compiled" and numbers == "equal":  # whose roundings agree in each of its blocks
+    """The largest error that is allowed if that of `numpy.sum` is `numpys`."""
+    if method == "compiled" and numbers == "equal":  # Their roundings agree within each block.
         return 24
     return 2 * numpys + 3
 
@@ -45,7 +45,7 @@ def error(result, products, eps):
 @pytest.mark.parametrize("numbers", NUMBERS)
 @pytest.mark.parametrize("window", WINDOWS)
 def test_convolve(method, window, numbers, dtype):
-    """A window as large as the image: of random numbers the error is about that of `numpy.sum`."""
+    """A convolution's sum of any length is less exact than NumPy's."""
     rng, eps = np.random.default_rng(0), np.finfo(dtype).eps
     image, kernel = (NUMBERS[numbers](rng, *window).astype(dtype) for _ in range(2))
     products = image.astype("g") * kernel.astype("g")
@@ -59,7 +59,7 @@ def test_convolve(method, window, numbers, dtype):
 @pytest.mark.parametrize("window", [window for window in WINDOWS if len(window) == 2])
 @pytest.mark.parametrize("mode", ["avg", "sum"])
 def test_pool(method, mode, window, numbers, dtype):
-    """The same for what is added up without being multiplied."""
+    """A pooling's sum or mean of any length is less exact than NumPy's."""
     rng, eps = np.random.default_rng(0), np.finfo(dtype).eps
     image = NUMBERS[numbers](rng, *window).astype(dtype)
     result = convlens.pool(image, window, mode=mode, method=method)
@@ -69,7 +69,7 @@ def test_pool(method, mode, window, numbers, dtype):
 
 
 def test_dense_layers(method):
-    """Every output of a layer of many channels and kernels, strided and in groups too."""
+    """An output of a layer of many channels and kernels is off by more than 4 eps."""
     rng = np.random.default_rng(0)
     for options, depth in (({}, 300), ({"stride": 2}, 300), ({"groups": 2}, 150)):
         images = rng.random((2, 5, 6, 300), dtype="f4")
@@ -80,15 +80,15 @@ def test_dense_layers(method):
 
 
 def test_a_mean_over_millions_of_pixels(method):
-    """A single chain of so many float32 numbers stands still long before its end."""
-    size = 30_000_000 if method == "compiled" else 300_000  # one tap at a time takes NumPy long
+    """The mean of millions of pixels is wrong, because a single chain stops growing long before."""
+    size = 30_000_000 if method == "compiled" else 300_000  # NumPy takes long, tap by tap.
     mean = convlens.pool(np.full((1, 1, size), 0.1, "f4"), (1, size), mode="avg", method=method)
     assert mean.item() == pytest.approx(0.1, rel=24 * float(np.finfo("f4").eps))
 
 
 @pytest.mark.parametrize("dtype", ["F", "D"])
 def test_complex_numbers(method, dtype):
-    """Their real and imaginary parts are as exact as those of floats."""
+    """The real part of a long complex sum is less exact than NumPy's."""
     rng, eps = np.random.default_rng(0), np.finfo(dtype).eps
     x, k = (rng.random((1, 30_000)).astype(dtype) for _ in range(2))
     total = convlens.convolve(x, k, "valid", method=method).item()
@@ -98,7 +98,10 @@ def test_complex_numbers(method, dtype):
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_two_passes_overflow_only_where_the_sum_does(method, dtype):
-    """A column's sums may be larger than any float, where the row makes little of them."""
+    """Two passes give inf or NaN where the sum is finite, or a finite number where it is not.
+
+    The sums down a column may be larger than any float although the whole sum is 0.
+    """
     largest = np.finfo(dtype).max / 4
     kernel = np.outer(np.ones(9), [1, -1, 1, -1, 0, 1, -1, 1, -1]).astype(dtype)
     assert (
@@ -113,7 +116,7 @@ def test_two_passes_overflow_only_where_the_sum_does(method, dtype):
 
 
 def test_kernels_that_are_nearly_a_product(method):
-    """What is not a column times a row within rounding is computed as it is."""
+    """A kernel that is a column times a row except for one number loses that number."""
     rng = np.random.default_rng(0)
     kernel = np.outer(rng.random(9), rng.random(9))
     kernel[4, 4] *= 1 + 1e-9

@@ -1,7 +1,8 @@
-"""The compiled engine is held to NumPy's, on every level of processor that this machine can run.
+"""The compiled engine agrees with NumPy's, on every level of processor that this machine can run.
 
-Integers, and the largest and smallest numbers, are equal. Floats are within `oracle.rounding` of
-sums in long double: each of the terms may be rounded, in whatever order they are added.
+Integers, and the largest and smallest numbers, must be equal. Floats must be within
+`oracle.rounding` of sums in long double, which allows every term to be rounded and any order of
+additions.
 """
 
 import ctypes
@@ -33,7 +34,8 @@ from convlens.engines.library import LEVEL, Run, load
 
 pytestmark = built
 
-# Every type that the engine takes; those of most images more often, as they have most pipelines.
+# Every type that the engine takes. uint8 and float32 are drawn more often, because they have the
+# most pipelines.
 TYPES = [np.dtype(name) for name in INTEGERS + FLOATS[:3] + 3 * ("u1", "f4")]
 LIBRARY = load()
 LEVELS = [] if isinstance(LIBRARY, str) else LIBRARY.levels
@@ -44,14 +46,14 @@ LEVELS = [] if isinstance(LIBRARY, str) else LIBRARY.levels
 
 @dataclass
 class Case:
-    """A call, but for method and `out`."""
+    """The arguments of a call, except for method and `out`."""
 
     verb: str
     arguments: list[Any]
     options: dict[str, Any]
 
     def run(self, method, **more):
-        """What the call gives."""
+        """The result of the call."""
         return getattr(convlens, self.verb)(*self.arguments, **self.options, **more, method=method)
 
     def plan(self):
@@ -60,7 +62,7 @@ class Case:
         return plan(*self.arguments, **self.options, method="compiled")
 
     def in_long_double(self, change):
-        """The result if every number is made a long double, and changed."""
+        """The result of the call on long doubles, each changed by this function."""
         arguments = [
             change(a.astype(np.longdouble)) if isinstance(a, np.ndarray) else a
             for a in self.arguments
@@ -82,14 +84,14 @@ def random_case(rng, place):
 
 
 def random_convolution(rng, place):
-    """Few channels and many, one kernel and many, small kernels and large ones."""
+    """A convolution with few channels or many, one kernel or many, small kernels or large ones."""
     kind = rng.choice(["gray", "summed", "bank", "grouped", "depthwise", "each"])
     m, (h, w) = int(rng.integers(1, 5)), (int(n) for n in rng.integers(1, (24, 45)))
-    if rng.random() < 0.15:  # thin ones, of which rows and columns may be exchanged
+    if rng.random() < 0.15:  # thin images, whose rows and columns may be exchanged
         h, w = (int(n) for n in rng.integers((30, 1), (200, 5)))
     most, gap = (5 if rng.random() < 0.8 else 12), (3 if rng.random() < 0.8 else 20)
     kh, kw, dilation, stride, padding = random_window(rng, (h, w), most, gap)
-    if rng.random() < 0.5:  # as most are
+    if rng.random() < 0.5:  # kernels as most are
         kh = kw = int(rng.choice([2, 3, 3, 5]))
         dilation, padding = 1, "valid" if kh <= h and kw <= w else "same"
         stride = 1 if rng.random() < 0.7 else 2
@@ -106,7 +108,7 @@ def random_convolution(rng, place):
     kernels = images if rng.random() < 0.4 else TYPES[rng.integers(len(TYPES))]
     integers = oracle.is_integer(images, kernels)
     natural = np.result_type(images, kernels)
-    # Of 64 bits their sums wrap as NumPy's do; others fit, to be taken at all.
+    # Sums of 64-bit integers wrap as NumPy's do. Sums of others must fit, or the call is refused.
     small = natural == np.float16 or (integers and images.itemsize < 8)
     k = random_numbers(rng, kernel_shape, kernels, small=small)
     if len(kernel_shape) == 2 and rng.random() < 0.5:  # a column times a row
@@ -131,7 +133,7 @@ def random_convolution(rng, place):
 
 
 def random_pooling(rng, place):
-    """Windows side by side and apart, small ones and large ones."""
+    """A pooling with a small or large window, at any stride."""
     m, h, w = (int(n) for n in rng.integers(1, (5, 30, 30)))
     if rng.random() < 0.15:
         h, w = (int(n) for n in rng.integers((30, 1), (200, 5)))
@@ -146,7 +148,7 @@ def random_pooling(rng, place):
         "count_padding": bool(rng.integers(2)),
         "partial": bool(rng.integers(2)),
     }
-    if rng.random() < 0.3:  # as most are
+    if rng.random() < 0.3:  # windows as most are
         kh, kw, options["stride"], options["dilation"], options["padding"] = 2, 2, 2, 1, "same"
     dtype = TYPES[rng.integers(len(TYPES))]
     c = int(rng.choice([0, 1, 2, 3, 3, 3, 8, 17, 40]))
@@ -155,7 +157,7 @@ def random_pooling(rng, place):
 
 
 def with_nan_and_inf(rng, values):
-    """Of floats, some now and then."""
+    """The values, with NaN and inf at some places of some arrays of floats."""
     if values.dtype.kind == "f" and rng.random() < 0.2:
         values = values.copy()
         for special in (np.nan, np.inf, -np.inf):
@@ -167,7 +169,7 @@ def with_nan_and_inf(rng, values):
 
 
 def anywhere(rng, values):
-    """A copy: as it is, or reversed, sliced, in another order, unaligned, byte-swapped."""
+    """A copy that may be sliced, reversed, in another order, unaligned or byte-swapped."""
     larger = [size * int(rng.integers(1, 3)) + int(rng.integers(0, 3)) for size in values.shape]
     order = rng.permutation(values.ndim) if rng.random() < 0.3 else np.arange(values.ndim)
     dtype = values.dtype.newbyteorder() if rng.random() < 0.2 else values.dtype
@@ -189,7 +191,7 @@ PAGE = mmap.PAGESIZE
 
 
 def fenced(rng, values):
-    """A copy next to memory that ends the process if it is touched, behind it or before it."""
+    """A copy directly before or behind memory that ends the process if it is touched."""
     pages = -(-values.nbytes // PAGE)
     memory = mmap.mmap(-1, (pages + 2) * PAGE)
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
@@ -206,7 +208,7 @@ def fenced(rng, values):
 
 
 def outcome(case, method):
-    """The result; or the refusal, of a window without a pixel, or a dtype that is too small."""
+    """The result, or the message if the call is refused for its windows or its dtype."""
     try:
         return case.run(method)
     except ValueError as refusal:
@@ -214,7 +216,7 @@ def outcome(case, method):
 
 
 def check(case, rng, place):
-    """Fail unless the compiled engine gives what NumPy's does; whether it is a call at all."""
+    """Fail unless both engines agree; returns False if both refuse the call."""
     for values in case.arguments:
         if isinstance(values, np.ndarray):
             values.flags.writeable = False
@@ -230,12 +232,12 @@ def check(case, rng, place):
     assert case.run("compiled", out=out) is out
     compare(case, out, expected)
     out[...] = 0
-    np.testing.assert_array_equal(memory, before)  # nothing beside it was written
+    np.testing.assert_array_equal(memory, before)  # Nothing beside `out` was written.
     return True
 
 
 def compare(case, result, expected):
-    """Equal, or of floats within the bound."""
+    """Fail unless the results are equal or, for sums of floats, within the bound."""
     images, *rest = case.arguments
     kernels = rest[0] if case.verb == "convolve" else images
     natural, mode = np.result_type(images, kernels), case.options.get("mode", "max")
@@ -263,7 +265,7 @@ def compare(case, result, expected):
 
 
 def check_many(seed, count, place):
-    """So many random calls."""
+    """Check so many random calls."""
     number = 0
     while count:
         rng = np.random.default_rng([seed, number])
@@ -277,7 +279,7 @@ def check_many(seed, count, place):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_random_calls(seed):
-    """Of every type, padding, border, stride, dilation and group, of arrays that lie anywhere."""
+    """A random call of any type, options and layout gives another result than NumPy's engine."""
     check_many(seed, 500, anywhere)
 
 
@@ -285,7 +287,7 @@ def test_random_calls(seed):
 
 
 def every_kind():
-    """Calls for which every pipeline is needed: (verb, shape, type, the rest, options)."""
+    """Calls that together need every pipeline: (verb, shape, types, the rest, options)."""
     for types, dtype in (
         (("f4", "f4"), {}),
         (("f8", "f8"), {}),
@@ -346,14 +348,14 @@ def every_kind():
                     width = 35 if sum(channels) > 3 else 135  # more than a vector of bytes
                     shape = (2, 26, width, *channels)
                     yield "pool", shape, (dtype,), window, {"stride": stride, "mode": mode}
-    # So many numbers under a window that float64 could not hold the sum of any of them.
+    # Windows of so many integers that float64 may not hold their sum exactly.
     for channels, stride in (((), (99, 1)), ((2,), (99, 2)), ((), 1)):
         options = {"stride": stride, "mode": "avg"}
         yield "pool", (1, 1450, 1452, *channels), ("i4",), (1449, 1450), options
 
 
 def made(rng, verb, shape, types, rest, options):
-    """The call with numbers; of large kernels on each channel, every second is rank 1."""
+    """The call with random numbers; kernels of 9 x 9 have rank 1 where the stride is 1."""
     images = random_numbers(rng, shape, np.dtype(types[0]), small=types[0] in ("f2", "i8", "u8"))
     if verb == "pool":
         return Case(verb, [fenced(rng, images), rest], options)
@@ -364,16 +366,17 @@ def made(rng, verb, shape, types, rest, options):
 
 
 def rounding(pipeline):
-    """Which pipelines give the same bits: of the same name here."""
+    """A name for the order of additions: pipelines with the same name must give the same bits."""
     if pipeline.startswith("dense") and pipeline.endswith("blocks"):
-        return "dense in blocks"  # which are cut from whole rows of a window, all channels of it
+        return "dense in blocks"  # Their blocks are cut from a row's taps and channels together.
     return next((way for way in ("separable", "doubling") if pipeline.startswith(way)), "in order")
 
 
 def check_ways(case):
-    """Where outputs lie, and which of several pipelines computes them, does not show in the bits.
+    """Fail if bits depend on where an output lies, or on which pipeline computes it.
 
-    Returns how many pipelines were tried.
+    The pipelines that the call would take are removed one by one, so that it takes the next one.
+    Returns how many were tried.
     """
     library = load()
     everything, used, expected = library.pipelines, [], {}
@@ -396,7 +399,7 @@ def check_ways(case):
             part, there = lower_right(case, result.shape)
             assert part.run("compiled").tobytes() == result[there].tobytes(), used
             library.pipelines -= {*used}
-    except (LookupError, StopIteration):  # no other is left
+    except (LookupError, StopIteration):  # No pipeline is left for the call.
         return len(used)
     except ValueError:  # a call that is refused
         assert not used
@@ -408,7 +411,7 @@ def check_ways(case):
 
 
 def lower_right(case, outputs):
-    """The call for the windows from row 3 and column 2 on, and which of the outputs those are."""
+    """The call for the outputs from row 3 and column 2 on, and the slices of those outputs."""
     if case.options.get("padding") != "valid" or min(outputs[1:3]) < 4:
         return case, ...
     stride = np.broadcast_to(case.options["stride"], 2)
@@ -417,7 +420,7 @@ def lower_right(case, outputs):
 
 
 def check_level():
-    """What each level is put to, in a process of its own."""
+    """Check one level, in a process of its own."""
     rng, ways = np.random.default_rng(0), 0
     for call in every_kind():
         case = made(rng, *call)
@@ -434,7 +437,7 @@ def check_level():
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.skipif(os.name != "posix", reason="memory is fenced by mprotect")
 def test_every_pipeline_on_every_level(level):
-    """Each that was compiled has its use, is right, and stays inside its arrays."""
+    """A pipeline is never used, is wrong, or reads or writes outside its arrays."""
     done = subprocess.run(
         [sys.executable, __file__],
         env=os.environ | {LEVEL: level},
@@ -466,7 +469,7 @@ NUMBERS |= {"i16": "int16", "u16": "uint16", "i32": "int32", "u32": "uint32", "i
 
 
 def test_the_plan_says_what_runs(monkeypatch):
-    """Of hundreds of calls: the pipelines that ran, what they computed in, and on what."""
+    """A plan names another pipeline, type or orientation than those that run."""
     ran, rows, seen = set(), set(), set()
     run = Run.__call__
 
@@ -504,7 +507,7 @@ def test_the_plan_says_what_runs(monkeypatch):
 
 # ---------------------------------------------------------------------- thin and tiny images
 
-THIN = {  # calls that would take pipelines longer than NumPy, row by row: what is done instead
+THIN = {  # calls on thin or tiny images, with what is done because pipelines are slow on short rows
     "a column": ("convolve", (1, 5000, 1), (3, 3), {}, "turned"),
     "columns in a batch": ("convolve", (7, 900, 1), (4, 1), {"pad_mode": "wrap"}, "turned"),
     "a column of pixels": ("convolve", (2, 900, 1, 3), (5, 3, 3), {"dilation": (2, 1)}, "turned"),
@@ -520,12 +523,12 @@ THIN = {  # calls that would take pipelines longer than NumPy, row by row: what 
 
 
 def way_of(plan):
-    """What the plan says of the way."""
+    """How the plan says that the call is computed: "numpy", "turned" or "upright"."""
     return "numpy" if plan.method == "numpy" else "turned" if TURNED in plan.reason else "upright"
 
 
 def thin_case(name, dtype="f4"):
-    """The call, on random numbers."""
+    """The call of this name, on random numbers."""
     verb, shape, rest, options, _ = THIN[name]
     rng = np.random.default_rng(2)
     rest = rng.standard_normal(rest).astype(dtype) if verb == "convolve" else rest
@@ -534,7 +537,7 @@ def thin_case(name, dtype="f4"):
 
 @pytest.mark.parametrize("name", THIN)
 def test_where_rows_are_short(name):
-    """Rows and columns are exchanged, or NumPy's engine is taken: as the plan says, and right."""
+    """A thin or tiny image is not computed in the fast way for it, or the result is wrong."""
     case, way = thin_case(name), THIN[name][-1]
     plan = getattr(convlens, f"plan_{case.verb}")(*case.arguments, **case.options)
     assert way_of(plan) == way
@@ -546,7 +549,7 @@ def test_where_rows_are_short(name):
 
 @pytest.mark.parametrize("name", THIN)
 def test_thin_images_have_the_same_bits_in_parts(name, tmp_path, monkeypatch):
-    """Alone, in a batch, in the chunks of a Dask array, from a file: parts go the way of all."""
+    """Bits change if an image is computed alone, in chunks of a Dask array or from a file."""
     da = pytest.importorskip("dask.array")
     case = thin_case(name)
     images, rest = case.arguments
@@ -569,7 +572,7 @@ def test_thin_images_have_the_same_bits_in_parts(name, tmp_path, monkeypatch):
 
 
 def test_the_way_does_not_depend_on_the_batch():
-    """It may show in the bits, which an image's result keeps in every batch and order of bytes."""
+    """Images are computed in another way, with other bits, in a larger batch or swapped bytes."""
     for number in range(300):
         case = random_case(np.random.default_rng([8, number]), anywhere)
         case.options.pop("pad_mode", None)  # which may need a pixel
@@ -592,7 +595,7 @@ def test_the_way_does_not_depend_on_the_batch():
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("shape", [(3, 3, 8, 40), (5, 3, 2, 3), (3, 3, 1, 40), (3, 3, 200, 64)])
 def test_nan_and_inf_of_kernels_count_on_padding(shape, dtype, number):
-    """Zeros times them are NaN, though zeros times other numbers need no multiplication."""
+    """NaN or inf of a kernel is lost on padding, where products with zeros are usually skipped."""
     kernels = np.ones(shape, dtype)
     kernels[0, 1, -1, 2] = number
     groups = 40 if shape[2] == 1 else 1
@@ -604,7 +607,7 @@ def test_nan_and_inf_of_kernels_count_on_padding(shape, dtype, number):
 
 
 def test_columns_times_rows_of_integers_are_found():
-    """Exactly, whatever their common divisors; and one number that differs is seen."""
+    """A kernel of rank 1 is not found or is factored inexactly, or one wrong number is missed."""
     rng = np.random.default_rng(5)
     images = np.zeros((40, 40), np.uint8)
     for _ in range(300):
@@ -624,7 +627,7 @@ def test_columns_times_rows_of_integers_are_found():
 
 @pytest.mark.parametrize("window", [(2, 2), (3, 4), (47, 53)])
 def test_means_of_half_floats_are_rounded_once(window):
-    """Sums and counts are floats: float16 holds neither 2491 nor sums beyond 65504."""
+    """Sums or counts are float16, which holds neither 2491 nor sums beyond 65504."""
     images = np.random.default_rng(4).integers(0, 999, (2, 60, 61)).astype("f2")
     for stride in (window, 1):
         result = convlens.pool(images, window, stride, "avg", method="compiled")
@@ -634,7 +637,7 @@ def test_means_of_half_floats_are_rounded_once(window):
 
 
 def test_every_type_is_taken():
-    """Every call on integers, booleans and floats of up to 64 bits: none is refused."""
+    """The compiled engine refuses a type of integers, booleans or floats of up to 64 bits."""
     for images in TYPES:
         plan = convlens.plan_pool(np.zeros((5, 6), images), 2, method="compiled")
         assert plan.method == "compiled"

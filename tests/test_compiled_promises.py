@@ -1,6 +1,7 @@
-"""The promises on the compiled engine, where its own memory, threads and loops come in.
+"""Promises that involve the compiled engine's own memory, threads and loops.
 
-What holds for every engine is in test_invariance.py, test_memory.py and test_promises.py.
+Promises that are tested on both engines are in test_invariance.py, test_memory.py and
+test_promises.py.
 """
 
 import hashlib
@@ -42,13 +43,13 @@ def script(code, **environment):
 
 
 def images(*shape, dtype="f4"):
-    """Random images, the same ones every time."""
+    """Random images, which are the same at every call."""
     values = np.random.default_rng(0).standard_normal(shape)
     return (values * 50 + 100).astype(dtype)
 
 
 COLUMN_BY_ROW = np.outer([1, 4, 6, 4, 1, 2, 3], [1, 2, 5, 2, 1, 3, 4]).astype("f4") / 64
-WAYS = {  # to carry a call out: images, and the call
+WAYS = {  # the ways in which calls are computed: images, and the call
     "planes": (images(37, 30, 31), lambda x: convlens.convolve(x, COLUMN_BY_ROW[:3, :3])),
     "unpadded": (
         images(37, 30, 31),
@@ -79,7 +80,7 @@ WAYS = {  # to carry a call out: images, and the call
 
 @pytest.fixture
 def threads():
-    """As many as before, after the test."""
+    """Restore the number of threads after the test."""
     before = load().threads
     yield
     convlens.set_threads(before)
@@ -88,7 +89,7 @@ def threads():
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("way", WAYS)
 def test_any_split_on_any_number_of_threads(way):
-    """Neither the batch nor the threads show in the bits."""
+    """Bits change with the split of the batch or with the number of threads."""
     x, function = WAYS[way]
     convlens.set_threads(1)
     whole = function(x)
@@ -100,7 +101,7 @@ def test_any_split_on_any_number_of_threads(way):
 
 
 def digest():
-    """A fingerprint of all these ways' results."""
+    """A hash of the results of all these ways."""
     results = hashlib.sha256()
     for x, function in WAYS.values():
         results.update(bits(function(x)))
@@ -112,14 +113,14 @@ def digest():
 
 @pytest.mark.parametrize("count", ["1", "2", "4"])
 def test_threads_of_the_environment(count):
-    """Nor do they where the environment sets their number."""
+    """CONVLENS_THREADS is ignored, or bits change with it."""
     printed, error = script("print(load().threads, digest())", CONVLENS_THREADS=count).communicate()
     assert printed.split() == [count, digest()], error
 
 
 # -------------------------------------------------------------------------------- memory
 
-MEMORY = {  # beside images and output: what is called, with an image and the output's shape
+MEMORY = {  # the images, and a call on them whose memory is measured
     "convolve": ("ones(4, 3000, 3000)", "convolve(x, k(3, 3))"),
     "valid": ("ones(4, 3000, 3000)", "convolve(x, k(3, 3), 'valid')"),
     "many small images": ("ones(60_000, 28, 28)", "convolve(x, k(3, 3))"),
@@ -191,13 +192,13 @@ def peaks():
     names = {"ones": ones, "k": cache(ones)}
     plan = names | {"convolve": convlens.plan_convolve, "pool": convlens.plan_pool}
     run = names | {"convolve": convlens.convolve, "pool": convlens.pool}
-    convlens.pool(ones(5, 5), 2)  # so that the library is in memory
+    convlens.pool(ones(5, 5), 2)  # loads the library, which is not counted
     for name, (made, call) in MEMORY.items():
         x = eval(made, names)
         x.flags.writeable = False
         planned = eval(call, plan | {"x": x})
         out = ones(*planned.output_shape, t=planned.output_dtype)
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM begins anew
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM, the peak
         before = memory("VmRSS")
         eval(f"{call[:-1]}, out=out)", run | {"x": x, "out": out})
         print(f"{name}: {memory('VmHWM') - before}", flush=True)
@@ -206,14 +207,17 @@ def peaks():
 MEASURED = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="measured as Linux can"
 )
-# So that memory which is freed goes back to the system.
+# These make the allocator return freed memory to the system at once.
 FREED = {f"MALLOC_{name}_THRESHOLD_": "65536" for name in ("MMAP", "TRIM")}
 
 
 @MEASURED
 @pytest.mark.parametrize("threads", [1, 3])
 def test_memory_of_the_whole_process(threads):
-    """At most 32 MB a thread, of which `tracemalloc` would not see the library's own."""
+    """A call takes more than 32 MB a thread, the library's own memory included.
+
+    `tracemalloc` would not see the library's memory, so the whole process is measured.
+    """
     process = script("peaks()", CONVLENS_THREADS=str(threads), **FREED)
     printed, error = process.communicate()
     grown = dict(line.split(": ") for line in printed.splitlines())
@@ -240,14 +244,14 @@ print(resident() - before)
 
 @MEASURED
 def test_what_is_kept_between_calls():
-    """Calls that are made ready for the next time keep no arrays as long as the images."""
+    """Prepared calls, which are cached, keep arrays that are as long as the images."""
     printed, error = script(KEPT, CONVLENS_THREADS="1", **FREED).communicate()
     assert printed, error
     assert int(printed) < 16e6
 
 
 def test_more_than_2_31_pixels_of_one_image_many_times():
-    """A batch that repeats one image in memory, 600,000 times."""
+    """A batch that is one image repeated 600,000 times, by a stride of 0, gives wrong results."""
     rng = np.random.default_rng(0)
     image, k = rng.integers(0, 256, (64, 64), np.uint8), np.arange(9).reshape(3, 3)
     many = np.broadcast_to(image, (600_000, 64, 64))
@@ -261,7 +265,7 @@ def test_more_than_2_31_pixels_of_one_image_many_times():
 
 # -------------------------------------------------------------------------------- Ctrl-C
 
-LONG = {  # calls of many seconds
+LONG = {  # calls that take many seconds
     "dense": "convlens.convolve(zeros(400, 56, 56, 256), ones(3, 3, 256, 256))",
     "one dense image": "convlens.convolve(zeros(1000, 1000, 256), ones(3, 3, 256, 256))",
     "many channels": "convlens.convolve(zeros(30, 3, 3, 50_000), ones(3, 3, 50_000, 64))",
@@ -299,9 +303,9 @@ print("goes on", flush=True)
 @pytest.mark.skipif(os.name != "posix", reason="a signal that Windows has not")
 @pytest.mark.parametrize("kind", LONG)
 def test_ctrl_c(kind):
-    """A call of many seconds ends within one, as KeyboardInterrupt, and the next one works."""
+    """Ctrl-C does not end a long call within a second, or the next call fails."""
     waited = []
-    while not waited or (waited[-1] >= 1 and len(waited) < 3):  # a busy machine may be late once
+    while not waited or (waited[-1] >= 1 and len(waited) < 3):  # A busy machine may be late once.
         process = script(INTERRUPTED.format(call=LONG[kind]))
         try:
             assert process.stdout.readline() == "begun\n", process.stderr.read()
@@ -323,7 +327,7 @@ def test_ctrl_c(kind):
 
 
 def test_an_error_in_the_library_is_an_exception():
-    """Halide's own handler would end the process."""
+    """An error in a pipeline ends the process, as Halide's own handler would."""
     x, k = images(2, 9, 9), np.ones((4, 4), "f4")
     out = np.empty_like(x)
     call = convlens.plan_convolve(x, k).call
@@ -331,7 +335,7 @@ def test_an_error_in_the_library_is_an_exception():
     placement = compiled_engine.Placement.of(x[..., None])  # of images and output alike
     work = compiled_engine.Work(call, method, placement, placement, threads=1)
     ((_, _, ((_, run),)),) = work.pieces(x[..., None], out[..., None])
-    right = [getattr(each, "_obj", each) for each in run._arguments]  # what byref was given
+    right = [getattr(each, "_obj", each) for each in run._arguments]  # the objects behind byref
     wrong_type = list(right)
     wrong_type[0] = frame((2, 9, 9), (648, 72, 8), np.dtype("f8"))
     wrong_size = list(right)
@@ -348,7 +352,7 @@ def test_an_error_in_the_library_is_an_exception():
 
 
 def test_memory_that_there_is_not():
-    """A call whose result is larger than all memory is refused as NumPy refuses it."""
+    """A result that is larger than all memory gives something else than MemoryError."""
     x = np.broadcast_to(np.float32(1), (2**40, 5, 5))
     with pytest.raises(MemoryError):
         convlens.convolve(x, np.ones((3, 3), "f4"))

@@ -1,4 +1,4 @@
-"""Dask arrays give the bits that the same call gives in memory, in any chunks, and lazily.
+"""Dask arrays in any chunks give the same bits as in memory, and are computed only when asked for.
 
 Results are computed with the threaded scheduler, and on a cluster of two worker processes, one of
 which is killed.
@@ -38,7 +38,8 @@ from test_invariance import DENSE, SHALLOW, arrays, same_bits
 
 from convlens import convolve, filters, plan, plan_convolve, plan_pool, pool
 
-# What random calls may be refused for: anything else would pass unseen, as it is refused twice.
+# The only messages with which random calls may be refused. Any other error would go unnoticed,
+# because it is raised in memory and for the Dask array alike.
 REFUSALS = "cover no pixel|larger than the padded|no pixels to repeat|cannot hold every result"
 
 
@@ -88,7 +89,7 @@ many = settings(law, max_examples=250)
 @many
 @given(st.data(), seeds, windows, steps, steps, paddings, pad_modes, st.tuples(types, types))
 def test_convolve(method, data, seed, window, stride, dilation, padding, pad_mode, dtypes):
-    """Random calls of every kind give the same bits in any chunks."""
+    """A random convolution of any kind has other bits in some chunks."""
     assume(takes(method, *dtypes))
     of_images, of_kernels = data.draw(st.sampled_from(SHAPES))
     groups = data.draw(few) if of_kernels == "yxcn" else 1
@@ -119,7 +120,7 @@ def test_convolve(method, data, seed, window, stride, dilation, padding, pad_mod
 @many
 @given(st.data(), seeds, windows, steps, steps, paddings, pool_modes, st.booleans(), types)
 def test_pool(method, data, seed, window, stride, dilation, padding, mode, count_padding, dtype):
-    """Random calls of every kind give the same bits in any chunks."""
+    """A random pooling of any kind has other bits in some chunks."""
     assume(takes(method, dtype))
     shape = data.draw(st.lists(st.integers(1, 9), min_size=2, max_size=4))
     images = random_numbers(np.random.default_rng(seed), shape, dtype)
@@ -138,7 +139,7 @@ def test_pool(method, data, seed, window, stride, dilation, padding, mode, count
 
 
 def cut_at(values, *bounds):
-    """A Dask array of which each axis is cut at these places, as far as it reaches."""
+    """A Dask array whose axes are all divided at those of these places that they reach."""
     chunks = []
     for size in values.shape:
         inner = [bound for bound in bounds if bound < size]
@@ -150,7 +151,7 @@ def cut_at(values, *bounds):
 @pytest.mark.parametrize("dtype", "fd")
 @pytest.mark.parametrize("sizes", SHALLOW | DENSE)
 def test_convolve_large(method, sizes, dtype):
-    """Sums over many channels have the same bits, though an engine groups them by position."""
+    """Large images, or sums over many channels, have other bits in some chunks."""
     images, kernels, options = arrays((SHALLOW | DENSE)[sizes], dtype)
     for bounds in ([1, 2, 7, 50, 90], [33, 64, 65, 128, 40_000]):
         check(convolve, cut_at(images, *bounds), kernels, **options, method=method)
@@ -158,7 +159,7 @@ def test_convolve_large(method, sizes, dtype):
 
 @each_method
 def test_convolve_deep(method):
-    """Pixels with so many channels that NumPy's engine takes them singly have the same bits."""
+    """Pixels with thousands of channels have other bits in some chunks."""
     images, kernels, _ = arrays(((1, 2, 9, 5000), (1, 2, 5000, 2), {}), "f")
     check(convolve, cut_at(images, 1, 4, 2000), kernels, method=method)
 
@@ -166,7 +167,7 @@ def test_convolve_deep(method):
 @each_method
 @pytest.mark.parametrize("pad_mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
 def test_nan_and_inf(method, pad_mode):
-    """NaN and inf reach the same outputs in chunks as in memory."""
+    """NaN or inf reach other outputs in chunks than in memory."""
     images = np.random.default_rng(0).random((2, 20, 21, 3))
     images[0, 4, 7, 1], images[1, 0, 20, 0] = np.nan, np.inf
     chunked = cut_at(images, 1, 5, 6, 13)
@@ -178,7 +179,7 @@ def test_nan_and_inf(method, pad_mode):
 
 @each_method
 def test_padding_beyond_the_image(method):
-    """Padding larger than the image is right for chunks of one pixel."""
+    """Padding larger than the image is wrong for chunks of one pixel."""
     images = cut_at(np.random.default_rng(0).random((5, 4)), 1, 2, 3)
     for pad_mode in ("constant", "edge", "reflect", "symmetric", "wrap"):
         check(convolve, images, np.ones((3, 2)), (19, 12), pad_mode=pad_mode, method=method)
@@ -189,7 +190,7 @@ def test_padding_beyond_the_image(method):
 @each_method
 @pytest.mark.parametrize("shape", [(0, 5, 6, 4), (2, 0, 6, 4), (2, 5, 6, 0)])
 def test_no_pixels(method, shape):
-    """Nothing in; nothing, zeros or, under NaN, NaN out."""
+    """Images without pixels do not give what they give in memory: nothing, zeros or NaN."""
     images = da.zeros(shape, chunks=2)
     for pad_mode in PAD_MODES:
         for number in (1, np.nan):
@@ -202,7 +203,7 @@ def test_no_pixels(method, shape):
 
 
 def test_byte_order():
-    """Byte-swapped Dask arrays give the same bits."""
+    """Byte-swapped Dask arrays give other bits."""
     check(convolve, cut_at(np.arange(30.0).reshape(5, 6).astype(">f4"), 2, 3), np.ones((3, 3)))
 
 
@@ -210,7 +211,7 @@ def test_byte_order():
 
 
 def never(block):
-    """Fail, because this chunk must not be computed."""
+    """Fail, because no chunk may be computed."""
     raise AssertionError(f"computed: {block.shape}")
 
 
@@ -222,7 +223,7 @@ def uncomputed():
 
 
 def test_nothing_is_computed(uncomputed):
-    """Calls and plans compute nothing; results have the plan's shape, type and chunks."""
+    """A call or a plan computes a chunk, or the result has another shape, type or chunks."""
     kernels = np.ones((3, 3, 4, 7), np.int8)
     result, plan = convolve(uncomputed, kernels), plan_convolve(uncomputed, kernels)
     assert (result.shape, result.dtype) == (plan.output_shape, plan.output_dtype)
@@ -236,7 +237,7 @@ def test_nothing_is_computed(uncomputed):
 
 
 def test_no_call_guesses(monkeypatch):
-    """Calls do not run the engine to find out a type, not even on empty arrays."""
+    """A call runs the engine to find out a type, if only on empty arrays."""
 
     def too_early(*_):
         raise AssertionError("executed")
@@ -250,14 +251,14 @@ def test_no_call_guesses(monkeypatch):
 
 
 def test_a_plan_runs_on_dask_arrays():
-    """A plan runs on Dask arrays and gives the same bits as in memory."""
+    """A plan gives other bits for a Dask array than in memory."""
     images = da.from_array(np.arange(30.0).reshape(5, 6), chunks=2)
     plan = plan_pool(images, 2, mode="avg")
     assert same_bits(plan(images).compute(scheduler="sync"), plan(images.compute(scheduler="sync")))
 
 
 def test_chunks_of_each_kind_of_output():
-    """An output lies in the chunk that holds the middle of its window."""
+    """An output does not lie in the chunk that holds the middle of its window."""
     images = da.zeros((4, 20, 30, 6), chunks=((1, 3), (5, 15), (10, 0, 20), (2, 4)))
     blur, bank, depthwise = np.ones((3, 3)), np.ones((3, 3, 6, 5)), np.ones((3, 3, 1, 12))
     assert convolve(images, blur).chunks == ((1, 3), (5, 15), (10, 20), (2, 4))
@@ -272,7 +273,7 @@ def test_chunks_of_each_kind_of_output():
 
 @pytest.mark.parametrize("reach", [3, 9])
 def test_the_graph_grows_with_the_chunks_alone(reach):
-    """There is a task for each chunk, and one for each slice of its eight neighbours."""
+    """The graph has other tasks than one for each chunk and for each slice of its neighbours."""
     kernel = np.ones((reach, reach))
 
     def tasks(chunk, across):
@@ -283,11 +284,11 @@ def test_the_graph_grows_with_the_chunks_alone(reach):
     for across in (1, 2, 10):
         assert tasks(100, across) == tasks(10_000, across)
         sides, corners = 4 * across * (across - 1), 4 * (across - 1) ** 2
-        assert tasks(100, across) == across**2 + sides + corners + 1  # and one holds the kernels
+        assert tasks(100, across) == across**2 + sides + corners + 1  # One task holds the kernels.
 
 
 def test_only_halos_are_cut_out():
-    """Only the pixels that windows share across chunks are sliced, and nothing is rechunked."""
+    """More is sliced than the pixels that windows share across chunks, or an array is rechunked."""
     images = da.zeros((300, 400), chunks=100)
     result = convolve(images, np.ones((5, 7)))
     assert not [key for key in result.dask.layers if "rechunk" in key]
@@ -299,7 +300,7 @@ def test_only_halos_are_cut_out():
 
 
 def test_the_same_call_has_the_same_name():
-    """Equal calls have equal names, so that Dask computes them once; others differ."""
+    """Equal calls have different names, so that Dask computes both, or others have equal ones."""
     images = da.from_array(np.arange(30.0).reshape(5, 6), chunks=2)
     names = [
         convolve(images, np.ones((3, 3))).name,
@@ -314,7 +315,7 @@ def test_the_same_call_has_the_same_name():
 
 
 def test_kernels_may_change_later():
-    """A kernel that changes after the call does not change the result."""
+    """A kernel that changes after the call changes the result."""
     images, kernels = da.ones((5, 6), chunks=2), np.ones((1, 1))
     result = convolve(images, kernels)
     kernels[:] = 7
@@ -322,7 +323,7 @@ def test_kernels_may_change_later():
 
 
 def test_dask_is_not_imported_without_need():
-    """Calls without Dask arrays do not import Dask."""
+    """A call without a Dask array imports Dask."""
     code = (
         "import sys, numpy, convlens; x = numpy.ones((5, 6)); convlens.convolve(x, x[:3, :3]); "
         "convlens.pool(x, 2); convlens.plan_pool(x, 2)(x); sys.exit('dask' in sys.modules)"
@@ -337,7 +338,7 @@ BLUR = np.ones((3, 3))
 
 
 def test_out_is_refused():
-    """`out` is refused for Dask arrays, whose result is not computed yet."""
+    """`out` is taken for a Dask array, whose result is not computed yet."""
     for call in (
         lambda: convolve(IMAGES, BLUR, out=np.empty((5, 6))),
         lambda: pool(IMAGES, 2, out=np.empty((2, 3))),
@@ -350,14 +351,14 @@ def test_out_is_refused():
 @pytest.mark.parametrize("images", [IMAGES, np.ones((5, 6))], ids=["dask", "numpy"])
 @pytest.mark.parametrize("call", [convolve, plan_convolve])
 def test_kernels_must_be_in_memory(call, images):
-    """Kernels that are a Dask array are refused, for any kind of images."""
+    """Kernels that are a Dask array are taken, or refused in other words."""
     words = "^convolve: kernels must be in memory, .* got a Dask array: pass kernels.compute"
     with pytest.raises(TypeError, match=words):
         call(images, da.ones((3, 3)))
 
 
 def no_numbers():
-    """Dask arrays that are refused, with the error and its message."""
+    """Yield Dask arrays that must be refused, with the error and its message."""
     yield IMAGES.astype("M8[s]"), TypeError, "images must be an array of numbers; got dtype dat"
     yield IMAGES.astype(object), TypeError, "images must be an array of numbers; got dtype obj"
     masked = da.ma.masked_less(IMAGES, 2)
@@ -369,7 +370,7 @@ def no_numbers():
 
 @pytest.mark.parametrize(("images", "error", "words"), list(no_numbers()))
 def test_what_is_no_dask_array_of_numbers(images, error, words):
-    """Dask arrays of other types, of masked arrays and of unknown sizes are refused at once."""
+    """A Dask array of no numbers, masked arrays or unknown sizes is not refused at once."""
     for call in (convolve, plan_convolve):
         with pytest.raises(error, match=f"^convolve: {re.escape(words)}"):
             call(images, BLUR)
@@ -394,7 +395,7 @@ def client():
 
 
 def test_cluster(client):
-    """Two worker processes compute a result together, with the same bits as in memory."""
+    """Two worker processes together compute other bits, or one of them has nothing to do."""
     rng = np.random.default_rng(0)
     images, kernels = rng.random((3, 90, 100, 4), np.float32), rng.random((5, 3, 4, 8), np.float32)
     chunked = client.persist(da.from_array(images, chunks=(2, 20, 30, 3)))
@@ -412,12 +413,12 @@ def makers(client):
 
 
 def test_a_worker_is_killed(client, tmp_path):
-    """A worker that is killed midway loses its chunks, which are computed again."""
+    """The result is lost or wrong if a worker is killed midway and its chunks are lost with it."""
     images = np.random.default_rng(0).random((80, 90))
     go_on = tmp_path / "go on"
 
     def late(block, block_info=None):
-        """Pixels that are there at once, but for those of the last chunk."""
+        """Return the pixels, those of the last chunk only when the test goes on."""
         while block_info[0]["chunk-location"] == (3, 2) and not go_on.exists():
             time.sleep(0.01)
         return block

@@ -1,7 +1,7 @@
-"""Empty arrays, one rule for all: what there is of outputs is what padding alone gives.
+"""One rule holds for all empty arrays: every output is that of a window on padding alone.
 
-Sums are 0, or NaN where a kernel has NaN or inf for a cell of padding; sums over no channels are 0.
-In memory by either method, as Dask arrays and from file to file.
+A sum is 0, or NaN if the kernel has NaN or inf, which times a zero of the padding are NaN. A sum
+over no channels is 0. This is checked in memory by both methods, for Dask arrays and for files.
 """
 
 import dask.array as da
@@ -24,7 +24,7 @@ CONVOLUTIONS = [  # axes of the images, of the kernels and of the result
 
 
 def results(verb, images, arguments, options, tmp_path):
-    """In memory by both methods, from a Dask array, and from a file."""
+    """Yield the results in memory by both methods, from a Dask array, and from a file."""
     plan = getattr(convlens, f"plan_{verb.__name__}")(images, *arguments, **options)
     assert str(plan.output_shape) in str(plan)
     yield verb(images, *arguments, **options)
@@ -37,7 +37,7 @@ def results(verb, images, arguments, options, tmp_path):
 
 
 def missing(axes, *several):
-    """Each axis by itself, and several at once, of those that there are."""
+    """Which axes to empty: each by itself, and these combinations, as far as the axes exist."""
     return [empty for empty in (*axes, *several) if set(empty) <= set(axes)]
 
 
@@ -51,7 +51,7 @@ def missing(axes, *several):
     ],
 )
 def test_convolve(axes, empty, pad_mode, tmp_path):
-    """Without images, rows, columns, channels or kernels, under every kernel."""
+    """A convolution without images, rows, columns, channels or kernels is wrong or refused."""
     of_images, of_kernels, of_result = axes
     sizes = {"m": 2, "h": 3, "w": 4, "c": 3, "n": 5, "y": 2, "x": 3} | dict.fromkeys(empty, 0)
     images = np.ones([sizes[axis] for axis in of_images], np.float32)
@@ -74,7 +74,7 @@ def test_convolve(axes, empty, pad_mode, tmp_path):
     [(axes, empty) for axes in ("mhwc", "mhw", "hw") for empty in missing(axes, "hw", "mc")],
 )
 def test_pool(axes, empty, mode, tmp_path):
-    """Without images, rows, columns or channels; some windows are over padding alone."""
+    """A pooling without images, rows, columns or channels is wrong, or wrongly refused."""
     sizes = {"m": 2, "h": 3, "w": 4, "c": 3} | dict.fromkeys(empty, 0)
     images = np.ones([sizes[axis] for axis in axes], np.float32)
     sizes |= {"h": sizes["h"] + 4, "w": sizes["w"] + 6}  # of the result
@@ -94,7 +94,7 @@ def test_pool(axes, empty, mode, tmp_path):
 @each_method
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 3, 3), (3, 0, 3, 5)])
 def test_kernels_without_taps(method, shape):
-    """There would be nothing to slide."""
+    """Kernels without taps are taken, though there is nothing to slide."""
     images = np.ones((2, 4, 5, 3)[: 4 if len(shape) > 2 else 3])
     with pytest.raises(ValueError, match="kernels must have at least one tap"):
         convlens.convolve(images, np.ones(shape), method=method)

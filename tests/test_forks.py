@@ -1,6 +1,6 @@
-"""Forks: from any thread and any signal handler, whatever else runs or was interrupted before.
+"""A process may fork from any thread and any signal handler, whatever runs or was interrupted.
 
-Every test is a process of its own, and whatever hangs in it ends by a time limit, as a failure.
+Every test runs in a process of its own. If something hangs there, a time limit makes it a failure.
 """
 
 import os
@@ -84,7 +84,7 @@ def assert_all_alike(code, **environment):
 @pytest.mark.parametrize("count", ["1", "2", "4"])
 @pytest.mark.parametrize("busy", [0, 1], ids=["idle", "while another thread computes"])
 def test_fork(busy, count):
-    """A child computes other bits, or hangs, for what its parent's threads did at its birth."""
+    """A child hangs, or computes other bits, because of what its parent was doing at the fork."""
     code = f"""
 busy({busy})
 for number in range(200):
@@ -99,7 +99,7 @@ end()
 
 
 def test_after_interrupted_calls():
-    """An exception raised anywhere in a short call, as by Ctrl-C, leaves forks waiting for ever."""
+    """An exception anywhere in a short call, as from Ctrl-C, makes later forks wait for ever."""
     code = """
 small, kernel, armed = images(1, 40, 40), np.ones((3, 3), "f4"), False
 
@@ -136,7 +136,7 @@ end()
     [("fork", 3), ("fork_by_multiprocessing", 1)],
 )
 def test_fork_in_a_handler(way, deepest, threads):
-    """A signal handler that forks in a long call waits for this very call, or changes its bits."""
+    """A signal handler that forks during a long call waits for that call, or changes its bits."""
     code = f"""
 large, kernel = images(12, 700, 700), images(15, 14)
 whole = convlens.convolve(large, kernel)
@@ -162,7 +162,7 @@ end()
 
 
 def test_a_handler_that_waits_for_a_thread_that_forks():
-    """The thread waits for the pipeline that ran before the handler, and so both for ever."""
+    """The thread waits for the pipeline that the handler interrupted, so both wait for ever."""
     code = """
 large, kernel = images(12, 700, 700), images(15, 14)
 forks = 0
@@ -186,7 +186,7 @@ end()
 
 @pytest.mark.parametrize("way", ["fork", "interrupt"])
 def test_a_handler_during_a_fork(way):
-    """A fork that is interrupted, or within which another begins, leaves a state that is wrong."""
+    """A fork that is interrupted, or during which another begins, leaves a wrong state."""
     code = f"""
 large = images(9, 100, 100)
 children = 0
@@ -233,7 +233,7 @@ end()
 
 
 def test_threads_that_fork_at_once():
-    """Several threads fork, compute and set the number of threads, and some of them hangs."""
+    """A thread hangs, or bits change, while several fork, compute and set the number of threads."""
     code = """
 failed = []
 
@@ -263,7 +263,7 @@ end()
 
 
 def test_fork_after_arguments_that_fail():
-    """A pipeline that could not be called is taken for one that runs."""
+    """A pipeline that could not be called is counted as running, so that forks wait for it."""
     code = """
 from convlens.engines.library import RUNNING
 

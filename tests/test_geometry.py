@@ -33,7 +33,7 @@ def slide(axis):
         windows.append([first + tap for tap in taps])
         first += axis.stride
     if axis.partial:
-        # The window before this one, there or not, ended before the end: a rest is left over.
+        # The previous window, whether it exists or not, ended before the padding's end.
         rest = first - axis.stride + taps[-1] + 1 < end
         if rest and first < axis.size:
             windows.append([first + tap for tap in taps])
@@ -42,7 +42,7 @@ def slide(axis):
 
 @pytest.fixture(params=product(WINDOWS, (False, True)), ids=lambda p: f"window{p[0]}-partial{p[1]}")
 def axes(request):
-    """Every small axis under one window, each with its windows, slid one by one."""
+    """Every small axis for this window, each with the windows that sliding finds."""
     window, partial = request.param
     rest = product(SIZES, STRIDES, DILATIONS, PADDINGS, PADDINGS)
     axes = [Axis(size, window, *others, partial) for size, *others in rest]
@@ -50,14 +50,14 @@ def axes(request):
 
 
 def test_outputs_and_their_pixels(axes):
-    """There are as many outputs as windows, and each covers the cells of its window."""
+    """`outputs` is not the number of windows, or `pixels` not the cells of a window."""
     for axis, windows in axes:
         assert max(0, axis.outputs) == len(windows), axis
         assert [list(axis.pixels(output)) for output in range(len(windows))] == windows, axis
 
 
 def test_reach_and_padded_length(axes):
-    """`reach` spans the taps of a window, and `padded` the pixels with their padding."""
+    """`reach` does not span the taps of a window, or `padded` the pixels and their padding."""
     for axis, _ in axes:
         taps = range(0, axis.window * axis.dilation, axis.dilation)
         assert axis.reach == taps[-1] - taps[0] + 1, axis
@@ -65,7 +65,7 @@ def test_reach_and_padded_length(axes):
 
 
 def test_taps_on_the_image(axes):
-    """`on_image` is the range of outputs for which a tap lies on a pixel."""
+    """`on_image` is not the range of outputs for which a tap lies on a pixel."""
     for axis, windows in axes:
         for tap in range(axis.window):
             on_image = [o for o, cells in enumerate(windows) if 0 <= cells[tap] < axis.size]
@@ -73,14 +73,14 @@ def test_taps_on_the_image(axes):
 
 
 def test_windows_on_pixels_alone(axes):
-    """`inside` is the range of outputs whose taps all lie on pixels."""
+    """`inside` is not the range of outputs whose taps all lie on pixels."""
     for axis, windows in axes:
         inside = [o for o, cells in enumerate(windows) if cells[0] >= 0 and cells[-1] < axis.size]
         assert list(axis.inside) == inside, axis
 
 
 def test_counts(axes):
-    """`counts` counts taps on pixels, and on padding if asked, but never beyond the padding."""
+    """`counts` misses a tap on a pixel, or on padding if asked, or counts one beyond padding."""
     for axis, windows in axes:
         first, end = -axis.before, axis.size + axis.after
         pixels = [sum(0 <= cell < axis.size for cell in cells) for cells in windows]
@@ -90,7 +90,7 @@ def test_counts(axes):
 
 
 def test_windows_without_pixels(axes):
-    """The first output whose window lies on padding alone, found without looking at each."""
+    """`without_pixels` is not the first output whose window lies entirely on padding."""
     for axis, windows in axes:
         bare = [
             output
@@ -101,7 +101,7 @@ def test_windows_without_pixels(axes):
 
 
 def test_windows_without_pixels_between_taps():
-    """Where taps are further apart than the image is long, it may lie between two of them."""
+    """`without_pixels` misses a window whose taps lie on both sides of a short image."""
     rng = np.random.default_rng(0)
     for _ in range(5000):
         size, window, stride, dilation = (int(n) for n in rng.integers(1, (9, 7, 30, 40)))
@@ -111,14 +111,14 @@ def test_windows_without_pixels_between_taps():
 
 
 def test_partial_windows_are_added_to_the_others():
-    """`partial` adds at most one window and never removes one."""
+    """`partial` adds more than one window, or removes one."""
     for rest in product(SIZES, WINDOWS, STRIDES, DILATIONS, PADDINGS, PADDINGS):
         whole, partial = Axis(*rest), Axis(*rest, True)
         assert max(0, whole.outputs) <= max(0, partial.outputs) <= max(0, whole.outputs) + 1, rest
 
 
 def test_lengths_beyond_counting():
-    """Lengths far too large to be walked through are computed at once."""
+    """Lengths that are far too large to be walked through are wrong, or take long."""
     axis = Axis(size=10**15, window=10**6, stride=7, dilation=3, before=1, after=1)
     assert axis.reach == 2_999_998
     assert axis.outputs == (10**15 + 2 - 2_999_998) // 7 + 1
@@ -131,14 +131,14 @@ def test_lengths_beyond_counting():
 
 
 def test_windows_without_pixels_beyond_counting():
-    """Neither outputs nor taps are gone through one by one."""
+    """`without_pixels` goes through huge numbers of outputs or taps one by one, or is wrong."""
     half = 5 * 10**11
     assert Axis(10**12, 10**12 + 1, 1, 1, half, half).without_pixels() is None
     assert Axis(10**12, 10**12, 1, 1, half, 2 * 10**12).without_pixels() == 15 * 10**11
-    # Windows of two taps, 10**9 + 7 apart, around one pixel, which both pass by.
+    # Both taps of the first window, 10**9 + 7 apart, lie before the only pixel.
     axis = Axis(1, 2, 10**4, 10**9 + 7, 10**15 + 1, 10**15)
     assert axis.without_pixels() == 0
-    # Of the first window a tap lies on pixel 0, of the next on pixel 1, until there is none left.
+    # A tap of the first window lies on pixel 0, one of the next on pixel 1, and so on to the last.
     before = (10**6 + 1) * (10**6 - 2)
     assert Axis(10**6, 10**6, 1, 10**6 + 1, before, 10**12).without_pixels() == 10**6
     assert counts(Axis(10, 2, 2**61, 2**62, 2**62, 2**62)).tolist() == [1, 0, 1]
@@ -158,13 +158,13 @@ GEOMETRIES = [*product(SIZES, WINDOWS, STRIDES, DILATIONS)]
 
 
 def test_same_is_tensorflows():
-    """The padding of "same" has exactly as many cells on each side as TensorFlow does."""
+    """The padding of "same" differs from TensorFlow's on some side."""
     for geometry in GEOMETRIES:
         assert resolve_padding("same", *geometry) == tensorflow_same(*geometry), geometry
 
 
 def test_same_makes_one_output_for_every_step():
-    """The least padding is added that makes ceil(size / stride) outputs, an odd cell after."""
+    """With "same" there is more padding than the outputs need, or an odd cell comes first."""
     for size, window, stride, dilation in GEOMETRIES:
         before, after = resolve_padding("same", size, window, stride, dilation)
         outputs = Axis(size, window, stride, dilation, before, after).outputs
@@ -172,12 +172,12 @@ def test_same_makes_one_output_for_every_step():
         assert after - before in (0, 1)
         if after:
             assert Axis(size, window, stride, dilation, before, after - 1).outputs < outputs or (
-                size == 0  # nothing in, nothing out, however much the padding
+                size == 0  # There are no outputs then, however much padding there is.
             )
 
 
 def test_full_touches_with_a_single_tap():
-    """With "full" the first and the last window each cover a single pixel."""
+    """With "full" the first or the last window does not cover exactly one pixel."""
     for size, window, stride, dilation in GEOMETRIES:
         before, after = resolve_padding("full", size, window, stride, dilation)
         axis = Axis(size, window, 1, dilation, before, after)
@@ -187,7 +187,7 @@ def test_full_touches_with_a_single_tap():
 
 
 def test_valid_and_given_paddings():
-    """The word "valid" adds no cells, and a pair adds the given numbers."""
+    """The word "valid" adds cells, or a pair does not add the given numbers."""
     assert resolve_padding("valid", 5, 3, 2, 1) == (0, 0)
     assert resolve_padding((2, 3), 5, 3, 2, 1) == (2, 3)
 
@@ -195,7 +195,7 @@ def test_valid_and_given_paddings():
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
 @pytest.mark.parametrize("size", range(1, 8))
 def test_source_is_numpy_pads(size, mode):
-    """Padded cells repeat the pixels that `numpy.pad` repeats, for paddings of any length.
+    """Padded cells repeat other pixels than those that `numpy.pad` repeats, at some length.
 
     Each side is tried by itself, because NumPy before version 2 repeats long mirrors wrongly if
     both sides are padded.
@@ -209,14 +209,14 @@ def test_source_is_numpy_pads(size, mode):
             assert sources(arange(cells), size, mode).tolist() == expected.tolist()
             far = 2**70 // (size * 2 * max(1, size - 1)) * (size * 2 * max(1, size - 1))
             if mode in ("reflect", "symmetric", "wrap") and not 0 <= cells[0] + far < size:
-                # So many whole periods away the cells are the same.
+                # Whole periods away, the cells must hold the same pixels.
                 moved = arange(range(cells.start - far, cells.stop - far))
                 assert sources(moved, size, mode).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
 def test_source_of_an_axis_without_pixels(mode):
-    """There is nothing to repeat, so cells hold zeros whatever the mode."""
+    """Cells around no pixels do not hold zeros, although there is nothing to repeat."""
     assert sources(arange(range(-1, 2)), 0, mode).tolist() == [-1, -1, -1]
 
 
@@ -270,14 +270,14 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if module_of(path) in MA
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_arrows_point_one_way(path):
-    """A module imports only modules above it in the list, and its own folder."""
+    """A module imports one that the list does not allow it."""
     name = module_of(path)
     known = {each.split(".")[1] for each in imports(path) if each.startswith("convlens.")}
     assert known - {name} <= MAY_IMPORT[name]
 
 
 def test_the_list_of_arrows_has_no_circle():
-    """Each module's imports stand above it in the list, and all of the modules are in it."""
+    """The list allows imports of modules below, or lacks a module."""
     names = list(MAY_IMPORT)
     for place, name in enumerate(names):
         assert MAY_IMPORT[name] <= set(names[:place])
@@ -285,19 +285,19 @@ def test_the_list_of_arrows_has_no_circle():
 
 
 def test_every_module_has_its_place():
-    """Each module is in the list, or is one that no other imports."""
+    """A new module is not in the list."""
     on_top = {module_of(path) for path in PACKAGE.rglob("*.py")} - set(MAY_IMPORT)
     assert on_top <= {"__main__", "cli"}
 
 
 def test_geometry_needs_the_standard_library_alone():
-    """geometry.py imports nothing else, so that everything else can be checked against it."""
+    """geometry.py imports more than the standard library."""
     tops = {name.split(".")[0] for name in imports(PACKAGE / "geometry.py")}
     assert tops <= sys.stdlib_module_names
 
 
 def test_importing_the_package_imports_numpy_alone():
-    """A fresh interpreter holds NumPy, the standard library and convlens, nothing else."""
+    """`import convlens` loads a package other than NumPy."""
     code = (
         "import sys, numpy; before = set(sys.modules); import convlens; "
         "print(*{name.split('.')[0] for name in set(sys.modules) - before})"

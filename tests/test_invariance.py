@@ -1,6 +1,6 @@
-"""An image's result is the same to the last bit, whatever else is in the batch.
+"""An image's result has the same bits whatever else is in the batch.
 
-However the batch is split, in whatever order, however many threads BLAS may use, and however the
+It depends neither on how the batch is split or ordered, nor on BLAS and its threads, nor on how the
 arrays lie in memory.
 """
 
@@ -25,7 +25,7 @@ import convlens
 
 pytestmark = each_method
 
-DENSE = {  # images, kernels, options; large enough for matrix products to be worth while
+DENSE = {  # images, kernels and options with so many channels that matrix products would pay
     "the last layers": ((4, 3, 5, 300), (3, 3, 300, 300), {}),
     "wide": ((3, 2, 150, 130), (2, 3, 130, 70), {}),
     "a column": ((5, 150, 1, 257), (1, 1, 257, 65), {}),
@@ -49,7 +49,7 @@ SHALLOW = {
 
 
 def bits(values):
-    """The bytes that make up the numbers, without those that only fill a long double up."""
+    """The bytes of the numbers, without those that only pad a long double."""
     values = np.ascontiguousarray(values)
     if values.dtype.char in "gG" and np.finfo(values.dtype).nmant == 63:
         parts = values.view(np.longdouble).view(np.uint8)
@@ -92,7 +92,7 @@ def arrays(sizes, dtype):
 @pytest.mark.parametrize("dtype", "efdgFDG")
 @pytest.mark.parametrize("sizes", SHALLOW)
 def test_convolve(method, sizes, dtype):
-    """Shallow images of every type of float."""
+    """Images of few channels, of a type of floats, have other bits in another batch."""
     x, k, options = arrays(SHALLOW[sizes], dtype)
     check_batches(lambda x: convlens.convolve(x, k, **options, method=method), x)
 
@@ -100,14 +100,14 @@ def test_convolve(method, sizes, dtype):
 @pytest.mark.parametrize("dtype", "fdF")
 @pytest.mark.parametrize("sizes", DENSE)
 def test_convolve_dense(method, sizes, dtype):
-    """Many channels and many kernels, where matrix products are used."""
+    """A layer of many channels and many kernels has other bits in another batch."""
     x, k, options = arrays(DENSE[sizes], dtype)
     check_batches(lambda x: convlens.convolve(x, k, **options, method=method), x)
 
 
 @pytest.mark.parametrize("sizes", ["gray", "photographs", "first layer", "a small bank"])
 def test_convolve_without_m(method, sizes):
-    """A single image, passed without the batch's axis, is one of a batch as well."""
+    """A single image, passed without the batch's axis, has other bits than in a batch."""
     x, k, options = arrays(SHALLOW[sizes], "f")
     whole = convlens.convolve(x, k, **options, method=method)
     for image, result in zip(x, whole, strict=True):
@@ -116,7 +116,7 @@ def test_convolve_without_m(method, sizes):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_convolve_dense_random(method, seed):
-    """Up to 300 channels, 300 kernels and 150 columns."""
+    """A random layer of up to 300 channels and 300 kernels has other bits in another batch."""
     rng = np.random.default_rng(seed)
     m, h, kh, kw = rng.integers(2, 4), rng.integers(1, 4), *rng.integers(1, 3, 2)
     w, c, nc = rng.integers(1, 151), *rng.integers(1, 301, 2)
@@ -129,7 +129,7 @@ def test_convolve_dense_random(method, seed):
 @pytest.mark.parametrize("dtype", "efdgFDG")
 @pytest.mark.parametrize("shape", [(9, 11, 12, 3), (150, 5, 7), (50, 2, 2), (3, 2, 70001)])
 def test_pool(method, shape, dtype, mode):
-    """Every mode and every type of float, zeros of both signs among the numbers."""
+    """A pooling has other bits in another batch, perhaps a zero of the other sign."""
     x = random_numbers(np.random.default_rng(0), shape, np.dtype(dtype))
     x[x.real < -1] = -0.0
     check_batches(lambda x: convlens.pool(x, 2, mode=mode, padding="same", method=method), x)
@@ -137,7 +137,10 @@ def test_pool(method, shape, dtype, mode):
 
 @pytest.mark.parametrize("dtype", "efdF")
 def test_nan_and_inf(method, dtype):
-    """They are in the same places; which NaN it is where two meet is the processor's choice."""
+    """NaN or inf reach other outputs in another batch.
+
+    Where two NaNs meet, the processor chooses which bits result, so all NaNs are made equal here.
+    """
 
     def one_nan(values):
         values[np.isnan(values)] = np.nan
@@ -155,7 +158,7 @@ def test_nan_and_inf(method, dtype):
 
 @pytest.mark.parametrize("ten", range(20))
 def test_random_calls(method, ten):
-    """Whatever is asked for, of every type."""
+    """A random call of any type and options has other bits for an image alone."""
     for number in range(10):
         rng = np.random.default_rng([ten, number])
         for verb, draw in (
@@ -184,7 +187,7 @@ def test_random_calls(method, ten):
 
 
 def digest(method):
-    """A fingerprint of many results."""
+    """A hash of many results."""
     results = hashlib.sha256()
     for sizes in (*DENSE.values(), SHALLOW["photographs"], SHALLOW["a small bank"]):
         for dtype in "fdF":
@@ -197,7 +200,7 @@ def digest(method):
 
 @pytest.mark.parametrize("kernels_of", ["Haswell", "SkylakeX", "Zen", "Sandybridge", "Prescott"])
 def test_threads_of_blas(method, kernels_of):
-    """The bits do not depend on BLAS: on its threads, or on the processor that it is tuned for."""
+    """Bits depend on the threads of BLAS, or on the processor that its kernels are made for."""
     script = f"import test_invariance; print(test_invariance.digest({method!r}))"
     processes = []
     for count in ("1", "2", "4"):
@@ -221,7 +224,7 @@ def test_threads_of_blas(method, kernels_of):
 
 
 def layouts(values, folder):
-    """The same numbers, lying in memory in as many ways as there are."""
+    """Yield arrays of the same numbers in many layouts, each with its name."""
     larger = np.zeros([2 * size + 1 for size in values.shape], values.dtype)
     sliced = larger[(slice(1, None, 2),) * values.ndim]
     sliced[...] = values
@@ -246,7 +249,7 @@ def layouts(values, folder):
 @pytest.mark.parametrize("dtype", "efdgD")
 @pytest.mark.parametrize("sizes", ["gray", "photographs", "a blur", "first layer", "a small bank"])
 def test_layouts_of_a_convolution(method, sizes, dtype, tmp_path):
-    """Images and kernels of any layout give the same bits."""
+    """Images or kernels of another layout give other bits."""
     x, k, options = arrays(SHALLOW[sizes], dtype)
     expected = convlens.convolve(x, k, **options, method=method)
     for name, images in layouts(x, tmp_path):
@@ -262,7 +265,7 @@ def test_layouts_of_a_convolution(method, sizes, dtype, tmp_path):
 @pytest.mark.parametrize("dtype", "befdgD")
 @pytest.mark.parametrize("shape", [(9, 11, 12, 3), (20, 5, 7), (3, 2, 7001)])
 def test_layouts_of_a_pooling(method, shape, dtype, mode, tmp_path):
-    """Images of any layout give the same bits."""
+    """Images of another layout give other bits."""
     x = random_numbers(np.random.default_rng(0), shape, np.dtype(dtype))
     x[x.real < -1] = np.array(-0.0).astype(dtype)
     expected = convlens.pool(x, 2, 1, mode, method=method)
@@ -273,7 +276,7 @@ def test_layouts_of_a_pooling(method, shape, dtype, mode, tmp_path):
 
 
 def test_one_image_many_times(method):
-    """A batch that repeats one image in memory (stride 0) gives that image's bits each time."""
+    """A batch that repeats one image in memory (stride 0) gives other bits than that image."""
     rng = np.random.default_rng(0)
     x, k = rng.standard_normal((8, 9, 3)), rng.standard_normal((3, 3, 3, 5))
     many = np.broadcast_to(x, (7, *x.shape))
@@ -286,7 +289,7 @@ def test_one_image_many_times(method):
 
 
 def test_one_number_everywhere(method):
-    """Images and kernels that are one number in memory are as good as full ones."""
+    """Images or kernels that are one number in memory (stride 0) give other bits than full ones."""
     x, k = np.broadcast_to(np.float32(0.1), (3, 8, 9, 4)), np.broadcast_to(0.3, (3, 3, 4, 5))
     result = convlens.convolve(x, k, method=method)
     assert same_bits(result, convlens.convolve(x.copy(), k.copy(), method=method))
@@ -295,7 +298,7 @@ def test_one_number_everywhere(method):
 
 
 def test_out_of_any_layout(method):
-    """The bits do not depend on where the result is written."""
+    """Bits depend on the layout of `out`."""
     for sizes in ("photographs", "a small bank"):
         x, k, options = arrays(SHALLOW[sizes], "f")
         expected = convlens.convolve(x, k, **options, method=method)

@@ -1,7 +1,7 @@
-"""Numbers that nobody computes on cost nothing: paddings, dilations and windows of any size.
+"""Huge paddings, dilations and windows cost nothing as long as little is computed.
 
-Each of these calls took minutes, or more memory than there is, if it was made to visit every cell
-between two taps, every padded cell or every tap on padding.
+Each of these calls would take minutes, or more memory than there is, if it visited every cell
+between two taps, every cell of padding or every tap on padding.
 """
 
 import math
@@ -22,7 +22,7 @@ QUICK = 2.0  # seconds of processor time
 
 @pytest.fixture(autouse=True)
 def quick():
-    """Fail if a test takes long."""
+    """Fail if a test takes more processor time than this."""
     began = time.process_time()
     yield
     assert time.process_time() - began < QUICK
@@ -61,7 +61,7 @@ def with_gaps(x, k, dilation, before, outputs, pad_mode):
 @pytest.mark.parametrize("dilation", [(2**30, 1), (3, 2**62), (10**9 + 7, 2**40 + 1)])
 @pytest.mark.parametrize("dtype", ["i8", "f8", "D"])
 def test_dilation(method, dilation, pad_mode, dtype):
-    """Taps so far apart that all but one lie on padding."""
+    """Taps so far apart that few lie on the image give a wrong result, or take long."""
     rng = np.random.default_rng(0)
     x, k = rng.integers(-9, 9, (5, 7)).astype(dtype), rng.integers(-9, 9, (2, 2)).astype(dtype)
     padding = tuple((d // 2, d - d // 2) for d in dilation)
@@ -76,7 +76,7 @@ def test_dilation(method, dilation, pad_mode, dtype):
 @each_method
 @pytest.mark.parametrize("pad_mode", PAD_MODES)
 def test_moderate_dilation(method, pad_mode):
-    """The oracle goes through all of the padding; so far it can."""
+    """A dilation beyond the image differs from the oracle, which goes through all the padding."""
     rng = np.random.default_rng(0)
     x, k = rng.integers(-9, 9, (2, 3, 6, 9)), rng.integers(-9, 9, (2, 3, 9, 2))
     for dilation, padding in (((4, 301), "same"), ((150, 2), ((80, 90), (3, 1)))):
@@ -87,13 +87,13 @@ def test_moderate_dilation(method, pad_mode):
 
 
 def test_complex_wrap():
-    """65,536 columns of padding at a time."""
+    """Complex numbers with 65,536 columns of wrapped padding are wrong, or take long."""
     rng = np.random.default_rng(0)
     x = (rng.standard_normal((3, 6, 9)) + 1j * rng.standard_normal((3, 6, 9))).astype("F")
     k = rng.standard_normal((2, 2)).astype("F")
     result = convlens.convolve(x, k, "same", dilation=(4, 65537), pad_mode="wrap")
     moved = convlens.convolve(x, k, "same", dilation=(4, 65537 % 9), pad_mode="wrap")
-    # The padding of "same" begins half a window to the left, the other dilation's elsewhere.
+    # With "same", windows begin half their reach to the left, which differs for the two dilations.
     shift = (65537 // 2 - 65537 % 9 // 2) % 9
     np.testing.assert_array_equal(result, np.roll(moved, shift, axis=2))
 
@@ -102,7 +102,7 @@ def test_complex_wrap():
 @pytest.mark.parametrize("mode", POOL_MODES)
 @pytest.mark.parametrize("dilation", [2**40, 2**62])
 def test_pool_dilation(method, mode, dilation):
-    """The middle one of three columns of taps is on pixels."""
+    """A pooling whose middle taps alone lie on pixels is wrong, or takes long."""
     x = np.arange(35.0).reshape(5, 7)
     result = convlens.pool(
         x, (1, 3), 1, mode, padding=((0, 0), (dilation, dilation)), dilation=dilation, method=method
@@ -124,7 +124,7 @@ def test_pool_dilation(method, mode, dilation):
 
 @pytest.mark.parametrize("mode", POOL_MODES)
 def test_huge_windows(mode):
-    """Plans of them, and NumPy's engine, which sees that nearly all taps are on padding."""
+    """A plan for a huge window, or NumPy's engine, goes through taps that lie on padding."""
     plan = convlens.plan_pool((1, 1, 10**6), (1, 10**7 + 1), 1, mode, padding="same")
     assert plan.output_shape == (1, 1, 10**6)
     x = np.arange(10.0).reshape(1, 1, 10)
@@ -136,7 +136,7 @@ def test_huge_windows(mode):
 @pytest.mark.parametrize("pad_mode", PAD_MODES)
 @pytest.mark.parametrize("dilation", [10**7, 2**40, 2**62])
 def test_dask(dilation, pad_mode):
-    """A graph of the cells that windows touch, and no others."""
+    """The graph of a huge dilation is wrong, or has more cells than windows touch."""
     x = np.random.default_rng(0).integers(-9, 9, (2, 5, 7))
     k = np.array([[1, -2, 3], [2, 0, 1]])
     options = {"dilation": (1, dilation), "pad_mode": pad_mode}
@@ -149,7 +149,7 @@ def test_dask(dilation, pad_mode):
 @each_method
 @pytest.mark.parametrize("stride", [1, 2, 5])
 def test_dask_has_the_same_bits(method, stride):
-    """Also where few cells of many are taken, by two passes or one."""
+    """Bits change in chunks where windows touch few of many cells, in two passes or one."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 40, 300)).astype(np.float32)
     for k in (rng.standard_normal((5, 5)), np.outer(*rng.standard_normal((2, 7)))):
@@ -166,7 +166,7 @@ def test_dask_has_the_same_bits(method, stride):
 @each_method
 @pytest.mark.parametrize("padding", [10**10, 2**62])
 def test_results_too_large(method, padding):
-    """Refused before any work, in words that have the result's shape; a plan can be made."""
+    """A result too large for any memory is not refused with its shape, or cannot be planned."""
     x, size = np.ones((4, 5, 6)), 2 * padding
     shape = 4, 5 + size, 6 + size
     nbytes = f"{8 * math.prod(shape):,}"
@@ -177,14 +177,14 @@ def test_results_too_large(method, padding):
     assert plan.output_shape == shape
     with pytest.raises(ValueError, match=r"^pool: the result has shape"):
         convlens.pool(x, 1, mode="sum", padding=padding, method=method)
-    chunks = da.from_array(x, chunks=(1, 5, 3))  # of which each would be too large
+    chunks = da.from_array(x, chunks=(1, 5, 3))  # Every chunk of the result would be too large.
     with pytest.raises(ValueError, match=r"^convolve: the result has shape"):
         convlens.convolve(chunks, np.ones((1, 1)), padding, method=method)
 
 
 @each_method
 def test_results_larger_than_memory(method):
-    """There are addresses for so many bytes, but no memory."""
+    """A result that could be addressed, but not held, gives an error without its shape."""
     words = (
         r"^the result has shape \(1, 1125899906842624\) and dtype float64, which take 9,007,199,"
     )
@@ -199,7 +199,7 @@ def test_results_larger_than_memory(method):
 @pytest.mark.parametrize("of_dask", [False, True])
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "g", "F"])
 def test_numpy_raises_nothing(method, dtype, of_dask):
-    """Overflow, underflow and what is undefined give inf, 0 and NaN, whatever np.seterr asks."""
+    """np.seterr makes overflow, underflow or NaN raise, though they are valid results."""
     kind = np.finfo(dtype)
     x = np.array([[kind.max, kind.max, kind.tiny, -kind.max, np.inf, 0]], dtype)
     k = np.array([[kind.max, kind.tiny, 1 / 3]], dtype)
@@ -225,7 +225,7 @@ def test_numpy_raises_nothing(method, dtype, of_dask):
 
 @each_method
 def test_numpy_raises_nothing_of_narrower_results(method):
-    """Sums in float32 that are too large or too small for the float16 asked for."""
+    """Sums that are too large or too small for the float16 asked for raise an error."""
     x = np.array([[1e30, 1e-30]], np.float32)
     with np.errstate(all="raise"):
         result = convlens.convolve(x, np.ones((1, 1), np.float32), dtype="f2", method=method)

@@ -1,7 +1,7 @@
-"""Beyond input and output a call takes less than 32 MB, whatever the sizes.
+"""A call takes less than 32 MB beyond input and output, whatever the sizes.
 
-NumPy tells `tracemalloc` of all the memory that its arrays take. The inputs are zeros, which take
-hardly any time to make; their copies would count in full.
+NumPy reports the memory of all its arrays to `tracemalloc`. The inputs are zeros, which take hardly
+any time to make; copies of them would still count in full.
 """
 
 import tracemalloc
@@ -56,7 +56,7 @@ CONVOLUTIONS = {
 
 @pytest.mark.parametrize("sizes", CONVOLUTIONS)
 def test_convolve(method, sizes):
-    """Large in every direction."""
+    """A convolution that is large in some direction takes more than the limit."""
     image_shape, kernel_shape, dtype, options = CONVOLUTIONS[sizes]
     x, k = np.zeros(image_shape, dtype), np.zeros(kernel_shape, dtype)
     check(convlens.convolve, x, k, **options, method=method)
@@ -64,7 +64,7 @@ def test_convolve(method, sizes):
 
 @pytest.mark.parametrize("pad_mode", PAD_MODES)
 def test_pad_modes(method, pad_mode):
-    """No padded copy of a large image, nor of a small one with much padding."""
+    """A padded copy is made of a large image, or of a small one with much padding."""
     k = np.zeros((3, 3), np.float32)
     large = np.zeros((1, 3000, 3000), np.float32)
     check(convlens.convolve, large, k, pad_mode=pad_mode, method=method)
@@ -73,13 +73,13 @@ def test_pad_modes(method, pad_mode):
 
 
 def test_convolve_without_order(method):
-    """No ordered copy of a large image that is sliced and transposed."""
+    """A contiguous copy is made of a large image that is sliced and transposed."""
     x = np.zeros((4000, 7000), np.float32)[::-1, ::2].T[np.newaxis]
     check(convlens.convolve, x, np.zeros((3, 3), np.float32), method=method)
 
 
 def test_convolve_into_out(method):
-    """Nor is there a second result when it goes into `out`."""
+    """A second array is made for the result although it goes into `out`."""
     x, k = np.zeros((1, 4096, 4096), np.float32), np.zeros((3, 3), np.float32)
     out = np.empty((1, 4096, 4096), np.float32)
     tracemalloc.start()
@@ -110,13 +110,13 @@ POOLINGS = {
 @pytest.mark.parametrize("mode", POOL_MODES)
 @pytest.mark.parametrize("sizes", POOLINGS)
 def test_pool(method, sizes, mode):
-    """Large in every direction."""
+    """A pooling that is large in some direction takes more than the limit."""
     shape, window, dtype, options = POOLINGS[sizes]
     check(convlens.pool, np.zeros(shape, dtype), window, mode=mode, **options, method=method)
 
 
 @pytest.mark.parametrize("mode", POOL_MODES)
 def test_pool_without_order(method, mode):
-    """No ordered copy of a large image that is sliced and transposed."""
+    """A contiguous copy is made of a large image that is sliced and transposed."""
     x = np.zeros((4000, 7000), np.float32)[::-1, ::2].T
     check(convlens.pool, x, 3, 2, mode, method=method)

@@ -1,4 +1,4 @@
-"""Long sums of arrays: right, in little memory, in an order that their number alone decides."""
+"""Pairwise sums of arrays are right, take little memory, and have an order that is fixed."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from convlens.engines.pairwise import Pairwise
 
 @pytest.mark.parametrize("count", [*range(1, 40), 1000])
 def test_total(count):
-    """Every array is in the total once."""
+    """An array is missing from the total, or is in it twice."""
     pairwise = Pairwise()
     for number in range(count):
         pairwise.add(np.array([number, 1], np.int64))
@@ -16,7 +16,7 @@ def test_total(count):
 
 
 def test_error():
-    """A hundred thousand times 0.1 in float32 is off by a few eps, not by hundreds."""
+    """The sum of a hundred thousand times 0.1 in float32 is off by more than a few eps."""
     pairwise = Pairwise()
     for _ in range(100_000):
         pairwise.add(np.full(1, 0.1, np.float32))
@@ -25,7 +25,7 @@ def test_error():
 
 
 def test_memory():
-    """Of many arrays added no more than one for each power of two is kept."""
+    """More arrays are kept than one for each power of two."""
     pairwise = Pairwise()
     for count in range(1, 200):
         pairwise.add(np.zeros(1))
@@ -34,7 +34,7 @@ def test_memory():
 
 @pytest.mark.parametrize("count", [1, 2, 5, 8, 1000])
 def test_zeros_that_are_skipped(count):
-    """They decide the order as zeros that are added would, and change no bit."""
+    """Zeros that are skipped give other bits than zeros that are added."""
     for seed in range(20):
         rng = np.random.default_rng(seed)
         added, skipped = Pairwise(), Pairwise()
@@ -49,7 +49,7 @@ def test_zeros_that_are_skipped(count):
 
 
 def test_more_zeros_than_could_be_counted():
-    """2**70 of them take no time."""
+    """Skipping 2**70 arrays of zeros takes long, or changes the sum."""
     pairwise = Pairwise()
     pairwise.skip(2**70 - 1)
     pairwise.add(np.ones(1))

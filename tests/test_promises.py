@@ -1,4 +1,4 @@
-"""Inputs are left alone, may be huge, and may be shared between threads and processes."""
+"""Inputs are not changed, may be huge, and may be shared between threads and processes."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ VERBS = {
 
 
 def random_calls(verb, count, method):
-    """Calls of arrays, none of which is refused: (function, arguments, options)."""
+    """Yield random calls that are not refused, as (function, arguments, options)."""
     function, draw = VERBS[verb]
     number = 0
     while count:
@@ -45,7 +45,7 @@ def random_calls(verb, count, method):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_inputs_stay_as_they_are(method, verb):
-    """Not a byte of them changes."""
+    """A call changes its inputs, or its result shares memory with them."""
     for function, arguments, options in random_calls(verb, 300, method):
         inputs = [a for a in arguments if isinstance(a, np.ndarray)]
         before = [a.tobytes() for a in inputs]
@@ -56,7 +56,7 @@ def test_inputs_stay_as_they_are(method, verb):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_read_only_inputs(method, verb):
-    """Nor need they be writable."""
+    """Read-only inputs fail, or give other bits."""
     for function, arguments, options in random_calls(verb, 300, method):
         expected = function(*arguments, **options, method=method)
         for a in arguments:
@@ -67,7 +67,7 @@ def test_read_only_inputs(method, verb):
 
 @pytest.mark.parametrize("mode", POOL_MODES)
 def test_a_window_of_one_pixel_copies(method, mode):
-    """A result never is the input under another name."""
+    """A window of one pixel returns the input itself, or a view of it."""
     x = np.arange(12.0).reshape(3, 4)
     result = convlens.pool(x, 1, mode=mode, method=method)
     np.testing.assert_array_equal(result, x)
@@ -75,7 +75,7 @@ def test_a_window_of_one_pixel_copies(method, mode):
 
 
 def test_out_leaves_inputs_alone(method):
-    """With `out` between the inputs in one piece of memory, just its own part changes."""
+    """A call writes outside `out`, which here lies between the inputs in one piece of memory."""
     memory = np.arange(60.0)
     x, out, k = memory[:25].reshape(5, 5), memory[25:50].reshape(5, 5), memory[50:59].reshape(3, 3)
     before = memory.copy()
@@ -89,7 +89,7 @@ def test_out_leaves_inputs_alone(method):
 
 
 def test_more_than_2_31_elements_in_a_file(method, tmp_path):
-    """A memory-mapped file of zeros, larger than 2**31, with a few pixels at its far end."""
+    """Pixels at the far end of a memory-mapped file of more than 2**31 are not found."""
     shape = (3, 30_000, 25_000)
     with open(tmp_path / "images", "wb") as file:
         file.truncate(np.prod(shape))  # a hole: it takes no room on the disk
@@ -110,7 +110,7 @@ def test_more_than_2_31_elements_in_a_file(method, tmp_path):
 
 
 def test_more_than_2_31_elements_in_a_view(method):
-    """An image of more than 2**31 pixels, every one of them base[y + x]."""
+    """An image of more than 2**31 pixels, a view in which pixel (y, x) is base[y + x], is wrong."""
     base = np.random.default_rng(0).integers(0, 256, 100_000, np.uint8)
     x = np.lib.stride_tricks.sliding_window_view(base, 40_000)  # (60001, 40000)
     assert x.size > 2**31
@@ -135,7 +135,7 @@ def test_more_than_2_31_elements_in_a_view(method):
 
 
 def test_more_than_2_31_images(method):
-    """A batch of more than 2**31 images with no pixels is done at once."""
+    """A batch of more than 2**31 images without pixels fails or takes long."""
     x = np.zeros((2**31 + 10, 0, 5))
     result = convlens.convolve(x, np.ones((3, 3)), method=method)
     assert result.shape == x.shape
@@ -145,7 +145,7 @@ def test_more_than_2_31_images(method):
 
 
 def test_threads(method):
-    """Many calls at once give the bits of one after the other."""
+    """Calls from several threads at once give other bits than one after the other."""
     calls = [call for verb in VERBS for call in random_calls(verb, 100, method)]
     for sizes in (DENSE["wide"], DENSE["strided"], SHALLOW["gray"], SHALLOW["wide gray"]):
         x, k, options = arrays(sizes, "f")
@@ -178,7 +178,7 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 def test_after_a_fork(method):
-    """A process forked from one that has used its threads can go on, with the same bits."""
+    """A process that is forked after its parent used threads hangs, or computes other bits."""
     command = [sys.executable, "-c", AFTER_A_FORK.format(method=method)]
     folder = Path(__file__).parent  # where the script finds test_invariance
     assert subprocess.run(command, cwd=folder, timeout=300, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Files larger than memory: the same numbers, in little memory, fast, and whole or not at all."""
+"""Files larger than memory: the same bits as in memory, in little memory, whole or not at all."""
 
 import os
 import re
@@ -52,7 +52,7 @@ def streamed(tmp_path):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_same_numbers_in_tiles_of_every_size(streamed, monkeypatch, verb):
-    """Results in one tile or hundreds have the bits of memory; progress adds up to the file."""
+    """Results change with the number of tiles, or the progress does not add up to the file."""
     function, plan, draw = VERBS[verb]
     seen = Counter()
     for seed in range(100):
@@ -79,15 +79,7 @@ def test_the_same_numbers_in_tiles_of_every_size(streamed, monkeypatch, verb):
             assert sum(steps) == (images.nbytes if tiles else 0)
             assert len(steps) == len(tiles)
             seen[min(len(tiles), 4)] += 1
-            # Products of matrices may be rounded by their number of rows: those are columns here.
-            parts_of_rows = any(len(tile.columns) < call.columns.outputs for tile in tiles)
-            if parts_of_rows and "c" in call.layout.kernels and result.dtype.kind in "fc":
-                assert result.dtype == expected.dtype
-                coarsest = max(np.finfo(each).eps for each in (call.sum_dtype, result.dtype))
-                close = {"rtol": 0, "atol": float(200 * coarsest * np.abs(expected).max())}
-                np.testing.assert_allclose(result, expected, **close)
-            else:
-                assert same_bits(result, expected), (str(case), tile_bytes)
+            assert same_bits(result, expected), (str(case), tile_bytes)
     assert min(seen[count] for count in (1, 2, 3, 4)) > 3, seen
 
 
@@ -101,7 +93,7 @@ BORDERS = [
 @pytest.mark.parametrize("options", BORDERS, ids=str)
 @pytest.mark.parametrize("kernel_shape", [(3, 5), (3, 5, 3), (3, 5, 3, 4)])
 def test_rows_of_one_image(streamed, monkeypatch, kernel_shape, options):
-    """An image in tiles of whole rows has the bits of memory, for kernels of channels too."""
+    """An image in tiles of whole rows has other bits than in memory."""
     rng = np.random.default_rng(1)
     images = rng.standard_normal((2, 64, 17, 3), np.float32)
     kernels = rng.standard_normal(kernel_shape, np.float32)
@@ -117,7 +109,7 @@ def test_rows_of_one_image(streamed, monkeypatch, kernel_shape, options):
 
 
 def test_a_row_larger_than_a_tile(streamed, monkeypatch):
-    """A row that is larger than a tile is cut, with the bits of memory."""
+    """A row that is divided because it is larger than a tile has other bits than in memory."""
     monkeypatch.setattr(streaming, "TILE_BYTES", 4000)
     monkeypatch.setattr(streaming, "WINDOWS", 1)
     signal = np.random.default_rng(2).standard_normal((1, 20_000), np.float32)
@@ -128,14 +120,14 @@ def test_a_row_larger_than_a_tile(streamed, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(0, 5, 6), (3, 0, 6), (3, 5, 0), (3, 5, 6, 0)])
 def test_no_pixels(streamed, shape):
-    """An array without pixels gives the empty result of the right shape."""
+    """An array without pixels does not give an empty result of the right shape."""
     result = streamed(convlens.plan_convolve, np.ones(shape), np.ones((3, 3)))
     assert result.shape == shape
 
 
 @pytest.mark.parametrize("pad_mode", PAD_MODES)
 def test_padding_around_no_pixels(streamed, pad_mode):
-    """It holds zeros, whatever the mode."""
+    """Padding around no pixels does not hold zeros in some mode, or NaN of a kernel is lost."""
     for number, expected in ((1.0, 0.0), (np.nan, np.nan)):
         kernel = np.full((3, 3), number)
         plan = convlens.plan_convolve
@@ -145,7 +137,7 @@ def test_padding_around_no_pixels(streamed, pad_mode):
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_nan_and_inf_in_padding(streamed, monkeypatch, number):
-    """Kernels reach tiles of padding alone, too."""
+    """NaN or inf of a kernel is lost in tiles whose windows cover padding alone."""
     monkeypatch.setattr(streaming, "TILE_BYTES", 4000)
     images, kernel = np.ones((50, 60)), np.array([[number]])
     for padding in (((0, 200), (0, 0)), ((200, 0), (0, 0)), ((0, 0), (100, 100))):
@@ -155,7 +147,7 @@ def test_nan_and_inf_in_padding(streamed, monkeypatch, number):
 
 
 def test_unsigned_64_bit_sums(streamed):
-    """They are unsigned in a file as well."""
+    """Sums of uint64 are signed in a file, unlike in memory."""
     images = np.array([[2**63 + 1, 5]], np.uint64)
     result = streamed(convlens.plan_convolve, images, np.ones((1, 1), np.uint8))
     assert (result.dtype, result.tolist()) == (np.uint64, images.tolist())
@@ -176,7 +168,7 @@ def test_unsigned_64_bit_sums(streamed):
     ],
 )
 def test_no_array_files(tmp_path, content, words):
-    """Files that are not in NumPy's format are refused."""
+    """A file that is not in NumPy's format is taken, or refused in other words."""
     path = tmp_path / "x.npy"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=words):
@@ -184,7 +176,7 @@ def test_no_array_files(tmp_path, content, words):
 
 
 def test_arrays_that_cannot_be_streamed(tmp_path):
-    """Objects, Fortran order and files that end early are refused."""
+    """Objects, Fortran order or a file that ends early are taken, or refused in other words."""
     path = tmp_path / "x.npy"
     np.save(path, np.array([[None, 1]]), allow_pickle=True)
     with pytest.raises(ValueError, match="Python objects, not of numbers"):
@@ -201,7 +193,7 @@ def test_arrays_that_cannot_be_streamed(tmp_path):
 
 
 def test_a_window_larger_than_a_tile(tmp_path, streamed, monkeypatch):
-    """A window whose pixels exceed the memory is refused before any work."""
+    """A window whose pixels exceed the memory is not refused before any work."""
     monkeypatch.setattr(streaming, "LARGEST_TILE", 2000)
     with pytest.raises(ValueError, match="under one window take 3,208 bytes, more than the 2,000"):
         streamed(convlens.plan_convolve, np.ones((40, 40)), np.ones((20, 20)))
@@ -209,7 +201,7 @@ def test_a_window_larger_than_a_tile(tmp_path, streamed, monkeypatch):
 
 
 def test_a_file_that_becomes_shorter(tmp_path):
-    """A file truncated meanwhile gives an error, and no part of a result remains."""
+    """A file that is truncated meanwhile gives no error, or a part of a result remains."""
     source = tmp_path / "x.npy"
     np.save(source, np.ones((100, 5, 5)))
     array = open_array(source)
@@ -224,7 +216,7 @@ def test_a_file_that_becomes_shorter(tmp_path):
 
 
 def test_who_carries_tiles_out():
-    """Slow tiles run on the caller's thread, which hears Ctrl-C; then two others take over."""
+    """Slow tiles do not run on the caller's thread, which Ctrl-C stops, or fast ones do."""
     tiles = [streaming.Tile(range(n, n + 1), range(9), range(9)) for n in range(20)]
     seconds = dict(zip(tiles, [9.0, 9.0, *[0.0] * 18], strict=True))
     threads = {}
@@ -240,7 +232,7 @@ def test_who_carries_tiles_out():
 
 
 def test_what_fails_stops_the_rest():
-    """After a failure, tiles that have not begun are not carried out."""
+    """Tiles are still begun after one has failed."""
     seen = []
 
     def carry_out(tile):
@@ -289,7 +281,7 @@ LARGE = {
 )
 @pytest.mark.parametrize("case", LARGE)
 def test_a_file_four_times_the_memory(tmp_path, case):
-    """A process limited to 300 MB deals with a file of 1.2 GB, and the result is right."""
+    """A process limited to 300 MB fails on a file of 1.2 GB, or its result is wrong."""
     shape, words = LARGE[case]
     source, target = tmp_path / "x.npy", tmp_path / "y.npy"
     images = np.lib.format.open_memmap(source, "w+", np.float32, shape)  # a hole: zeros
@@ -339,7 +331,7 @@ def zeros(path, shape):
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_interrupted(tmp_path, name, code):
-    """After a signal amid the work, the old output is unchanged and nothing else remains."""
+    """A signal amid the work changes the old output, or leaves a file behind."""
     source = zeros(tmp_path / "x.npy", (1, 20_000, 20_000))
     target = tmp_path / "y.npy"
     target.write_text("precious")
@@ -359,7 +351,7 @@ def test_interrupted(tmp_path, name, code):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_interrupted_in_a_folder(tmp_path):
-    """After Ctrl-C every output that exists is complete, and the inputs are unchanged."""
+    """Ctrl-C leaves an incomplete output, or changes an input."""
     import cv2  # noqa: PLC0415
 
     folder, made = tmp_path / "in", tmp_path / "out"
@@ -371,7 +363,7 @@ def test_interrupted_in_a_folder(tmp_path):
         (folder / f"{number}.png").hardlink_to(folder / "0.png")
     command = [sys.executable, "-m", "convlens", "apply", "identity", folder, "-o", made]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while len(list(made.glob("[0-9]*.png"))) < 5:  # and not what is half written
+        while len(list(made.glob("[0-9]*.png"))) < 5:  # does not count files that are half written
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
@@ -386,7 +378,7 @@ def test_interrupted_in_a_folder(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")
 def test_a_disk_that_fills_up(tmp_path):
-    """A failed write gives one sentence, and the old output is unchanged."""
+    """A failed write gives more than one sentence, or changes the old output."""
     source = zeros(tmp_path / "x.npy", (1000, 100, 100))
     target = tmp_path / "y.npy"
     target.write_text("precious")
@@ -416,7 +408,7 @@ def small_disk(tmp_path):
 
 
 def test_a_small_disk(tmp_path, small_disk):
-    """A result too large for the disk is refused before any work; a picture leaves no part."""
+    """A result too large for the disk is not refused before any work, or leaves a part."""
     source = zeros(tmp_path / "x.npy", (1000, 100, 100))
     done = run("apply", "box:3", source, "-o", small_disk / "y.npy")
     assert done.returncode == 1

@@ -48,11 +48,11 @@ POOL_LAYOUTS = {  # by the rank of the images
 
 
 class refusing:  # noqa: N801  # a context manager, used like a function, many times a call
-    """Begin the messages of what is refused inside with the name of the operation.
+    """Put the name of the operation in front of the messages of errors that are raised inside.
 
-    Only errors that this package raises are changed, and those in place, so that no cause and no
-    traceback is lost. Errors of other code that runs inside, such as an object's `__array__`, pass
-    as they are.
+    Only errors that this package raises are changed. They are changed in place, so that their cause
+    and traceback are kept. Errors of other code that runs inside, such as an object's `__array__`,
+    pass unchanged.
     """
 
     __slots__ = ("operation",)
@@ -66,13 +66,13 @@ class refusing:  # noqa: N801  # a context manager, used like a function, many t
     def __exit__(
         self, kind: object, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A subclass of these two may be made of other arguments than a text.
+        # A subclass of these two may be constructed from other arguments than a text.
         if error is not None and type(error) in (TypeError, ValueError) and _is_ours(trace):
             error.args = (f"{self.operation}: {error}",)
 
 
 def _is_ours(trace: TracebackType | None) -> bool:
-    """Whether this package's own code raised an error, which the last of its frames tells."""
+    """Whether this package's own code raised an error: the last frame of its traceback tells."""
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and _in_package(trace.tb_frame)
@@ -85,11 +85,10 @@ def _in_package(frame: FrameType) -> bool:
 class ChannelsWarning(UserWarning):
     """An array (h, w, 3) looks like one picture, but is taken for h images.
 
-    Three axes are always (m, h, w) for a pooling, or under a kernel (kh, kw). Where the first two
-    have at least 16 entries and the last has 3 or 4, it is more likely that one picture was meant,
-    whose m is missing. Both meanings have a way to say them, which ends the warning:
-    ``images[np.newaxis]`` is one picture with channels, ``images[..., np.newaxis]`` are many images
-    with a single channel.
+    Three axes always mean (m, h, w) for a pooling, or with a kernel (kh, kw). If the first two have
+    at least 16 entries and the last has 3 or 4, more likely one picture was meant, whose m is
+    missing. Either meaning can be made explicit, which ends the warning: ``images[np.newaxis]`` is
+    one picture with channels, ``images[..., np.newaxis]`` are many images with a single channel.
 
     Examples
     --------
@@ -108,7 +107,7 @@ class ChannelsWarning(UserWarning):
 
 
 def channels_note(call: Call) -> str | None:
-    """What `ChannelsWarning` says of a call; None where nothing looks wrong."""
+    """The text of the `ChannelsWarning` for a call; None if nothing looks wrong."""
     if call.layout.images != "mhw":
         return None
     m, h, w = call.images.shape
@@ -122,7 +121,7 @@ def channels_note(call: Call) -> str | None:
 
 
 def warn_of_channels(call: Call) -> None:
-    """Warn at the line outside this package that made the call, if it looks wrong."""
+    """Warn if a call looks wrong, at the line outside this package that made the call."""
     note = channels_note(call)
     if note is None:
         return
@@ -303,7 +302,7 @@ def array(name: str, value: Any) -> Array:
 
 def _check_numbers(name: str, dtype: np.dtype[Any]) -> None:
     """Refuse all types but those of NumPy's own numbers and booleans."""
-    # Of the types that packages add to NumPy some say that they are floats.
+    # Some types that packages add to NumPy have the kind of a float, so the kind is not enough.
     if dtype.kind not in "biufc" or dtype.isbuiltin == 2:
         raise TypeError(
             f"{name} must be an array of numbers; got dtype {dtype}{hints.no_number(name, dtype)}"
@@ -311,9 +310,10 @@ def _check_numbers(name: str, dtype: np.dtype[Any]) -> None:
 
 
 def kernels_for(images: np.dtype[Any], value: Any) -> Array:
-    """The kernels for images of this type: in lists, as NumPy has it, integers have none yet.
+    """Convert kernels to an array, for images of this type.
 
-    Of uint64 images they are uint64 too, then, unless one of them is negative.
+    Integers in nested lists have no type of their own, as with NumPy's operators: for uint64 images
+    they become uint64, unless one of them is negative.
     """
     kernels = array("kernels", value)
     of_lists = not hasattr(value, "dtype") and kernels.dtype.kind == "i"
@@ -332,15 +332,15 @@ def _as_array(name: str, value: Any) -> Array:
     try:
         return np.asarray(value)
     except ValueError as error:
-        # NumPy's own sentence about lists says nothing of where they differ. What the `__array__`
-        # of an object raises has its own frames.
+        # NumPy's message about lists does not say where they differ. An error with further frames
+        # comes from an object's `__array__`, and is left as it is.
         if error.__traceback__ is not None and error.__traceback__.tb_next is None:
             _shape_of_lists(name, value)
         error.add_note(f"This was raised while {name} became a NumPy array.")
         raise
 
 
-_MOST_AXES = 64  # of a NumPy array
+_MOST_AXES = 64  # the most that a NumPy array can have
 
 
 def _has_masks(value: object, depth: int = 0) -> bool:
@@ -349,7 +349,7 @@ def _has_masks(value: object, depth: int = 0) -> bool:
         return True
     if not isinstance(value, (list, tuple)) or depth > _MOST_AXES:
         return False
-    # One look at each type, as there may be millions of numbers.
+    # Each type is looked at once, because a list may hold millions of numbers.
     types = set(map(type, value))
     return any(issubclass(each, (list, tuple, np.ma.MaskedArray)) for each in types) and any(
         _has_masks(inner, depth + 1) for inner in value
@@ -372,7 +372,7 @@ def _shape_of_lists(name: str, value: object, depth: int = 0) -> tuple[int, ...]
 
 
 def is_dask(value: object) -> bool:
-    """Whether this is a Dask array; without importing Dask, as arrays of it exist only if it is."""
+    """Whether this is a Dask array. Dask is not imported for it: without it there are none."""
     if type(value) is np.ndarray:
         return False
     dask_array = sys.modules.get("dask.array")
@@ -433,7 +433,7 @@ def output(
     if out is None:
         try:
             return np.empty(shape, dtype)
-        except (ValueError, MemoryError) as error:  # of more bytes than addresses, or than memory
+        except (ValueError, MemoryError) as error:  # more bytes than addresses, or than memory has
             kind = ValueError if isinstance(error, ValueError) else MemoryError
             raise kind(_too_large(shape, dtype)) from None
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
@@ -458,8 +458,9 @@ def _overlaps_itself(values: Array) -> bool:
     """Whether two numbers of an array share memory, as `numpy.lib.stride_tricks` can make them."""
     if values.flags.c_contiguous or values.flags.f_contiguous:
         return False
-    # Two that do differ in a first axis. Moved so that one of them is the first along that axis,
-    # and both along the axes before, they still share memory.
+    # Two numbers that share memory differ along some first axis. They still share it after both are
+    # moved by the same steps, so that one of them comes first along this axis and both come first
+    # along the axes before it. So each axis' first entry is compared with the rest of the axis.
     while values.ndim:
         if np.shares_memory(values[:1], values[1:]):
             return True
@@ -476,7 +477,7 @@ def _too_large(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
 
 
 def chunks_fit(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Refuse chunks of a Dask array, the largest of them of this shape, that no memory can hold."""
+    """Refuse a Dask array whose largest chunk, of this shape, is too large for any memory."""
     if Spec(shape, dtype).nbytes > sys.maxsize:
         raise ValueError(_too_large(shape, dtype))
 
@@ -514,9 +515,10 @@ def pair(
     given: object = None,
     words: hints.Words | None = None,
 ) -> tuple[int, int]:
-    """An integer for both axes, or a pair; of the argument that is shown as `given`.
+    """An integer for both axes, or a pair.
 
-    `words` are those that other arguments take, which the value may have been meant for.
+    Messages show the argument as `given`. `words` are the words that other arguments take, because
+    the value may have been meant for one of them.
     """
     if isinstance(value, np.ndarray):
         value = value.tolist()
@@ -701,7 +703,7 @@ def _convolve_dtypes(
             f"dtype={result} cannot hold the {natural} result of {images} * {kernels}; use a "
             f"{'complex' if natural.kind == 'c' else 'floating'} dtype, or integer arrays"
         )
-    if integers:  # exactly, in 64 bits or in a float that holds as much
+    if integers:  # They are summed exactly, in 64 bits or in a float that holds as much.
         return result if result.kind in "fc" and np.finfo(result).nmant >= 63 else natural, result
     return np.result_type(_sums_of(natural), result), result
 
@@ -734,12 +736,12 @@ def check_sums_fit(call: Call, kernels: Array) -> None:
 
 
 def _sums_by_sign(kernels: Array) -> list[tuple[int, int]]:
-    """Of each kernel's integers the sum of the positive and the sum of the negative, exactly."""
+    """For each kernel, the exact sums of its positive and of its negative integers."""
     count = kernels.shape[3]
     above, below = [0] * count, [0] * count
     for part in kernel_parts(kernels):  # (…, nc)
         numbers = part if part.dtype == np.uint64 else part.astype(np.int64)
-        halves = (numbers >> 32, 32), (numbers & 0xFFFFFFFF, 0)  # whose sums int64 can hold
+        halves = (numbers >> 32, 32), (numbers & 0xFFFFFFFF, 0)  # int64 can hold their sums
         for sums, chosen in ((above, numbers > 0), (below, numbers < 0)):
             for half, shift in halves:
                 totals = half.sum(axis=0, dtype=np.int64, where=chosen).tolist()
@@ -758,5 +760,5 @@ def _pool_dtypes(images: np.dtype[Any], mode: str) -> tuple[np.dtype[Any], np.dt
         return _sums_of(images), images
     if mode == "sum":
         return _sums_of(images), _sums_of(images)
-    # int64 holds the sums of smaller integers exactly; those of 64 bits it might not hold at all.
+    # int64 holds the sums of smaller integers exactly, but sums of 64-bit integers may not fit.
     return _FLOAT64 if images.itemsize == 8 else _INT64, _FLOAT64

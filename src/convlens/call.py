@@ -103,7 +103,10 @@ class Call:
         return tuple(size for size, axis in axes if axis in self.layout.output)
 
     def of_zeros(self, kernels: Array | None) -> Array:
-        """What images without a pixel give, padding alone: 0, or NaN under NaN or inf: (…, n)."""
+        """The result for images without pixels, whose windows cover padding alone: (…, n).
+
+        It is 0, or NaN for a kernel that has NaN or inf, because these times 0 are NaN.
+        """
         if kernels is None:
             return np.zeros(1, self.output_dtype)
         parts = kernel_parts(self.full_kernels(kernels))  # (…, nc)

@@ -1,6 +1,7 @@
-"""Cells along one axis, many at a time: which pixels they hold, and how many windows count.
+"""Arrays of cells along one axis: which pixels the cells hold, and how many a window counts.
 
-A cell is a place along the axis, on a pixel or on padding.
+A cell is a place along the axis, on a pixel or in the padding. This is what `geometry` knows of one
+window, for many windows at once.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import numpy.typing as npt
 
 from convlens.geometry import Axis
 
-Cells = npt.NDArray[Any]  # int64, or objects that are Python's integers where 64 bits are too few
+Cells = npt.NDArray[Any]  # of int64, or of Python's integers where 64 bits are too few
 Integers = npt.NDArray[np.int64]
 
 
 def arange(cells: range) -> Cells:
-    """These cells as an array, in which there is room for sums of two such.
+    """These cells as an array, whose type can also hold the sum of any two of them.
 
     Examples
     --------
@@ -39,7 +40,7 @@ def sources(cells: Integers, size: int, pad_mode: str) -> npt.NDArray[np.int64]:
         Positions along the axis, as `arange` makes them; below 0 or from `size` on they are
         padding.
     size : int
-        Pixels of the image. Without any there is nothing to repeat, and every cell holds a zero.
+        The number of pixels. If it is 0 there is nothing to repeat, and every cell holds a zero.
     pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
         As in `numpy.pad`, for paddings of any length.
 
@@ -57,21 +58,21 @@ def sources(cells: Integers, size: int, pad_mode: str) -> npt.NDArray[np.int64]:
     elif pad_mode == "wrap":
         pixels = cells % size
     else:
-        # A mirror image repeats after a way there and back; "reflect" turns on the last pixel,
-        # "symmetric" behind it.
+        # A mirrored image repeats after one way there and one way back. "reflect" turns around on
+        # the last pixel, "symmetric" behind it, so that the last pixel comes twice.
         twice = pad_mode == "symmetric"
         turn = max(1, size if twice else size - 1)
         pixels = cells % (2 * turn)
         pixels = np.where(pixels < size, pixels, 2 * turn - twice - pixels)
-        pixels = np.minimum(pixels, size - 1)  # of one pixel, "reflect" has no other to turn to
+        pixels = np.minimum(pixels, size - 1)  # "reflect" of a single pixel repeats that pixel
     return pixels.astype(np.int64)
 
 
 def counts(axis: Axis, outputs: range | None = None, *, padding: bool = False) -> Integers:
     """For each output, how many taps lie on pixels, or with `padding` on padding as well.
 
-    A window may also hang over the padding's far edge, where it is `partial`; taps out there are
-    never counted. Without `outputs` all are meant.
+    A `partial` window may also hang over the far edge of the padding; taps beyond that edge are
+    never counted. By default, all outputs of the axis are counted.
 
     Examples
     --------
@@ -92,8 +93,8 @@ def counts(axis: Axis, outputs: range | None = None, *, padding: bool = False) -
 
 
 def _first_taps(axis: Axis, outputs: range, place: int) -> Cells:
-    """Of each output's window the first tap that lies on a place or behind it."""
+    """For each output, the first tap of its window that lies on the cell `place` or behind it."""
     first = outputs.start * axis.stride - axis.before - place
     firsts = arange(range(first, first + len(outputs) * axis.stride, axis.stride))
-    steps: Cells = -(firsts // axis.dilation)  # which rounds up
+    steps: Cells = -(firsts // axis.dilation)  # the negation makes the division round up
     return np.clip(steps, 0, axis.window)

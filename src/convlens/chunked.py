@@ -1,12 +1,14 @@
 """Calls on Dask arrays: one call on arrays in memory for each chunk of the result.
 
-A chunk of the result needs the cells under its windows: pixels of its own place, some of the chunks
-beside it, and padding. So the graph has one task for each chunk of the result, which joins these
-cells to a piece of the image and runs the engine on it, and one for each slice of a chunk that a
-piece takes. A slice is cut where its chunk is, so no more than the slices moves.
+A chunk of the result depends on the cells under its windows: pixels of the chunk at the same place,
+some pixels of the neighbouring chunks, and padding. The graph therefore has one task for each chunk
+of the result, which assembles these cells into a piece of the image and runs the engine on it, and
+one task for each slice of a chunk that goes into a piece. A slice is cut by the worker that holds
+its chunk, so that only slices move between workers.
 
-Images, rows and columns may be cut anywhere. So may channels, but a convolution that sums over them
-joins all their chunks: sums of floats would be rounded otherwise if they were taken in parts.
+The chunks may divide images, rows and columns anywhere. They may divide channels too, but a
+convolution that sums over channels joins all their chunks, because a sum of floats that is taken in
+other parts is rounded differently.
 """
 
 from __future__ import annotations
@@ -25,56 +27,56 @@ from convlens.call import Array, Call, Spec
 from convlens.cells import arange, sources
 from convlens.geometry import Axis, sparse
 
-DaskArray = Any  # Dask is imported where a call has a Dask array, and nowhere else
+DaskArray = Any  # Dask is imported only when a call has a Dask array
 Engine = Callable[[Call, Array, Array | None], Array]
 
 
 class Run(NamedTuple):
-    """Neighbouring cells of a piece whose values lie in one slice of a chunk."""
+    """Adjacent cells of a piece whose values come from one slice of a chunk."""
 
-    taken: int  # which slice of those that the cut takes
-    pixels: slice | list[int]  # of the slice
-    cells: slice  # of the piece
+    taken: int  # the index of the slice among those of the cut
+    pixels: slice | list[int]  # which pixels of the slice
+    cells: slice  # where they go in the piece
 
 
 class Cut(NamedTuple):
     """Some rows or columns of outputs, and where the cells under their windows come from."""
 
-    axis: Axis  # the window's way over the piece
-    slices: list[tuple[int, slice]]  # what is taken: the chunk's number, its pixels
-    runs: list[Run]  # where it goes; all other cells are zeros
+    axis: Axis  # how the window slides over the piece
+    slices: list[tuple[int, slice]]  # the slices that are needed: the chunk's number, its pixels
+    runs: list[Run]  # where their pixels go; all other cells of the piece are zeros
 
     @property
     def outputs(self) -> int:
-        """How many outputs."""
+        """The number of outputs of the cut."""
         return self.axis.outputs
 
     @property
     def is_one_slice(self) -> bool:
-        """Whether the piece is a slice as it is, if they are of one size."""
+        """Whether a single slice makes the piece, if that has the slice's size."""
         return len(self.runs) == 1 and isinstance(self.runs[0].pixels, slice)
 
 
 class Channels(NamedTuple):
-    """Some channels of the output, and those of the images that they are made of."""
+    """Some channels of the output, and the channels of the images that they depend on."""
 
     chunks: list[tuple[int, slice]]  # the chunk's number, and its place in the piece
     groups: int
-    kept: slice  # the channels of the output, among all
+    kept: slice  # which of all channels of the output these are
 
     @property
     def outputs(self) -> int:
-        """How many channels of the output."""
+        """The number of channels of the output."""
         return int(self.kept.stop - self.kept.start)
 
     @property
     def inputs(self) -> int:
-        """How many channels of the images."""
+        """The number of channels of the images."""
         return int(self.chunks[-1][1].stop)
 
 
 class Job(NamedTuple):
-    """What all tasks of a call share."""
+    """The data that all tasks of a call share."""
 
     call: Call
     kernels: Array | None
@@ -82,14 +84,14 @@ class Job(NamedTuple):
 
 
 def lazily(call: Call, images: DaskArray, kernels: Array | None, engine: Engine) -> DaskArray:
-    """The result of a call as a Dask array, of which nothing is computed yet.
+    """Build the result of a call as a Dask array, without computing anything.
 
     Parameters
     ----------
     call : Call
         The whole call.
     images : dask.array.Array
-        In chunks of any sizes.
+        The images, in chunks of any sizes.
     kernels : numpy.ndarray or None
         None for pooling.
     engine : callable
@@ -98,12 +100,13 @@ def lazily(call: Call, images: DaskArray, kernels: Array | None, engine: Engine)
     Returns
     -------
     dask.array.Array
-        In the chunks of the images: an output belongs where the middle of its window lies.
+        The result, in chunks like the images': an output belongs to the chunk that holds the
+        middle of its window.
 
     Raises
     ------
     ValueError
-        If a chunk of the result has more bytes than there are addresses.
+        If a chunk of the result has more bytes than memory can address.
     """
     import dask.array as da  # noqa: PLC0415
     from dask.base import tokenize  # noqa: PLC0415
@@ -126,7 +129,7 @@ def lazily(call: Call, images: DaskArray, kernels: Array | None, engine: Engine)
     down = [_cut(call, call.rows, outputs, sizes["h"]) for outputs in rows]
     across = [_cut(call, call.columns, outputs, sizes["w"]) for outputs in columns]
 
-    # Kernels are copied: what becomes of the caller's must not change a result yet to come.
+    # The kernels are copied, so that the caller may change theirs before the result is computed.
     job = Job(call, None if kernels is None else kernels.copy(), engine)
     name = f"{call.operation}-{tokenize(images, job)}"
     graph = _graph(name, job, images.name, sizes, batches, down, across, channels)
@@ -154,14 +157,14 @@ def _graph(
     columns: list[Cut],
     channels: list[Channels],
 ) -> dict[Any, Any]:
-    """The tasks, by their keys."""
+    """The tasks of the graph, by their keys."""
     from dask.task_spec import DataNode, List, Task, TaskRef  # noqa: PLC0415
 
     layout, shared = job.call.layout, f"job-{name}"
     graph: dict[Any, Any] = {shared: DataNode(shared, job)}
 
     def slice_of(chunk: dict[str, int], down: slice, across: slice) -> Any:
-        """A reference to these pixels: to the chunk itself, where they are all that it has."""
+        """A reference to these pixels of a chunk, or to the chunk itself if they are all of it."""
         place = tuple(chunk[axis] for axis in layout.images)
         pixels = {"h": down, "w": across}
         if all(pixels[axis] == slice(0, sizes[axis][chunk[axis]]) for axis in pixels):
@@ -191,8 +194,8 @@ def _graph(
 
 
 def _outputs(axis: Axis, sizes: Sequence[int]) -> list[range]:
-    """The rows or columns of outputs, cut where the images are."""
-    # Those outputs come before a cut whose windows have their middle pixel before it.
+    """Divide the rows or columns of outputs as the images' chunks are divided."""
+    # An output comes before a cut if the middle pixel of its window does.
     shift = axis.before - (axis.reach - 1) // 2
     ends = accumulate(sizes[:-1])
     bounds = [min(max(0, -(-(end + shift) // axis.stride)), axis.outputs) for end in ends]
@@ -200,15 +203,18 @@ def _outputs(axis: Axis, sizes: Sequence[int]) -> list[range]:
 
 
 def _cut(call: Call, axis: Axis, outputs: range, sizes: Sequence[int]) -> Cut:
-    """Where the cells of these outputs come from."""
+    """Find where the cells of these outputs come from.
+
+    The piece of a convolution contains the padding, as cells like any others.
+    """
     ends = list(accumulate(sizes))
     first = axis.pixels(outputs[0])[0]
     if call.operation == "pool":
         return _cut_of_pooling(axis, outputs, ends)
     count = len(outputs)
     if sparse(axis, count):
-        # The cells in use are put side by side, tap after tap. A stride above 1 stays one: some
-        # ways to compute are chosen by it.
+        # Only the cells under taps are put into the piece, side by side, tap after tap. A stride
+        # above 1 stays above 1, because the pipeline, and with it the bits, may depend on that.
         stride = min(axis.stride, 2)
         piece = Axis(axis.window * count * stride, axis.window, stride, count * stride, 0, 0)
         taps = arange(range(0, axis.window * axis.dilation, axis.dilation))
@@ -228,9 +234,9 @@ def _cut(call: Call, axis: Axis, outputs: range, sizes: Sequence[int]) -> Cut:
 
 
 def _cut_of_pooling(axis: Axis, outputs: range, ends: Sequence[int]) -> Cut:
-    """The piece has pixels alone; its padding is so much of the image's as its windows lie on."""
+    """Find the same for a pooling: its piece has pixels alone, and its own share of the padding."""
     start, stop = axis.pixels(outputs[0])[0], axis.pixels(outputs[-1])[-1] + 1
-    stop = min(stop, axis.size + axis.after)  # a partial window hangs over
+    stop = min(stop, axis.size + axis.after)  # because a partial window hangs over
     pixels = range(min(max(start, 0), axis.size), min(max(stop, 0), axis.size))
     before = max(0, min(stop, 0) - start)
     after = max(0, stop - max(start, axis.size))
@@ -238,11 +244,11 @@ def _cut_of_pooling(axis: Axis, outputs: range, ends: Sequence[int]) -> Cut:
     return Cut(piece, *_taken(_inside(pixels, axis.size, ends), ends))
 
 
-Stretch = tuple[int, range | list[int], int]  # the chunk, the pixels, the first cell of the piece
+Stretch = tuple[int, range | list[int], int]  # a chunk, pixels of it, the first cell for them
 
 
 def _inside(cells: range, size: int, ends: Sequence[int]) -> Iterator[Stretch]:
-    """The stretches of neighbouring cells, from the piece's first to its last, that are pixels."""
+    """Divide those of these cells that are pixels where a chunk ends, into stretches."""
     pixel, stop = max(cells.start, 0), min(cells.stop, size)
     while pixel < stop:
         chunk = bisect_right(ends, pixel)
@@ -252,7 +258,10 @@ def _inside(cells: range, size: int, ends: Sequence[int]) -> Iterator[Stretch]:
 
 
 def _stretches(pixels: Array, places: Array, ends: Sequence[int]) -> Iterator[Stretch]:
-    """The stretches of cells in these places that hold these pixels, or zeros where they are -1."""
+    """Divide cells into stretches of adjacent ones from one chunk; a pixel of -1 is a zero.
+
+    `places` are the cells' positions in the piece, and `pixels` what they hold.
+    """
     there = np.flatnonzero(pixels >= 0)
     pixels, places = pixels[there], places[there]
     chunks = np.searchsorted(ends, pixels, side="right")
@@ -266,9 +275,9 @@ def _stretches(pixels: Array, places: Array, ends: Sequence[int]) -> Iterator[St
 def _taken(
     stretches: Iterable[Stretch], ends: Sequence[int]
 ) -> tuple[list[tuple[int, slice]], list[Run]]:
-    """Which slices of which chunks these stretches take, and where they go."""
+    """The slices of chunks that hold these stretches, and the runs that place them in a piece."""
     stretches = list(stretches)
-    pixels_of: dict[int, range] = {}  # of each chunk, from the first pixel taken to the last
+    pixels_of: dict[int, range] = {}  # for each chunk, from its first needed pixel to its last
     for chunk, pixels, _ in stretches:
         ordered = pixels if isinstance(pixels, range) else sorted(pixels)
         known = pixels_of.get(chunk, ordered)
@@ -293,7 +302,7 @@ def _taken(
 
 
 def _channels(call: Call, sizes: Sequence[int]) -> list[Channels]:
-    """The channels of the output: cut where the images' are, if each is made of one of them."""
+    """Divide the output's channels as the images', if each depends on one channel of them."""
     bounds = enumerate(pairwise(accumulate(sizes, initial=0)))
     chunks = [(chunk, slice(*bound)) for chunk, bound in bounds if bound[0] < bound[1]]
     if call.channels != call.groups:
@@ -315,7 +324,7 @@ def _channels(call: Call, sizes: Sequence[int]) -> list[Channels]:
 def _compute(
     job: Job, count: int, rows: Cut, columns: Cut, channels: Channels, slices: list[Array]
 ) -> Array:
-    """One chunk of the result."""
+    """Compute one chunk of the result."""
     call, kernels = job.call, job.kernels
     full = _join(call, count, rows, columns, channels, slices)  # (m, h, w, c)
     axes = zip(full.shape, "mhwc", strict=True)
@@ -340,7 +349,7 @@ def _compute(
 def _join(
     call: Call, count: int, rows: Cut, columns: Cut, channels: Channels, slices: list[Array]
 ) -> Array:
-    """The piece of the images that these slices make up: (m, h, w, c)."""
+    """Assemble a piece of the images, (m, h, w, c), from these slices."""
     full = [call.full_images(values) for values in slices]
     shape = count, rows.axis.size, columns.axis.size, channels.inputs
     if rows.is_one_slice and columns.is_one_slice and full[0].shape == shape:

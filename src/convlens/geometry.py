@@ -1,9 +1,9 @@
-"""Where windows lie: the integer arithmetic of one axis, with the standard library alone.
+"""Where windows lie: the integer arithmetic of one axis, using the standard library alone.
 
-Along an axis of `size` pixels a window of `window` taps, `dilation` pixels apart, takes a step of
-`stride` pixels from one output to the next, over the pixels and the padding `before` and `after`
-them. Tap t of output o lies on pixel ``o * stride + t * dilation - before``; pixels below 0, or
-from `size` on, are padding. An image has two such axes, which are independent of each other.
+A window of `window` taps, `dilation` pixels apart, slides over `size` pixels and the padding
+`before` and `after` them, moving by `stride` pixels from one output to the next. Tap t of output o
+lies on pixel ``o * stride + t * dilation - before``; pixels below 0, or from `size` on, are
+padding. An image has two such axes, which are independent of each other.
 
 Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning",
 arXiv:1603.07285, sections 2 and 5.1.
@@ -17,18 +17,19 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of a sliding window, all lengths in pixels.
+    """How a window slides along one axis of an image; all lengths are counted in pixels.
 
     Parameters
     ----------
     size : int
-        Pixels of the image.
+        The number of pixels of the image.
     window : int
-        Taps of the window.
+        The number of taps of the window.
     stride, dilation : int
         Pixels from one window to the next, and from one tap to the next.
     before, after : int
-        Cells of padding before the first pixel and after the last.
+        The numbers of cells of padding before the first pixel and after the last. In a part of an
+        axis they may be negative: then windows leave out so many pixels.
     partial : bool
         Whether windows that hang over the far edge are kept.
 
@@ -56,18 +57,18 @@ class Axis:
 
     @property
     def padded(self) -> int:
-        """Pixels and padding together."""
+        """The number of pixels and cells of padding together."""
         return self.before + self.size + self.after
 
     @property
     def hangs_over(self) -> bool:
-        """Whether the last window is a partial one: it hangs over, but starts on a pixel."""
+        """Whether the last window is partial: it hangs over the far edge, but starts on a pixel."""
         whole, rest = divmod(self.padded - self.reach, self.stride)
         return self.partial and rest > 0 and (whole + 1) * self.stride < self.before + self.size
 
     @property
     def outputs(self) -> int:
-        """How many windows there are; 0 or less when not even one fits."""
+        """The number of windows; 0 or less if not even one fits."""
         return (self.padded - self.reach) // self.stride + 1 + self.hangs_over
 
     def pixels(self, output: int) -> range:
@@ -76,7 +77,7 @@ class Axis:
         return range(first, first + self.reach, self.dilation)
 
     def on_image(self, tap: int) -> range:
-        """The outputs for which this tap lies on a pixel, not on padding.
+        """The outputs for which this tap lies on a pixel and not on padding.
 
         Examples
         --------
@@ -88,7 +89,7 @@ class Axis:
 
     @property
     def inside(self) -> range:
-        """The outputs whose windows lie on pixels alone.
+        """The outputs whose windows lie entirely on pixels.
 
         Examples
         --------
@@ -99,7 +100,9 @@ class Axis:
         return range(start, max(start, stop))
 
     def without_pixels(self) -> int | None:
-        """The first output whose window lies on padding alone, if there is one.
+        """The first output whose window lies entirely on padding, if there is one.
+
+        It is computed without looking at every output, because there may be billions.
 
         Examples
         --------
@@ -108,10 +111,11 @@ class Axis:
         """
         if self.reach <= self.before:
             return 0 if self.outputs > 0 else None
-        candidates = [-(-(self.size + self.before) // self.stride)]  # the first behind the image
+        candidates = [-(-(self.size + self.before) // self.stride)]  # the first window behind it
         if self.size < self.dilation:
-            # Every other window has a tap from 0 to dilation - 1, which may be behind the image:
-            # one on (output * stride - before) % dilation.
+            # The image may also lie between two taps. Every window that reaches it has one tap on
+            # 0 … dilation - 1, namely on (output * stride - before) % dilation, and that tap may
+            # lie behind the last pixel.
             low, high = self.size + self.before, self.dilation - 1 + self.before
             between = _first_multiple(self.stride, self.dilation, low, high)
             candidates += [] if between is None else [between]
@@ -119,10 +123,10 @@ class Axis:
         return first if first < self.outputs else None
 
     def part(self, outputs: range, taps: range) -> Axis:
-        """The way of these taps alone, over the same pixels, for these outputs alone.
+        """The axis for these taps and these outputs alone, over the same pixels.
 
-        Its padding may be negative: so many pixels at an end are not touched then. None of its
-        windows is partial; where one hangs over, there is padding instead.
+        Its padding may be negative, which means that its windows leave out so many pixels at that
+        end. None of its windows is partial: where one would hang over, there is padding instead.
 
         Examples
         --------
@@ -138,22 +142,22 @@ class Axis:
 
 
 def sparse(axis: Axis, outputs: int) -> bool:
-    """Whether most cells from the first to the last of so many windows are under no tap."""
+    """Whether most cells from the first of so many windows to the last lie under no tap."""
     return (outputs - 1) * axis.stride + axis.reach > 8 * axis.window * outputs
 
 
 def _first_multiple(step: int, modulus: int, low: int, high: int) -> int | None:
-    """The least k >= 0 for which low <= k * step + n * modulus <= high, with any integer n.
+    """The least k >= 0 for which low <= k * step + n * modulus <= high with some integer n.
 
-    As Euclid's algorithm: if no multiple of the step lies between, the question is which multiple
-    of the modulus does, modulo the step.
+    This works like Euclid's algorithm: if no multiple of the step lies in between, it remains to
+    ask which multiple of the modulus does, modulo the step.
     """
     step, low, high = step % modulus, low % modulus, low % modulus + high - low
     if low == 0 or high >= modulus:
         return 0
     if step == 0:
         return None
-    if 2 * step > modulus:  # the other way round the steps are shorter
+    if 2 * step > modulus:  # In the other direction the steps are shorter.
         step, low, high = modulus - step, modulus - high, modulus - low
     k = -(-low // step)
     if k * step <= high:
@@ -163,7 +167,7 @@ def _first_multiple(step: int, modulus: int, low: int, high: int) -> int | None:
 
 
 def _steps_between(first: int, step: int, count: int, low: int, high: int) -> range:
-    """Those k of 0 … count - 1 for which first + k * step lies in low … high - 1."""
+    """The numbers k of 0 … count - 1 for which first + k * step lies in low … high - 1."""
     start = max(0, min(count, -((first - low) // step)))  # -(a // b) rounds -a / b up
     stop = min(count, -((first - high) // step))
     return range(start, max(start, stop))
@@ -177,8 +181,8 @@ def resolve_padding(
     Parameters
     ----------
     padding : {"valid", "same", "full"} or (before, after)
-        "valid": none. "same": as many as make ceil(size / stride) outputs, the odd one after.
-        "full": as many as let the window touch the image with a single tap.
+        "valid" adds no cells. "same" adds as many as make ceil(size / stride) outputs, an odd one
+        after the image. "full" adds as many as let a window touch the image with a single tap.
     size, window, stride, dilation : int
         As in `Axis`.
 

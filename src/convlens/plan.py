@@ -48,7 +48,7 @@ class Plan:
     multiply_adds, bytes_moved : int
         The work, and the memory traffic at the least.
     note : str or None
-        What may not be meant: that an array (h, w, 3) is taken for h images.
+        A warning if an array (h, w, 3), which looks like one picture, is taken for h images.
 
     Examples
     --------
@@ -146,7 +146,7 @@ class Plan:
 
     @property
     def note(self) -> str | None:
-        """What may not be meant: the words of `convlens.ChannelsWarning`, if it was given."""
+        """The words of `convlens.ChannelsWarning`, if the call gives that warning."""
         return arguments.channels_note(self.call)
 
     def __call__(
@@ -219,9 +219,9 @@ class Plan:
 
 
 def choose(call: Call, method: str, kernels: Array | None = None) -> Plan:
-    """The plan for a call: compiled, where that engine is there, takes the types and is the faster.
+    """Make the plan for a call. "auto" takes the compiled engine unless it is missing or slower.
 
-    Kernels are None for pooling, and where there is no more of them than a shape.
+    `kernels` are None for pooling, and where only their shape is known.
     """
     missing = None if method == "numpy" else methods.missing(call)
     if method == "compiled" and missing is not None:
@@ -235,7 +235,7 @@ def choose(call: Call, method: str, kernels: Array | None = None) -> Plan:
 
 
 def settled(plan: Plan, kernels: Array | None) -> Plan:
-    """The plan with all that these kernels' numbers decide; they are None for pooling."""
+    """The plan with everything settled that depends on these kernels; they are None for pooling."""
     if plan.method == "numpy":
         return plan
     return replace(plan, way=ways.settle(plan.call, kernels))
@@ -259,7 +259,8 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
     compute = engine.pool if kernels is None else engine.convolve
     settled = [] if plan.way is None else [plan.way]
     numbers = [images] if kernels is None else [images, kernels]
-    # NaN, inf and what is too large or too small for a type are answers, whatever np.seterr says.
+    # NaN, inf and numbers that are too large or too small for a type are valid results, which must
+    # not raise, whatever np.seterr says.
     with np.errstate(all="ignore"):
         if images.size == 0:
             result[...] = plan.call.of_zeros(kernels)
@@ -269,7 +270,7 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
 
 
 def _execute_part(plan: Plan, call: Call, images: Array, kernels: Array | None) -> Array:
-    """Carry out a call on a part of the images, by the method that was chosen for the whole."""
+    """Carry out a call on a part of the images, with what was settled for the whole call."""
     return execute(replace(plan, call=call), images, kernels, None)
 
 

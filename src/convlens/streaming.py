@@ -306,7 +306,7 @@ def _part(axis: Axis, outputs: range, pad_mode: str) -> tuple[Axis, list[range]]
         return axis, [range(axis.size)]
     start = axis.pixels(outputs[0])[0]
     stop = min(axis.pixels(outputs[-1])[-1] + 1, axis.size + axis.after)
-    above = range(start, max(start, min(stop, 0)))  # cells before the image, and behind it
+    above = range(start, max(start, min(stop, 0)))  # cells of padding before the image
     below = range(min(stop, max(start, axis.size)), stop)
     inside = range(above.stop, below.start)
     if pad_mode == "constant" or axis.size == 0:

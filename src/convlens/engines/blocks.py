@@ -1,8 +1,8 @@
-"""How a call is cut into blocks for the compiled pipelines, and where a block finds its numbers.
+"""How a call is divided into blocks for the compiled pipelines, and where a block finds its pixels.
 
-A block is a range of images, of rows and of columns of the output, computed by one call of a
-pipeline. Blocks are small enough for 32-bit indices, for little memory, and for Ctrl-C between
-them; every output is computed alike, however its call is cut.
+A block is a range of images, rows and columns of the output that one call of a pipeline computes.
+Blocks are so small that 32-bit indices suffice, little memory is used, and Ctrl-C, which is noticed
+between blocks, does not wait long. Where the cuts are cannot change a bit of any output.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from convlens.geometry import Axis, sparse
 
 Pixels = npt.NDArray[np.int64]
 
-VECTORS = 64  # pixels that a pipeline may compute together
-STRIP = 2**17  # numbers in a strip of cells: what fits into a core's own cache
-COPIED, MOST_COPIED = 2**18, 3 * 2**19  # numbers that go through a copy at a time: to 12 MB
+VECTORS = 64  # the most pixels that a pipeline computes together
+STRIP = 2**17  # numbers in a strip of cells: as many as fit into a core's own cache
+# Numbers that go through a copy at a time: usually, and for large windows, at most 12 MB.
+COPIED, MOST_COPIED = 2**18, 3 * 2**19
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Ranges of images, and of rows and columns of the output."""
+    """A range of images, of rows and of columns of the output."""
 
     images: range
     rows: range
     columns: range
 
     def grids(self, call: Call) -> tuple[Grid, Grid]:
-        """Its cells down and across."""
+        """The grids of the block's cells, down and across."""
         return (
             grid(call.rows, self.rows, call.pad_mode),
             grid(call.columns, self.columns, call.pad_mode),
@@ -42,22 +43,23 @@ class Block:
 
 
 class Blocks:
-    """The blocks of a call, in order.
+    """The blocks of a call, in the order in which they are computed.
 
     Parameters
     ----------
     call : Call
     pixels, outputs : int
-        The most numbers that a block should read, and that it should write.
+        The most numbers that a block should read and write. A block of a single output may exceed
+        them, because a window is not divided here.
     """
 
     def __init__(self, call: Call, *, pixels: int, outputs: int) -> None:
         m, oh, ow, nc = self._shape = call.full_output_shape
         rows, columns = call.rows, call.columns
-        window = held(rows, 1) * _cells(columns, 1) * call.channels  # which is never cut
+        window = held(rows, 1) * _cells(columns, 1) * call.channels  # numbers under one window
 
         def fits(images: int, height: int, width: int) -> bool:
-            # Pipelines fill whole vectors of pixels, however far apart these are.
+            # Pipelines compute whole vectors of pixels, and fill the cells of all of them.
             vectors = -(-width // VECTORS) * VECTORS if width > 1 < columns.stride else width
             across, filled = (_cells(columns, n) * call.channels for n in (width, vectors))
             row = min(across, columns.size * call.channels)
@@ -65,7 +67,7 @@ class Blocks:
                 images * height * width * nc <= outputs
                 and images * min(_cells(rows, height), rows.size) * row <= pixels
                 and held(rows, height) * filled <= max(4 * STRIP, window * 5 // 4)
-                and _cells(rows, height) <= max(STRIP, _cells(rows, 1))  # each has an entry
+                and _cells(rows, height) <= max(STRIP, _cells(rows, 1))  # `rows` lists each of them
             )
 
         self._width = most(ow, lambda width: fits(1, 1, width))
@@ -87,28 +89,29 @@ class Blocks:
 
 
 def most(upper: int, fits: Callable[[int], bool]) -> int:
-    """The largest of 1 … upper that fits, or nearly; 1 where none does."""
+    """A number from 1 to `upper` that fits, found by halving; 1 even if that does not fit."""
     while upper > 1 and not fits(upper):
         upper = (upper + 1) // 2
     return upper
 
 
 def _cells(axis: Axis, outputs: int) -> int:
-    """How many cells so many outputs need."""
+    """How many cells a block of so many outputs needs along this axis."""
     span = (outputs - 1) * axis.stride + axis.reach
     return min(span, axis.window * outputs) if sparse(axis, outputs) else span
 
 
 def held(axis: Axis, outputs: int) -> int:
-    """How many rows of cells the smallest strip of so many rows of outputs needs."""
+    """How many rows of cells are in memory at once, at the least, for so many rows of outputs."""
     return axis.window * outputs if sparse(axis, outputs) else axis.reach
 
 
 def copied(call: Call) -> int:
-    """How many numbers of the images to copy at a time, if they cannot be read where they are.
+    """How many numbers of the images to copy at a time, if they cannot be read in place.
 
-    They should fit into a core's cache, with room for other things. But neighbouring blocks both
-    copy what lies under both, so that a block is several windows high, as far as memory allows.
+    A copy should fit into a core's cache and leave room there. But neighbouring blocks both copy
+    the pixels that their windows share, so a block is made several windows high, as far as the
+    limit on memory allows.
     """
     rows, columns = call.rows, call.columns
     window = min(held(rows, 1), rows.size) * min(_cells(columns, columns.outputs), columns.size)
@@ -119,18 +122,18 @@ def copied(call: Call) -> int:
 class Grid:
     """The cells along one axis that a range of outputs needs, and the pixels behind them.
 
-    Tap t of the o-th of these outputs lies on cell ``o * stride + t * dilation``. These are the
-    axis's own stride and dilation; where most cells would be of no use, those in use are put side
-    by side, tap after tap. For each cell there is the pixel it takes its value from, or -1 where
-    it holds a zero.
+    Tap t of output o, counted within the range, lies on cell ``o * stride + t * dilation``. Usually
+    these are the axis's own stride and dilation. Where most cells would lie under no tap, only
+    those that do are kept, side by side, tap after tap. Each cell is given as the pixel that it
+    takes its value from, or as -1 if it holds a zero.
 
     Attributes
     ----------
     before, inner, after : array, range, array
-        The pixels of the first cells, of those on neighbouring pixels, and of the rest.
+        The pixels of the cells, in three parts: `inner` are consecutive pixels of the image.
     stride, dilation : int
     used : range
-        From the first of all these pixels to the last.
+        The pixels from the first to the last that any cell takes its value from.
     """
 
     before: Pixels
@@ -150,7 +153,7 @@ class Grid:
         return np.concatenate([self.before, np.asarray(self.inner, np.int64), self.after])
 
     def among(self, pixels: Pixels) -> Grid:
-        """The same cells, where these pixels alone are there, side by side."""
+        """The grid of the same cells on an image that has been reduced to these pixels."""
         before, after = (
             np.where(part < 0, -1, np.searchsorted(pixels, part))
             for part in (self.before, self.after)
@@ -161,7 +164,7 @@ class Grid:
 
 
 def grid(axis: Axis, outputs: range, pad_mode: str) -> Grid:
-    """The grid of these outputs."""
+    """The grid of the cells that these outputs need."""
     first, count = outputs.start * axis.stride - axis.before, len(outputs)
     if sparse(axis, count):
         taps = arange(range(0, axis.window * axis.dilation, axis.dilation))
@@ -177,7 +180,7 @@ def grid(axis: Axis, outputs: range, pad_mode: str) -> Grid:
             sources(arange(cells), axis.size, pad_mode)
             for cells in (range(first, inner.start), range(inner.stop, stop))
         )
-        stride = axis.stride if count > 1 else 1  # else of no use, and maybe huge
+        stride = axis.stride if count > 1 else 1  # One output needs none, and it might be huge.
         dilation = axis.dilation if axis.window > 1 else 1
     borders = np.concatenate([before, after])
     seen = [*borders[borders >= 0].tolist(), *inner[:1], *inner[-1:]]
@@ -186,6 +189,6 @@ def grid(axis: Axis, outputs: range, pad_mode: str) -> Grid:
 
 
 def numbers_of(pixels: Pixels, channels: int) -> npt.NDArray[Any]:
-    """The places in a row of an image of these pixels' numbers, all channels of each; -1 stays."""
+    """The positions, in a row of an image, of all channels of these pixels; -1 stays."""
     places = pixels[:, np.newaxis] * channels + np.arange(channels)
     return np.where(pixels[:, np.newaxis] < 0, -1, places).ravel()

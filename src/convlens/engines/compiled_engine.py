@@ -1,8 +1,8 @@
-"""Calls carried out by the compiled pipelines.
+"""Carry calls out with the compiled pipelines.
 
-A call is cut into blocks, and of each block its pipeline is told by integers where its numbers lie.
-Images and output are used where they are if a pipeline can read and write them there; else each
-block goes through a small copy.
+A call is divided into blocks, and integers tell the pipeline where a block's numbers lie. A
+pipeline reads the images and writes the output in place if it can use their types and layouts;
+otherwise each block goes through a small copy.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ from convlens.engines.methods import F16, I64, U8, U64, DType, Method, choose
 from convlens.engines.ways import Way, turn
 from convlens.geometry import Axis
 
-DIRECT = 2**26  # numbers that a block may read or write where they are
-KERNELS = 2**20  # kernels' numbers in a block
-KEPT = 2**16  # bytes of arrays that a call made ready may keep for the next: of 256 calls 16 MB
-SPARE = 64  # entries after the last, which pipelines may read, and make no use of
-# Multiply-adds in a block, between which Ctrl-C is heard: dense layers, other floats, integers.
+DIRECT = 2**26  # the most numbers that a block may read or write in place
+KERNELS = 2**20  # the most numbers of the kernels in a block
+# The most bytes of arrays that a prepared call may keep for the next time. `_prepared` caches 256
+# calls, so that at most 16 MB are kept in all.
+KEPT = 2**16
+SPARE = 64  # entries behind the last one: pipelines may read them, but do not use what they hold
+# Multiply-adds in a block, of dense layers, of other floats and of integers: few enough for a block
+# to end within a second, because Ctrl-C is only noticed between blocks.
 DENSE, STEADY, SLOW = 2**32, 2**30, 2**27
-LARGEST = 2**31 - 1  # of a pipeline's indices
+LARGEST = 2**31 - 1  # the largest index that a pipeline can use
 
-Runs = list[tuple[slice, Run]]  # each with its part of the kernels
+Runs = list[tuple[slice, Run]]  # which of the kernels a run takes, and the run
 
 
 def convolve(call: Call, way: Way, images: Array, kernels: Array, out: Array) -> None:
@@ -71,14 +74,14 @@ def _compute(call: Call, way: Way, images: Array, kernels: Array | None, out: Ar
 
 
 class Placement(NamedTuple):
-    """What matters of an array beside its shape and type: how it lies in memory."""
+    """How an array lies in memory: what a pipeline depends on besides its shape and type."""
 
     strides: tuple[int, ...]
     aligned: bool
 
     @staticmethod
     def of(array: Array) -> Placement:
-        """Of this array."""
+        """The placement of this array."""
         return Placement(array.strides, array.flags.aligned)
 
 
@@ -95,23 +98,23 @@ def _prepared(
 
 
 def _work(call: Call, numbers: DType | None, two_passes: bool, images: Array, out: Array) -> Work:
-    """What a call on such arrays comes to, kept for the next time."""
+    """The prepared call, which is cached because calls often repeat on arrays of the same form."""
     placements = Placement.of(images), Placement.of(out)
     return _prepared(call, numbers, two_passes, *placements, loaded().threads)
 
 
 class Work:
-    """A call made ready for arrays that lie in memory in one way.
+    """A call that is prepared for arrays with a given placement in memory.
 
     Attributes
     ----------
     method : Method
     groups : int
-        Groups of channels, as the pipeline sees them.
+        The number of groups of channels, as the pipeline sees them.
     read_here, write_here : bool
-        Whether images and output are used where they are.
+        Whether the pipeline reads the images, and writes the output, in place.
     large : bool
-        Whether the window is too large for one piece.
+        Whether the window is so large that it is computed in parts.
     """
 
     def __init__(
@@ -119,7 +122,7 @@ class Work:
     ) -> None:
         self.call, self.method, self.threads = call, method, threads
         self.groups = 1 if method.folded else call.groups
-        self.unit = call.channels if method.folded else 1  # channels that lie along x
+        self.unit = call.channels if method.folded else 1  # how many channels lie along x
         self.read_here = _usable(call.images.dtype, method.pixels, images, call.channels)
         self.read_here &= not _scattered(call, images)
         self.write_here = _usable(call.output_dtype, method.results, out, call.output_channels)
@@ -128,7 +131,8 @@ class Work:
         kh, kw = call.rows.window, call.columns.window
         self.doubling, self.separable = kind == "doubling", kind == "separable"
         taps = kh * kw * max(1, call.channels // max(1, call.groups))
-        # A step of doubling takes several instructions, and is made of rows and columns around.
+        # A step of doubling takes several instructions, and also computes the rows and columns
+        # around a block.
         taps = {"separable": kh + kw, "doubling": 8 * (kh * kw).bit_length()}.get(kind, taps)
         work = DENSE if kind == "dense" else STEADY if method.numbers.kind == "f" else SLOW
         self.blocks = Blocks(
@@ -136,11 +140,12 @@ class Work:
             pixels=DIRECT if self.read_here else copied(call),
             outputs=min(work // taps, DIRECT if self.write_here else COPIED),
         )
-        # What to read, the results' places and what to run, if one block is used where it is.
+        # The pixels to read, the results' shape and the runs, if a single block is computed in
+        # place: then nothing has to be worked out again at the next call.
         self._ready: tuple[tuple[slice, ...], tuple[int, ...], Runs] | None = None
 
     def pieces(self, images: Array, out: Array) -> Iterator[tuple[Array, Array, Runs]]:
-        """For every block its pixels, the place of its results, and what to run on them."""
+        """For every block: its pixels, the array for its results, and the runs that compute it."""
         if self._ready is not None:
             used, places, runs = self._ready
             yield images[used], out.reshape(places), runs
@@ -166,7 +171,7 @@ class Work:
                 target[...] = results
 
     def _places(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape in which pipelines see results: channels that lie along x belong to it."""
+        """The shape in which pipelines see the results, with folded channels as a part of x."""
         n, oh, ow, nc = shape
         if self.call.kernels is None:
             return n, oh, ow * self.unit, nc // self.unit
@@ -207,7 +212,7 @@ class Work:
             parts = [slice(o, min(o + step, count)) for o in range(0, count, step)]
             row = (kw, depth)
             if self.groups == across.dilation == 1 and method.pipeline.startswith("dense"):
-                row = (1, kw * depth)  # which lie side by side: one loop
+                row = (1, kw * depth)  # a row's taps and channels lie side by side: one loop
             kernels = [(p, (kh, *row, self.groups, p.stop - p.start)) for p in parts]
         for part, shape in kernels:
             taps = _packed(shape, method.numbers)
@@ -218,26 +223,27 @@ class Work:
             yield part, Run(library, method.pipeline, arguments, arrays)
 
     def _counts(self, axis: Axis, outputs: range, repeat: int = 1) -> Array:
-        """How many cells each window counts along an axis: what an average is divided by."""
+        """How many cells each window counts along an axis: the divisors of an average."""
         method = self.method
         dtype = method.numbers if method.results == F16 else method.results
         if "_avg_" not in method.pipeline:
-            return np.ones(1, dtype)  # Nothing is divided, and nothing read.
-        taps = np.ones(len(outputs), int)  # of a sum, which the same pipeline makes
+            return np.ones(1, dtype)  # The pipeline does not divide, and does not read it.
+        taps = np.ones(len(outputs), int)  # sums use the same pipeline, and divide by 1
         if self.call.mode == "avg":
             taps = counts(axis, outputs, padding=self.call.count_padding)
         return np.concatenate([np.repeat(taps, repeat), np.ones(SPARE, int)]).astype(dtype)
 
     def _tasks(self, block: Block, down: Grid, across: Grid) -> tuple[int, int]:
-        """How many rows make a strip and how many images a chunk: few enough for a core's cache."""
+        """The rows of a strip and the images of a chunk: few enough for a core's cache."""
         call, oh, m = self.call, len(block.rows), len(block.images)
         row = max(len(across) * call.channels, len(block.columns) * call.output_channels)
-        row = max(row, VECTORS)  # as each takes whole vectors, of which several make a tile
+        row = max(row, VECTORS)  # because a row takes whole vectors, and a tile several of them
         halo = len(down) - (oh - 1) * down.stride
         least = 8
-        # Strips share a halo of rows; where that is most of them, they are half as high at least.
+        # Neighbouring strips both compute the halo. Where it would be most of a strip, a strip is
+        # at least half as high as the halo, even if that exceeds the cache.
         height = max(1, (STRIP // row - halo) // down.stride + 1, halo // (2 * down.stride))
-        if self.doubling:  # holds no more rows than it gives, but goes through all others too
+        if self.doubling:  # It keeps only the rows of its outputs, but goes through the halo too.
             least = max(least, -(-halo // down.stride))
             height = max(least, 2 * STRIP // row)
         if m < 4 * self.threads:
@@ -252,7 +258,7 @@ class Work:
 
 @lru_cache(maxsize=256)
 def _steps(window: int, unit: int, sums: bool) -> Array:
-    """The steps of doubling: where the other half begins, and the number behind, or -1."""
+    """For each step of doubling: where the other half begins, and the number behind it, or -1."""
     if not sums:
         powers = [2**step for step in range(window.bit_length())]
         return np.array([[h * unit, -1] for h in (*powers[:-1], window - powers[-1])], np.int32)
@@ -264,6 +270,7 @@ def _steps(window: int, unit: int, sums: bool) -> Array:
 
 
 def _frame(array: Array) -> Buffer:
+    """The frame of an array: all that a pipeline is told of it but its address."""
     return frame(array.shape, array.strides, array.dtype)
 
 
@@ -274,12 +281,12 @@ def _packed(shape: tuple[int, ...], dtype: DType) -> Buffer:
 
 
 def _bytes(array: Array) -> Array:
-    """Booleans as the bytes that they are."""
+    """The array itself, or a view of booleans as bytes, which pipelines take."""
     return array.view(U8) if array.dtype.kind == "b" else array
 
 
 def _usable(dtype: DType, wanted: DType, placement: Placement, channels: int) -> bool:
-    """Whether pipelines can use an array where it is: rows whole, numbers side by side."""
+    """Whether pipelines can use an array in place, which takes rows without gaps."""
     read_as = U8 if dtype.kind == "b" else dtype
     if read_as != wanted or not dtype.isnative or not placement.aligned:
         return False
@@ -289,7 +296,7 @@ def _usable(dtype: DType, wanted: DType, placement: Placement, channels: int) ->
 
 
 def _scattered(call: Call, images: Placement) -> bool:
-    """Whether images or rows lie so far apart that blocks of them could not be indexed."""
+    """Whether images or rows lie so far apart that 32 bits may not index the numbers of a block."""
     row = call.columns.size * call.channels * call.images.dtype.itemsize
     apart = [
         call.batch > 1 and abs(images.strides[0]) > 16 * call.rows.size * row,
@@ -299,7 +306,7 @@ def _scattered(call: Call, images: Placement) -> bool:
 
 
 def _indexable(pixels: Array) -> bool:
-    """Whether 32 bits can count these numbers, and tell each from the first."""
+    """Whether 32 bits can count these numbers, and hold the distance from the first to any."""
     reach = sum(abs(s) * (n - 1) for s, n in zip(pixels.strides, pixels.shape, strict=True))
     return bool(max(pixels.size, reach // pixels.itemsize) <= LARGEST)
 
@@ -309,13 +316,13 @@ def _slice(used: range) -> slice:
 
 
 def _copied(images: Array, down: Grid, across: Grid, dtype: DType) -> tuple[Array, Grid, Grid]:
-    """A copy of the pixels that these grids use, and grids to find them there."""
+    """Copy the pixels that these grids use; returns the copy, and the grids for it."""
     grids = []
     for axis, each in ((1, down), (2, across)):
         if len(each.used) <= 4 * len(each):
             images = images[(slice(None),) * axis + (_slice(each.used),)]
             grids.append(each)
-        else:  # few, far between
+        else:  # The grid uses few pixels, which lie far apart.
             pixels = np.unique(each.pixels)
             pixels = pixels[pixels >= 0]
             images = images[(slice(None),) * axis + (pixels,)]
@@ -325,7 +332,7 @@ def _copied(images: Array, down: Grid, across: Grid, dtype: DType) -> tuple[Arra
 
 def _cells(down: Grid, across: Grid, channels: int, pooling: bool) -> list[Any]:
     """The arguments by which a pipeline finds its cells among the pixels that these grids use."""
-    # The last strip, and the last tile in it, may ask for rows below.
+    # The last strip, and its last tile, may ask for rows below the last one.
     rows = np.full(4 * len(down) + SPARE, -1, np.int32)
     rows[: len(down)] = _relative(down.pixels, down.used.start)
     before, after = (
@@ -336,9 +343,10 @@ def _cells(down: Grid, across: Grid, channels: int, pooling: bool) -> list[Any]:
     right = left + len(across.inner) * channels
     first = (across.inner.start - across.used.start) * channels if across.inner else 0
     if pooling and (after < 0).all():
-        after = after[:0]  # where there is nothing to merge
+        after = after[:0]  # because cells of padding take no part in a pooling
     return [buffer(rows), buffer(before), buffer(after), left, right, first]
 
 
 def _relative(pixels: Array, start: int) -> Array:
+    """These pixels, counted from `start`; -1 stays."""
     return np.where(pixels < 0, -1, pixels - start)

@@ -1,9 +1,9 @@
-"""Windows so large that they are computed in parts, and the parts' results merged.
+"""Compute large windows in parts, and merge the parts' results.
 
-The cells under a window are held in memory together, in every thread, and long sums of floats lose
-precision. So a window of too many cells, or of too many floats to add up, is cut into parts: each a
-call of its own on the same pixels. Which parts depends on the window alone, so that an image's
-result is the same in every batch and however a call is cut.
+There are two reasons to divide a window. Every thread holds all cells under a window in memory, and
+a pipeline adds up long sums of floats less exactly. Each part is a call of its own on the same
+pixels. How a window is divided depends on the window, the channels and the types alone, so that an
+image's result has the same bits in every batch and however the call is divided.
 """
 
 from __future__ import annotations
@@ -23,55 +23,56 @@ from convlens.engines.methods import Method, choose, largest
 from convlens.engines.pairwise import Pairwise
 
 if TYPE_CHECKING:
-    from convlens.engines.ways import Way  # which names the parts in a plan's words
+    from convlens.engines.ways import Way  # at run time it is `ways` that imports this module
 
-# Bytes of the cells under a window. With those of its neighbours that it shares most of them with,
-# and with copies of the pixels, a thread takes less than 32 MB.
+# The most bytes of cells under one window. Together with the other cells of its strip and with
+# copies of the pixels, a thread then takes less than 32 MB.
 CONVOLVED, POOLED = 2**23, 15 * 10**6
-# Floats are added up in blocks of at least BLOCK taps, if a row has so many, and at most so many
-# blocks in turn.
+# Pipelines add up floats in blocks of at least BLOCK taps, if a row has that many, and then add up
+# the blocks' sums one after another. A part has at most BLOCKS blocks, which bounds the error.
 BLOCK, BLOCKS = 64, 256
-RESULTS = 2**20  # numbers of parts' results that are there at a time
+RESULTS = 2**20  # the most numbers in all results of parts that are in memory at a time
 
 Compute = Callable[[Call, "Way", Array, Array | None, Array], None]
 MERGES = {"max": np.maximum, "min": np.minimum, "sum": np.add, "avg": np.add}
 
 
 def is_large(call: Call, method: Method) -> bool:
-    """Whether a call's window is to be cut, as far as there is anything to cut."""
+    """Whether a call must be computed in parts, and can be: of the window, or of the channels."""
     height, width = call.rows.window, call.columns.window
     can_be_cut = height * width > 1 or call.channels == call.groups > 1
     return can_be_cut and not _fits(call, method, height, width, call.channels)
 
 
 def _fits(call: Call, method: Method, height: int, width: int, channels: int) -> bool:
-    """Whether a part of so many taps down and across is small enough."""
+    """Whether a part with so many taps down and across, and so many channels, is small enough."""
     parts = replace(call.rows, window=height), replace(call.columns, window=width)
     cells = prod(held(axis, 1) for axis in parts) * channels
     if cells * method.numbers.itemsize > (POOLED if call.kernels is None else CONVOLVED):
         return False
     if call.mode in ("max", "min"):
         return True
-    if call.sum_dtype.kind != "f":  # Means are taken in float64: of parts whose sums it holds.
+    if call.sum_dtype.kind != "f":
+        # Means are computed in float64, which must hold the sum of a part exactly.
         exact = height * width * largest(call.images.dtype) < 2**52
         return exact or call.mode != "avg"
     if call.kernels is None or method.pipeline.startswith("separable"):
-        return max(height, width) <= BLOCK * BLOCKS  # along one axis, and then along the other
+        return max(height, width) <= BLOCK * BLOCKS  # They add up one axis after the other.
     depth = call.channels // max(1, call.groups)
     return height * -(-width * depth // BLOCK) <= BLOCKS
 
 
 class Part(NamedTuple):
-    """A part of a window: these taps."""
+    """A part of a window, as ranges of its taps."""
 
     down: range
     across: range
 
 
 def parts(call: Call, method: Method) -> list[Part]:
-    """The parts of a window, each small enough. Rows stay whole as long as they can."""
+    """Divide a window into parts that are small enough. Rows stay whole as long as they can."""
     kh, kw, channels = call.rows.window, call.columns.window, call.channels
-    if channels == call.groups:  # which are taken one by one where many do not fit
+    if channels == call.groups:  # Independent channels are computed apart if many do not fit.
         channels = most(channels, lambda count: _fits(call, method, kh, kw, count))
     width = most(kw, lambda width: _fits(call, method, 1, width, channels))
     height = most(kh, lambda height: _fits(call, method, height, width, channels))
@@ -79,7 +80,7 @@ def parts(call: Call, method: Method) -> list[Part]:
 
 
 def call_on(call: Call, part: Part, rows: range, columns: range) -> Call:
-    """The call that merges these taps alone, for these rows and columns of the output."""
+    """The call for this part of the window, for these rows and columns of the output."""
     return replace(
         call,
         mode="sum" if call.mode == "avg" else call.mode,
@@ -92,13 +93,13 @@ def call_on(call: Call, part: Part, rows: range, columns: range) -> Call:
 def compute(
     call: Call, way: Way, images: Array, kernels: Array | None, out: Array, engine: Compute
 ) -> None:
-    """Write the result into `out`; `engine` computes a part. All arrays have their full form."""
+    """Write the result into `out`, where `engine` computes the parts. All arrays are full forms."""
     call = replace(call, layout=Layout("mhwc", call.layout.kernels, "mhwn"))
     method = choose(call, way.numbers, way.factors is not None)
     if call.channels != call.groups:
         _compute(call, way, method, images, kernels, out, engine)
         return
-    # Channels that have nothing to do with each other need not be held together.
+    # The channels are independent of each other, so they need not be in memory together.
     kh, kw, each = call.rows.window, call.columns.window, call.output_channels // call.channels
     together = most(call.channels, lambda count: _fits(call, method, kh, kw, count))
     for c in _cuts(call.channels, together):
@@ -117,7 +118,7 @@ def _compute(
     out: Array,
     engine: Compute,
 ) -> None:
-    """The same, of all channels together."""
+    """Write the result of a call whose channels are computed together."""
     window = parts(call, method)
     most_results = RESULTS // (len(window).bit_length() + 2)
     m, oh, ow, nc = out.shape
@@ -141,13 +142,13 @@ def _compute(
             )
             floats = np.result_type(call.output_dtype, call.sum_dtype)
             total = total / divisors.astype(floats)[..., np.newaxis]
-        # What does not fit into the output's type is an answer too, as inf.
+        # A number that is too large for the output's type becomes inf, without a warning.
         with np.errstate(invalid="ignore", over="ignore"):
             out[_slice(n), _slice(y), _slice(x)] = total
 
 
 def _cuts(size: int, step: int) -> list[range]:
-    """0 … size - 1, in pieces."""
+    """Divide the numbers 0 … size - 1 into ranges of at most `step`."""
     return [range(start, min(start + step, size)) for start in range(0, size, step)]
 
 

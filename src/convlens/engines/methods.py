@@ -1,7 +1,7 @@
-"""Which pipeline carries a call out, chosen by its sizes, its types and its kernels' numbers.
+"""Choose the pipeline for a call, by its sizes, its types and its kernels' numbers.
 
-How many images there are plays no part, nor where they lie in memory: an image's result is the same
-in every batch.
+Neither the number of images nor their layout in memory plays a part, because an image's result must
+have the same bits in every batch and every layout.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ NAMES = {
     dtype: f"{dtype.kind}{8 * dtype.itemsize}"
     for dtype in (F16, F32, F64, I16, I32, I64, U8, U16, U32, U64)
 }
-# Sums of more floats than this are taken in blocks, to keep rounding errors small: of taps of a
-# convolution, and of taps along an axis of a pooling.
+# Longer sums of floats are taken in blocks, to keep rounding errors small. The limits are the terms
+# of a convolution's sum (taps times channels), and the taps along one axis of a pooling.
 LONG, LONG_AXIS = 256, 64
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A pipeline, and how a call is put to it.
+    """A pipeline, and the form in which a call is passed to it.
 
     Attributes
     ----------
     pipeline : str
-        Its name.
+        The pipeline's name.
     pixels, numbers, results : numpy.dtype
-        What it reads, computes in and writes.
+        The types that it reads, computes in and writes.
     folded : bool
-        Whether an image of c channels is taken for one of a single channel, c times as wide.
+        Whether an image of c channels is treated as an image of one channel, c times as wide.
     """
 
     pipeline: str
@@ -52,7 +52,7 @@ class Method:
 
 
 def missing(call: Call | None = None) -> str | None:
-    """Why there is no compiled way for a call, or for any; None where there is one."""
+    """Why the compiled engine cannot carry out this call, or any call; None if it can."""
     library = load()
     if isinstance(library, str):
         return library
@@ -64,7 +64,7 @@ def missing(call: Call | None = None) -> str | None:
 
 
 class Factors(NamedTuple):
-    """One kernel as a column times a row, times a power of two: what two passes take.
+    """One kernel as a column times a row times a power of two, as two passes take it.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Factors(NamedTuple):
 
 
 def choose(call: Call, numbers: DType | None, two_passes: bool) -> Method:
-    """The pipeline of a call, or of a part of one, on this way."""
+    """The pipeline for a call or a part of one; `numbers` is None for pooling."""
     return pooling(call) if numbers is None else convolution(call, numbers, two_passes)
 
 
@@ -87,7 +87,7 @@ def choose(call: Call, numbers: DType | None, two_passes: bool) -> Method:
 
 
 def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
-    """The way to carry a convolution out, with sums in numbers of this type."""
+    """The pipeline for a convolution whose sums are computed in this type."""
     rows, columns = call.rows, call.columns
     folded = _same_kernel(call) and columns.stride == 1
     if two_passes:
@@ -107,7 +107,9 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
         small = rows.window * columns.window * depth <= 256 and count > 2 * lanes
         if count == 8:
             names.append("dense_eight")
-        elif not small and count > lanes:  # by sevens or by fours, whichever goes over the end less
+        elif not small and count > lanes:
+            # Tiles are seven or four pixels wide: take the width that leaves less of the last one
+            # unused.
             sevens = -columns.outputs % 7 <= -columns.outputs % 4
             names.append("dense_sevens" if sevens else "dense_fours")
         names.append("dense_few")
@@ -130,13 +132,14 @@ def convolution(call: Call, numbers: DType, two_passes: bool) -> Method:
 
 
 def _first_compiled(call: Call, numbers: DType, names: list[str], folded: bool) -> Method:
-    """The first of these that there is, for types as near to the call's as there are."""
+    """The first of these pipelines that was compiled, for the types nearest to the call's."""
     pipelines = loaded().pipelines
     images = U8 if call.images.dtype.kind == "b" else call.images.dtype.newbyteorder("=")
     for name in names:
         method, _, sizes = name.partition("_")
         for pixels in (images, numbers):
-            # Pipelines compute unsigned sums as int64, with the same bits: these are read later.
+            # Pipelines compute unsigned sums as int64, which have the same bits; the engine views
+            # the results as unsigned afterwards.
             for results in (numbers if call.sum_dtype == U64 else call.output_dtype, numbers):
                 types = [NAMES.get(each, "none") for each in (pixels, numbers, results)]
                 full = "_".join([method, *types, *([sizes] if sizes else [])])
@@ -146,12 +149,12 @@ def _first_compiled(call: Call, numbers: DType, names: list[str], folded: bool) 
 
 
 def _same_kernel(call: Call) -> bool:
-    """Whether there is one kernel, the same for each channel by itself."""
+    """Whether one kernel is applied to each channel by itself."""
     return "c" not in call.layout.kernels
 
 
 def summing_type(call: Call, kernels: Array) -> DType:
-    """What to add up in: of floats the sums' own type, of integers the first that is exact."""
+    """The type to add up in: for floats the sums' own, for integers the first that is exact."""
     if call.sum_dtype.kind == "f":
         return call.sum_dtype
     if call.images.dtype.itemsize == 8:
@@ -169,9 +172,9 @@ def two_passes_pay(call: Call) -> bool:
 
 
 def rank_1(call: Call, numbers: DType, kernels: Array) -> Factors | None:
-    """The column and the row whose products a kernel's numbers are, if they are, up to rounding.
+    """The factors of a kernel that is a column times a row, up to rounding; None for any other.
 
-    They are sought where two passes would be faster.
+    It is None as well where two passes would not be faster.
     """
     if numbers.kind != "f" or not two_passes_pay(call):
         return None
@@ -183,11 +186,11 @@ def rank_1(call: Call, numbers: DType, kernels: Array) -> Factors | None:
     limits, scale = np.finfo(numbers), 0
     if call.sum_dtype.kind == "f":
         column, row = kernel[:, place[1]].astype(F64), kernel[place[0]] / largest
-        # An outer product has one rounding, and what is taken from it here four more. Below the
-        # smallest normal number roundings are absolute.
+        # Each number of an outer product has one rounding, and what is computed from it here has
+        # four more. Below the smallest normal number the rounding error is absolute.
         allowed, at_least = 4 * limits.eps, 2 * float(limits.smallest_subnormal)
-    else:  # exactly, with the row's common divisor in the column
-        row = kernel[place[0]].astype(I64)  # which float64 holds, as sums do
+    else:  # Integers must agree exactly. The row's common divisor goes into the column.
+        row = kernel[place[0]].astype(I64)  # exact, because such sums fit in float64
         divisor = np.gcd.reduce(row)
         row, column = row // divisor, kernel[:, place[1]].astype(I64)
         column, allowed, at_least = column // row[place[1]], 0.0, 0.0
@@ -198,7 +201,8 @@ def rank_1(call: Call, numbers: DType, kernels: Array) -> Factors | None:
         if (error > allowed * np.abs(part) + at_least).any():
             return None
     if call.sum_dtype.kind == "f":
-        # Neither pass makes a number larger than the largest pixel; the scale is applied last.
+        # Each factor is scaled so that its pass makes no number larger than the largest pixel. The
+        # scale is applied last, so that nothing overflows on the way to a result that fits.
         down, across = _exponent(column), _exponent(row)
         column, row, scale = np.ldexp(column, -down), np.ldexp(row, -across), down + across
         if scale >= limits.maxexp:
@@ -211,7 +215,7 @@ def rank_1(call: Call, numbers: DType, kernels: Array) -> Factors | None:
 
 
 def _exponent(numbers: Array) -> int:
-    """The power of two that the sum of absolute values does not exceed; 0 if it is less than 1."""
+    """The least exponent n >= 0 for which the absolute values surely sum to at most 2**n."""
     numbers = np.abs(numbers)
     largest = numbers.max()
     return max(0, int(np.frexp(largest)[1] + np.frexp((numbers / largest).sum())[1]))
@@ -221,13 +225,13 @@ def _exponent(numbers: Array) -> int:
 
 
 def pooling(call: Call) -> Method:
-    """The way to carry a pooling out."""
+    """The pipeline for a pooling."""
     images, mode = call.images.dtype.newbyteorder("="), call.mode
     rows, columns = call.rows, call.columns
     if mode in ("max", "min"):
         numbers = U8 if images.kind == "b" else images
         if numbers == F16 or numbers not in NAMES:
-            numbers = F32  # which holds all of their numbers
+            numbers = F32  # which holds every float16 and int8 exactly
         results = numbers
     elif call.sum_dtype.kind == "f":
         numbers, mode, results = call.sum_dtype, "avg", call.sum_dtype
@@ -237,7 +241,7 @@ def pooling(call: Call) -> Method:
         small = images.kind == "b" or images == U8
         numbers = I32 if small and bound < 2**31 else results
     pixels = U8 if numbers == I32 and mode in ("avg", "sum") else numbers
-    if images == call.output_dtype == F16:  # which pipelines read and write, but do not compute in
+    if images == call.output_dtype == F16:  # Pipelines read and write it, but compute in float32.
         pixels = results = F16
     types = f"{mode}_{NAMES[pixels]}_{NAMES[numbers]}_{NAMES[results]}"
     folded = columns.stride == 1
@@ -249,7 +253,7 @@ def pooling(call: Call) -> Method:
     undilated = rows.dilation == columns.dilation == 1
     if len(sides) == 1 and undilated and _unpadded(call, columns.outputs * channels, numbers):
         names.insert(0, f"squares_{types}_channels{channels}_side{rows.window}")
-    # Steps for each output, down and across: of windows, and of doubling.
+    # The steps for each output, down and across together: of `windows`, and of `doubling`.
     steps = rows.window * columns.stride + columns.window
     doubled = rows.stride * log2(rows.window + 1) + log2(columns.window + 1)
     apart = any(a.reach > 8 * a.window or a.stride > a.window for a in (rows, columns))
@@ -264,7 +268,7 @@ def pooling(call: Call) -> Method:
 
 
 def _unpadded(call: Call, row: int, numbers: DType) -> bool:
-    """Whether no window covers padding, and a row has so many numbers that vectors fit."""
+    """Whether no window covers padding, and a row is long enough for vectors and not cut."""
     if any(len(axis.inside) < axis.outputs for axis in (call.rows, call.columns)):
         return False
     if sparse(call.columns, call.columns.outputs):
@@ -273,7 +277,7 @@ def _unpadded(call: Call, row: int, numbers: DType) -> bool:
 
 
 def largest(dtype: DType) -> int:
-    """The largest absolute value."""
+    """The largest absolute value of an integer of this type."""
     if dtype.kind == "b":
         return 1
     limits = np.iinfo(dtype)

@@ -1,13 +1,15 @@
-"""The meaning of every call, in NumPy: takes every dtype, and is what other engines are held to.
+"""Compute every call in NumPy: this engine takes every dtype, and defines what a call means.
 
-A convolution is a sum over terms: every tap of the kernel, in every channel of a group, is a term.
-For each output it is one pixel (or a cell of padding) times one number of the kernel. Pooling
-merges the pixels by maximum, minimum or addition, down the rows of the window and then across.
+A convolution is a sum of terms: one for every tap of the kernel in every channel of a group. For
+each output, a term is a number of a pixel (or of a cell of padding) times a number of the kernel.
+Pooling merges the pixels by maximum, minimum or addition, down the rows of the window and then
+across.
 
-Working term by term lets NumPy handle whole arrays, and working block by block keeps these arrays
-small, whatever the sizes of images and batch. In what order the terms of an output are added up
-depends on the kernel's sizes alone, so that neither batch nor blocks can be seen in any bit: LONG
-of them one after another, and such sums in pairs.
+Going term by term lets NumPy work on whole arrays, and going block by block keeps these arrays
+small, whatever the sizes of images and batch. The terms of an output are added up LONG at a time,
+one after another, and these sums in pairs, which keeps rounding errors small. This order depends on
+the kernel's sizes alone, so that neither batch nor blocks can change a bit. BLAS is not used,
+because its order of additions depends on its build, the processor and the number of threads.
 """
 
 from __future__ import annotations
@@ -23,14 +25,14 @@ from convlens.cells import arange, counts, sources
 from convlens.engines.pairwise import Pairwise
 from convlens.geometry import Axis, sparse
 
-BLOCK = 2**16  # numbers in an array of a block: half a megabyte of float64
-LONG = 32  # terms that are added up one after another
+BLOCK = 2**16  # the most numbers in an array of a block: half a megabyte of float64
+LONG = 32  # the number of terms that are added up one after another
 
-Columns = Callable[[slice], Array]  # pixels in places along an axis
+Columns = Callable[[slice], Array]  # returns the pixels, or merged pixels, at these places
 
 
 class Block(NamedTuple):
-    """Slices of the output: images, rows, columns, groups, and kernels of each group."""
+    """A part of the output: its images, rows, columns, groups, and kernels of each group."""
 
     images: slice
     rows: slice
@@ -40,7 +42,7 @@ class Block(NamedTuple):
 
 
 class Tap(NamedTuple):
-    """The terms of one place in the kernel, for some channels of each group."""
+    """The terms of one tap of the kernel, for some channels of each group."""
 
     pixels: Array  # (channels, groups, m, oh, ow)
     numbers: Array  # (channels, groups, n)
@@ -61,15 +63,15 @@ def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
 
 
 def _split(array: Array, groups: int) -> Array:
-    """A view with the last axis as two, the groups and what each of them has."""
+    """A view whose last axis is split into two: the groups, and what belongs to each of them."""
     return array.reshape(*array.shape[:-1], groups, array.shape[-1] // groups)
 
 
 def _one_by_one(call: Call) -> bool:
-    """Whether to go through all outputs for each term: quickest for few kernels and channels.
+    """Whether to go through all outputs term by term: faster for few kernels and few channels.
 
-    Not of complex numbers: NumPy multiplies some of these at a time and the rest one by one, and
-    rounds differently.
+    Complex numbers are excluded: NumPy multiplies most of an array in vectors and the rest one by
+    one, which rounds differently, so that bits would depend on the size of the array.
     """
     few = call.output_channels <= 2 * call.groups and call.channels <= 8 * call.groups
     return few and _parts(call) == 1
@@ -86,30 +88,31 @@ def _sums_of_terms(taps: Iterator[Tap]) -> Array:
 
 
 def _products(taps: Iterator[Tap]) -> Iterator[Array]:
-    """Of each term all pixels times all numbers: (groups, n, m, oh, ow)."""
+    """For each term, the products for all outputs: (groups, n, m, oh, ow)."""
     for tap in taps:
         for pixels, numbers in zip(tap.pixels, tap.numbers, strict=True):
             yield pixels[:, np.newaxis] * numbers[..., np.newaxis, np.newaxis, np.newaxis]
 
 
 def _sums_of_many(call: Call, taps: Iterator[Tap], shape: tuple[int, ...]) -> Array:
-    """The sums of a block whose part of the output has this shape: (groups, n, m, oh, ow).
+    """The sums of a block: (groups, n, m, oh, ow). `shape` is that of its part of the output.
 
-    NumPy adds up the products of LONG terms in one call, for all outputs.
+    One call of NumPy adds up the products of LONG terms for all outputs.
     """
     m, oh, ow, groups, count = shape
     parts = _parts(call)
     real = np.empty(0, call.sum_dtype).real.dtype
     terms = min(LONG, parts * _terms(call))
-    # With a single output NumPy would add up the terms in an order of its own.
+    # With a single output, NumPy's innermost loop would go along the terms, in another order.
     places = max(2, m * oh * ow)
     pixels = np.zeros((terms, groups, places), real)
     numbers = np.empty((terms, groups, count * parts), real)
     sums, length = Pairwise(), 0
 
     def flush() -> None:
-        # One term after another for every output, without BLAS: NumPy's innermost loop goes along
-        # what lies closest in memory, places or kernels, and its outermost along the terms.
+        # Without BLAS, einsum adds up one term after another for every output: its innermost loop
+        # goes along the axis that lies closest in memory, places or kernels, and its outermost
+        # along the terms.
         terms = pixels[:length], numbers[:length]
         if places > numbers.shape[2]:
             sums.add(np.einsum("tgp,tgn->gnp", *terms, optimize=False))
@@ -142,25 +145,29 @@ def _sums_of_many(call: Call, taps: Iterator[Tap], shape: tuple[int, ...]) -> Ar
 
 
 def _parts(call: Call) -> int:
-    """Complex numbers are computed with as two real ones, whose sums have an order of ours."""
+    """The real numbers that make up one number of the sums: two for complex types, otherwise one.
+
+    Complex products are computed in real numbers, so that the order of additions is known.
+    """
     return 2 if call.sum_dtype.kind == "c" else 1
 
 
 def _terms(call: Call) -> int:
-    """How many terms a sum has."""
+    """The number of terms of a sum."""
     return call.rows.window * call.columns.window * (call.channels // call.groups)
 
 
 def _taps(call: Call, images: Array, kernels: Array, block: Block) -> Iterator[Tap]:
-    """The terms of a block, in the order that they are added up in, with their pixels.
+    """The terms of a block with their pixels, in the order in which they are added up.
 
-    Pixels of neighbouring taps of a row are taken out of the images together, if they overlap.
+    The pixels of neighbouring taps of a row are copied from the images together if they overlap.
     """
     rows, columns, stride = call.rows, call.columns, call.columns.stride
     images = images[block.images, :, :, block.groups]  # (m, h, w, groups, channels)
     depth = min(LONG // _parts(call), images.shape[4])
     height, count = block.rows.stop - block.rows.start, block.columns.stop - block.columns.start
-    lines_fit = 4 * BLOCK // (depth * images.shape[3] * images.shape[0] * height)  # cells across
+    # How many columns of cells may be copied together, and how many taps these serve.
+    lines_fit = 4 * BLOCK // (depth * images.shape[3] * images.shape[0] * height)
     together = (lines_fit - (count - 1) * stride - 1) // columns.dilation + 1
     together = max(1, min(together, columns.window))
     if (count - 1) * stride + (together - 1) * columns.dilation > 2 * count * together:
@@ -184,7 +191,7 @@ def _taps(call: Call, images: Array, kernels: Array, block: Block) -> Iterator[T
 
 
 def _cells(axis: Axis, outputs: slice, first: int, last: int, step: int) -> range:
-    """Every so many cells under these taps of these outputs, padding included."""
+    """The cells under these taps of these outputs, padding included, one in every `step`."""
     start = outputs.start * axis.stride + first * axis.dilation - axis.before
     stop = (outputs.stop - 1) * axis.stride + last * axis.dilation - axis.before + 1
     return range(start, stop, step)
@@ -193,7 +200,7 @@ def _cells(axis: Axis, outputs: slice, first: int, last: int, step: int) -> rang
 def _lines(call: Call, images: Array, down: range, across: range) -> Array:
     """These rows and columns of images and their padding: (channels, groups, m, down, across)."""
     m, h, w, groups, channels = images.shape
-    if _one_by_one(call) and groups > 8:  # channels lie side by side, as in the images
+    if _one_by_one(call) and groups > 8:  # Channels stay side by side, as in the images.
         shape = m, len(down), len(across), groups, channels
         lines = np.zeros(shape, call.sum_dtype).transpose(4, 3, 0, 1, 2)
     else:
@@ -207,7 +214,7 @@ def _lines(call: Call, images: Array, down: range, across: range) -> Array:
 
 
 def _taken(cells: range, size: int, pad_mode: str) -> list[tuple[slice, Any]]:
-    """Which of these cells have pixels, and which: those on the image, and those around it."""
+    """Which of these cells take pixels, and which pixels: on the image, before it and behind it."""
     start, stop = (min(len(cells), max(0, -((cells.start - n) // cells.step))) for n in (0, size))
     taken: list[tuple[slice, Any]] = []
     if start < stop:
@@ -235,12 +242,12 @@ def pool(call: Call, images: Array, out: Array) -> None:
 
 
 def _pooled(call: Call, images: Array, y: slice, x: slice) -> Array:
-    """What lies under these windows, merged down and then across: (m, oh, ow, c)."""
+    """The pixels under these windows, merged down and then across: (m, oh, ow, c)."""
     m, _, w, c = images.shape
     height, count, columns = y.stop - y.start, x.stop - x.start, call.columns
 
     def merged_down(across: slice) -> Array:
-        """For these columns of pixels: (m, oh, across, c)."""
+        """These columns of pixels, merged down: (m, oh, across, c)."""
         pixels = images[:, :, across]
         shape = m, height, pixels.shape[2], c
         return _merged(call, call.rows, 1, y, shape, lambda rows: pixels[:, rows])
@@ -254,7 +261,10 @@ def _pooled(call: Call, images: Array, y: slice, x: slice) -> Array:
 
 
 class _Sliding:
-    """Columns of pixels, merged down, of which the next ones are made when they are needed."""
+    """Columns of pixels that are merged down when they are needed, and then kept for a while.
+
+    Neighbouring taps need nearly the same columns, so each is merged about once.
+    """
 
     def __init__(self, merged_down: Columns, stride: int, count: int, width: int) -> None:
         self._merged_down, self._stride, self._count = merged_down, stride, count
@@ -262,7 +272,7 @@ class _Sliding:
         self._there, self._lines = range(0), np.empty(0)
 
     def __call__(self, across: slice) -> Array:
-        """These columns, which begin at most a stride before those of the last call."""
+        """These columns, which may begin at most a stride before those of the last call."""
         if not (self._there.start <= across.start and across.stop <= self._there.stop):
             start = max(0, across.start - self._stride)
             stop = min(self._width, across.stop + self._count)
@@ -275,11 +285,11 @@ class _Sliding:
 def _merged(
     call: Call, axis: Axis, along: int, outputs: slice, shape: tuple[int, ...], under: Columns
 ) -> Array:
-    """Merge the pixels under each tap, as `under` gives them, into an array of this shape."""
+    """Merge the pixels under each tap, which `under` returns, into an array of this shape."""
     merge, start = _merging(call)
     long = LONG if merge is np.add and call.sum_dtype.kind in "fc" else axis.window
     first, last = outputs.start * axis.stride, (outputs.stop - 1) * axis.stride
-    # Padding takes no part, so these are the taps that lie on a pixel for any of the outputs.
+    # Padding takes no part, so only those taps count that lie on a pixel for some output.
     taps = range(
         min(axis.window, _steps_to(axis.before - last, axis.dilation)),
         min(axis.window, _steps_to(axis.before + axis.size - first, axis.dilation)),
@@ -290,7 +300,7 @@ def _merged(
     for part in parts:
         merged = np.full(shape, start, call.sum_dtype)
         for tap in range(max(taps.start, part * long), min(taps.stop, (part + 1) * long)):
-            before = axis.before - tap * axis.dilation  # from the first window's tap to the image
+            before = axis.before - tap * axis.dilation  # from the first output's tap to pixel 0
             y = max(outputs.start, _steps_to(before, axis.stride))
             end = min(outputs.stop, _steps_to(before + axis.size, axis.stride))
             if y < end:
@@ -304,12 +314,12 @@ def _merged(
 
 
 def _steps_to(distance: int, step: int) -> int:
-    """How many steps from 0 reach a distance, or lead beyond it."""
+    """The least number of steps from 0 that reach a distance or go beyond it."""
     return max(0, -(-distance // step))
 
 
 def _merging(call: Call) -> tuple[np.ufunc, Any]:
-    """How two numbers become one, and the number that changes nothing."""
+    """The function that merges two numbers, and the number that it begins with."""
     if call.mode in ("avg", "sum"):
         return np.add, 0
     merge, sign = (np.maximum, -1) if call.mode == "max" else (np.minimum, 1)
@@ -323,15 +333,15 @@ def _merging(call: Call) -> tuple[np.ufunc, Any]:
 
 
 def _blocks(call: Call) -> Iterator[Block]:
-    """The blocks of a call: whole images, else whole rows of one, else parts of a row."""
+    """The blocks of a call: several images, or several rows of one image, or a part of a row."""
     m, oh, ow, nc = shape = call.full_output_shape
     if 0 in shape:
         return
     groups, each = call.groups, nc // call.groups
     kernels = min(each, 4 * LONG)
-    if call.kernels is None:  # cells of a row for one output
+    if call.kernels is None:  # `numbers` counts the cells of a row that one output needs.
         numbers, least = min(call.columns.stride, 8 * call.columns.window), 1
-    else:  # sums of one place and group, or terms
+    else:  # `numbers` counts the sums of one place and group, or their terms.
         terms = call.channels // groups if _one_by_one(call) else _terms(call)
         numbers, least = max(_parts(call) * kernels, min(terms, LONG)), min(m * oh * ow, LONG)
     at_once = min(groups, max(1, BLOCK // (numbers * least)))

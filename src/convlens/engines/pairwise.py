@@ -1,7 +1,7 @@
-"""Long sums of arrays, in which rounding errors grow with the logarithm of their length.
+"""Pairwise sums of many arrays, whose rounding error grows with the logarithm of their number.
 
-Adding up one array after another rounds the sum so far at every step, n steps in all. Adding the
-sums of two halves rounds each number in it log2(n) times.
+Adding n arrays one after another rounds the running sum n times. If the sums of two halves are
+added, and those are sums of halves in turn, each array takes part in only log2(n) roundings.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from convlens.call import Array
 
 
 class Pairwise:
-    """The sum of arrays that come one by one: of two, then of two such sums, and so on.
+    """The pairwise sum of arrays that are added one by one.
 
-    The order of additions depends on how many arrays there are, and on nothing else. Sums wait to
-    be paired as the ones of a binary counter do: at most one for each power of two.
+    The order of the additions depends on the number of arrays alone. Sums that wait for their
+    partner are like the ones of a binary counter, so that at most one is kept for each power of
+    two.
 
     Parameters
     ----------
     merge : numpy.ufunc
-        What makes one array of two, `numpy.add` unless something else is to be merged.
+        Merges two arrays into one; `numpy.add` by default.
 
     Examples
     --------
@@ -34,15 +35,16 @@ class Pairwise:
 
     def __init__(self, merge: np.ufunc = np.add) -> None:
         self._merging, self._count = merge, 0
-        # The sums of 2**n arrays each, for the ones in the count's binary form; None for zeros.
+        # For each 1 in the binary form of the count, the sum of so many arrays. None stands for a
+        # sum of zeros, which were skipped.
         self._sums: list[Array | None] = []
 
     def add(self, array: Array) -> None:
-        """Add an array. It is ours from now on: it may be changed, and come back as the total."""
+        """Add an array. It must not be used afterwards, because it may be changed in place."""
         self._add(array, 1)
 
     def skip(self, count: int) -> None:
-        """Add so many arrays of zeros, none of which takes any time."""
+        """Count so many arrays of zeros, in a time that does not grow with their number."""
         while count:
             most = 2 ** (count.bit_length() - 1)
             block = min(most, self._count & -self._count) if self._count else most
@@ -50,7 +52,7 @@ class Pairwise:
             count -= block
 
     def total(self) -> Array:
-        """The sum of all arrays, at least one, after which no more may be added."""
+        """The sum of all arrays, of which there must be one; no more may be added afterwards."""
         while len(self._sums) > 1:
             self._merge()
         (total,) = self._sums
@@ -59,7 +61,7 @@ class Pairwise:
         return total
 
     def _add(self, array: Array | None, count: int) -> None:
-        """Add what is the sum of a power of two of arrays, of which there are a multiple so far."""
+        """Add the sum of `count` arrays: a power of two, which divides the count so far."""
         self._sums.append(array)
         self._count += count
         carried = self._count // count

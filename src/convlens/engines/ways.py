@@ -1,8 +1,8 @@
-"""What is settled once for a whole call of the compiled engine, and said in its plan.
+"""Settle how the compiled engine carries out a call, and describe it in words for the plan.
 
-A call may be carried out in parts, which have other sizes than the whole. What could show in the
-bits is settled before: what the kernels' numbers decide, and whether rows and columns are
-exchanged.
+A call may be carried out in parts, which have other sizes than the whole. Everything that could
+change a bit is therefore settled once for the whole call: what depends on the kernels' numbers, and
+whether rows and columns are exchanged.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from convlens.engines.methods import (
 
 
 class Way(NamedTuple):
-    """How the compiled engine goes about a call and all its parts.
+    """How the compiled engine carries out a call and all its parts.
 
     Attributes
     ----------
     turned : bool
-        Whether rows are taken for columns and columns for rows.
+        Whether rows and columns are exchanged.
     numbers : numpy.dtype or None
-        What a convolution adds up in; a pooling's types alone decide that.
+        The type that a convolution adds up in; None for pooling, whose types decide it alone.
     factors : Factors or None
-        The two kernels of two passes, where one kernel is a column times a row.
+        The factors of a kernel that is a column times a row, if it is computed in two passes.
     """
 
     turned: bool
@@ -46,7 +46,7 @@ class Way(NamedTuple):
     factors: Factors | None
 
     def part(self, down: range, across: range) -> Way:
-        """The way for these taps of the window alone."""
+        """The way for a part of the window: these taps down and across."""
         if self.factors is None:
             return self
         column, row, scale = self.factors
@@ -55,7 +55,7 @@ class Way(NamedTuple):
 
 
 def settle(call: Call, kernels: Array | None) -> Way:
-    """The way that a call on such kernels goes; kernels are None for pooling."""
+    """Settle how to carry out a call with these kernels, which are None for pooling."""
     turned = suited(call).turned
     if kernels is None:
         return Way(turned, None, None)
@@ -67,14 +67,14 @@ def settle(call: Call, kernels: Array | None) -> Way:
 
 
 def turn(call: Call) -> Call:
-    """The same call on images, kernels and output of which rows and columns are exchanged."""
+    """The call for images, kernels and output whose rows and columns have been exchanged."""
     return replace(call, rows=call.columns, columns=call.rows)
 
 
 def describe(call: Call, way: Way | None) -> str:
-    """How a call is carried out, in words; without a way, what that depends on as well."""
+    """Describe in words how a call is carried out; without a way, say what that depends on too."""
     two_passes = way is not None and way.factors is not None
-    # Where kernels are a bare shape, numbers are floats.
+    # There is no way if the kernels are a bare shape, which stands for float64 numbers.
     numbers = way.numbers if way else call.sum_dtype
     turned = way.turned if way else suited(call).turned
     call = turn(call) if turned else call
@@ -111,24 +111,24 @@ WORDS = {
 
 # ------------------------------------------------------------------- thin and tiny images
 
-# Pipelines take their time for every image and every row of it. Where rows are short, that may be
-# more than it takes to exchange rows and columns, or than it takes NumPy, which goes over all
-# images at once. What is chosen can show in the bits; so it depends on the type and the sizes of an
-# image alone, and is settled for a whole call. The times are rough, on one thread; NumPy must win
-# clearly.
-NARROW = 16  # outputs of a row that fill no vectors
+# A pipeline has a fixed cost for every image and every row. Where rows are short, this may exceed
+# the cost of exchanging rows and columns, or the time that NumPy takes, which computes all images
+# at once. The choice can change bits, so it depends on the type and the sizes of an image alone,
+# never on the batch, and is settled for a whole call. The times below are rough and for one thread,
+# so NumPy's engine is taken only where it is clearly faster.
+NARROW = 16  # rows of fewer outputs than this do not fill the vectors
 FEW = 64  # steps in Python that take little time even for a single image
 
 
 class Suited(NamedTuple):
-    """What suits the sizes of an image.
+    """How images of these sizes are computed fastest.
 
     Attributes
     ----------
     turned : bool
         Whether the compiled engine should exchange rows and columns.
     tiny : bool
-        Whether there is so little to do that NumPy's engine is faster.
+        Whether there is so little work that NumPy's engine is faster.
     """
 
     turned: bool
@@ -136,12 +136,12 @@ class Suited(NamedTuple):
 
 
 def suited(call: Call) -> Suited:
-    """What suits a call's images."""
+    """How a call's images are computed fastest."""
     return _UPRIGHT if call.columns.outputs >= NARROW else _suited(call)
 
 
 def _pixels(call: Call) -> DType:
-    """The images' type, as pipelines see it, in whatever order its bytes are."""
+    """The images' type as pipelines see it: in native byte order, and booleans as bytes."""
     return U8 if call.images.dtype.kind == "b" else call.images.dtype.newbyteorder("=")
 
 
@@ -150,12 +150,12 @@ _UPRIGHT = Suited(turned=False, tiny=False)
 
 @lru_cache(maxsize=256)
 def _suited(call: Call) -> Suited:
-    """Compare about how many nanoseconds an image takes, beside the pipelines' arithmetic."""
+    """Compare the estimated nanoseconds for an image, without the arithmetic of the pipelines."""
     oh, ow, nc = call.full_output_shape[1:]
     if 0 in (oh, ow, nc):
         return _UPRIGHT
     numbers = call.rows.size * call.columns.size * call.channels + oh * ow * nc
-    # A column of pixels is a row of pixels, where it is; wider images go through copies.
+    # A single column of pixels becomes a row without a copy; wider images are copied.
     turning = numbers * (0.5 if call.columns.size == ow == 1 else 2.2)
     upright, turned = _of_pipelines(call), turning + _of_pipelines(turn(call))
     numpy = _of_numpy_pooling(call) if call.kernels is None else _of_numpy_convolution(call)
@@ -172,25 +172,27 @@ def _steps_of_numpy(call: Call) -> int:
 
 
 def _of_numpy_convolution(call: Call) -> float:
-    """About how many nanoseconds NumPy takes for an image, tap by tap."""
+    """Estimate the nanoseconds that NumPy takes for an image of a convolution."""
     oh, ow, nc = call.full_output_shape[1:]
     kh, kw, groups = call.rows.window, call.columns.window, max(1, call.groups)
     lines = kh * oh * call.columns.size * call.channels * (0.5 + _converting(call))
     floats = call.sum_dtype.kind == "f"
-    if call.channels <= groups:  # loops along the channels, if there are several, or the row
+    if call.channels <= groups:  # NumPy's inner loop goes along the channels, or else the row.
         loops = ow if nc > 1 else 1 if ow > 1 else 0
         return lines + kh * kw * oh * ((1.1 if floats else 1.6) * ow * nc + 8 * loops)
-    products = call.channels // groups * (nc // groups)  # at each tap of a group
-    row, product = (12, 0.08) if groups == 1 else (40, 0.25)  # where BLAS takes it, and where not
-    pixel = 4 + products * (product if floats else 0.75)
-    return lines + kh * kw * groups * oh * (row + ow * pixel)
+    products = call.channels // groups * (nc // groups)  # for each tap of a group
+    pixel = 4 + products * (0.3 if floats else 0.75)
+    return lines + kh * kw * groups * oh * (40 + ow * pixel)
 
 
 def _of_numpy_pooling(call: Call) -> float:
-    """About how many nanoseconds NumPy takes for an image; it leaves taps on padding out."""
+    """Estimate the nanoseconds that NumPy takes for an image of a pooling.
+
+    It skips taps that lie on padding.
+    """
     rows, columns, c = call.rows, call.columns, call.channels
     half = _pixels(call) == F16 and call.mode in ("max", "min")
-    merge = 6 if half else max(0.2, 0.1 * call.sum_dtype.itemsize)  # for each number
+    merge = 6 if half else max(0.2, 0.1 * call.sum_dtype.itemsize)  # nanoseconds for each number
     loop = 10 if rows.stride > 1 < columns.size else 0
     down = (merge + _converting(call)) * columns.size * c + loop
     across = columns.outputs * (merge * c + (8 if c > 1 else 0))
@@ -200,14 +202,14 @@ def _of_numpy_pooling(call: Call) -> float:
 
 
 def _converting(call: Call) -> float:
-    """About how many nanoseconds NumPy takes to make a pixel's number one of the sums' type."""
+    """Estimate the nanoseconds that NumPy takes to convert a number to the sums' type."""
     if _pixels(call) == call.sum_dtype:
         return 0
     return 4 if _pixels(call) == F16 else 1.5
 
 
 def _of_pipelines(call: Call) -> float:
-    """About how many nanoseconds pipelines take for an image whose rows fill no vectors."""
+    """Estimate the nanoseconds that pipelines take for an image whose rows fill no vectors."""
     rows, columns, nc = call.rows, call.columns, call.output_channels
     numbers = call.sum_dtype
     if numbers.kind != "f":  # Under usual kernels, smaller integers are summed in float32.
@@ -220,10 +222,10 @@ def _of_pipelines(call: Call) -> float:
         row = 20 + 5 * (rows.window + columns.window)
     elif method.folded:
         row = taps * (2 if columns.outputs * call.channels >= 4 else 7)
-    elif method.pipeline.startswith("planes"):  # to which all rows under windows are dealt out
+    elif method.pipeline.startswith("planes"):  # All rows under windows are dealt out into planes.
         dealt = (rows.outputs - 1) * min(rows.stride, rows.window) + rows.window
         products = taps * nc * (call.channels // max(1, call.groups))
         row = 35 * call.channels * dealt / rows.outputs + 1.5 * products
-        row += columns.size * call.channels * max(0, call.groups - 1)  # which share no caches
+        row += columns.size * call.channels * max(0, call.groups - 1)  # groups share no caches
     convert = 4 if _pixels(call) == F16 else 1.5
     return 50 + rows.outputs * (10 + row) + convert * (read + written)
