@@ -103,7 +103,7 @@ def test_threads_that_are_no_number(text):
 # --------------------------------------------------------------------------------- levels
 
 SHOW = "import convlens; convlens.show_config()"
-REASON = "import convlens; print(convlens.plan_pool((5, 5), 2).reason)"
+REASON = "import convlens; print(convlens.plan_pool((50, 50), 2).reason)"
 
 
 @built
