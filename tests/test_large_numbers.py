@@ -186,7 +186,7 @@ def test_results_too_large(method, padding):
 def test_results_larger_than_memory(method):
     """A result that could be addressed, but not held, gives an error without its shape."""
     words = (
-        r"^the result has shape \(1, 1125899906842624\) and dtype float64, which take 9,007,199,"
+        r"^convolve: the result has shape \(1, 1125899906842624\) and dtype float64, which take 9,"
     )
     with pytest.raises(MemoryError, match=words):
         convlens.convolve([[1.0]], [[1.0]], ((0, 0), (0, 2**50 - 1)), method=method)
@@ -230,3 +230,42 @@ def test_numpy_raises_nothing_of_narrower_results(method):
     with np.errstate(all="raise"):
         result = convlens.convolve(x, np.ones((1, 1), np.float32), dtype="f2", method=method)
     assert result.tolist() == [[np.inf, 0]]
+
+
+# --------------------------------------------------------- windows of padding, taps far apart
+
+
+@each_method
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("count_padding", [False, True])
+def test_windows_that_are_mostly_padding(method, mode, count_padding):
+    """Taps that meet no pixel of any output take time, or change the result."""
+    x = np.random.default_rng(0).integers(-99, 99, (2, 10, 12)).astype("f8")
+    options = {"count_padding": count_padding, "method": method}
+    result = convlens.pool(x, (200_001, 300_001), 1, mode, padding="same", **options)
+    whole = {"max": x.max((1, 2)), "min": x.min((1, 2)), "sum": x.sum((1, 2))}
+    whole["avg"] = x.mean((1, 2)) * (120 / (200_001 * 300_001) if count_padding else 1)
+    np.testing.assert_allclose(result, np.broadcast_to(whole[mode][:, None, None], x.shape))
+    lazy = convlens.pool(da.from_array(x, chunks=4), (201, 301), 1, mode, padding="same", **options)
+    expected = convlens.pool(x, (201, 301), 1, mode, padding="same", **options)
+    assert lazy.compute(scheduler="sync").tobytes() == expected.tobytes()
+
+
+@each_method
+@pytest.mark.parametrize("dtype", ["f4", "f8", "u1", "i8"])
+def test_taps_far_apart(method, dtype):
+    """Windows whose taps lie far apart are computed in parts, in memory and in chunks alike."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 99, (1, 3, 600_000)).astype(dtype)
+    k = rng.integers(-9, 9, (2, 3)).astype("i4" if dtype == "u1" else dtype)
+    options = {"dilation": (2, 200_000), "method": method}
+    result = convlens.convolve(x, k, **options)
+    padded = np.pad(x[0].astype(result.dtype), ((1, 1), (200_000, 200_000)))
+    expected = sum(
+        padded[i : i + 3, j : j + 600_000] * k[i // 2, j // 200_000]
+        for i in (0, 2)
+        for j in (0, 200_000, 400_000)
+    )
+    np.testing.assert_array_equal(result[0], expected)  # exactly, as floats are whole numbers
+    lazy = convlens.convolve(da.from_array(x, chunks=(1, 2, 250_000)), k, **options)
+    assert lazy.compute(scheduler="sync").tobytes() == result.tobytes()

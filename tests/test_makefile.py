@@ -14,7 +14,13 @@ import convlens
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="NO MAKE HERE")
 
 MAKEFILE = Path(__file__).parents[1] / "Makefile"
-NAMES = ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")  # of a make that runs these tests
+NAMES = (
+    "PYTHON",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MAKEOVERRIDES",
+    "MFLAGS",
+)  # of a make that runs these tests
 # A Python that says, to the code that it is given with -c, that it is another one.
 DISGUISE = """#!/bin/sh
 exec {python} -c 'import sys, sysconfig

@@ -201,6 +201,8 @@ def test_tiny_images_are_for_numpy():
         assert plan.method == "numpy"
         assert plan.reason == "which is the faster one where there is so little to do"
     assert plan_pool((100, 4, 4), 2, method="compiled").method == "compiled"
+    # Large images are not tiny, even if their rows are short.
+    assert plan_pool(numbers((1, 36_624, 25), "u1"), (1, 25), 2).method == "compiled"
     # A long window takes NumPy's engine one step in Python for every tap.
     assert plan_pool((1, 1, 10**6), (1, 10**6), mode="avg").method == "compiled"
 

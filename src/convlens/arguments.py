@@ -47,6 +47,9 @@ POOL_LAYOUTS = {  # by the rank of the images
 }
 
 
+REFUSALS = (TypeError, ValueError, MemoryError)
+
+
 class refusing:  # noqa: N801  # a context manager, used like a function, many times a call
     """Put the name of the operation in front of the messages of errors that are raised inside.
 
@@ -66,8 +69,8 @@ class refusing:  # noqa: N801  # a context manager, used like a function, many t
     def __exit__(
         self, kind: object, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A subclass of these two may be constructed from other arguments than a text.
-        if error is not None and type(error) in (TypeError, ValueError) and _is_ours(trace):
+        # A subclass of these may be constructed from other arguments than a text.
+        if error is not None and type(error) in REFUSALS and _is_ours(trace):
             error.args = (f"{self.operation}: {error}",)
 
 
@@ -684,7 +687,10 @@ def _result_dtype(value: object) -> np.dtype[Any]:
     except (TypeError, ValueError, SyntaxError):
         raise TypeError(f"dtype must be a NumPy dtype; got {value!r}") from None
     if dtype.kind not in "iufc" or dtype.isbuiltin == 2:
-        raise TypeError(f"dtype must be an integer, floating or complex type; got {dtype}")
+        instead = ": convert the result, as in result.astype(dtype)" if dtype.isbuiltin == 2 else ""
+        raise TypeError(
+            f"dtype must be an integer, floating or complex type of NumPy's; got {dtype}{instead}"
+        )
     return dtype  # type: ignore[no-any-return]
 
 

@@ -122,6 +122,20 @@ class Axis:
         first = min(candidates)
         return first if first < self.outputs else None
 
+    @property
+    def taps_on_pixels(self) -> range:
+        """The taps from the first to the last that lie on a pixel for some output.
+
+        Examples
+        --------
+        >>> Axis(size=5, window=99, stride=1, dilation=1, before=49, after=49).taps_on_pixels
+        range(45, 54)
+        """
+        last = (self.outputs - 1) * self.stride  # the pixel of the last window's first tap
+        start = max(0, -(-(self.before - last) // self.dilation))
+        stop = min(self.window, -(-(self.before + self.size) // self.dilation))
+        return range(start, max(start, stop))
+
     def part(self, outputs: range, taps: range) -> Axis:
         """The axis for these taps and these outputs alone, over the same pixels.
 

@@ -236,6 +236,9 @@ def channels(images: tuple[int, ...], kernels: tuple[int, ...], groups: int) -> 
         # Kernels with the channels last often look like others with them first, so that windows
         # that are not square are not taken for a sign of it.
         square = "kernels" not in moves or kernels[-1] == kernels[-2]
+        # A size that the next axis has too is the height of a square picture.
+        if "images" in moves and images[first] == images[first + 1]:
+            continue
         if size == groups * depth and count % groups == 0 and square:
             put = "put" if " and " in moves else "puts"
             return f": are the channels first? {moves} {put} them last"

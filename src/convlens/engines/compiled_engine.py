@@ -56,7 +56,7 @@ def _compute(call: Call, way: Way, images: Array, kernels: Array | None, out: Ar
         images, out = images.swapaxes(1, 2), out.swapaxes(1, 2)
         kernels = None if kernels is None else kernels.swapaxes(0, 1)
     work = _work(call, way.numbers, way.factors is not None, images, out)
-    if work.large:
+    if work.large or way.taps:
         large.compute(call, way, images, kernels, out, _compute)
         return
     if kernels is not None:

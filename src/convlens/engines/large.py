@@ -18,7 +18,7 @@ import numpy as np
 
 from convlens.call import Array, Call, Layout, Spec
 from convlens.cells import counts
-from convlens.engines.blocks import held, most
+from convlens.engines.blocks import STRIP, most
 from convlens.engines.methods import Method, choose, largest
 from convlens.engines.pairwise import Pairwise
 
@@ -47,7 +47,11 @@ def is_large(call: Call, method: Method) -> bool:
 def _fits(call: Call, method: Method, height: int, width: int, channels: int) -> bool:
     """Whether a part with so many taps down and across, and so many channels, is small enough."""
     parts = replace(call.rows, window=height), replace(call.columns, window=width)
-    cells = prod(held(axis, 1) for axis in parts) * channels
+    cells = prod(axis.reach for axis in parts) * channels
+    # Taps far apart are computed in parts too: to find the few cells of use among the many between
+    # them would take longer.
+    if cells > 2 * STRIP and any(axis.reach > axis.window for axis in parts):
+        return False
     if cells * method.numbers.itemsize > (POOLED if call.kernels is None else CONVOLVED):
         return False
     if call.mode in ("max", "min"):
@@ -69,14 +73,31 @@ class Part(NamedTuple):
     across: range
 
 
-def parts(call: Call, method: Method) -> list[Part]:
-    """Divide a window into parts that are small enough. Rows stay whole as long as they can."""
-    kh, kw, channels = call.rows.window, call.columns.window, call.channels
+def taps_on_pixels(call: Call) -> Part | None:
+    """The taps of a pooling's window that lie on a pixel for some output; None if all do.
+
+    Padding takes no part in a pooling, so windows that are mostly padding need not be visited.
+    """
+    taps = Part(call.rows.taps_on_pixels, call.columns.taps_on_pixels)
+    whole = (call.rows.window, call.columns.window)
+    return None if tuple(map(len, taps)) == whole or 0 in map(len, taps) else taps
+
+
+def parts(call: Call, method: Method, taps: Part | None = None) -> list[Part]:
+    """Divide a window, or these taps of it, into parts that are small enough.
+
+    Rows stay whole as long as they can.
+    """
+    down, across = taps or (range(call.rows.window), range(call.columns.window))
+    kh, kw, channels = len(down), len(across), call.channels
     if channels == call.groups:  # Independent channels are computed apart if many do not fit.
         channels = most(channels, lambda count: _fits(call, method, kh, kw, count))
     width = most(kw, lambda width: _fits(call, method, 1, width, channels))
     height = most(kh, lambda height: _fits(call, method, height, width, channels))
-    return [Part(*part) for part in product(_cuts(kh, height), _cuts(kw, width))]
+    return [
+        Part(down[y.start : y.stop], across[x.start : x.stop])
+        for y, x in product(_cuts(kh, height), _cuts(kw, width))
+    ]
 
 
 def call_on(call: Call, part: Part, rows: range, columns: range) -> Call:
@@ -100,7 +121,8 @@ def compute(
         _compute(call, way, method, images, kernels, out, engine)
         return
     # The channels are independent of each other, so they need not be in memory together.
-    kh, kw, each = call.rows.window, call.columns.window, call.output_channels // call.channels
+    kh, kw = map(len, way.taps) if way.taps else (call.rows.window, call.columns.window)
+    each = call.output_channels // call.channels
     together = most(call.channels, lambda count: _fits(call, method, kh, kw, count))
     for c in _cuts(call.channels, together):
         some = replace(call, groups=len(c), channels=len(c), output_channels=len(c) * each)
@@ -119,7 +141,8 @@ def _compute(
     engine: Compute,
 ) -> None:
     """Write the result of a call whose channels are computed together."""
-    window = parts(call, method)
+    window = parts(call, method, way.taps)
+    way = way._replace(taps=None)
     most_results = RESULTS // (len(window).bit_length() + 2)
     m, oh, ow, nc = out.shape
     width = min(ow, max(1, most_results // nc))
@@ -131,7 +154,8 @@ def _compute(
             on_part = call_on(call, part, y, x)
             on_part = replace(on_part, images=Spec(some.shape, some.dtype))
             taps = None if kernels is None else kernels[_slice(part.down), _slice(part.across)]
-            result = np.empty((len(n), len(y), len(x), nc), on_part.output_dtype)
+            dtype = out.dtype if on_part.output_dtype.kind == "b" else on_part.output_dtype  # bytes
+            result = np.empty((len(n), len(y), len(x), nc), dtype)
             engine(on_part, way.part(*part), some, taps, result)
             merged.add(result)
         total = merged.total()

@@ -256,6 +256,10 @@ def pooling(call: Call) -> Method:
     # The steps for each output, down and across together: of `windows`, and of `doubling`.
     steps = rows.window * columns.stride + columns.window
     doubled = rows.stride * log2(rows.window + 1) + log2(columns.window + 1)
+    if numbers.kind != "f" or mode in ("max", "min"):
+        # Doubling goes through the rows between the outputs and under the last window, too. For
+        # sums of floats this must not matter, because parts of an image keep the bits of the whole.
+        doubled *= (rows.outputs * rows.stride + rows.reach) / (rows.outputs * rows.stride)
     apart = any(a.reach > 8 * a.window or a.stride > a.window for a in (rows, columns))
     if steps > 2 * columns.stride * doubled and not apart:
         names.insert(0, f"doubling_{types}")

@@ -39,11 +39,14 @@ class Way(NamedTuple):
         The type that a convolution adds up in; None for pooling, whose types decide it alone.
     factors : Factors or None
         The factors of a kernel that is a column times a row, if it is computed in two passes.
+    taps : Part or None
+        The taps of a pooling's window that matter, if these are not all.
     """
 
     turned: bool
     numbers: DType | None
     factors: Factors | None
+    taps: large.Part | None = None
 
     def part(self, down: range, across: range) -> Way:
         """The way for a part of the window: these taps down and across."""
@@ -58,7 +61,8 @@ def settle(call: Call, kernels: Array | None) -> Way:
     """Settle how to carry out a call with these kernels, which are None for pooling."""
     turned = suited(call).turned
     if kernels is None:
-        return Way(turned, None, None)
+        taps = large.taps_on_pixels(turn(call) if turned else call)
+        return Way(turned, None, None, taps)
     kernels = call.full_kernels(kernels)
     numbers = summing_type(call, kernels)
     if turned:
@@ -80,9 +84,13 @@ def describe(call: Call, way: Way | None) -> str:
     call = turn(call) if turned else call
     method = choose(call, numbers, two_passes)
     words = ["on images turned on their side"] if turned else []
-    if large.is_large(call, method):
-        parts = large.parts(call, method)
-        words.append(f"the window in {len(parts)} parts" if len(parts) > 1 else "channels apart")
+    taps = way.taps if way else None
+    if taps or large.is_large(call, method):
+        parts = large.parts(call, method, taps)
+        if len(parts) > 1:
+            words.append(f"the window in {len(parts)} parts")
+        else:
+            words.append("the taps that meet a pixel" if taps else "channels apart")
         method = choose(
             large.call_on(call, parts[0], range(call.rows.outputs), range(call.columns.outputs)),
             numbers,
@@ -118,6 +126,7 @@ WORDS = {
 # so NumPy's engine is taken only where it is clearly faster.
 NARROW = 16  # rows of fewer outputs than this do not fill the vectors
 FEW = 64  # steps in Python that take little time even for a single image
+TINY = 4096  # numbers of an image and its output, at most, for which NumPy may be the faster
 
 
 class Suited(NamedTuple):
@@ -159,7 +168,8 @@ def _suited(call: Call) -> Suited:
     turning = numbers * (0.5 if call.columns.size == ow == 1 else 2.2)
     upright, turned = _of_pipelines(call), turning + _of_pipelines(turn(call))
     numpy = _of_numpy_pooling(call) if call.kernels is None else _of_numpy_convolution(call)
-    tiny = _steps_of_numpy(call) <= FEW and 1.5 * numpy < min(upright, turned)
+    few = numbers <= TINY and _steps_of_numpy(call) <= FEW
+    tiny = few and 1.5 * numpy < min(upright, turned)
     return Suited(turned < upright, tiny)
 
 
