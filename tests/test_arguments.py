@@ -817,11 +817,11 @@ def test_what_is_no_mode(refuses, mode):
     ({"dtype": 64}, TypeError, "dtype must be a NumPy dtype; got 64"),
     ({"dtype": "f4,,"}, TypeError, "dtype must be a NumPy dtype; got 'f4,,'"),
     ({"dtype": (int, -1)}, TypeError, "dtype must be a NumPy dtype; got (<class 'int'>, -1)"),
-    ({"dtype": object}, TypeError, "must be an integer, floating or complex type; got object"),
-    ({"dtype": bool}, TypeError, "must be an integer, floating or complex type; got bool"),
-    ({"dtype": "S3"}, TypeError, "must be an integer, floating or complex type; got |S3"),
-    ({"dtype": "M8[s]"}, TypeError, "integer, floating or complex type; got datetime64[s]"),
-    ({"dtype": "i4,f4"}, TypeError, "must be an integer, floating or complex type; got [('f0'"),
+    ({"dtype": object}, TypeError, "floating or complex type of NumPy's; got object"),
+    ({"dtype": bool}, TypeError, "floating or complex type of NumPy's; got bool"),
+    ({"dtype": "S3"}, TypeError, "floating or complex type of NumPy's; got |S3"),
+    ({"dtype": "M8[s]"}, TypeError, "floating or complex type of NumPy's; got datetime64[s]"),
+    ({"dtype": "i4,f4"}, TypeError, "floating or complex type of NumPy's; got [('f0'"),
 )
 def test_what_is_no_dtype_of_numbers(refuses, changes, error, words):
     """A `dtype` that is no type of numbers is refused, for floats and for integers."""
