@@ -55,7 +55,7 @@ class Task:
             self.kernels = case.kernels if numbers else _normal(rng, case.kernels, case.dtype)
         self.arguments = (self.images, case.kernels if pooling else self.kernels)
         self.plan = getattr(convlens, f"plan_{case.operation}")(*self.arguments, **case.options)
-        call = self.plan.call
+        call = self.plan.problem
         self.mode, self.count_padding, self.channels = call.mode, call.count_padding, call.channels
         self.real = np.dtype("float64" if case.dtype == "float64" else "float32")
 
@@ -66,17 +66,17 @@ class Task:
     @cached_property
     def pixels(self) -> np.ndarray:
         """The images with all axes."""
-        return self.plan.call.full_images(self.images)
+        return self.plan.problem.full_images(self.images)
 
     @cached_property
     def taps(self) -> np.ndarray | None:
         """The kernels with all axes."""
-        return None if self.kernels is None else self.plan.call.full_kernels(self.kernels)
+        return None if self.kernels is None else self.plan.problem.full_kernels(self.kernels)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
         """(m, oh, ow, nc)."""
-        return self.plan.call.full_output_shape
+        return self.plan.problem.full_output_shape
 
     @property
     def exact(self) -> bool:
@@ -141,7 +141,7 @@ def contenders(task: Task, peers: dict[str, Any]) -> list[Contender]:
 
 def _convlens(task: Task) -> Contender:
     out = np.empty(task.plan.output_shape, task.plan.output_dtype)
-    full = task.plan.call.full_output
+    full = task.plan.problem.full_output
     return Contender("convlens", task.run, full, partial(task.run, out), role="ours")
 
 
@@ -153,7 +153,7 @@ def _course(task: Task) -> Contender:
     finally:
         sys.path.remove(str(COURSE))
     call = partial(function, *task.arguments, *arguments)
-    return Contender("the course file", call, task.plan.call.full_output, role="course")
+    return Contender("the course file", call, task.plan.problem.full_output, role="course")
 
 
 def _random(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:

@@ -79,7 +79,7 @@ def _products(pixels: np.ndarray, tap: np.ndarray, groups: int) -> np.ndarray:
 
 def _counts(task: Task) -> np.ndarray:
     """How many pixels each average is taken over: (oh, ow, 1)."""
-    call, counts = task.plan.call, []
+    call, counts = task.plan.problem, []
     for axis, size in ((call.rows, task.pixels.shape[1]), (call.columns, task.pixels.shape[2])):
         starts = np.arange(axis.outputs) * axis.stride - axis.before
         cells = starts[:, np.newaxis] + np.arange(axis.window) * axis.dilation  # (outputs, taps)

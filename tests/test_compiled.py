@@ -501,7 +501,7 @@ def test_the_plan_says_what_runs(monkeypatch):
         words = f"compiled, for {LIBRARY.level}, {TURNED if turned else ''}{taps}{words}"
         assert f"{plan.method}, {plan.reason},".startswith(f"{words},"), case
         # The columns of a thin image are no more than the rows that its windows need.
-        assert not turned or max(rows) <= plan.call.columns.size, case
+        assert not turned or max(rows) <= plan.problem.columns.size, case
         seen |= {(family, numbers), "turned" if turned else "upright"}
     assert {each[0] for each in seen if isinstance(each, tuple)} == set(FAMILIES)
     assert {("planes", "i64"), ("dense", "f64"), ("doubling", "i32"), "turned", "upright"} <= seen
@@ -615,7 +615,7 @@ def test_columns_times_rows_of_integers_are_found():
     for _ in range(300):
         column, row = (rng.integers(-60, 60, 9) * rng.integers(1, 9) for _ in range(2))
         kernel = np.outer(column, row)
-        call = convlens.plan_convolve(images, kernel).call
+        call = convlens.plan_convolve(images, kernel).problem
         full = call.full_kernels(kernel)
         numbers = methods.summing_type(call, full)
         down, across, scale = methods.rank_1(call, numbers, full)

@@ -330,7 +330,7 @@ def test_an_error_in_the_library_is_an_exception():
     """An error in a pipeline ends the process, as Halide's own handler would."""
     x, k = images(2, 9, 9), np.ones((4, 4), "f4")
     out = np.empty_like(x)
-    call = convlens.plan_convolve(x, k).call
+    call = convlens.plan_convolve(x, k).problem
     method = methods.convolution(call, np.dtype("f4"), two_passes=False)
     placement = compiled_engine.Placement.of(x[..., None])  # of images and output alike
     work = compiled_engine.Work(call, method, placement, placement, threads=1)

@@ -654,7 +654,7 @@ def test_the_formula_in_the_text_is_true():
     seen = set()
     for plan in random_plans(2000):
         (top, bottom), (left, right) = plan.padding
-        (h, w), (kh, kw) = plan.call.images.shape, plan.window
+        (h, w), (kh, kw) = plan.problem.images.shape, plan.window
         (sh, sw), (dh, dw) = plan.stride, plan.dilation
         letters = {"h": h, "top": top, "bottom": bottom, "kh": kh, "sh": sh, "dh": dh}
         letters |= {"w": w, "left": left, "right": right, "kw": kw, "sw": sw, "dw": dw}
@@ -740,7 +740,7 @@ def test_the_picture_stays_small(name):
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_picture_names_the_sizes(name):
     """The labels give the sizes of the image, of the padded image and of the output."""
-    call = DRAWN[name].call
+    call = DRAWN[name].problem
     root, _ = shapes(DRAWN[name])
     texts = [each.text for each in root.iter(f"{SVG}text")]
     rows, columns = call.rows, call.columns

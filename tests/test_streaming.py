@@ -66,7 +66,7 @@ def test_the_same_numbers_in_tiles_of_every_size(streamed, monkeypatch, verb):
         except ValueError as error:
             assert "cover no pixel" in str(error)  # noqa: PT017
             continue
-        call = plan(images, argument, **case.options).call
+        call = plan(images, argument, **case.options).problem
         for tile_bytes in (2**25, 2000, 400):
             monkeypatch.setattr(streaming, "TILE_BYTES", tile_bytes)
             monkeypatch.setattr(streaming, "LARGEST_TILE", 2 * tile_bytes)
@@ -98,7 +98,7 @@ def test_rows_of_one_image(streamed, monkeypatch, kernel_shape, options):
     images = rng.standard_normal((2, 64, 17, 3), np.float32)
     kernels = rng.standard_normal(kernel_shape, np.float32)
     expected = convlens.convolve(images, kernels, **options)
-    call = convlens.plan_convolve(images, kernels, **options).call
+    call = convlens.plan_convolve(images, kernels, **options).problem
     monkeypatch.setattr(streaming, "WINDOWS", 1)
     monkeypatch.setattr(streaming, "TILE_BYTES", (images.nbytes + expected.nbytes) // 5)
     tiles = list(streaming._tiles(call))

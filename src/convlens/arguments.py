@@ -9,41 +9,129 @@ from __future__ import annotations
 import sys
 import warnings
 from functools import lru_cache
+from math import prod
 from operator import index
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from convlens import hints
-from convlens.call import Array, Call, Layout, Spec, kernel_parts
-from convlens.geometry import Axis, resolve_padding
+from convlens.core.axis import Axis, Border, resolve_padding
+from convlens.core.problem import Array, Layout, Problem, Spec, kernel_parts
 
 PADDING_WORDS = ("valid", "same", "full")
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 POOL_MODES = ("max", "min", "avg", "sum")
 METHODS = ("auto", "compiled", "numpy")
 CONVOLVE_WORDS = {"padding": PADDING_WORDS, "pad_mode": PAD_MODES, "method": METHODS}
-POOL_WORDS = {"mode": POOL_MODES, "padding": PADDING_WORDS, "method": METHODS}
-Pair = tuple[int, int]
+POOL_WORDS = {
+    "mode": POOL_MODES, "padding": PADDING_WORDS, "pad_mode": PAD_MODES, "method": METHODS
+}  # fmt: skip
+Numbers = tuple[int, ...]  # one for each spatial axis
 # A padding word, or "given"; and for each axis what `resolve_padding` takes.
-Padding = tuple[str, tuple[Any, Any]]
+Padding = tuple[str, tuple[Any, ...]]
 # The largest stride, dilation and padding: sums of a few of them still fit into 64 bits.
 _LARGEST = 2**62
 
-CONVOLVE_LAYOUTS = {  # by the ranks of images and kernels
-    (3, 2): Layout("mhw", "yx", "mhw"),
-    (4, 3): Layout("mhwc", "yxc", "mhw"),
-    (4, 4): Layout("mhwc", "yxcn", "mhwn"),
-    (4, 2): Layout("mhwc", "yx", "mhwn"),  # the same kernel on each channel
-    (2, 2): Layout("hw", "yx", "hw"),
-    (3, 3): Layout("hwc", "yxc", "hw"),
-    (3, 4): Layout("hwc", "yxcn", "hwn"),
-}
-POOL_LAYOUTS = {  # by the rank of the images
-    4: Layout("mhwc", "", "mhwn"),
-    3: Layout("mhw", "", "mhw"),
-    2: Layout("hw", "", "hw"),
+
+class ConvolveOptions(NamedTuple):
+    """The options of a convolution, as the caller gave them; see `convlens.convolve`."""
+
+    padding: object = "same"
+    stride: object = 1
+    dilation: object = 1
+    groups: object = 1
+    pad_mode: object = "constant"
+    pad_value: object = 0
+    dtype: object = None
+    space: object = 2
+
+
+class PoolOptions(NamedTuple):
+    """The window and the options of a pooling, as the caller gave them; see `convlens.pool`."""
+
+    kernel_shape: object
+    stride: object = None
+    mode: object = "max"
+    padding: object = "valid"
+    dilation: object = 1
+    pad_mode: object = None
+    pad_value: object = 0
+    count_padding: object = False
+    partial: object = False
+    space: object = 2
+
+
+class Space(NamedTuple):
+    """The spatial axes of a call, and how messages name them.
+
+    Attributes
+    ----------
+    images, kernels : str
+        The letters of the axes, for layouts.
+    names, lines : tuple of str
+        The axes, and what lies across each: a row is a line of one place along the height.
+    numbers, paddings : str
+        What an argument with a number for each axis may be, and what a padding may be.
+    """
+
+    images: str
+    kernels: str
+    names: tuple[str, ...]
+    lines: tuple[str, ...]
+    numbers: str
+    paddings: str
+
+    def shape_of_images(self, *, batch: bool, channels: bool) -> str:
+        """The shape of images, as in "(m, h, w, c)"."""
+        return f"({', '.join('m' * batch + self.images + 'c' * channels)})"
+
+    @property
+    def taps(self) -> str:
+        """The sizes of a kernel, as in "kh, kw"."""
+        return ", ".join(f"k{letter}" for letter in self.images)
+
+    @property
+    def convolve_layouts(self) -> dict[tuple[int, int], Layout]:
+        """The layouts of a convolution, by the ranks of images and kernels."""
+        hw, yx, n = self.images, self.kernels, len(self.images)
+        return {
+            (n + 1, n): Layout(f"m{hw}", yx, f"m{hw}"),
+            (n + 2, n + 1): Layout(f"m{hw}c", f"{yx}c", f"m{hw}"),
+            (n + 2, n + 2): Layout(f"m{hw}c", f"{yx}cn", f"m{hw}n"),
+            (n + 2, n): Layout(f"m{hw}c", yx, f"m{hw}n"),  # the same kernel on each channel
+            (n, n): Layout(hw, yx, hw),
+            (n + 1, n + 1): Layout(f"{hw}c", f"{yx}c", hw),
+            (n + 1, n + 2): Layout(f"{hw}c", f"{yx}cn", f"{hw}n"),
+        }
+
+    @property
+    def pool_layouts(self) -> dict[int, Layout]:
+        """The layouts of a pooling, by the rank of the images."""
+        hw, n = self.images, len(self.images)
+        layouts = (hw, "", hw), (f"m{hw}", "", f"m{hw}"), (f"m{hw}c", "", f"m{hw}n")
+        return {n + more: Layout(*layout) for more, layout in enumerate(layouts)}
+
+
+SPACES = {
+    1: Space("w", "x", ("width",), ("column",), "an integer", "an integer or a pair (left, right)"),
+    2: Space(
+        "hw",
+        "yx",
+        ("height", "width"),
+        ("row", "column"),
+        "an integer or a pair (vertical, horizontal)",
+        "an integer, (vertical, horizontal) or ((top, bottom), (left, right))",
+    ),
+    3: Space(
+        "dhw",
+        "zyx",
+        ("depth", "height", "width"),
+        ("slice", "row", "column"),
+        "an integer or three (depth, height, width)",
+        "an integer, (depth, height, width) or ((front, back), (top, bottom), (left, right))",
+    ),
 }
 
 
@@ -109,154 +197,164 @@ class ChannelsWarning(UserWarning):
     """
 
 
-def channels_note(call: Call) -> str | None:
-    """The text of the `ChannelsWarning` for a call; None if nothing looks wrong."""
-    if call.layout.images != "mhw":
+def channels_note(problem: Problem) -> str | None:
+    """The text of the `ChannelsWarning` for a problem; None if nothing looks wrong."""
+    if problem.layout.images != "mhw":
         return None
-    m, h, w = call.images.shape
+    m, h, w = problem.images.shape
     if w not in (3, 4) or min(m, h) < 16:
         return None
     return (
-        f"images {call.images.shape} are taken for {m} images of {h} x {w}: pass "
+        f"images {problem.images.shape} are taken for {m} images of {h} x {w}: pass "
         f"images[np.newaxis] if they are one picture with {w} channels, or "
         f"images[..., np.newaxis] if they are {m} images"
     )
 
 
-def warn_of_channels(call: Call) -> None:
+def warn_of_channels(problem: Problem) -> None:
     """Warn if a call looks wrong, at the line outside this package that made the call."""
-    note = channels_note(call)
+    note = channels_note(problem)
     if note is None:
         return
     level, frame = 1, sys._getframe()
     while _in_package(frame) and frame.f_back is not None:
         level, frame = level + 1, frame.f_back
-    warnings.warn(f"{call.operation}: {note}", ChannelsWarning, stacklevel=level)
+    warnings.warn(f"{problem.operation}: {note}", ChannelsWarning, stacklevel=level)
 
 
-# ------------------------------------------------------------------------- whole calls
+# ------------------------------------------------------------------------- whole problems
 
 
-def convolve_call(
-    images: Spec,
-    kernels: Spec,
-    padding: object,
-    stride: object,
-    dilation: object,
-    groups: object,
-    pad_mode: object,
-    dtype: object,
-) -> Call:
-    """Normalise the arguments of a convolution, and make the call."""
-    return _convolve_call(
+def convolve_problem(images: Spec, kernels: Spec, options: ConvolveOptions) -> Problem:
+    """Normalise the arguments of a convolution, and make the problem."""
+    space = _space(options.space)
+    return _convolve_problem(
         images,
         kernels,
-        _padding(padding, CONVOLVE_WORDS),
-        pair("stride", stride, words=CONVOLVE_WORDS),
-        pair("dilation", dilation, words=CONVOLVE_WORDS),
-        integer("groups", groups),
-        _word("pad_mode", pad_mode, CONVOLVE_WORDS),
-        None if dtype is None else _result_dtype(dtype),
+        space,
+        _padding(options.padding, space, CONVOLVE_WORDS),
+        numbers("stride", options.stride, space, words=CONVOLVE_WORDS),
+        numbers("dilation", options.dilation, space, words=CONVOLVE_WORDS),
+        integer("groups", options.groups),
+        _border(options.pad_mode, options.pad_value, images.dtype, CONVOLVE_WORDS),
+        None if options.dtype is None else _result_dtype(options.dtype),
     )
 
 
 # Cached: calls often repeat with other arrays of the same shapes. The arguments are normalised
 # first, because True == 1 would hit the entry for 1.
 @lru_cache(maxsize=256)
-def _convolve_call(
+def _convolve_problem(
     images: Spec,
     kernels: Spec,
+    space: int,
     padding: Padding,
-    stride: Pair,
-    dilation: Pair,
+    strides: Numbers,
+    dilations: Numbers,
     groups: int,
-    pad_mode: str,
+    border: Border,
     dtype: np.dtype[Any] | None,
-) -> Call:
-    """The call that these arguments make, each of them right by itself."""
-    layout = CONVOLVE_LAYOUTS.get((len(images.shape), len(kernels.shape)))
+) -> Problem:
+    """The problem that these arguments make, each of them right by itself."""
+    form = SPACES[space]
+    layout = form.convolve_layouts.get((len(images.shape), len(kernels.shape)))
     if layout is None:
+        ranks = len(images.shape), len(kernels.shape)
+        others = [n for n in SPACES if ranks in SPACES[n].convolve_layouts]
+        kinds = ((True, False), (True, True), (False, False), (False, True))
+        *shapes, last = (form.shape_of_images(batch=m, channels=c) for m, c in kinds)
         raise ValueError(
-            "images must be (m, h, w), (m, h, w, c), (h, w) or (h, w, c), with kernels (kh, kw), "
-            f"(kh, kw, c) or (kh, kw, c // groups, nc) to match; {_shapes(images, kernels)}"
-            f"{hints.ranks(images.shape, kernels.shape)}"
+            f"images must be {', '.join(shapes)} or {last}, with kernels ({form.taps}), "
+            f"({form.taps}, c) or ({form.taps}, c // groups, nc) to match; "
+            f"{_shapes(images, kernels)}{hints.ranks(images.shape, kernels.shape, others)}"
         )
-    if 0 in kernels.shape[:2]:
+    window = kernels.shape[:space]
+    if 0 in window:
         raise ValueError(f"kernels must have at least one tap; {_shapes(images, kernels)}")
     channels = images.shape[-1] if "c" in layout.images else 1
     groups, output_channels = _groups(images, kernels, layout, channels, groups)
-    rows, columns = _axes(images, layout, kernels.shape[:2], "kernel", padding, stride, dilation)
+    axes = _axes(images, layout, window, "kernel", padding, strides, dilations, border)
     sum_dtype, output_dtype = _convolve_dtypes(images.dtype, kernels.dtype, dtype)
-    return Call(
+    return Problem(
         operation="convolve",
         mode="sum",
         images=images,
         kernels=kernels,
         layout=layout,
-        rows=rows,
-        columns=columns,
+        axes=axes,
         groups=groups,
         channels=channels,
         output_channels=output_channels,
         padding_word=padding[0],
-        pad_mode=pad_mode,
         count_padding=True,
         sum_dtype=sum_dtype,
         output_dtype=output_dtype,
     )
 
 
-def pool_call(
-    images: Spec,
-    kernel_shape: object,
-    stride: object,
-    mode: object,
-    padding: object,
-    dilation: object,
-    count_padding: object,
-    partial: object,
-) -> Call:
-    """Normalise the arguments of a pooling, and make the call."""
-    window = pair("kernel_shape", kernel_shape, words=POOL_WORDS)
-    return _pool_call(
+def pool_problem(images: Spec, options: PoolOptions) -> Problem:
+    """Normalise the arguments of a pooling, and make the problem."""
+    space = _space(options.space)
+    window = numbers("kernel_shape", options.kernel_shape, space, words=POOL_WORDS)
+    stride, border = options.stride, Border("nothing")
+    if options.pad_mode is not None:
+        border = _border(options.pad_mode, options.pad_value, images.dtype, POOL_WORDS)
+        if flag("partial", options.partial):
+            raise ValueError(
+                f"partial=True cannot be combined with pad_mode={options.pad_mode!r}, because "
+                "nothing lies behind the padding; use more padding after the images instead"
+            )
+    elif options.pad_value != 0:  # an array would not be comparable, and is no number anyway
+        raise ValueError(
+            f"pad_value={options.pad_value!r} needs pad_mode='constant': by default padded cells "
+            "hold nothing"
+        )
+    return _pool_problem(
         images,
         window,
-        window if stride is None else pair("stride", stride, words=POOL_WORDS),
-        _word("mode", mode, POOL_WORDS),
-        _padding(padding, POOL_WORDS),
-        pair("dilation", dilation, words=POOL_WORDS),
-        flag("count_padding", count_padding),
-        flag("partial", partial),
+        window if stride is None else numbers("stride", stride, space, words=POOL_WORDS),
+        _word("mode", options.mode, POOL_WORDS),
+        _padding(options.padding, space, POOL_WORDS),
+        numbers("dilation", options.dilation, space, words=POOL_WORDS),
+        border,
+        flag("count_padding", options.count_padding),
+        flag("partial", options.partial),
     )
 
 
 @lru_cache(maxsize=256)
-def _pool_call(
+def _pool_problem(
     images: Spec,
-    window: Pair,
-    stride: Pair,
+    window: Numbers,
+    strides: Numbers,
     mode: str,
     padding: Padding,
-    dilation: Pair,
+    dilations: Numbers,
+    border: Border,
     count_padding: bool,
     partial: bool,
-) -> Call:
-    """The call that these arguments make, each of them right by itself."""
-    layout = POOL_LAYOUTS.get(len(images.shape))
+) -> Problem:
+    """The problem that these arguments make, each of them right by itself."""
+    form = SPACES[len(window)]
+    layout = form.pool_layouts.get(len(images.shape))
     if layout is None:
+        others = [n for n in SPACES if len(images.shape) in SPACES[n].pool_layouts]
+        kinds = ((True, True), (True, False), (False, False))
+        full, gray, one = (form.shape_of_images(batch=m, channels=c) for m, c in kinds)
         raise ValueError(
-            f"images must be (m, h, w, c), (m, h, w) or (h, w); images.shape={images.shape}"
-            f"{hints.ranks(images.shape, None)}"
+            f"images must be {full}, {gray} or {one}; images.shape={images.shape}"
+            f"{hints.ranks(images.shape, None, others)}"
         )
-    rows, columns = _axes(
-        images, layout, window, "window", padding, stride, dilation, partial=partial
+    axes = _axes(
+        images, layout, window, "window", padding, strides, dilations, border, partial=partial
     )
     channels = images.shape[-1] if "c" in layout.images else 1
     batch = images.shape[0] if "m" in layout.images else 1
-    outputs = batch * max(0, rows.outputs) * max(0, columns.outputs) * channels
+    outputs = batch * channels * prod(max(0, axis.outputs) for axis in axes)
     # A window that covers no pixel has neither a largest value nor an average.
-    if outputs and (mode in ("max", "min") or (mode == "avg" and not count_padding)):
-        for axis, name in ((rows, "row"), (columns, "column")):
+    counts_pixels = mode in ("max", "min") or (mode == "avg" and not count_padding)
+    if outputs and counts_pixels and border.mode == "nothing":
+        for axis, name in zip(axes[-len(window) :], form.lines, strict=True):
             output = axis.without_pixels()
             if output is not None:
                 raise ValueError(
@@ -265,20 +363,18 @@ def _pool_call(
                     f"{axis.size} pixels), and mode={mode!r} has nothing to go by; use less padding"
                 )
     sum_dtype, output_dtype = _pool_dtypes(images.dtype, mode)
-    return Call(
+    return Problem(
         operation="pool",
         mode=mode,
         images=images,
         kernels=None,
         layout=layout,
-        rows=rows,
-        columns=columns,
+        axes=axes,
         groups=channels,
         channels=channels,
         output_channels=channels,
         padding_word=padding[0],
-        pad_mode="constant",
-        count_padding=count_padding,
+        count_padding=count_padding or border.mode != "nothing",
         sum_dtype=sum_dtype,
         output_dtype=output_dtype,
     )
@@ -507,18 +603,16 @@ def integer(name: str, value: object) -> int:
         raise TypeError(f"{name} must be an integer; got {value!r}") from None
 
 
-_PAIR = "an integer or a pair (vertical, horizontal)"
-
-
-def pair(
+def numbers(
     name: str,
     value: object,
+    space: int = 2,
     at_least: int = 1,
-    expected: str = _PAIR,
+    expected: str | None = None,
     given: object = None,
     words: hints.Words | None = None,
-) -> tuple[int, int]:
-    """An integer for both axes, or a pair.
+) -> Numbers:
+    """An integer for all spatial axes, or one for each.
 
     Messages show the argument as `given`. `words` are the words that other arguments take, because
     the value may have been meant for one of them.
@@ -526,19 +620,54 @@ def pair(
     if isinstance(value, np.ndarray):
         value = value.tolist()
     given = value if given is None else given
-    wrong = f"{name} must be {expected}; got {given!r}"
-    numbers = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(numbers) != 2:
-        raise ValueError(wrong)
+    wrong = f"{name} must be {expected or SPACES[space].numbers}; got {given!r}"
+    each = value if isinstance(value, (tuple, list)) else (value,) * space
+    if len(each) != space:
+        raise ValueError(wrong + hints.count(len(each), space))
     try:
-        vertical, horizontal = (integer(name, number) for number in numbers)
+        integers = tuple(integer(name, number) for number in each)
     except TypeError:
         raise TypeError(f"{wrong}{hints.word(value, (), words or {})}") from None
-    if min(vertical, horizontal) < at_least:
+    if min(integers) < at_least:
         raise ValueError(f"{name} must be at least {at_least}; got {given!r}")
-    if max(vertical, horizontal) > _LARGEST:
+    if max(integers) > _LARGEST:
         raise ValueError(f"{name} must be at most {_LARGEST}; got {given!r}")
-    return vertical, horizontal
+    return integers
+
+
+def _space(value: object) -> int:
+    """The number of spatial axes."""
+    space = integer("space", value)
+    if space not in SPACES:
+        raise ValueError(f"space must be 1 for signals, 2 for images or 3 for volumes; got {space}")
+    return space
+
+
+def _border(mode: object, value: object, images: np.dtype[Any], words: hints.Words) -> Border:
+    """What the padding holds: a mode of `numpy.pad`, and for "constant" a number."""
+    mode = _word("pad_mode", mode, words)
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "biufc":
+        raise TypeError(f"pad_value must be a number; got {value!r}")
+    if mode != "constant":
+        if number != 0:
+            raise ValueError(f"pad_value={value!r} needs pad_mode='constant'; got {mode!r}")
+        return Border(mode)
+    with np.errstate(all="ignore"):
+        held = number if images.kind == "c" or number.dtype.kind != "c" else number.real
+        held = held.astype(images.newbyteorder("="))
+    # A float is rounded to the images' type; anything else must be held exactly.
+    rounded = (
+        images.kind in "fc"
+        and number.dtype.kind in "fc"
+        and np.isfinite(held) == np.isfinite(number)
+    )
+    if not (rounded and (images.kind == "c" or not number.imag)) and held != number:
+        raise ValueError(
+            f"pad_value must be a number that {images} images can hold; got {value!r}: convert "
+            "the images to a wider type"
+        )
+    return Border(mode, held.item())
 
 
 def flag(name: str, value: object) -> bool:
@@ -573,6 +702,12 @@ def _shapes(images: Spec, kernels: Spec) -> str:
     return f"images.shape={images.shape}, kernels.shape={kernels.shape}"
 
 
+def _channels_hint(images: Spec, kernels: Spec, layout: Layout, groups: int) -> str:
+    if layout.kernels != "yxcn" and layout.kernels != "yxc":
+        return ""
+    return hints.channels(images.shape, kernels.shape, groups)
+
+
 def _groups(
     images: Spec, kernels: Spec, layout: Layout, channels: int, groups: int
 ) -> tuple[int, int]:
@@ -580,17 +715,18 @@ def _groups(
     if groups < 1:
         raise ValueError(f"groups must be at least 1; got {groups}")
     if "n" not in layout.kernels and groups != 1:
+        taps = ", ".join("k" + "dhw"["zyx".index(axis)] for axis in layout.kernels if axis in "zyx")
         raise ValueError(
-            f"groups={groups} needs kernels (kh, kw, c // groups, nc); {_shapes(images, kernels)}"
+            f"groups={groups} needs kernels ({taps}, c // groups, nc); {_shapes(images, kernels)}"
         )
     if "c" not in layout.kernels:
         return channels, channels  # each channel is a group; a gray image has one channel
     if channels % groups:
         raise ValueError(
             f"groups={groups} does not divide the images' {channels} channels; "
-            f"{_shapes(images, kernels)}{hints.channels(images.shape, kernels.shape, groups)}"
+            f"{_shapes(images, kernels)}{_channels_hint(images, kernels, layout, groups)}"
         )
-    expected, received = channels // groups, kernels.shape[2]
+    expected, received = channels // groups, kernels.shape[len(layout.kernels.rstrip("cn"))]
     if expected != received:
         plural = "" if received == 1 else "s"
         have = f"images have {channels}"
@@ -598,9 +734,9 @@ def _groups(
             have = f"each of {groups} groups has {expected}"
         raise ValueError(
             f"kernels expect {received} channel{plural}, {have}; {_shapes(images, kernels)}"
-            f"{hints.channels(images.shape, kernels.shape, groups)}"
+            f"{_channels_hint(images, kernels, layout, groups)}"
         )
-    output_channels = kernels.shape[3] if "n" in layout.kernels else 1
+    output_channels = kernels.shape[-1] if "n" in layout.kernels else 1
     if output_channels % groups:
         raise ValueError(
             f"groups={groups} does not divide the {output_channels} kernels; "
@@ -609,50 +745,54 @@ def _groups(
     return groups, output_channels
 
 
-_PADDING = (
-    f"{', '.join(map(repr, PADDING_WORDS))}, an integer, (vertical, horizontal) or "
-    "((top, bottom), (left, right))"
-)
-
-
-def _padding(value: object, words: hints.Words) -> Padding:
-    """The padding, for both axes."""
+def _padding(value: object, space: int, words: hints.Words) -> Padding:
+    """The padding, for all spatial axes."""
+    expected = f"{', '.join(map(repr, PADDING_WORDS))}, {SPACES[space].paddings}"
     if isinstance(value, str):
         word = _word("padding", value, words)
-        return word, (word, word)
+        return word, (word,) * space
     if isinstance(value, np.ndarray):
         value = value.tolist()
     many = (tuple, list, np.ndarray)  # a list may hold arrays
+    if space == 1 and isinstance(value, (tuple, list)) and len(value) == 2:
+        value = (value,)  # (left, right)
     if isinstance(value, (tuple, list)) and any(isinstance(sides, many) for sides in value):
-        if len(value) != 2 or not all(
+        if len(value) != space or not all(
             isinstance(sides, many) and len(sides) == 2 for sides in value
         ):
-            raise ValueError(f"padding must be {_PADDING}; got {value!r}")
-        vertical, horizontal = (pair("padding", sides, 0, _PADDING, value) for sides in value)
-        return "given", (vertical, horizontal)
-    both = pair("padding", value, 0, _PADDING)
-    return "given", ((both[0], both[0]), (both[1], both[1]))
+            raise ValueError(f"padding must be {expected}; got {value!r}")
+        pairs = (numbers("padding", sides, 2, 0, expected, value) for sides in value)
+        return "given", tuple(pairs)
+    each = numbers("padding", value, space, 0, expected)
+    return "given", tuple((cells, cells) for cells in each)
 
 
 def _axes(
     images: Spec,
     layout: Layout,
-    window: tuple[int, ...],
+    window: Numbers,
     window_name: str,
     padding: Padding,
-    strides: Pair,
-    dilations: Pair,
+    strides: Numbers,
+    dilations: Numbers,
+    border: Border,
     *,
     partial: bool = False,
-) -> tuple[Axis, Axis]:
-    """The two axes along which the window slides, if it fits into the padded images."""
+) -> tuple[Axis, ...]:
+    """The axes along which the window slides, if it fits into the padded images.
+
+    A signal is an image of one row, so there are at least two axes.
+    """
     word, paddings = padding
-    sizes = images.shape[layout.images.index("h") :]
-    axes = []
-    for number, name in enumerate(("height", "width")):
-        size, taps, step, gap = sizes[number], window[number], strides[number], dilations[number]
-        before, after = resolve_padding(paddings[number], size, taps, step, gap)
-        axis = Axis(size, taps, step, gap, before, after, partial)
+    form = SPACES[len(window)]
+    first = layout.images.index(form.images[0])
+    sizes = images.shape[first : first + len(window)]
+    axes = [Axis(1, 1, 1, 1, 0, 0, border=border)] if len(window) == 1 else []
+    for name, size, taps, step, gap, cells in zip(
+        form.names, sizes, window, strides, dilations, paddings, strict=True
+    ):
+        before, after = resolve_padding(cells, size, taps, step, gap)
+        axis = Axis(size, taps, step, gap, before, after, partial, border)
         # With "same", an axis without pixels has no outputs, which is not an error.
         if axis.outputs < 1 and not (word == "same" and size == 0):
             spread = f" (reaching over {axis.reach} pixels, dilation {gap})" if gap > 1 else ""
@@ -660,10 +800,10 @@ def _axes(
                 f"the {window_name} is larger than the padded images along the {name}: "
                 f"{taps}{spread} against {before} + {size} + {after} = {axis.padded}, "
                 f"{axis.reach - axis.padded} too many; images.shape={images.shape}, "
-                f"{window_name} {window[0]} x {window[1]}"
+                f"{window_name} {' x '.join(map(str, window))}"
             )
         axes.append(axis)
-    return axes[0], axes[1]
+    return tuple(axes)
 
 
 # ------------------------------------------------------------------------------- types
@@ -714,18 +854,18 @@ def _convolve_dtypes(
     return np.result_type(_sums_of(natural), result), result
 
 
-def check_sums_fit(call: Call, kernels: Array) -> None:
+def check_sums_fit(problem: Problem, kernels: Array) -> None:
     """Refuse integer kernels whose largest possible sums the result's type cannot hold exactly.
 
     Sums of 64-bit images are kept in 64 bits, wrapping as NumPy's do, and are not checked.
     """
-    images, result = call.images.dtype, call.output_dtype
+    images, result = problem.images.dtype, problem.output_dtype
     if images.kind not in "biu" or kernels.dtype.kind not in "biu":
         return
-    if images.itemsize == 8 and result in (call.sum_dtype, _INT64):
+    if images.itemsize == 8 and result in (problem.sum_dtype, _INT64):
         return
     low, high = (0, 1) if images.kind == "b" else (np.iinfo(images).min, np.iinfo(images).max)
-    sums = _sums_by_sign(call.full_kernels(kernels))  # of each kernel
+    sums = _sums_by_sign(problem.full_kernels(kernels))  # of each kernel
     least = min((above * low + below * high for above, below in sums), default=0)
     largest = max((above * high + below * low for above, below in sums), default=0)
     if result.kind in "iu":
@@ -743,7 +883,7 @@ def check_sums_fit(call: Call, kernels: Array) -> None:
 
 def _sums_by_sign(kernels: Array) -> list[tuple[int, int]]:
     """For each kernel, the exact sums of its positive and of its negative integers."""
-    count = kernels.shape[3]
+    count = kernels.shape[-1]
     above, below = [0] * count, [0] * count
     for part in kernel_parts(kernels):  # (…, nc)
         numbers = part if part.dtype == np.uint64 else part.astype(np.int64)

@@ -23,12 +23,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convlens import arguments
-from convlens.call import Array, Call, Spec
-from convlens.cells import arange, sources
-from convlens.geometry import Axis, sparse
+from convlens.core.axis import Axis, sparse
+from convlens.core.cells import arange, sources
+from convlens.core.problem import Array, Problem, Spec
 
 DaskArray = Any  # Dask is imported only when a call has a Dask array
-Engine = Callable[[Call, Array, Array | None], Array]
+Engine = Callable[[Problem, Array, Array | None], Array]
 
 
 class Run(NamedTuple):
@@ -78,24 +78,24 @@ class Channels(NamedTuple):
 class Job(NamedTuple):
     """The data that all tasks of a call share."""
 
-    call: Call
+    problem: Problem
     kernels: Array | None
     engine: Engine
 
 
-def lazily(call: Call, images: DaskArray, kernels: Array | None, engine: Engine) -> DaskArray:
+def lazily(problem: Problem, images: DaskArray, kernels: Array | None, engine: Engine) -> DaskArray:
     """Build the result of a call as a Dask array, without computing anything.
 
     Parameters
     ----------
-    call : Call
+    call : Problem
         The whole call.
     images : dask.array.Array
         The images, in chunks of any sizes.
     kernels : numpy.ndarray or None
         None for pooling.
     engine : callable
-        Carries out a call on a part of the images: ``engine(call, part, kernels)``.
+        Carries out a call on a part of the images: ``engine(problem, part, kernels)``.
 
     Returns
     -------
@@ -112,26 +112,28 @@ def lazily(call: Call, images: DaskArray, kernels: Array | None, engine: Engine)
     from dask.base import tokenize  # noqa: PLC0415
     from dask.highlevelgraph import HighLevelGraph  # noqa: PLC0415
 
-    if 0 in (*images.shape, *call.output_shape):
-        arguments.chunks_fit(call.output_shape, call.output_dtype)
-        return da.broadcast_to(da.from_array(call.of_zeros(kernels)), call.output_shape)
-    sizes = dict.fromkeys("mc", (1,)) | dict(zip(call.layout.images, images.chunks, strict=True))
-    rows, columns = _outputs(call.rows, sizes["h"]), _outputs(call.columns, sizes["w"])
-    channels = _channels(call, sizes["c"])
+    if 0 in (*images.shape, *problem.output_shape):
+        arguments.chunks_fit(problem.output_shape, problem.output_dtype)
+        return da.broadcast_to(da.from_array(problem.of_zeros(kernels)), problem.output_shape)
+    sizes = dict.fromkeys("mc", (1,)) | dict(zip(problem.layout.images, images.chunks, strict=True))
+    rows, columns = _outputs(problem.rows, sizes["h"]), _outputs(problem.columns, sizes["w"])
+    channels = _channels(problem, sizes["c"])
     largest = {
         "m": max(sizes["m"], default=0),
         "h": max((part.stop - part.start for part in rows), default=0),
         "w": max((part.stop - part.start for part in columns), default=0),
         "n": max((part.outputs for part in channels), default=0),
     }
-    arguments.chunks_fit(tuple(largest[axis] for axis in call.layout.output), call.output_dtype)
+    arguments.chunks_fit(
+        tuple(largest[axis] for axis in problem.layout.output), problem.output_dtype
+    )
     batches = [(chunk, size) for chunk, size in enumerate(sizes["m"]) if size]
-    down = [_cut(call, call.rows, outputs, sizes["h"]) for outputs in rows]
-    across = [_cut(call, call.columns, outputs, sizes["w"]) for outputs in columns]
+    down = [_cut(problem.rows, outputs, sizes["h"]) for outputs in rows]
+    across = [_cut(problem.columns, outputs, sizes["w"]) for outputs in columns]
 
     # The kernels are copied, so that the caller may change theirs before the result is computed.
-    job = Job(call, None if kernels is None else kernels.copy(), engine)
-    name = f"{call.operation}-{tokenize(images, job)}"
+    job = Job(problem, None if kernels is None else kernels.copy(), engine)
+    name = f"{problem.operation}-{tokenize(images, job)}"
     graph = _graph(name, job, images.name, sizes, batches, down, across, channels)
     chunks = {
         "m": tuple(size for _, size in batches),
@@ -142,8 +144,8 @@ def lazily(call: Call, images: DaskArray, kernels: Array | None, engine: Engine)
     return da.Array(
         HighLevelGraph.from_collections(name, graph, dependencies=[images]),
         name,
-        tuple(chunks[axis] for axis in call.layout.output),
-        meta=np.empty((0,) * len(call.layout.output), call.output_dtype),
+        tuple(chunks[axis] for axis in problem.layout.output),
+        meta=np.empty((0,) * len(problem.layout.output), problem.output_dtype),
     )
 
 
@@ -160,7 +162,7 @@ def _graph(
     """The tasks of the graph, by their keys."""
     from dask.task_spec import DataNode, List, Task, TaskRef  # noqa: PLC0415
 
-    layout, shared = job.call.layout, f"job-{name}"
+    layout, shared = job.problem.layout, f"job-{name}"
     graph: dict[Any, Any] = {shared: DataNode(shared, job)}
 
     def slice_of(chunk: dict[str, int], down: slice, across: slice) -> Any:
@@ -202,14 +204,14 @@ def _outputs(axis: Axis, sizes: Sequence[int]) -> list[range]:
     return [outputs for bound in pairwise([0, *bounds, axis.outputs]) if (outputs := range(*bound))]
 
 
-def _cut(call: Call, axis: Axis, outputs: range, sizes: Sequence[int]) -> Cut:
+def _cut(axis: Axis, outputs: range, sizes: Sequence[int]) -> Cut:
     """Find where the cells of these outputs come from.
 
     The piece of a convolution contains the padding, as cells like any others.
     """
     ends = list(accumulate(sizes))
     first = axis.pixels(outputs[0])[0]
-    if call.operation == "pool":
+    if axis.border.mode == "nothing":
         return _cut_of_pooling(axis, outputs, ends)
     count = len(outputs)
     if sparse(axis, count):
@@ -219,15 +221,15 @@ def _cut(call: Call, axis: Axis, outputs: range, sizes: Sequence[int]) -> Cut:
         piece = Axis(axis.window * count * stride, axis.window, stride, count * stride, 0, 0)
         taps = arange(range(0, axis.window * axis.dilation, axis.dilation))
         at = arange(range(first, first + count * axis.stride, axis.stride))
-        pixels = sources((taps[:, np.newaxis] + at).ravel(), axis.size, call.pad_mode)
+        pixels = sources((taps[:, np.newaxis] + at).ravel(), axis.size, axis.border.mode)
         places = arange(range(0, piece.size, stride))
         return Cut(piece, *_taken(_stretches(pixels, places, ends), ends))
     cells = range(first, axis.pixels(outputs[-1])[-1] + 1)
     stretches = [*_inside(cells, axis.size, ends)]
     before, after = range(first, min(cells.stop, 0)), range(max(first, axis.size), cells.stop)
-    for border in (before, after) if call.pad_mode != "constant" else ():
+    for border in (before, after) if axis.border.mode != "constant" else ():
         at = arange(border)
-        stretches += _stretches(sources(at, axis.size, call.pad_mode), at - first, ends)
+        stretches += _stretches(sources(at, axis.size, axis.border.mode), at - first, ends)
     return Cut(
         Axis(len(cells), axis.window, axis.stride, axis.dilation, 0, 0), *_taken(stretches, ends)
     )
@@ -301,13 +303,13 @@ def _taken(
     return slices, runs
 
 
-def _channels(call: Call, sizes: Sequence[int]) -> list[Channels]:
+def _channels(problem: Problem, sizes: Sequence[int]) -> list[Channels]:
     """Divide the output's channels as the images', if each depends on one channel of them."""
     bounds = enumerate(pairwise(accumulate(sizes, initial=0)))
     chunks = [(chunk, slice(*bound)) for chunk, bound in bounds if bound[0] < bound[1]]
-    if call.channels != call.groups:
-        return [Channels(chunks, call.groups, slice(0, call.output_channels))]
-    each = call.output_channels // call.channels
+    if problem.channels != problem.groups:
+        return [Channels(chunks, problem.groups, slice(0, problem.output_channels))]
+    each = problem.output_channels // problem.channels
     return [
         Channels(
             [(chunk, slice(0, at.stop - at.start))],
@@ -325,36 +327,34 @@ def _compute(
     job: Job, count: int, rows: Cut, columns: Cut, channels: Channels, slices: list[Array]
 ) -> Array:
     """Compute one chunk of the result."""
-    call, kernels = job.call, job.kernels
-    full = _join(call, count, rows, columns, channels, slices)  # (m, h, w, c)
+    problem, kernels = job.problem, job.kernels
+    full = _join(problem, count, rows, columns, channels, slices)  # (m, h, w, c)
     axes = zip(full.shape, "mhwc", strict=True)
-    piece = full.reshape([size for size, axis in axes if axis in call.layout.images])
-    if kernels is not None and "n" in call.layout.kernels:
+    piece = full.reshape([size for size, axis in axes if axis in problem.layout.images])
+    if kernels is not None and "n" in problem.layout.kernels:
         kernels = kernels[..., channels.kept]
     part = replace(
-        call,
+        problem,
         images=Spec(piece.shape, piece.dtype),
         kernels=None if kernels is None else Spec(kernels.shape, kernels.dtype),
-        rows=rows.axis,
-        columns=columns.axis,
+        axes=(rows.axis, columns.axis),
         groups=channels.groups,
         channels=channels.inputs,
         output_channels=channels.outputs,
         padding_word="given",
-        pad_mode="constant",
     )
     return job.engine(part, piece, kernels)
 
 
 def _join(
-    call: Call, count: int, rows: Cut, columns: Cut, channels: Channels, slices: list[Array]
+    problem: Problem, count: int, rows: Cut, columns: Cut, channels: Channels, slices: list[Array]
 ) -> Array:
     """Assemble a piece of the images, (m, h, w, c), from these slices."""
-    full = [call.full_images(values) for values in slices]
+    full = [problem.full_images(values) for values in slices]
     shape = count, rows.axis.size, columns.axis.size, channels.inputs
     if rows.is_one_slice and columns.is_one_slice and full[0].shape == shape:
-        return full[0].astype(call.images.dtype, copy=False)
-    piece = np.zeros(shape, call.images.dtype)
+        return full[0].astype(problem.images.dtype, copy=False)
+    piece = np.full(shape, problem.axes[-1].border.value, problem.images.dtype)
     for n, (_, deep) in enumerate(channels.chunks):
         for down, across in product(rows.runs, columns.runs):
             number = (down.taken * len(columns.slices) + across.taken) * len(channels.chunks) + n

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from convlens import __version__, files, filters, pictures, spelling, streaming
 from convlens.arguments import PAD_MODES, POOL_MODES, ChannelsWarning
-from convlens.call import Array, Spec
+from convlens.core.problem import Array, Spec
 from convlens.operations import plan_convolve, plan_pool
 from convlens.plan import Plan
 
@@ -60,7 +60,7 @@ def convolution(kernels: Any, padding: Any, stride: Any, **options: Any) -> Oper
     )
 
 
-def pooling(window: Any, stride: Any, mode: str, **options: Any) -> Operation:
+def pooling(window: Any, stride: Any, mode: Any, **options: Any) -> Operation:
     """The operation of `convlens pool`."""
     return Operation(lambda images: plan_pool(images, window, stride, mode, **options))
 
@@ -457,7 +457,7 @@ def to_file(
     if channels not in (1, 3):
         raise ValueError(f"these kernels make {channels} channels, and a picture has 1 or 3")
     result = plan(images, kernels)
-    made = pictures.with_result(picture, result, plan.call.rows, plan.call.columns, how)
+    made = pictures.with_result(picture, result, plan.problem.rows, plan.problem.columns, how)
     pictures.write(made, target)
     return Spec(made.pixels.shape[1:], made.pixels.dtype)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from convlens.call import Call
-from convlens.geometry import Axis
+from convlens.core.axis import Axis
+from convlens.core.problem import Problem
 
 SIDE = 220  # the longer side of the padded image, in SVG units
 MARGIN = 14
@@ -14,9 +14,9 @@ FIRST, LAST = "#0072b2", "#d55e00"  # blue and vermilion, which colour-blind rea
 PAPER, PADDING, PIXELS, LINE, INK = "#ffffff", "#eceff1", "#cfd8dc", "#90a4ae", "#263238"
 
 
-def draw(call: Call) -> str:
+def draw(problem: Problem) -> str:
     """The call as an SVG picture, self-contained and readable on light and dark pages."""
-    rows, columns = call.rows, call.columns
+    rows, columns = problem.rows, problem.columns
     down, across = _extent(rows), _extent(columns)
     cell = SIDE / max(down, across, rows.outputs, columns.outputs)
     left, top = MARGIN, MARGIN + 20
@@ -49,7 +49,7 @@ def draw(call: Call) -> str:
         f'<path d="M{x - gap + 12:.1f} {top + 22} h{gap - 28} m-6 -5 l6 5 l-6 5" fill="none" '
         f'stroke="{INK}" stroke-width="1.5"/>',
     ]
-    if call.batch and rows.outputs > 0 and columns.outputs > 0:
+    if problem.batch and rows.outputs > 0 and columns.outputs > 0:
         last = (rows.outputs - 1, columns.outputs - 1)
         for colour, (row, column) in ((LAST, last), (FIRST, (0, 0))):
             window_y = top + row * rows.stride * cell

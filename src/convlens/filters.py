@@ -126,7 +126,7 @@ def box(size: int | tuple[int, int] = 3, *, dtype: npt.DTypeLike = "float64") ->
            [0.25, 0.25]])
     """
     with arguments.refusing("box"):
-        height, width = arguments.pair("size", size)
+        height, width = arguments.numbers("size", size)
         _check_taps("size", size, height, width)
         result = _dtype(dtype)
     return _mean_of_product(np.ones(height), np.ones(width), result)
@@ -631,7 +631,7 @@ def _largest_sum(kernel: Kernel, dtype: np.dtype[Any]) -> float:
 
 def _odd(argument: str, size: object) -> tuple[int, int]:
     """Read rows and columns, which must be odd and not too many."""
-    height, width = arguments.pair(argument, size)
+    height, width = arguments.numbers(argument, size)
     if height % 2 == 0 or width % 2 == 0:
         raise ValueError(f"{argument} must be odd, for a kernel with a middle; got {size!r}")
     _check_taps(argument, size, height, width)

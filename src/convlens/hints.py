@@ -41,6 +41,8 @@ _ARGUMENTS = {
     "dilation": ("dilations", "dilation_rate", "rate", "rhs_dilation", "window_dilation"),
     "padding": ("pad", "pads", "pad_width", "auto_pad"),
     "pad_mode": ("padding_mode", "border_mode", "borderType", "border", "boundary", "mode"),
+    "pad_value": ("cval", "fillvalue", "constant_values", "constant_value", "padding_value"),
+    "space": ("ndim", "ndims", "dims", "dimensions", "spatial_dims"),
     "mode": ("func", "operation", "op", "reduction", "pool_mode"),
     "groups": ("group", "feature_group_count"),
     "dtype": ("ddepth",),
@@ -49,10 +51,6 @@ _ARGUMENTS = {
     "count_padding": ("count_include_pad",),
     "method": ("engine", "backend"),
 }
-_PAD_FIRST = (
-    "pad the images first, as in np.pad(images, ((0, 0), (1, 1), (1, 1)), ...), and pass "
-    "padding='valid'"
-)
 
 # What does the work of arguments that have no counterpart here.
 _INSTEAD = {
@@ -60,10 +58,6 @@ _INSTEAD = {
         ("axis", "axes"),
         "the window slides down and across; a window of one row, (1, n), slides along the rows "
         "alone, one of one column, (n, 1), along the columns",
-    ),
-    **dict.fromkeys(
-        ("cval", "fillvalue", "constant_values", "pad_value"),
-        f"zeros are the only constant; for another {_PAD_FIRST}",
     ),
     **dict.fromkeys(
         ("origin", "anchor"),
@@ -76,7 +70,6 @@ _INSTEAD = {
     "bias": "add it to the result",
     "delta": "add it to the result",
     "dtype": "convert the result, or the images",
-    "pad_mode": f"padded cells never win or count here; for others {_PAD_FIRST}",
     "groups": "every channel is pooled by itself",
     "kernel_shape": "the kernels' own shape is the window's",
     "out": "a plan computes nothing: pass out when you call it, as in plan(images, out=out)",
@@ -192,23 +185,35 @@ def no_number(name: str, dtype: np.dtype[Any]) -> str:
     return f": convert it first, as in {name}.astype(np.{target})" if target else ""
 
 
-def ranks(images: tuple[int, ...], kernels: tuple[int, ...] | None) -> str:
-    """Which axis is missing, where the numbers of axes are none of those taken.
+def ranks(images: tuple[int, ...], kernels: tuple[int, ...] | None, spaces: Collection[int]) -> str:
+    """What is missing, where the numbers of axes are none of those taken.
+
+    `spaces` are the numbers of spatial axes for which they would be taken.
 
     Examples
     --------
-    >>> ranks((10000,), (5,))
-    ': a series is an image of one row, images[np.newaxis], and its kernel kernels[np.newaxis]'
+    >>> ranks((10000,), (5,), [1])
+    ': did you mean space=1, for signals?'
     """
-    if len(images) == 1:
-        window = "a window (1, n)" if kernels is None else "its kernel kernels[np.newaxis]"
-        join = "with" if kernels is None else "and"
-        return f": a series is an image of one row, images[np.newaxis], {join} {window}"
-    if kernels is not None and len(kernels) == 1:
+    if spaces:
+        kinds = {1: "signals", 2: "images", 3: "volumes"}
+        return f": did you mean space={min(spaces)}, for {kinds[min(spaces)]}?"
+    if kernels is not None and len(images) > 1 and len(kernels) == 1:
         return ": kernels[np.newaxis] is a kernel of one row, kernels[:, np.newaxis] of one column"
     if kernels is not None and len(images) == 2 and len(kernels) > 2 and kernels[2] == 1:
         return ": images[..., np.newaxis] has a channel"
     return ""
+
+
+def count(given: int, space: int) -> str:
+    """The number of spatial axes that so many numbers are for, if it is not the call's.
+
+    Examples
+    --------
+    >>> count(3, 2)
+    ': did you mean space=3?'
+    """
+    return f": did you mean space={given}?" if given in (1, 2, 3) and given != space else ""
 
 
 def channels(images: tuple[int, ...], kernels: tuple[int, ...], groups: int) -> str:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
-from typing import Any, ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 import numpy.typing as npt
 
 from convlens import arguments, hints
-from convlens.call import Array
+from convlens.core.problem import Array
 from convlens.plan import Plan, choose, execute
 
-Numbers = npt.ArrayLike
 Shape = tuple[int, ...]
+Numbers = int | tuple[int, ...]  # one for all spatial axes, or one for each
+Sides = tuple[int, int]  # cells before and after the pixels of an axis
+Padding = Literal["same", "valid", "full"] | int | tuple[int, ...] | tuple[Sides, ...]
+PadMode = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
+Mode = Literal["max", "min", "avg", "sum"]
+Method = Literal["auto", "compiled", "numpy"]
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -52,17 +57,19 @@ def explains(words: hints.Words) -> Callable[[Callable[Given, Result]], Callable
 
 @explains(arguments.CONVOLVE_WORDS)
 def convolve(
-    images: Numbers,
-    kernels: Numbers,
-    padding: str | int | tuple[Any, Any] = "same",
-    stride: int | tuple[int, int] = 1,
+    images: npt.ArrayLike,
+    kernels: npt.ArrayLike,
+    padding: Padding = "same",
+    stride: Numbers = 1,
     *,
-    dilation: int | tuple[int, int] = 1,
+    dilation: Numbers = 1,
     groups: int = 1,
-    pad_mode: str = "constant",
+    pad_mode: PadMode = "constant",
+    pad_value: complex = 0,
     dtype: npt.DTypeLike | None = None,
     out: Array | None = None,
-    method: str = "auto",
+    method: Method = "auto",
+    space: int = 2,
 ) -> Array:
     """Slide kernels over images; at each place multiply what lies under a kernel, and add up.
 
@@ -88,23 +95,29 @@ def convolve(
         =============  =========================  ================================================
 
         Three axes with a (kh, kw) kernel are always (m, h, w): to blur one photograph (h, w, c),
-        give it its m, as in ``photograph[np.newaxis]``. Images may also be a Dask array, in any
-        chunks; the result is then one too, not yet computed.
+        give it its m, as in ``photograph[np.newaxis]``. With `space` of 1 or 3, every h, w becomes
+        one size or three: signals are (m, w), (m, w, c), (w,) or (w, c), with kernels that begin
+        with kw; volumes are (m, d, h, w), (m, d, h, w, c), (d, h, w) or (d, h, w, c), with kernels
+        that begin with kd, kh, kw. Images may also be a Dask array, in any chunks; the result is
+        then one too, not yet computed.
     padding : {"same", "valid", "full"}, int, (ph, pw) or ((top, bottom), (left, right))
-        Cells added around the images. "valid": none. "same": as many as make ceil(h / stride)
-        rows and ceil(w / stride) columns, the odd cell after (as TensorFlow, JAX and ONNX's
-        SAME_UPPER do, and PyTorch at stride 1). "full": as many as let a kernel touch an image
-        with a single tap.
-    stride : int or (int, int)
-        Pixels from one window to the next, down and across.
-    dilation : int or (int, int)
+        Cells added around the images, the same everywhere, or for each axis, or for each side;
+        volumes have three axes, and signals may have a pair (left, right). "valid": none. "same":
+        as many as make ceil(size / stride) outputs along each axis, the odd cell after (as
+        TensorFlow, JAX and ONNX's SAME_UPPER do, and PyTorch at stride 1). "full": as many as let
+        a kernel touch an image with a single tap.
+    stride : int or tuple of int
+        Pixels from one window to the next: for all axes, or for each, down and across.
+    dilation : int or tuple of int
         Pixels from one tap of a kernel to the next; 1 leaves no gaps.
     groups : int
         The number of groups that channels and kernels are split into, as in PyTorch; the kernels
         of a group see only its channels. groups == c is a depthwise convolution.
     pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
-        What the padding holds, with the names and meanings of `numpy.pad`; "constant" is zeros.
-        Images without a pixel to repeat are padded with zeros in every mode.
+        What the padding holds, with the names and meanings of `numpy.pad`; "constant" is
+        `pad_value`. Images without a pixel to repeat are padded with zeros in the other modes.
+    pad_value : number
+        What the padding holds if `pad_mode` is "constant": a number that the images' type holds.
     dtype : dtype, optional
         Type of the result. By default integers give int64, exactly, and floats give
         ``np.result_type(images, kernels)``; float16 is summed in float32. For integers another
@@ -119,6 +132,8 @@ def convolve(
     method : {"auto", "compiled", "numpy"}
         The engine. "auto" takes the compiled one if it is installed and takes the types, unless
         images are so small that NumPy's is faster; `plan_convolve` tells which, and why.
+    space : {1, 2, 3}
+        The number of spatial axes: 1 for signals, 2 for images, 3 for volumes.
 
     Returns
     -------
@@ -162,36 +177,38 @@ def convolve(
     (8, 32, 32, 16)
     >>> convlens.convolve(photographs, convlens.filters.gaussian(2), pad_mode="reflect").shape
     (8, 32, 32, 3)
+
+    The mean of every three samples of a signal, and of every cube of 27 cells of a volume:
+
+    >>> convlens.convolve([3.0, 6.0, 9.0, 6.0, 3.0], np.full(3, 1 / 3), "valid", space=1)
+    array([6., 7., 6.])
+    >>> convlens.convolve(np.ones((64, 64, 64)), np.full((3, 3, 3), 1 / 27), space=3).shape
+    (64, 64, 64)
     """
+    options = arguments.ConvolveOptions(
+        padding, stride, dilation, groups, pad_mode, pad_value, dtype, space
+    )
     with arguments.refusing("convolve"):
         images = arguments.array("images", images)
         kernels = arguments.kernels_for(images.dtype, kernels)
-    plan = plan_convolve(
-        images,
-        kernels,
-        padding,
-        stride,
-        dilation=dilation,
-        groups=groups,
-        pad_mode=pad_mode,
-        dtype=dtype,
-        method=method,
-    )
+    plan = _plan_convolution(images, kernels, options, method)
     return execute(plan, images, kernels, out)
 
 
 @explains(arguments.CONVOLVE_WORDS)
 def plan_convolve(
-    images: Numbers | Shape,
-    kernels: Numbers | Shape,
-    padding: str | int | tuple[Any, Any] = "same",
-    stride: int | tuple[int, int] = 1,
+    images: npt.ArrayLike | Shape,
+    kernels: npt.ArrayLike | Shape,
+    padding: Padding = "same",
+    stride: Numbers = 1,
     *,
-    dilation: int | tuple[int, int] = 1,
+    dilation: Numbers = 1,
     groups: int = 1,
-    pad_mode: str = "constant",
+    pad_mode: PadMode = "constant",
+    pad_value: complex = 0,
     dtype: npt.DTypeLike | None = None,
-    method: str = "auto",
+    method: Method = "auto",
+    space: int = 2,
 ) -> Plan:
     """Say what `convolve` would compute with these arguments, how, and at what cost.
 
@@ -200,7 +217,7 @@ def plan_convolve(
     images, kernels : array_like or tuple of int
         Arrays, or bare shapes, which stand for float64 numbers. Images that are a Dask array are
         not computed.
-    padding, stride, dilation, groups, pad_mode, dtype, method
+    padding, stride, dilation, groups, pad_mode, pad_value, dtype, method, space
         As in `convolve`.
 
     Returns
@@ -228,41 +245,48 @@ def plan_convolve(
     memory    reads 314 MB, writes 78.4 MB
     method    numpy, as asked
     """
+    options = arguments.ConvolveOptions(
+        padding, stride, dilation, groups, pad_mode, pad_value, dtype, space
+    )
+    return _plan_convolution(images, kernels, options, method)
+
+
+def _plan_convolution(
+    images: npt.ArrayLike | Shape,
+    kernels: npt.ArrayLike | Shape,
+    options: arguments.ConvolveOptions,
+    method: str,
+) -> Plan:
     with arguments.refusing("convolve"):
         of_images = arguments.spec("images", images)
         numbers = None
         if not arguments.is_shape(kernels):
             numbers = arguments.kernels_for(of_images.dtype, kernels)
-        call = arguments.convolve_call(
-            of_images,
-            arguments.spec("kernels", kernels if numbers is None else numbers),
-            padding,
-            stride,
-            dilation,
-            groups,
-            pad_mode,
-            dtype,
-        )
+        of_kernels = arguments.spec("kernels", kernels if numbers is None else numbers)
+        problem = arguments.convolve_problem(of_images, of_kernels, options)
         if numbers is not None:
-            arguments.check_sums_fit(call, numbers)
-        plan = choose(call, arguments.method(method), numbers)
-    arguments.warn_of_channels(call)
+            arguments.check_sums_fit(problem, numbers)
+        plan = choose(problem, arguments.method(method), numbers)
+    arguments.warn_of_channels(problem)
     return plan
 
 
 @explains(arguments.POOL_WORDS)
 def pool(
-    images: Numbers,
-    kernel_shape: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    mode: str = "max",
+    images: npt.ArrayLike,
+    kernel_shape: Numbers,
+    stride: Numbers | None = None,
+    mode: Mode = "max",
     *,
-    padding: str | int | tuple[Any, Any] = "valid",
-    dilation: int | tuple[int, int] = 1,
+    padding: Padding = "valid",
+    dilation: Numbers = 1,
+    pad_mode: PadMode | None = None,
+    pad_value: complex = 0,
     count_padding: bool = False,
     partial: bool = False,
     out: Array | None = None,
-    method: str = "auto",
+    method: Method = "auto",
+    space: int = 2,
 ) -> Array:
     """Slide a window over images; at each place keep the largest, smallest, mean or sum.
 
@@ -272,37 +296,46 @@ def pool(
     ----------
     images : array_like
         (m, h, w, c), (m, h, w) or (h, w); numbers of any type. Three axes are always (m, h, w): one
-        photograph (h, w, c) needs its m, as in ``photograph[np.newaxis]``. Or a Dask array of such
-        a shape, in any chunks; the result is then one too, not yet computed.
-    kernel_shape : int or (int, int)
-        The window, down and across.
-    stride : int or (int, int), optional
+        photograph (h, w, c) needs its m, as in ``photograph[np.newaxis]``. With `space` of 1 or 3,
+        every h, w becomes one size or three: signals are (m, w, c), (m, w) or (w,), and volumes
+        (m, d, h, w, c), (m, d, h, w) or (d, h, w). Or a Dask array of such a shape, in any chunks;
+        the result is then one too, not yet computed.
+    kernel_shape : int or tuple of int
+        The window: its size along all axes, or along each, down and across.
+    stride : int or tuple of int, optional
         Pixels from one window to the next; by default windows lie side by side.
     mode : {"max", "min", "avg", "sum"}
         What is kept of the pixels under a window.
     padding : {"valid", "same", "full"}, int, (ph, pw) or ((top, bottom), (left, right))
-        Cells added around the images, as in `convolve`. They are never the largest or smallest.
-    dilation : int or (int, int)
+        Cells added around the images, as in `convolve`. By default they hold nothing: they are
+        never the largest or smallest, and an average does not count them.
+    dilation : int or tuple of int
         Pixels from one tap of the window to the next.
+    pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}, optional
+        What the padding holds, as in `convolve`; then its cells count like pixels.
+    pad_value : number
+        What the padding holds if `pad_mode` is "constant": a number that the images' type holds.
     count_padding : bool
-        Whether an average counts padded cells, as zeros.
+        Whether an average counts padded cells that hold nothing, as zeros.
     partial : bool
-        Keep the windows that start on the image and hang over the bottom or right edge; they use
-        the pixels that they cover. Other libraries call this ceil mode.
+        Keep the windows that start on the image and hang over the far edge; they use the pixels
+        that they cover. Other libraries call this ceil mode. It cannot be combined with `pad_mode`.
     out : numpy.ndarray, optional
         Where to write the result: an array of its shape and type that shares no memory with the
         images. It cannot be given for Dask arrays.
     method : {"auto", "compiled", "numpy"}
         The engine. "auto" takes the compiled one if it is installed and takes the types, unless
         images are so small that NumPy's is faster; `plan_pool` tells which, and why.
+    space : {1, 2, 3}
+        The number of spatial axes: 1 for signals, 2 for images, 3 for volumes.
 
     Returns
     -------
     numpy.ndarray or dask.array.Array
-        (m, oh, ow, c), (m, oh, ow) or (oh, ow). "max" and "min" keep the images' type; "avg" gives
-        floats (float64 for integers); "sum" gives int64 for integers (uint64 for uint64), where
-        only sums of 64-bit integers can wrap around. NaN reaches just those outputs whose window
-        covers it.
+        (m, oh, ow, c), (m, oh, ow) or (oh, ow), or as many axes as the images have. "max" and
+        "min" keep the images' type; "avg" gives floats (float64 for integers); "sum" gives int64
+        for integers (uint64 for uint64), where only sums of 64-bit integers can wrap around. NaN
+        reaches just those outputs whose window covers it.
 
     Raises
     ------
@@ -334,34 +367,39 @@ def pool(
     array([[[ 2.5,  4.5],
             [10.5, 12.5]]])
     """
-    with arguments.refusing("pool"):
-        images = arguments.array("images", images)
-    plan = plan_pool(
-        images,
+    options = arguments.PoolOptions(
         kernel_shape,
         stride,
         mode,
-        padding=padding,
-        dilation=dilation,
-        count_padding=count_padding,
-        partial=partial,
-        method=method,
+        padding,
+        dilation,
+        pad_mode,
+        pad_value,
+        count_padding,
+        partial,
+        space,
     )
+    with arguments.refusing("pool"):
+        images = arguments.array("images", images)
+    plan = _plan_pooling(images, options, method)
     return execute(plan, images, None, out)
 
 
 @explains(arguments.POOL_WORDS)
 def plan_pool(
-    images: Numbers | Shape,
-    kernel_shape: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    mode: str = "max",
+    images: npt.ArrayLike | Shape,
+    kernel_shape: Numbers,
+    stride: Numbers | None = None,
+    mode: Mode = "max",
     *,
-    padding: str | int | tuple[Any, Any] = "valid",
-    dilation: int | tuple[int, int] = 1,
+    padding: Padding = "valid",
+    dilation: Numbers = 1,
+    pad_mode: PadMode | None = None,
+    pad_value: complex = 0,
     count_padding: bool = False,
     partial: bool = False,
-    method: str = "auto",
+    method: Method = "auto",
+    space: int = 2,
 ) -> Plan:
     """Say what `pool` would compute with these arguments, how, and at what cost.
 
@@ -369,7 +407,9 @@ def plan_pool(
     ----------
     images : array_like or tuple of int
         An array, or a bare shape, which stands for float64 numbers. A Dask array is not computed.
-    kernel_shape, stride, mode, padding, dilation, count_padding, partial, method
+    kernel_shape, stride, mode, padding, dilation, pad_mode, pad_value
+        As in `pool`.
+    count_padding, partial, method, space
         As in `pool`.
 
     Returns
@@ -388,17 +428,26 @@ def plan_pool(
     >>> convlens.plan_pool((10000, 32, 32, 3), 2).output_shape
     (10000, 16, 16, 3)
     """
+    options = arguments.PoolOptions(
+        kernel_shape,
+        stride,
+        mode,
+        padding,
+        dilation,
+        pad_mode,
+        pad_value,
+        count_padding,
+        partial,
+        space,
+    )
+    return _plan_pooling(images, options, method)
+
+
+def _plan_pooling(
+    images: npt.ArrayLike | Shape, options: arguments.PoolOptions, method: str
+) -> Plan:
     with arguments.refusing("pool"):
-        call = arguments.pool_call(
-            arguments.spec("images", images),
-            kernel_shape,
-            stride,
-            mode,
-            padding,
-            dilation,
-            count_padding,
-            partial,
-        )
-        plan = choose(call, arguments.method(method))
-    arguments.warn_of_channels(call)
+        problem = arguments.pool_problem(arguments.spec("images", images), options)
+        plan = choose(problem, arguments.method(method))
+    arguments.warn_of_channels(problem)
     return plan

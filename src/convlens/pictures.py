@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from convlens.call import Array, Spec
+from convlens.core.axis import Axis
+from convlens.core.problem import Array, Spec
 from convlens.files import replacing
-from convlens.geometry import Axis
 
 os.environ["VIPS_WARNING"] = "off"  # any value stops libvips from printing warnings of its own
 import pyvips
@@ -96,7 +96,7 @@ def read(path: Path) -> Picture:
 def write(picture: Picture, path: Path) -> None:
     """Write a picture, in the format of the path's suffix, completely or not at all.
 
-    JPEG is written at quality 95; the other formats lose nothing. Call `check_format` before, to
+    JPEG is written at quality 95; the other formats lose nothing. Problem `check_format` before, to
     know whether the format can hold the picture.
 
     Raises

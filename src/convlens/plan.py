@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from convlens import arguments
-from convlens.call import Array, Call, Spec
+from convlens.core.axis import Axis
+from convlens.core.problem import Array, Problem, Spec
 from convlens.drawing import draw
 from convlens.engines import compiled_engine, methods, numpy_engine, ways
-from convlens.geometry import Axis
 
 ENGINES = {"compiled": compiled_engine, "numpy": numpy_engine}
 
-Pair = tuple[int, int]
 SMALL = "which is the faster one where there is so little to do"
 
 
@@ -31,7 +30,7 @@ class Plan:
 
     Attributes
     ----------
-    call : Call
+    problem : Problem
         The arguments, normalised.
     method : str
         The engine that will carry the plan out.
@@ -61,7 +60,7 @@ class Plan:
     array([9., 9., 9.])
     """
 
-    call: Call
+    problem: Problem
     method: str
     missing: str | None = None
     way: ways.Way | None = field(default=None, compare=False)  # plans are of shapes and types
@@ -70,7 +69,7 @@ class Plan:
     def reason(self) -> str:
         """Why this engine, and how it works."""
         if self.method == "compiled":
-            return ways.describe(self.call, self.way)
+            return ways.describe(self.problem, self.way)
         if self.missing in (None, SMALL):
             return self.missing or "as asked"
         return f"which takes every type; the compiled engine would be faster, but {self.missing}"
@@ -78,48 +77,47 @@ class Plan:
     @property
     def operation(self) -> str:
         """The name of the call: "convolve" or "pool"."""
-        return self.call.operation
+        return self.problem.operation
 
     @property
     def output_shape(self) -> tuple[int, ...]:
         """The result's shape."""
-        return self.call.output_shape
+        return self.problem.output_shape
 
     @property
     def output_dtype(self) -> np.dtype[Any]:
         """The result's type."""
-        return self.call.output_dtype
+        return self.problem.output_dtype
 
     @property
-    def padding(self) -> tuple[Pair, Pair]:
-        """((top, bottom), (left, right)), in cells."""
-        rows, columns = self.call.rows, self.call.columns
-        return (rows.before, rows.after), (columns.before, columns.after)
+    def padding(self) -> tuple[tuple[int, int], ...]:
+        """Cells before and after the pixels of each axis, as ((top, bottom), (left, right))."""
+        return tuple((axis.before, axis.after) for axis in self.problem.spatial)
 
     @property
-    def stride(self) -> Pair:
-        """Steps of the window (down, across), in pixels."""
-        return self.call.rows.stride, self.call.columns.stride
+    def stride(self) -> tuple[int, ...]:
+        """Pixels from one window to the next, for each axis."""
+        return tuple(axis.stride for axis in self.problem.spatial)
 
     @property
-    def dilation(self) -> Pair:
-        """Pixels from one tap to the next (down, across)."""
-        return self.call.rows.dilation, self.call.columns.dilation
+    def dilation(self) -> tuple[int, ...]:
+        """Pixels from one tap to the next, for each axis."""
+        return tuple(axis.dilation for axis in self.problem.spatial)
 
     @property
     def groups(self) -> int:
         """Groups of channels that have kernels of their own."""
-        return self.call.groups
+        return self.problem.groups
 
     @property
-    def window(self) -> Pair:
-        """Taps of the window (down, across)."""
-        return self.call.rows.window, self.call.columns.window
+    def window(self) -> tuple[int, ...]:
+        """Taps of the window along each axis."""
+        return tuple(axis.window for axis in self.problem.spatial)
 
     @property
     def windows(self) -> int:
         """How many places the window takes, over all images."""
-        return self.call.batch * self.call.rows.outputs * self.call.columns.outputs
+        return self.problem.batch * prod(axis.outputs for axis in self.problem.axes)
 
     @property
     def multiply_adds(self) -> int:
@@ -127,8 +125,8 @@ class Plan:
 
         Every tap of every window counts, those on padding too, as if each were visited by itself.
         """
-        channels = self.call.channels // max(1, self.call.groups)
-        return self.windows * prod(self.window) * channels * self.call.output_channels
+        channels = self.problem.channels // max(1, self.problem.groups)
+        return self.windows * prod(self.window) * channels * self.problem.output_channels
 
     @property
     def bytes_moved(self) -> int:
@@ -137,8 +135,8 @@ class Plan:
 
     @property
     def _bytes_read(self) -> int:
-        kernels = self.call.kernels
-        return self.call.images.nbytes + (0 if kernels is None else kernels.nbytes)
+        kernels = self.problem.kernels
+        return self.problem.images.nbytes + (0 if kernels is None else kernels.nbytes)
 
     @property
     def _bytes_written(self) -> int:
@@ -147,7 +145,7 @@ class Plan:
     @property
     def note(self) -> str | None:
         """The words of `convlens.ChannelsWarning`, if the call gives that warning."""
-        return arguments.channels_note(self.call)
+        return arguments.channels_note(self.problem)
 
     def __call__(
         self,
@@ -177,13 +175,13 @@ class Plan:
             If the arrays are not as planned.
         """
         with arguments.refusing(self.operation):
-            images = arguments.planned("images", images, self.call.images)
-            if self.call.kernels is not None:
+            images = arguments.planned("images", images, self.problem.images)
+            if self.problem.kernels is not None:
                 if kernels is None:
                     raise TypeError("the plan needs kernels too: plan(images, kernels)")
-                kernels = arguments.kernels_for(self.call.images.dtype, kernels)
-                kernels = arguments.planned("kernels", kernels, self.call.kernels)
-                arguments.check_sums_fit(self.call, kernels)
+                kernels = arguments.kernels_for(self.problem.images.dtype, kernels)
+                kernels = arguments.planned("kernels", kernels, self.problem.kernels)
+                arguments.check_sums_fit(self.problem, kernels)
             elif kernels is not None:
                 raise TypeError("a plan for pooling takes images alone; got kernels too")
         return execute(settled(self, kernels), images, kernels, out)
@@ -196,14 +194,14 @@ class Plan:
         read, written = _quantity(self._bytes_read, "B"), _quantity(self._bytes_written, "B")
         work = "multiply-adds"
         if self.operation == "pool":
-            work = "additions" if self.call.mode in ("avg", "sum") else "comparisons"
+            work = "additions" if self.problem.mode in ("avg", "sum") else "comparisons"
         lines = {
-            self.operation: _title(self.call),
-            "input": _inputs(self.call),
-            "output": _outputs(self.call),
-            "rows": _size_formula(self.call.rows, "h + top + bottom", "h"),
-            "columns": _size_formula(self.call.columns, "w + left + right", "w"),
-            "padding": _padding(self.call),
+            self.operation: _title(self.problem),
+            "input": _inputs(self.problem),
+            "output": _outputs(self.problem),
+            "rows": _size_formula(self.problem.rows, "h + top + bottom", "h"),
+            "columns": _size_formula(self.problem.columns, "w + left + right", "w"),
+            "padding": _padding(self.problem),
             "windows": _windows(self),
             "work": f"{_quantity(self.multiply_adds, '')} {work}",
             "memory": f"reads {read}, writes {written}",
@@ -215,30 +213,30 @@ class Plan:
 
     def _repr_svg_(self) -> str:
         """The drawing that notebooks show."""
-        return draw(self.call)
+        return draw(self.problem)
 
 
-def choose(call: Call, method: str, kernels: Array | None = None) -> Plan:
-    """Make the plan for a call. "auto" takes the compiled engine unless it is missing or slower.
+def choose(problem: Problem, method: str, kernels: Array | None = None) -> Plan:
+    """Make the plan for a problem. "auto" takes the compiled engine unless it is missing or slower.
 
     `kernels` are None for pooling, and where only their shape is known.
     """
-    missing = None if method == "numpy" else methods.missing(call)
+    missing = None if method == "numpy" else methods.missing(problem)
     if method == "compiled" and missing is not None:
         raise ValueError(f"method='compiled' needs the compiled engine, but {missing}")
-    if method == "auto" and missing is None and ways.suited(call).tiny:
+    if method == "auto" and missing is None and ways.suited(problem).tiny:
         missing = SMALL
     if method == "numpy" or missing is not None:
-        return Plan(call, "numpy", missing)
-    bare = call.kernels is not None and kernels is None
-    return Plan(call, "compiled", way=None if bare else ways.settle(call, kernels))
+        return Plan(problem, "numpy", missing)
+    bare = problem.kernels is not None and kernels is None
+    return Plan(problem, "compiled", way=None if bare else ways.settle(problem, kernels))
 
 
 def settled(plan: Plan, kernels: Array | None) -> Plan:
     """The plan with everything settled that depends on these kernels; they are None for pooling."""
     if plan.method == "numpy":
         return plan
-    return replace(plan, way=ways.settle(plan.call, kernels))
+    return replace(plan, way=ways.settle(plan.problem, kernels))
 
 
 def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:
@@ -249,7 +247,7 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
         with arguments.refusing(plan.operation):
             arguments.no_output(out)
             run = partial(_execute_part, plan)
-            lazy: Array = chunked.lazily(plan.call, images, kernels, run)
+            lazy: Array = chunked.lazily(plan.problem, images, kernels, run)
         return lazy
     with arguments.refusing(plan.operation):
         result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
@@ -263,52 +261,52 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
     # not raise, whatever np.seterr says.
     with np.errstate(all="ignore"):
         if images.size == 0:
-            result[...] = plan.call.of_zeros(kernels)
+            result[...] = plan.problem.of_zeros(kernels)
         else:
-            compute(plan.call, *settled, *numbers, result)
+            compute(plan.problem, *settled, *numbers, result)
     return result
 
 
-def _execute_part(plan: Plan, call: Call, images: Array, kernels: Array | None) -> Array:
-    """Carry out a call on a part of the images, with what was settled for the whole call."""
-    return execute(replace(plan, call=call), images, kernels, None)
+def _execute_part(plan: Plan, problem: Problem, images: Array, kernels: Array | None) -> Array:
+    """Carry out a call on a part of the images, with what was settled for the whole problem."""
+    return execute(replace(plan, problem=problem), images, kernels, None)
 
 
 # ------------------------------------------------------------------ the plan in words
 
 
-def _title(call: Call) -> str:
-    h, w, c = call.rows.size, call.columns.size, call.channels
-    each = f"{h} x {w}" + (f" with {c} channels" if "c" in call.layout.images else "")
-    images = f"one image of {each}" if call.batch == 1 else f"{call.batch:,} images of {each}"
-    kh, kw = call.rows.window, call.columns.window
-    if call.operation == "pool":
+def _title(problem: Problem) -> str:
+    h, w, c = problem.rows.size, problem.columns.size, problem.channels
+    each = f"{h} x {w}" + (f" with {c} channels" if "c" in problem.layout.images else "")
+    images = f"one image of {each}" if problem.batch == 1 else f"{problem.batch:,} images of {each}"
+    kh, kw = problem.rows.window, problem.columns.window
+    if problem.operation == "pool":
         what = {"max": "the largest", "min": "the smallest", "avg": "the mean", "sum": "the sum"}
-        return f"{images}, {what[call.mode]} of each {kh} x {kw} window"
-    if "c" not in call.layout.kernels:
-        each_channel = " on each channel" if "c" in call.layout.images else ""
+        return f"{images}, {what[problem.mode]} of each {kh} x {kw} window"
+    if "c" not in problem.layout.kernels:
+        each_channel = " on each channel" if "c" in problem.layout.images else ""
         return f"{images}, one {kh} x {kw} kernel{each_channel}"
-    size = f"{kh} x {kw} x {c // call.groups}"
-    if call.output_channels == 1:
+    size = f"{kh} x {kw} x {c // problem.groups}"
+    if problem.output_channels == 1:
         return f"{images}, one {size} kernel"
-    groups = f" in {call.groups} groups of channels" if call.groups > 1 else ""
-    return f"{images}, {call.output_channels} kernels of {size}{groups}"
+    groups = f" in {problem.groups} groups of channels" if problem.groups > 1 else ""
+    return f"{images}, {problem.output_channels} kernels of {size}{groups}"
 
 
-def _inputs(call: Call) -> str:
-    text = f"{call.images.shape} {call.images.dtype}"
+def _inputs(problem: Problem) -> str:
+    text = f"{problem.images.shape} {problem.images.dtype}"
     return (
         text
-        if call.kernels is None
-        else f"{text}, kernels {call.kernels.shape} {call.kernels.dtype}"
+        if problem.kernels is None
+        else f"{text}, kernels {problem.kernels.shape} {problem.kernels.dtype}"
     )
 
 
-def _outputs(call: Call) -> str:
-    text = f"{call.output_shape} {call.output_dtype}"
-    if call.mode in ("max", "min") or call.sum_dtype == call.output_dtype:
+def _outputs(problem: Problem) -> str:
+    text = f"{problem.output_shape} {problem.output_dtype}"
+    if problem.mode in ("max", "min") or problem.sum_dtype == problem.output_dtype:
         return text
-    return f"{text}, summed in {call.sum_dtype}"
+    return f"{text}, summed in {problem.sum_dtype}"
 
 
 def _size_formula(axis: Axis, padded: str, letter: str) -> str:
@@ -322,14 +320,14 @@ def _size_formula(axis: Axis, padded: str, letter: str) -> str:
     return f"{shape.format(*formula)} = {shape.format(*numbers)} = {axis.outputs}"
 
 
-def _padding(call: Call) -> str:
-    rows, columns = call.rows, call.columns
+def _padding(problem: Problem) -> str:
+    rows, columns = problem.rows, problem.columns
     if not (rows.before or rows.after or columns.before or columns.after):
         return "none"
-    rule = "" if call.padding_word == "given" else f"{call.padding_word}: "
+    rule = "" if problem.padding_word == "given" else f"{problem.padding_word}: "
     cells = f"{rows.before} above, {rows.after} below, {columns.before} left, {columns.after} right"
-    if call.operation == "pool":
-        count = call.count_padding and call.mode == "avg"
+    if problem.operation == "pool":
+        count = problem.count_padding and problem.mode == "avg"
         return f"{rule}{cells}, {'counted as zeros' if count else 'left out of every window'}"
     holds = {
         "constant": "zeros",
@@ -338,15 +336,15 @@ def _padding(call: Call) -> str:
         "symmetric": "the image mirrored at its edge",
         "wrap": "the image over again",
     }
-    return f"{rule}{cells}, holding {holds[call.pad_mode]}"
+    return f"{rule}{cells}, holding {holds[problem.pad_mode]}"
 
 
 def _windows(plan: Plan) -> str:
-    call = plan.call
-    oh, ow = call.rows.outputs, call.columns.outputs
-    places = f"{oh:,} x {ow:,}" if call.batch == 1 else f"{call.batch:,} x {oh:,} x {ow:,}"
+    problem = plan.problem
+    oh, ow = problem.rows.outputs, problem.columns.outputs
+    places = f"{oh:,} x {ow:,}" if problem.batch == 1 else f"{problem.batch:,} x {oh:,} x {ow:,}"
     kh, kw = plan.window
-    depth = call.channels // max(1, call.groups)
+    depth = problem.channels // max(1, problem.groups)
     taps = f"{kh} x {kw} x {depth}" if depth > 1 else f"{kh} x {kw}"
     return f"{places} = {plan.windows:,}, each of {taps} = {kh * kw * depth:,} taps"
 

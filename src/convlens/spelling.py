@@ -13,7 +13,7 @@ import numpy as np
 
 from convlens import filters
 from convlens.arguments import PADDING_WORDS
-from convlens.call import Array
+from convlens.core.problem import Array
 
 KERNEL_FILES = (".npy", ".txt", ".csv")
 

@@ -25,10 +25,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from convlens.call import Array, Call, Spec
-from convlens.cells import arange, sources
+from convlens.core.axis import Axis
+from convlens.core.cells import arange, sources
+from convlens.core.problem import Array, Problem, Spec
 from convlens.files import replacing
-from convlens.geometry import Axis
 from convlens.plan import Plan, execute, settled
 
 # The bytes of a tile's pixels and results together: few enough for the caches, and so many that the
@@ -135,8 +135,8 @@ def stream(
         If the pixels under a single window are too large for memory.
     """
     plan = settled(plan, kernels)  # once, for all tiles
-    call, output = plan.call, Spec(plan.output_shape, plan.output_dtype)
-    tiles = _tiles(call)
+    problem, output = plan.problem, Spec(plan.output_shape, plan.output_dtype)
+    tiles = _tiles(problem)
     free = shutil.disk_usage(target.resolve().parent).free
     if free < output.nbytes:
         raise OSError(f"the result takes {output.nbytes:,} bytes, and its disk has {free:,} left")
@@ -156,7 +156,7 @@ def stream(
             finally:
                 idle.put(worker)
 
-        windows, done = prod(call.full_output_shape[:3]), 0
+        windows, done = prod(problem.full_output_shape[:3]), 0
         for tile in stack.enter_context(closing(_in_turns(tiles, carry_out))):
             before = array.spec.nbytes * done // windows
             done += tile.windows
@@ -212,13 +212,13 @@ class _Worker:
 
     def carry_out(self, tile: Tile) -> float:
         """Read, compute and write a tile; returns the seconds that computing took."""
-        plan, call = self._plan, self._plan.call
-        part, images = _read(self._source, self._first_pixel, call, tile, self._memory)
+        plan, problem = self._plan, self._plan.problem
+        part, images = _read(self._source, self._first_pixel, problem, tile, self._memory)
         result = self._memory.array("result", part.output_shape, plan.output_dtype)
         began = perf_counter()
-        execute(replace(plan, call=part), images, self._kernels, result)
+        execute(replace(plan, problem=part), images, self._kernels, result)
         seconds = perf_counter() - began
-        _write(self._target, self._first_result, call, tile, result)
+        _write(self._target, self._first_result, problem, tile, result)
         return seconds
 
 
@@ -239,12 +239,12 @@ class _Memory:
 # ------------------------------------------------------------------------------- tiles
 
 
-def _tiles(call: Call) -> Iterator[Tile]:
+def _tiles(problem: Problem) -> Iterator[Tile]:
     """The tiles of the output, in the order in which the file stores them."""
-    m, oh, ow, _ = call.full_output_shape
-    if 0 in call.full_output_shape:
+    m, oh, ow, _ = problem.full_output_shape
+    if 0 in problem.full_output_shape:
         return iter(())
-    count, height, width = _tile_size(call)
+    count, height, width = _tile_size(problem)
     return (
         Tile(
             range(n, min(n + count, m)),
@@ -257,29 +257,30 @@ def _tiles(call: Call) -> Iterator[Tile]:
     )
 
 
-def _tile_size(call: Call) -> tuple[int, int, int]:
+def _tile_size(problem: Problem) -> tuple[int, int, int]:
     """The number of images, rows and columns of a tile."""
-    m, oh, ow, nc = call.full_output_shape
-    pixel = call.channels * call.images.dtype.itemsize
-    result = nc * call.output_dtype.itemsize
+    m, oh, ow, nc = problem.full_output_shape
+    pixel = problem.channels * problem.images.dtype.itemsize
+    result = nc * problem.output_dtype.itemsize
 
     def nbytes(height: int, width: int) -> int:
-        under = _under(call.rows, height) * _under(call.columns, width)
+        under = _under(problem.rows, height) * _under(problem.columns, width)
         return under * pixel + height * width * result
 
     window = nbytes(1, 1)
     if window > LARGEST_TILE:
         raise ValueError(
             f"the pixels under one window take {window:,} bytes, more than the {LARGEST_TILE:,} "
-            f"that are held in memory at a time; load the array and call convlens.{call.operation}"
+            "that are held in memory at a time; load the array and call "
+            f"convlens.{problem.operation}"
         )
     most = max(TILE_BYTES, min(WINDOWS * window, LARGEST_TILE))
     height, width = oh, ow
     while nbytes(height, width) > most and (height, width) != (1, 1):
         # Whole rows can be read in one piece, so a tile loses height before width. But it stays
         # higher than two windows while it can, as neighbouring tiles both read what they share.
-        rows = height * call.rows.stride / call.rows.reach  # in windows
-        columns = width * call.columns.stride / call.columns.reach
+        rows = height * problem.rows.stride / problem.rows.reach  # in windows
+        columns = width * problem.columns.stride / problem.columns.reach
         if width == 1 or (height > 1 and (rows > 2 or rows >= columns)):
             height = -(-height // 2)
         else:
@@ -309,7 +310,7 @@ def _part(axis: Axis, outputs: range, pad_mode: str) -> tuple[Axis, list[range]]
     above = range(start, max(start, min(stop, 0)))  # cells of padding before the image
     below = range(min(stop, max(start, axis.size)), stop)
     inside = range(above.stop, below.start)
-    if pad_mode == "constant" or axis.size == 0:
+    if pad_mode in ("constant", "nothing") or axis.size == 0:
         runs = [inside] if inside else []
         part = replace(axis, size=len(inside), before=len(above), after=len(below))
     else:
@@ -323,15 +324,17 @@ def _part(axis: Axis, outputs: range, pad_mode: str) -> tuple[Axis, list[range]]
 # ------------------------------------------------------------------------------- files
 
 
-def _read(file: FileIO, start: int, call: Call, tile: Tile, memory: _Memory) -> tuple[Call, Array]:
+def _read(
+    file: FileIO, start: int, problem: Problem, tile: Tile, memory: _Memory
+) -> tuple[Problem, Array]:
     """Read the pixels of one tile; returns the call for this tile alone, and its images."""
-    rows, down = _part(call.rows, tile.rows, call.pad_mode)
-    columns, across = _part(call.columns, tile.columns, call.pad_mode)
-    sizes = {"m": len(tile.images), "h": rows.size, "w": columns.size, "c": call.channels}
-    shape = tuple(sizes[axis] for axis in call.layout.images)
-    images = memory.array("images", shape, call.images.dtype)
-    part = replace(call, images=Spec(shape, images.dtype), rows=rows, columns=columns)
-    size = call.rows.size, call.columns.size, call.channels * images.dtype.itemsize
+    rows, down = _part(problem.rows, tile.rows, problem.pad_mode)
+    columns, across = _part(problem.columns, tile.columns, problem.pad_mode)
+    sizes = {"m": len(tile.images), "h": rows.size, "w": columns.size, "c": problem.channels}
+    shape = tuple(sizes[axis] for axis in problem.layout.images)
+    images = memory.array("images", shape, problem.images.dtype)
+    part = replace(problem, images=Spec(shape, images.dtype), axes=(rows, columns))
+    size = problem.rows.size, problem.columns.size, problem.channels * images.dtype.itemsize
     into = images.reshape(-1).view(np.uint8).data
     for place, length in _pieces(tile.images, down, across, size):
         file.seek(start + place)
@@ -344,9 +347,9 @@ def _read(file: FileIO, start: int, call: Call, tile: Tile, memory: _Memory) -> 
     return part, images
 
 
-def _write(file: FileIO, start: int, call: Call, tile: Tile, result: Array) -> None:
+def _write(file: FileIO, start: int, problem: Problem, tile: Tile, result: Array) -> None:
     """Write the results of one tile to their places in the file."""
-    _, oh, ow, nc = call.full_output_shape
+    _, oh, ow, nc = problem.full_output_shape
     size = oh, ow, nc * result.dtype.itemsize
     rest = result.reshape(-1).view(np.uint8).data
     for place, length in _pieces(tile.images, [tile.rows], [tile.columns], size):

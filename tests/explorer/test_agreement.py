@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from course.course import FOLDER
 
-from convlens import cells, geometry
+from convlens.core import axis as geometry
+from convlens.core import cells
 
 from .configurations import by_convlens, picture_of, random_configuration
 
@@ -52,7 +53,7 @@ def test_random_configurations(visit):
 
 
 def test_geometry(visit):
-    """Axis, padding and sources equal those of `convlens.geometry` in every small case."""
+    """Axis, padding and sources equal those of `convlens.core` in every small case."""
     axes = list(product((1, 2, 5, 8), (1, 2, 3), (1, 2, 3), (1, 2), (0, 1, 3), (0, 2), (0, 1)))
     words = [(word, *rest) for word in ("valid", "same", "full") for *rest, _, _, _ in axes]
     modes = ("constant", "edge", "reflect", "symmetric", "wrap")

@@ -78,6 +78,8 @@ def taps_on_pixels(call: Call) -> Part | None:
 
     Padding takes no part in a pooling, so windows that are mostly padding need not be visited.
     """
+    if call.pad_mode != "nothing":
+        return None
     taps = Part(call.rows.taps_on_pixels, call.columns.taps_on_pixels)
     whole = (call.rows.window, call.columns.window)
     return None if tuple(map(len, taps)) == whole or 0 in map(len, taps) else taps
@@ -105,8 +107,7 @@ def call_on(call: Call, part: Part, rows: range, columns: range) -> Call:
     return replace(
         call,
         mode="sum" if call.mode == "avg" else call.mode,
-        rows=call.rows.part(rows, part.down),
-        columns=call.columns.part(columns, part.across),
+        axes=(call.rows.part(rows, part.down), call.columns.part(columns, part.across)),
         output_dtype=call.sum_dtype,
     )
 

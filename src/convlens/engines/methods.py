@@ -56,6 +56,12 @@ def missing(call: Call | None = None) -> str | None:
     library = load()
     if isinstance(library, str):
         return library
+    if call is not None and len(call.axes) > 2:
+        return "it does not take volumes yet"
+    if call is not None and call.columns.border.value:
+        return "it does not take padding of other numbers than 0 yet"
+    if call is not None and call.operation == "pool" and call.pad_mode == "constant":
+        return "it does not take this padding yet"
     types = () if call is None else (call.images.dtype, call.sum_dtype, call.output_dtype)
     for dtype in types:
         if dtype.kind not in "biuf" or dtype.itemsize > 8:

@@ -2,8 +2,8 @@
 
 A convolution is a sum of terms: one for every tap of the kernel in every channel of a group. For
 each output, a term is a number of a pixel (or of a cell of padding) times a number of the kernel.
-Pooling merges the pixels by maximum, minimum or addition, down the rows of the window and then
-across.
+Pooling merges the pixels by maximum, minimum or addition, along one axis of the window after the
+other. Any number of spatial axes is treated alike; the last one lies closest in memory.
 
 Going term by term lets NumPy work on whole arrays, and going block by block keeps these arrays
 small, whatever the sizes of images and batch. The terms of an output are added up LONG at a time,
@@ -15,28 +15,29 @@ because its order of additions depends on its build, the processor and the numbe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import reduce
 from itertools import islice, product
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from convlens.call import Array, Call
-from convlens.cells import arange, counts, sources
+from convlens.core.axis import Axis, sparse
+from convlens.core.cells import arange, counts, sources
+from convlens.core.problem import Array, Problem
 from convlens.engines.pairwise import Pairwise
-from convlens.geometry import Axis, sparse
 
 BLOCK = 2**16  # the most numbers in an array of a block: half a megabyte of float64
 LONG = 32  # the number of terms that are added up one after another
 
-Columns = Callable[[slice], Array]  # returns the pixels, or merged pixels, at these places
+Pixels = Callable[[Any], Array]  # returns the pixels, or merged pixels, at these places
 
 
 class Block(NamedTuple):
-    """A part of the output: its images, rows, columns, groups, and kernels of each group."""
+    """A part of the output: its images, places on each axis, groups, and kernels of each group."""
 
     images: slice
-    rows: slice
-    columns: slice
+    places: tuple[slice, ...]
     groups: slice
     kernels: slice
 
@@ -44,22 +45,22 @@ class Block(NamedTuple):
 class Tap(NamedTuple):
     """The terms of one tap of the kernel, for some channels of each group."""
 
-    pixels: Array  # (channels, groups, m, oh, ow)
+    pixels: Array  # (channels, groups, m, *outputs)
     numbers: Array  # (channels, groups, n)
 
 
-def convolve(call: Call, images: Array, kernels: Array, out: Array) -> None:
+def convolve(problem: Problem, images: Array, kernels: Array, out: Array) -> None:
     """Write the convolution of images and kernels into `out`."""
-    images, out = call.full_images(images), call.full_output(out)  # (m, h, w, c), (m, oh, ow, nc)
-    kernels = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
-    groups = call.groups
-    images = _split(images, groups)  # (m, h, w, groups, channels)
-    kernels, out = _split(kernels, groups), _split(out, groups)  # (kh, kw, channels, groups, n)
-    for block in _blocks(call):
-        here = out[block]  # (m, oh, ow, groups, n)
-        taps = _taps(call, images, kernels, block)
-        sums = _sums_of_terms(taps) if _one_by_one(call) else _sums_of_many(call, taps, here.shape)
-        here[...] = sums.transpose(2, 3, 4, 0, 1)
+    groups = problem.groups
+    images = _split(problem.full_images(images), groups)  # (m, *space, groups, channels)
+    kernels = _split(problem.full_kernels(kernels), groups)  # (*taps, channels, groups, n)
+    out = _split(problem.full_output(out), groups)  # (m, *outputs, groups, n)
+    for block in _blocks(problem):
+        here = out[block.images, *block.places, block.groups, block.kernels]
+        taps = _taps(problem, images, kernels, block)
+        few = _one_by_one(problem)
+        sums = _sums_of_terms(taps) if few else _sums_of_many(problem, taps, here.shape)
+        here[...] = sums.transpose(*range(2, sums.ndim), 0, 1)
 
 
 def _split(array: Array, groups: int) -> Array:
@@ -67,18 +68,19 @@ def _split(array: Array, groups: int) -> Array:
     return array.reshape(*array.shape[:-1], groups, array.shape[-1] // groups)
 
 
-def _one_by_one(call: Call) -> bool:
+def _one_by_one(problem: Problem) -> bool:
     """Whether to go through all outputs term by term: faster for few kernels and few channels.
 
     Complex numbers are excluded: NumPy multiplies most of an array in vectors and the rest one by
     one, which rounds differently, so that bits would depend on the size of the array.
     """
-    few = call.output_channels <= 2 * call.groups and call.channels <= 8 * call.groups
-    return few and _parts(call) == 1
+    groups = problem.groups
+    few = problem.output_channels <= 2 * groups and problem.channels <= 8 * groups
+    return few and _parts(problem) == 1
 
 
 def _sums_of_terms(taps: Iterator[Tap]) -> Array:
-    """The sums of a block: (groups, n, m, oh, ow)."""
+    """The sums of a block: (groups, n, m, *outputs)."""
     products, sums = _products(taps), Pairwise()
     for chain in products:
         for product_ in islice(products, LONG - 1):
@@ -88,23 +90,23 @@ def _sums_of_terms(taps: Iterator[Tap]) -> Array:
 
 
 def _products(taps: Iterator[Tap]) -> Iterator[Array]:
-    """For each term, the products for all outputs: (groups, n, m, oh, ow)."""
+    """For each term, the products for all outputs: (groups, n, m, *outputs)."""
     for tap in taps:
         for pixels, numbers in zip(tap.pixels, tap.numbers, strict=True):
-            yield pixels[:, np.newaxis] * numbers[..., np.newaxis, np.newaxis, np.newaxis]
+            yield pixels[:, np.newaxis] * numbers.reshape(*numbers.shape, *(1,) * pixels[0].ndim)
 
 
-def _sums_of_many(call: Call, taps: Iterator[Tap], shape: tuple[int, ...]) -> Array:
-    """The sums of a block: (groups, n, m, oh, ow). `shape` is that of its part of the output.
+def _sums_of_many(problem: Problem, taps: Iterator[Tap], shape: tuple[int, ...]) -> Array:
+    """The sums of a block: (groups, n, m, *outputs). `shape` is that of its part of the output.
 
     One call of NumPy adds up the products of LONG terms for all outputs.
     """
-    m, oh, ow, groups, count = shape
-    parts = _parts(call)
-    real = np.empty(0, call.sum_dtype).real.dtype
-    terms = min(LONG, parts * _terms(call))
+    *at, groups, count = shape
+    parts = _parts(problem)
+    real = np.empty(0, problem.sum_dtype).real.dtype
+    terms = min(LONG, parts * _terms(problem))
     # With a single output, NumPy's innermost loop would go along the terms, in another order.
-    places = max(2, m * oh * ow)
+    places = max(2, prod(at))
     pixels = np.zeros((terms, groups, places), real)
     numbers = np.empty((terms, groups, count * parts), real)
     sums, length = Pairwise(), 0
@@ -124,7 +126,7 @@ def _sums_of_many(call: Call, taps: Iterator[Tap], shape: tuple[int, ...]) -> Ar
         if length + step > LONG:
             flush()
             length = 0
-        under = pixels[length : length + step, :, : m * oh * ow]
+        under = pixels[length : length + step, :, : prod(at)]
         under = under.reshape(-1, parts, *tap.pixels.shape[1:])  # a view
         times = numbers[length : length + step].reshape(-1, parts, groups, count, parts)
         if parts == 1:
@@ -136,58 +138,67 @@ def _sums_of_many(call: Call, taps: Iterator[Tap], shape: tuple[int, ...]) -> Ar
             times[:, 1, ..., 0], times[:, 1, ..., 1] = -tap.numbers.imag, tap.numbers.real
         length += step
     flush()
-    total = sums.total()[..., : m * oh * ow].reshape(groups, count, parts, m, oh, ow)
+    total = sums.total()[..., : prod(at)].reshape(groups, count, parts, *at)
     if parts == 1:
         return total[:, :, 0]
-    result = np.empty((groups, count, m, oh, ow), call.sum_dtype)
+    result = np.empty((groups, count, *at), problem.sum_dtype)
     result.real, result.imag = total[:, :, 0], total[:, :, 1]
     return result
 
 
-def _parts(call: Call) -> int:
+def _parts(problem: Problem) -> int:
     """The real numbers that make up one number of the sums: two for complex types, otherwise one.
 
     Complex products are computed in real numbers, so that the order of additions is known.
     """
-    return 2 if call.sum_dtype.kind == "c" else 1
+    return 2 if problem.sum_dtype.kind == "c" else 1
 
 
-def _terms(call: Call) -> int:
+def _terms(problem: Problem) -> int:
     """The number of terms of a sum."""
-    return call.rows.window * call.columns.window * (call.channels // call.groups)
+    return problem.taps * (problem.channels // problem.groups)
 
 
-def _taps(call: Call, images: Array, kernels: Array, block: Block) -> Iterator[Tap]:
+def _taps(problem: Problem, images: Array, kernels: Array, block: Block) -> Iterator[Tap]:
     """The terms of a block with their pixels, in the order in which they are added up.
 
     The pixels of neighbouring taps of a row are copied from the images together if they overlap.
     """
-    rows, columns, stride = call.rows, call.columns, call.columns.stride
-    images = images[block.images, :, :, block.groups]  # (m, h, w, groups, channels)
-    depth = min(LONG // _parts(call), images.shape[4])
-    height, count = block.rows.stop - block.rows.start, block.columns.stop - block.columns.start
+    *outer, columns = problem.axes
+    *outer_places, places = block.places
+    stride, count = columns.stride, _length(places)
+    space = (slice(None),) * len(problem.axes)
+    images = images[block.images, *space, block.groups]  # (m, *space, groups, channels)
+    depth = min(LONG // _parts(problem), images.shape[-1])
+    rows = images.shape[0] * images.shape[-2] * prod(map(_length, outer_places))
     # How many columns of cells may be copied together, and how many taps these serve.
-    lines_fit = 4 * BLOCK // (depth * images.shape[3] * images.shape[0] * height)
+    lines_fit = 4 * BLOCK // (depth * rows)
     together = (lines_fit - (count - 1) * stride - 1) // columns.dilation + 1
     together = max(1, min(together, columns.window))
     if (count - 1) * stride + (together - 1) * columns.dilation > 2 * count * together:
         together = 1
     step = stride if together == 1 else 1
-    for i in range(rows.window):
-        down = _cells(rows, block.rows, i, i, rows.stride)
-        for c in range(0, images.shape[4], depth):
+    for taps in product(*(range(axis.window) for axis in outer)):
+        cells = [
+            _cells(axis, outputs, tap, tap, axis.stride)
+            for axis, outputs, tap in zip(outer, outer_places, taps, strict=True)
+        ]
+        for c in range(0, images.shape[-1], depth):
             channels = slice(c, c + depth)
             for first in range(0, columns.window, together):
                 last = min(first + together, columns.window) - 1
-                across = _cells(columns, block.columns, first, last, step)
-                lines = _lines(call, images[..., channels], down, across)
-                for j in range(first, last + 1):
-                    start = (j - first) * columns.dilation
-                    places = slice(
-                        start, start + (count - 1) * (stride // step) + 1, stride // step
-                    )
-                    numbers = kernels[i, j, channels, block.groups, block.kernels]
-                    yield Tap(lines[..., places], numbers.astype(call.sum_dtype, copy=False))
+                across = _cells(columns, places, first, last, step)
+                lines = _lines(problem, images[..., channels], [*cells, across])
+                for tap in range(first, last + 1):
+                    start = (tap - first) * columns.dilation
+                    under = slice(start, start + (count - 1) * (stride // step) + 1, stride // step)
+                    index: Any = (*taps, tap, channels, block.groups, block.kernels)
+                    numbers = kernels[index]
+                    yield Tap(lines[..., under], numbers.astype(problem.sum_dtype, copy=False))
+
+
+def _length(outputs: slice) -> int:
+    return int(outputs.stop - outputs.start)
 
 
 def _cells(axis: Axis, outputs: slice, first: int, last: int, step: int) -> range:
@@ -197,120 +208,201 @@ def _cells(axis: Axis, outputs: slice, first: int, last: int, step: int) -> rang
     return range(start, stop, step)
 
 
-def _lines(call: Call, images: Array, down: range, across: range) -> Array:
-    """These rows and columns of images and their padding: (channels, groups, m, down, across)."""
-    m, h, w, groups, channels = images.shape
-    if _one_by_one(call) and groups > 8:  # Channels stay side by side, as in the images.
-        shape = m, len(down), len(across), groups, channels
-        lines = np.zeros(shape, call.sum_dtype).transpose(4, 3, 0, 1, 2)
+def _lines(problem: Problem, images: Array, cells: list[range]) -> Array:
+    """These cells of images and their padding: (channels, groups, m, *cells)."""
+    m, *_, groups, channels = images.shape
+    sizes, n = [len(each) for each in cells], images.ndim
+    to_front = (n - 1, n - 2, *range(n - 2))
+    value = problem.axes[-1].border.value
+    if _one_by_one(problem) and groups > 8:  # Channels stay side by side, as in the images.
+        lines = _filled((m, *sizes, groups, channels), value, problem).transpose(to_front)
     else:
-        lines = np.zeros((channels, groups, m, len(down), len(across)), call.sum_dtype)
-    for to_rows, rows in _taken(down, h, call.pad_mode):
-        for to_columns, columns in _taken(across, w, call.pad_mode):
-            one_by_one = isinstance(rows, np.ndarray) and isinstance(columns, np.ndarray)
-            pixels = images[:, rows[:, np.newaxis] if one_by_one else rows, columns]
-            lines[..., to_rows, to_columns] = pixels.transpose(4, 3, 0, 1, 2)
+        lines = _filled((channels, groups, m, *sizes), value, problem)
+    taken = [_taken(each, axis) for each, axis in zip(cells, problem.axes, strict=True)]
+    for parts in product(*taken):
+        to, pixels = zip(*parts, strict=True)
+        lines[..., *to] = images[:, *_together(pixels)].transpose(to_front)
     return lines
 
 
-def _taken(cells: range, size: int, pad_mode: str) -> list[tuple[slice, Any]]:
+def _filled(shape: tuple[int, ...], value: Any, problem: Problem) -> Array:
+    """An array that holds one number, the padding's."""
+    if value == 0:
+        return np.zeros(shape, problem.sum_dtype)
+    return np.full(shape, value, problem.sum_dtype)
+
+
+def _together(places: tuple[slice | Array, ...]) -> tuple[Any, ...]:
+    """An index of the pixels at these places on each axis; arrays alone would be paired up."""
+    if sum(isinstance(each, np.ndarray) for each in places) < 2:
+        return places
+    return np.ix_(*(np.r_[each] if isinstance(each, slice) else each for each in places))
+
+
+def _taken(cells: range, axis: Axis) -> list[tuple[slice, Any]]:
     """Which of these cells take pixels, and which pixels: on the image, before it and behind it."""
+    size, mode = axis.size, axis.border.mode
     start, stop = (min(len(cells), max(0, -((cells.start - n) // cells.step))) for n in (0, size))
     taken: list[tuple[slice, Any]] = []
     if start < stop:
         taken.append((slice(start, stop), slice(cells[start], cells[stop - 1] + 1, cells.step)))
-    if pad_mode != "constant":
+    if mode not in ("constant", "nothing"):
         for border in (slice(start), slice(max(start, stop), None)):
-            pixels = sources(arange(cells[border]), size, pad_mode)
+            pixels = sources(arange(cells[border]), size, mode)
             if len(pixels) and pixels[0] >= 0:
                 taken.append((border, pixels))
     return taken
 
 
-def pool(call: Call, images: Array, out: Array) -> None:
+def pool(problem: Problem, images: Array, out: Array) -> None:
     """Write the pooled images into `out`."""
-    images, out = call.full_images(images), call.full_output(out)  # (m, h, w, c), (m, oh, ow, c)
-    for m, y, x, c, _ in _blocks(call):
-        merged = _pooled(call, images[m, :, :, c], y, x)  # (m, oh, ow, c)
-        if call.mode == "avg":
-            taps = (
-                counts(axis, range(outputs.start, outputs.stop), padding=call.count_padding)
-                for axis, outputs in ((call.rows, y), (call.columns, x))
+    images = problem.full_images(images)  # (m, *space, c)
+    out = problem.full_output(out)  # (m, *outputs, c)
+    space = (slice(None),) * len(problem.axes)
+    for block in _blocks(problem):
+        m, c = block.images, block.groups
+        pooling = _Pooling(problem, images[m, *space, c], block.places)
+        merged = pooling.merged()  # (m, *outputs, c)
+        if problem.mode == "avg":
+            taps = [
+                counts(axis, range(at.start, at.stop), padding=problem.count_padding)
+                for axis, at in zip(problem.axes, block.places, strict=True)
+            ]
+            merged = merged / reduce(np.multiply.outer, taps)[..., np.newaxis]
+        out[m, *block.places, c] = merged
+
+
+class _Pooling:
+    """The pooling of a block: the pixels are merged along one axis after the other.
+
+    Parameters
+    ----------
+    problem : Problem
+    images : (m, *space, c)
+    places : tuple of slice
+        The block's outputs on each axis.
+    """
+
+    def __init__(self, problem: Problem, images: Array, places: tuple[slice, ...]) -> None:
+        self._problem, self._images, self._places = problem, images, places
+        self._merge, self._start = _merging(problem)
+
+    def merged(self) -> Array:
+        """The pixels under all windows of the block, merged: (m, *outputs, c)."""
+        return self._along(len(self._places) - 1, ())
+
+    def _along(self, number: int, later: tuple[slice | Array, ...]) -> Array:
+        """Merge along this axis and those before it, at these places of the axes after it."""
+        if number < 0:
+            return self._images[:, *_together(later)]
+        axis = self._problem.axes[number]
+        outer = tuple(map(_length, self._places[: number + 1]))
+        inner = tuple(
+            len(range(*at.indices(at.stop))) if isinstance(at, slice) else len(at) for at in later
+        )
+        m, c = self._images.shape[0], self._images.shape[-1]
+
+        def exactly(pixels: slice | Array) -> Array:
+            return self._along(number - 1, (pixels, *later))
+
+        under: Pixels = exactly
+        if number > 0 and not sparse(axis, outer[-1]):
+            stride = axis.stride if outer[-1] > 1 else 0
+            numbers = m * prod(outer[:-1]) * prod(inner) * c
+            under = _Sliding(exactly, number + 1, stride, BLOCK // max(1, numbers), axis.size)
+        return self._merged(number, (m, *outer, *inner, c), under, exactly)
+
+    def _merged(self, number: int, shape: tuple[int, ...], under: Pixels, exactly: Pixels) -> Array:
+        """Merge what lies under each tap of an axis into an array of this shape.
+
+        `under` returns the pixels of a slice, and `exactly` those of any other places, too.
+        """
+        axis, outputs = self._problem.axes[number], self._places[number]
+        dtype, window = self._problem.sum_dtype, axis.window
+        long = LONG if self._merge is np.add and dtype.kind in "fc" else window
+        taps = range(window)
+        if axis.border.mode == "nothing":  # Only those taps count that lie on a pixel somewhere.
+            taps = range(
+                min(
+                    window, _steps_to(axis.before - (outputs.stop - 1) * axis.stride, axis.dilation)
+                ),
+                min(
+                    window,
+                    _steps_to(axis.before + axis.size - outputs.start * axis.stride, axis.dilation),
+                ),
             )
-            merged = merged / np.multiply.outer(*taps)[..., np.newaxis]
-        out[m, y, x, c] = merged
+        parts = range(taps.start // long, max(taps.start // long + 1, -(-taps.stop // long)))
+        sums = Pairwise()
+        sums.skip(parts.start)
+        before_axis = (slice(None),) * (number + 1)
+        for part in parts:
+            merged = np.full(shape, self._start, dtype)
+            for tap in range(max(taps.start, part * long), min(taps.stop, (part + 1) * long)):
+                before = axis.before - tap * axis.dilation  # from the first output's tap to pixel 0
+                y = max(outputs.start, _steps_to(before, axis.stride))
+                end = min(outputs.stop, _steps_to(before + axis.size, axis.stride))
+                if y < end:
+                    pixel = y * axis.stride - before
+                    stop = pixel + (end - 1 - y) * axis.stride + 1
+                    pixels = under(slice(pixel, stop, axis.stride))
+                    here = merged[*before_axis, y - outputs.start : end - outputs.start]
+                    self._merge(here, pixels.astype(dtype, copy=False), out=here)
+                if axis.border.mode == "nothing":
+                    continue
+                for start, stop in (
+                    (outputs.start, min(y, outputs.stop)),
+                    (max(y, end), outputs.stop),
+                ):
+                    if start < stop:
+                        first, last = start * axis.stride - before, stop * axis.stride - before
+                        padding = self._padding(number, range(first, last, axis.stride), exactly)
+                        here = merged[*before_axis, start - outputs.start : stop - outputs.start]
+                        self._merge(here, padding, out=here)
+            sums.add(merged)
+        return sums.total()
 
-
-def _pooled(call: Call, images: Array, y: slice, x: slice) -> Array:
-    """The pixels under these windows, merged down and then across: (m, oh, ow, c)."""
-    m, _, w, c = images.shape
-    height, count, columns = y.stop - y.start, x.stop - x.start, call.columns
-
-    def merged_down(across: slice) -> Array:
-        """These columns of pixels, merged down: (m, oh, across, c)."""
-        pixels = images[:, :, across]
-        shape = m, height, pixels.shape[2], c
-        return _merged(call, call.rows, 1, y, shape, lambda rows: pixels[:, rows])
-
-    if sparse(columns, count):
-        under = merged_down
-    else:
-        stride = columns.stride if count > 1 else 0
-        under = _Sliding(merged_down, stride, BLOCK // (m * height * c), w)
-    return _merged(call, columns, 2, x, (m, height, count, c), under)
+    def _padding(self, number: int, cells: range, exactly: Pixels) -> Array:
+        """What cells of padding hold on an axis, merged along the axes before it."""
+        axis, dtype = self._problem.axes[number], self._problem.sum_dtype
+        pixels = sources(arange(cells), axis.size, axis.border.mode)
+        if pixels[0] >= 0:
+            return exactly(pixels).astype(dtype, copy=False)
+        value = np.asarray(axis.border.value, dtype)
+        if self._merge is np.add:
+            return value * prod(each.window for each in self._problem.axes[:number])
+        return value
 
 
 class _Sliding:
-    """Columns of pixels that are merged down when they are needed, and then kept for a while.
+    """Pixels that are merged along the axes before this one when they are needed, and then kept.
 
-    Neighbouring taps need nearly the same columns, so each is merged about once.
+    Neighbouring taps need nearly the same pixels, so each is merged about once.
+
+    Parameters
+    ----------
+    merged : callable
+        Returns pixels, merged along the axes before this one.
+    along : int
+        The number of this axis in the arrays.
+    stride, count, size : int
+        How many pixels a tap may begin before the last one, how many to merge ahead, and how many
+        there are.
     """
 
-    def __init__(self, merged_down: Columns, stride: int, count: int, width: int) -> None:
-        self._merged_down, self._stride, self._count = merged_down, stride, count
-        self._width = width
+    def __init__(self, merged: Pixels, along: int, stride: int, count: int, size: int) -> None:
+        self._merged, self._stride, self._count, self._size = merged, stride, count, size
+        self._before = (slice(None),) * along
         self._there, self._lines = range(0), np.empty(0)
 
-    def __call__(self, across: slice) -> Array:
-        """These columns, which may begin at most a stride before those of the last call."""
-        if not (self._there.start <= across.start and across.stop <= self._there.stop):
-            start = max(0, across.start - self._stride)
-            stop = min(self._width, across.stop + self._count)
+    def __call__(self, pixels: slice) -> Array:
+        """These pixels, which may begin at most a stride before those of the last call."""
+        if not (self._there.start <= pixels.start and pixels.stop <= self._there.stop):
+            start = max(0, pixels.start - self._stride)
+            stop = min(self._size, pixels.stop + self._count)
             self._there = range(start, stop)
-            self._lines = self._merged_down(slice(start, stop))
+            self._lines = self._merged(slice(start, stop))
         start = self._there.start
-        return self._lines[:, :, across.start - start : across.stop - start : across.step]
-
-
-def _merged(
-    call: Call, axis: Axis, along: int, outputs: slice, shape: tuple[int, ...], under: Columns
-) -> Array:
-    """Merge the pixels under each tap, which `under` returns, into an array of this shape."""
-    merge, start = _merging(call)
-    long = LONG if merge is np.add and call.sum_dtype.kind in "fc" else axis.window
-    first, last = outputs.start * axis.stride, (outputs.stop - 1) * axis.stride
-    # Padding takes no part, so only those taps count that lie on a pixel for some output.
-    taps = range(
-        min(axis.window, _steps_to(axis.before - last, axis.dilation)),
-        min(axis.window, _steps_to(axis.before + axis.size - first, axis.dilation)),
-    )
-    parts = range(taps.start // long, max(taps.start // long + 1, -(-taps.stop // long)))
-    sums = Pairwise()
-    sums.skip(parts.start)
-    for part in parts:
-        merged = np.full(shape, start, call.sum_dtype)
-        for tap in range(max(taps.start, part * long), min(taps.stop, (part + 1) * long)):
-            before = axis.before - tap * axis.dilation  # from the first output's tap to pixel 0
-            y = max(outputs.start, _steps_to(before, axis.stride))
-            end = min(outputs.stop, _steps_to(before + axis.size, axis.stride))
-            if y < end:
-                pixel = y * axis.stride - before
-                pixels = under(slice(pixel, pixel + (end - 1 - y) * axis.stride + 1, axis.stride))
-                y, end = y - outputs.start, end - outputs.start
-                here = merged[:, y:end] if along == 1 else merged[:, :, y:end]
-                merge(here, pixels.astype(call.sum_dtype, copy=False), out=here)
-        sums.add(merged)
-    return sums.total()
+        return self._lines[*self._before, pixels.start - start : pixels.stop - start : pixels.step]
 
 
 def _steps_to(distance: int, step: int) -> int:
@@ -318,42 +410,51 @@ def _steps_to(distance: int, step: int) -> int:
     return max(0, -(-distance // step))
 
 
-def _merging(call: Call) -> tuple[np.ufunc, Any]:
+def _merging(problem: Problem) -> tuple[np.ufunc, Any]:
     """The function that merges two numbers, and the number that it begins with."""
-    if call.mode in ("avg", "sum"):
+    if problem.mode in ("avg", "sum"):
         return np.add, 0
-    merge, sign = (np.maximum, -1) if call.mode == "max" else (np.minimum, 1)
-    kind = call.sum_dtype.kind
+    merge, sign = (np.maximum, -1) if problem.mode == "max" else (np.minimum, 1)
+    kind = problem.sum_dtype.kind
     if kind == "b":
         return merge, sign > 0
     if kind in "iu":
-        limits = np.iinfo(call.sum_dtype)
+        limits = np.iinfo(problem.sum_dtype)
         return merge, limits.min if sign < 0 else limits.max
     return merge, sign * np.inf if kind == "f" else complex(sign * np.inf, sign * np.inf)
 
 
-def _blocks(call: Call) -> Iterator[Block]:
-    """The blocks of a call: several images, or several rows of one image, or a part of a row."""
-    m, oh, ow, nc = shape = call.full_output_shape
+def _blocks(problem: Problem) -> Iterator[Block]:
+    """The blocks of a problem: several images, or a part of one, which is cut along outer axes."""
+    m, *outputs, nc = shape = problem.full_output_shape
     if 0 in shape:
         return
-    groups, each = call.groups, nc // call.groups
+    groups, each = problem.groups, nc // problem.groups
     kernels = min(each, 4 * LONG)
-    if call.kernels is None:  # `numbers` counts the cells of a row that one output needs.
-        numbers, least = min(call.columns.stride, 8 * call.columns.window), 1
+    if problem.kernels is None:  # `numbers` counts the cells of a row that one output needs.
+        columns = problem.axes[-1]
+        numbers, least = min(columns.stride, 8 * columns.window), 1
     else:  # `numbers` counts the sums of one place and group, or their terms.
-        terms = call.channels // groups if _one_by_one(call) else _terms(call)
-        numbers, least = max(_parts(call) * kernels, min(terms, LONG)), min(m * oh * ow, LONG)
+        few, terms = _one_by_one(problem), _terms(problem)
+        terms = problem.channels // groups if few else terms
+        numbers = max(_parts(problem) * kernels, min(terms, LONG))
+        least = min(m * prod(outputs), LONG)
     at_once = min(groups, max(1, BLOCK // (numbers * least)))
     places = max(1, BLOCK // (numbers * at_once))
-    width, height = min(ow, places), max(1, min(oh, places // ow))
-    count = max(1, min(m, places // (ow * oh)))
-    for n, y, x in product(range(0, m, count), range(0, oh, height), range(0, ow, width)):
-        for g, k in product(range(0, groups, at_once), range(0, each, kernels)):
-            yield Block(
-                slice(n, min(n + count, m)),
-                slice(y, min(y + height, oh)),
-                slice(x, min(x + width, ow)),
-                slice(g, min(g + at_once, groups)),
-                slice(k, min(k + kernels, each)),
-            )
+    sizes = []
+    for size in (
+        *reversed(outputs),
+        m,
+    ):  # A block is as wide as it can be, then as high, and so on.
+        sizes.append(max(1, min(size, places)))
+        places = places // size
+    count, *steps = reversed(sizes)
+    cuts = [list(_cuts(*each)) for each in ((m, count), *zip(outputs, steps, strict=True))]
+    for n, *at in product(*cuts):
+        for g, k in product(_cuts(groups, at_once), _cuts(each, kernels)):
+            yield Block(n, tuple(at), g, k)
+
+
+def _cuts(size: int, step: int) -> Iterator[slice]:
+    """Divide the places 0 … size - 1 into slices of at most `step`."""
+    return (slice(start, min(start + step, size)) for start in range(0, size, step))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlens.call import Array
+from convlens.core.problem import Array
 
 
 class Pairwise:

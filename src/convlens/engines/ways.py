@@ -72,7 +72,7 @@ def settle(call: Call, kernels: Array | None) -> Way:
 
 def turn(call: Call) -> Call:
     """The call for images, kernels and output whose rows and columns have been exchanged."""
-    return replace(call, rows=call.columns, columns=call.rows)
+    return replace(call, axes=call.axes[::-1])
 
 
 def describe(call: Call, way: Way | None) -> str:

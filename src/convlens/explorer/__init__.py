@@ -2,7 +2,7 @@
 
 The page is one self-contained file: `page.html`, into which the stylesheet, the ES modules of this
 folder and the data are written. It computes everything itself, in the browser; its `geometry.js`
-repeats what `convlens.geometry` defines, and the tests compare the two. A content security policy
+repeats what `convlens.core.axis` defines, and the tests compare the two. A content security policy
 in the page forbids any use of the network, and any script or style but those written into it.
 """
 
@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convlens import arguments, files, filters
-from convlens.call import Array, Call, Spec
+from convlens.core.problem import Array, Problem, Spec
 
 __all__ = ["Explorer", "explore"]
 
@@ -198,22 +198,32 @@ def explore(
         shape = pictures[0].shape if pictures else (16, 16, 1)  # (h, w, c)
         bank = None if kernels is None else _kernels(kernels, shape[2])  # (kh, kw, layers, nc)
         colour = _colour(channels, shape[2], pooling, 1 if bank is None else bank.shape[2])
-        window = arguments.pair("kernel_shape", kernel_shape)
-        if stride is None:
-            stride = window if pooling else 1
+        window = arguments.numbers("kernel_shape", kernel_shape)
+        steps = (window if pooling else 1) if stride is None else stride
         spec = Spec((1, *shape), np.dtype(np.float64))
         if pooling:
             _only_for("convolution", operation, pad_mode=(pad_mode, "constant"))
-            call = arguments.pool_call(
-                spec, window, stride, operation, padding, dilation, count_padding, partial
+            call = arguments.pool_problem(
+                spec,
+                arguments.PoolOptions(
+                    window,
+                    steps,
+                    operation,
+                    padding,
+                    dilation,
+                    count_padding=count_padding,
+                    partial=partial,
+                ),
             )
         else:
             flags = {"count_padding": count_padding, "partial": partial}
             for name, value in flags.items():
                 _only_for("pooling", operation, **{name: (arguments.flag(name, value), False)})
             kernel = Spec((3, 3) if bank is None else bank.shape[:2], np.dtype(np.float64))
-            call = arguments.convolve_call(
-                spec, kernel, padding, stride, dilation, 1, pad_mode, None
+            call = arguments.convolve_problem(
+                spec,
+                kernel,
+                arguments.ConvolveOptions(padding, steps, dilation, pad_mode=pad_mode),
             )
         start = _start(call, operation) | {"colour": colour, "window": window}
 
@@ -232,7 +242,7 @@ def explore(
     return Explorer(_page(start, presets, pictures, " ".join(notes)))
 
 
-def _start(call: Call, operation: str) -> dict[str, Any]:
+def _start(call: Problem, operation: str) -> dict[str, Any]:
     """The page's state for a call; a call that the page cannot show is refused."""
     axes = call.rows, call.columns
     sides = tuple((axis.before, axis.after) for axis in axes)
@@ -249,7 +259,7 @@ def _start(call: Call, operation: str) -> dict[str, Any]:
         "stride": strides,
         "dilation": dilations,
         "padding": sides if given else call.padding_word,
-        "padMode": call.pad_mode,
+        "padMode": "constant" if operation != "convolve" else call.pad_mode,
         "countPadding": operation != "convolve" and call.count_padding,
         "partial": call.rows.partial,
     }

@@ -1,0 +1,1 @@
+"""Pure data and arithmetic: what a call means, and which of its numbers lie where."""

@@ -1,0 +1,227 @@
+"""A problem: one convolution or pooling, with its arguments normalised.
+
+Every array has a full form: images (m, *space, c), kernels (*taps, c // groups, nc) and output
+(m, *space, nc), with two spatial axes, or three for volumes. A caller may pass arrays that lack
+some of these axes; a signal, for example, is an image of one row. `Layout` names the axes that are
+present, so that one piece of code serves all forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from convlens.core.axis import Axis
+
+Array = npt.NDArray[Any]
+
+
+class Spec(NamedTuple):
+    """The shape and the type of an array."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array's numbers."""
+        return prod(self.shape) * self.dtype.itemsize
+
+
+class Layout(NamedTuple):
+    """The axes that images, kernels and output have, of "mdhwc", "zyxcn" and "mdhwn"."""
+
+    images: str
+    kernels: str
+    output: str
+
+
+class Region(NamedTuple):
+    """A part of a problem's output: some images, and some places along each axis.
+
+    Attributes
+    ----------
+    images : range
+    places : tuple of range
+        Outputs along each axis, the outermost axis first.
+    """
+
+    images: range
+    places: tuple[range, ...]
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """The region as an index of the full form of the output, less its channels."""
+        return tuple(slice(each.start, each.stop) for each in (self.images, *self.places))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One convolution or pooling: everything that decides its result, but not how to compute it.
+
+    Attributes
+    ----------
+    operation : {"convolve", "pool"}
+    mode : {"max", "min", "avg", "sum"}
+        How the numbers under a window are combined; a convolution is a "sum" of products.
+    images : Spec
+    kernels : Spec or None
+        None for pooling.
+    layout : Layout
+    axes : tuple of Axis
+        How the window slides along each spatial axis, the outermost first: two axes, or three. Each
+        has the border of its padding.
+    groups : int
+        The number of groups of channels, each of which has its own kernels.
+    channels, output_channels : int
+        c and nc.
+    padding_word : str
+        "valid", "same", "full" or "given".
+    count_padding : bool
+        Whether an average counts padded cells.
+    sum_dtype, output_dtype : numpy.dtype
+        The type in which sums are computed, and the type of the result.
+    """
+
+    operation: str
+    mode: str
+    images: Spec
+    kernels: Spec | None
+    layout: Layout
+    axes: tuple[Axis, ...]
+    groups: int
+    channels: int
+    output_channels: int
+    padding_word: str
+    count_padding: bool
+    sum_dtype: np.dtype[Any]
+    output_dtype: np.dtype[Any]
+
+    @property
+    def rows(self) -> Axis:
+        """The last axis but one: how the window slides down."""
+        return self.axes[-2]
+
+    @property
+    def columns(self) -> Axis:
+        """The last axis: how the window slides across."""
+        return self.axes[-1]
+
+    @property
+    def pad_mode(self) -> str:
+        """What the padding holds along the last axis."""
+        return self.axes[-1].border.mode
+
+    @property
+    def space(self) -> int:
+        """The number of spatial axes of the caller's arrays: 1, 2 or 3."""
+        return sum(axis in "dhw" for axis in self.layout.images)
+
+    @property
+    def spatial(self) -> tuple[Axis, ...]:
+        """The axes that the caller's arrays have."""
+        return self.axes[-self.space :]
+
+    @property
+    def batch(self) -> int:
+        """The number of images, m."""
+        return self.images.shape[0] if "m" in self.layout.images else 1
+
+    @property
+    def taps(self) -> int:
+        """The number of taps of the window, each of which takes all channels of a group."""
+        return prod(axis.window for axis in self.axes)
+
+    @property
+    def full_output_shape(self) -> tuple[int, ...]:
+        """(m, *outputs, nc)."""
+        return self.batch, *(axis.outputs for axis in self.axes), self.output_channels
+
+    @cached_property
+    def output_shape(self) -> tuple[int, ...]:
+        """The output's shape in the caller's form."""
+        axes = zip(self.full_output_shape, self._full.output, strict=True)
+        return tuple(size for size, axis in axes if axis in self.layout.output)
+
+    @property
+    def _full(self) -> Layout:
+        """The layout of arrays that have all axes."""
+        return FULL[len(self.axes)]
+
+    def part(self, region: Region) -> Problem:
+        """The problem that has these outputs alone, over the same pixels of its images.
+
+        Its padding may be negative, which means that windows leave out so many pixels.
+        """
+        axes = tuple(
+            axis.part(places, range(axis.window))
+            for axis, places in zip(self.axes, region.places, strict=True)
+        )
+        shape = self.images.shape
+        shape = (len(region.images), *shape[1:]) if "m" in self.layout.images else shape
+        return replace(self, axes=axes, images=Spec(shape, self.images.dtype))
+
+    def of_zeros(self, kernels: Array | None) -> Array:
+        """The result for images without pixels, whose windows cover padding alone: (…, n).
+
+        It is what the padding makes; NaN or inf in a kernel make NaN with zeros.
+        """
+        border = self.axes[-1].border
+        value = border.value if border.mode == "constant" else 0
+        if kernels is None:
+            times = self.taps if self.mode == "sum" else 1
+            return np.full(1, np.asarray(value, self.sum_dtype) * times, self.output_dtype)
+        parts = kernel_parts(self.full_kernels(kernels))  # (…, nc)
+        number = np.asarray(value, self.sum_dtype)
+        with np.errstate(all="ignore"):
+            sums = sum((part.astype(self.sum_dtype) * number).sum(axis=0) for part in parts)
+            return np.asarray(sums, self.output_dtype)
+
+    def full_images(self, images: Array) -> Array:
+        """A view of the images as (m, *space, c)."""
+        return _with_axes(images, self.layout.images, self._full.images)
+
+    def full_kernels(self, kernels: Array) -> Array:
+        """A view of the kernels as (*taps, c // groups, nc)."""
+        full = _with_axes(kernels, self.layout.kernels, self._full.kernels)
+        if full.shape[-1] == self.output_channels:
+            return full
+        return np.broadcast_to(full, (*full.shape[:-1], self.output_channels))
+
+    def full_output(self, output: Array) -> Array:
+        """A view of the output as (m, *space, nc)."""
+        return _with_axes(output, self.layout.output, self._full.output)
+
+
+FULL = {  # by the number of spatial axes
+    2: Layout("mhwc", "yxcn", "mhwn"),
+    3: Layout("mdhwc", "zyxcn", "mdhwn"),
+}
+
+
+def _with_axes(values: Array, axes: str, full: str) -> Array:
+    """A view with an axis of length 1 wherever one of the full form is missing."""
+    return values if axes == full else values[_place(axes, full)]
+
+
+@cache
+def _place(axes: str, full: str) -> tuple[slice | None, ...]:
+    return tuple(slice(None) if axis in axes else np.newaxis for axis in full)
+
+
+def kernel_parts(kernels: Array, size: int = 2**18) -> Iterator[Array]:
+    """Yield kernels (*taps, c, nc) as matrices (…, nc) of about `size` numbers or fewer."""
+    *taps, channels, count = kernels.shape
+    if kernels.size <= size:
+        yield kernels.reshape(prod(taps) * channels, count)
+        return
+    step = max(1, size // count)
+    for tap in np.ndindex(*taps):
+        for first in range(0, channels, step):
+            yield kernels[tap][first : first + step]
