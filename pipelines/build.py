@@ -59,6 +59,13 @@ RUNTIME = (
 # the images in place, without cells.
 UNPADDED = {"channels": 1, "stride": 1, "taps": 3, "kernels": 1, "rows": 4}
 
+# The sizes that are fixed for volumes: any, one kernel on one channel, and that of 3 x 3 x 3.
+VOLUMES: tuple[dict[str, int], ...] = (
+    {},
+    {"channels": 1, "stride": 1, "kernels": 1, "rows": 4},
+    {"channels": 1, "stride": 1, "taps": 3, "kernels": 1, "rows": 4},
+)
+
 Make = Callable[[Level], Pipeline]
 
 
@@ -131,6 +138,44 @@ def table() -> Iterator[tuple[str, Make]]:
                     ),
                 )
 
+    # Volumes: the same families, with a window of three axes.
+    for names in sums:
+        for sizes in VOLUMES:
+            if sizes and names == "i64_i64_i64":
+                continue
+            yield (
+                _name(f"planes_{names}_volume", sizes),
+                lambda level, t=names, s=sizes: convolution.planes(
+                    level, types(t), **s, volume=True
+                ),
+            )
+    for names in sums[:4]:
+        yield (
+            f"separable_{names}_volume",
+            lambda level, t=names: convolution.separable(level, types(t), volume=True),
+        )
+    for names in floats:
+        yield (
+            f"planes_{names}_volume_blocks",
+            lambda level, t=names: convolution.planes(level, types(t), blocks=True, volume=True),
+        )
+    for names in ("f32_f32_f32", "f64_f64_f64"):
+        for blocks in (False, True):
+            yield (
+                f"depthwise_{names}_volume" + "_blocks" * blocks,
+                lambda level, t=names, b=blocks: convolution.depthwise(
+                    level, types(t), blocks=b, volume=True
+                ),
+            )
+            for tile in ("eight", "few", "fours", "sevens"):
+                if (tile, names) != ("eight", "f64_f64_f64"):
+                    yield (
+                        f"dense_{names}_volume_{tile}" + "_blocks" * blocks,
+                        lambda level, t=names, s=tile, b=blocks: convolution.dense(
+                            level, types(t), tile=s, blocks=b, volume=True
+                        ),
+                    )
+
     for mode, names in (
         *(
             (mode, f"{t}_{t}_{t}")
@@ -161,18 +206,28 @@ def table() -> Iterator[tuple[str, Make]]:
                     _name(f"squares_{mode}_{names}", sizes),
                     lambda level, c=common, s=sizes: pooling.squares(level, **c, **s),
                 )
-        yield (
-            f"doubling_{mode}_{names}",
-            lambda level, c=common: pooling.doubling(level, **c),
-        )
+        for kind, volume in (("", False), ("_volume", True)):
+            yield (
+                f"doubling_{mode}_{names}{kind}",
+                lambda level, c=common, v=volume: pooling.doubling(level, **c, volume=v),
+            )
+        for sizes in ({}, {"channels": 1}):
+            blocked = mode == "avg" and names in (*floats, "f16_f32_f16")
+            for blocks in (False, True) if blocked else (False,):
+                yield (
+                    _name(f"windows_{mode}_{names}_volume", sizes) + "_blocks" * blocks,
+                    lambda level, c=common, s=sizes, b=blocks: pooling.windows(
+                        level, **c, **s, blocks=b, volume=True
+                    ),
+                )
 
 
 def _name(start: str, sizes: dict[str, int]) -> str:
     return "_".join([start, *(f"{name}{size}" for name, size in sizes.items())])
 
 
-def compile_one(job: tuple[str, str, str, Path]) -> None:
-    """Compile one pipeline for one level into an object file."""
+def compile_one(job: tuple[str, str, str, Path]) -> tuple[str, list[str]]:
+    """Compile one pipeline for one level into an object file; returns its arguments' names."""
     name, base, level_name, folder = job
     level = next(level for level in levels_of(base) if level.name == level_name)
     pipeline = dict(table())[name](level)
@@ -180,6 +235,7 @@ def compile_one(job: tuple[str, str, str, Path]) -> None:
     function = f"{name}_{level.name}"
     outputs = {hl.OutputFileType.object: str(folder / f"{function}.o")}
     pipeline.func.compile_to(outputs, pipeline.arguments, function, target)
+    return name, [*(argument.name() for argument in pipeline.arguments), "out"]
 
 
 def levels_of(base: str) -> tuple[Level, ...]:
@@ -260,7 +316,7 @@ def build(folder: Path, base: str, *, zig: bool = False) -> Path:
         objects = Path(scratch)
         jobs = [(name, base, level.name, objects) for name in names for level in levels]
         with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            list(pool.map(compile_one, jobs))
+            arguments = dict(pool.map(compile_one, jobs))
         hl.compile_standalone_runtime(str(objects / "runtime.o"), hl.Target(base))
         link(sorted(objects.glob("*.o")), objects / library.name, base, zig=zig)
         listed = {
@@ -269,7 +325,7 @@ def build(folder: Path, base: str, *, zig: bool = False) -> Path:
             "made_from": fingerprint(),
             "bytes": (objects / library.name).stat().st_size,
             "levels": {level.name: features_of(level) for level in levels},
-            "pipelines": names,
+            "pipelines": {name: arguments[name] for name in names},
         }
         (objects / listing.name).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
         (objects / library.name).replace(library)

@@ -6,13 +6,36 @@ the padding lie around the image. Integers from the caller say where a cell take
 `after` do the same for the few numbers left and right of the image. Therefore one pipeline serves
 every padding and every border mode, and no padded copy of an image is ever made: cells are filled
 strip by strip, in the cache, on the way from the image to the sums.
+
+Pipelines for volumes see all slabs of all volumes one after another, where they would see images.
+For each slab of the output and each tap along the depth, `slabs` gives the slab that lies under the
+tap, or -1 for padding. So strides, dilation and borders along the depth are all in this table. Some
+pipelines hold the cells of all these slabs; others merge them into one on the way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import halide as hl
 
 INT = hl.Int(32)
+
+
+class Merging(NamedTuple):
+    """How the slabs under the taps along the depth are merged into one slab of cells.
+
+    Attributes
+    ----------
+    start : halide.Expr
+        What a cell holds before the first slab.
+    merge : callable
+        Merges the number of one more slab: ``merge(merged, number, tap)``.
+    """
+
+    start: hl.Expr
+    merge: Callable[[hl.Expr, hl.Expr, hl.Expr], hl.Expr]
 
 
 class Cells:
@@ -22,16 +45,19 @@ class Cells:
     ----------
     pixels, numbers : halide.Type
         The types of the images' numbers and of the cells' numbers.
-    padding : halide.Expr, optional
-        The number that a cell of padding holds; 0 by default.
     planes : int
         The number of planes into which a row is dealt out, number after number. With one plane for
         each channel, the numbers of a channel lie side by side.
+    volume : bool
+        Whether the images are slabs of volumes.
+    merging : Merging, optional
+        How the slabs are merged; without it the cells of each are held. For volumes alone.
 
     Attributes
     ----------
     func : halide.Func
-        ``func[q, p, y, n]`` is number ``q * planes + p`` in row y of the cells of image n.
+        ``func[q, p, y, n]`` is number ``q * planes + p`` in row y of the cells of image n. Where
+        the slabs of a volume are held, n is followed by the tap.
     arguments : list
         The first arguments of every pipeline that reads cells.
     """
@@ -40,36 +66,61 @@ class Cells:
         self,
         pixels: hl.Type,
         numbers: hl.Type,
-        padding: hl.Expr | None = None,
         planes: int = 1,
+        *,
+        volume: bool = False,
+        merging: Merging | None = None,
     ) -> None:
         self.images = hl.ImageParam(pixels, 3, "images")  # axes: numbers of a row, rows, images
+        self.padding = hl.Param(numbers, "padding")  # what a cell of padding holds
         self.rows = hl.ImageParam(INT, 1, "rows")
         self.before = hl.ImageParam(INT, 1, "before")
         self.after = hl.ImageParam(INT, 1, "after")
         self.left = hl.Param(INT, "left")  # how many numbers lie before the image
         self.right = hl.Param(INT, "right")  # the position at which the image ends
         self.first = hl.Param(INT, "first")  # which number of the image's row lies at `left`
+        self.slabs = hl.ImageParam(INT, 2, "slabs")  # axes: taps, slabs of the output
         self.arguments = [
-            self.images, self.rows, self.before, self.after, self.left, self.right, self.first
+            self.images, self.padding, self.rows, self.before, self.after, self.left, self.right,
+            self.first, *([self.slabs] if volume else []),
         ]  # fmt: skip
-        for buffer in (self.images, self.rows, self.before, self.after):
+        for buffer in (self.images, self.rows, self.before, self.after, self.slabs):
             for axis in range(buffer.dimensions()):
                 buffer.dim(axis).set_min(0)
 
-        q, p, y, n = (hl.Var(name) for name in "qpyn")
-        self.padding = hl.cast(numbers, 0) if padding is None else padding
+        q, p, y, n, tap = (hl.Var(name) for name in ("q", "p", "y", "n", "tap"))
         self.numbers, self.planes, self._axes = numbers, planes, (q, p)
+        self.volume, self.merged = volume, merging is not None
+        number = self.number
+        if merging is not None:
+            self._merge_slabs(merging)
+            number = self._merged_number
+        at = (y, n, tap) if volume and not self.merged else (y, n)
         self.func = hl.Func("cells")
-        self.func[q, p, y, n] = hl.undef(numbers)
+        self.func[q, p, *at] = hl.undef(numbers)
         start, stop = self.left // planes, self.right // planes
         self.inner = hl.RDom([(start, stop - start)], "inner")
         first = self.first + (self.inner.x - start) * planes
-        self.func[self.inner.x, p, y, n] = self.number(first + p, y, n)
+        self.func[self.inner.x, p, *at] = number(first + p, *at)
         left = hl.RDom([(0, start)], "before")
-        self.func[left.x, p, y, n] = self.anywhere(self.before[left.x * planes + p], y, n)
+        self.func[left.x, p, *at] = self.anywhere(self.before[left.x * planes + p], *at)
         right = hl.RDom([(0, self.after.dim(0).extent() // planes)], "after")
-        self.func[stop + right.x, p, y, n] = self.anywhere(self.after[right.x * planes + p], y, n)
+        self.func[stop + right.x, p, *at] = self.anywhere(self.after[right.x * planes + p], *at)
+
+    def _merge_slabs(self, merging: Merging) -> None:
+        """Define `row`, a row of each slab under the taps merged into one, without the borders."""
+        f, y, n = (hl.Var(name) for name in "fyn")
+        width, taps = self.images.dim(0).extent(), self.slabs.dim(0).extent()
+        self.taps, self.row = hl.RDom([(0, width), (0, taps)], "taps"), hl.Func("merged")
+        self.row[f, y, n] = merging.start
+        number = self.number(self.taps.x, y, n, self.taps.y)
+        merged = merging.merge(hl.Expr(self.row[self.taps.x, y, n]), number, self.taps.y)
+        self.row[self.taps.x, y, n] = merged
+        aside = hl.RDom([(0, self.slabs.dim(0).extent())], "aside")
+        self.aside = hl.Func("merged_padding")
+        self.aside[()] = merging.start
+        self.aside[()] = merging.merge(hl.Expr(self.aside[()]), self.padding, aside.x)
+        self.aside.compute_root()
 
     def pixel(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
         """The number at position f of row y of the image itself, for calls without padding."""
@@ -80,20 +131,31 @@ class Cells:
         """The last row of the images."""
         return self.images.dim(1).extent() - 1
 
-    def at(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
+    def at(self, f: hl.Expr, *place: hl.Expr) -> hl.Expr:
         """The number at position f of a row of cells, if the row is a single plane."""
-        return self.func[f, 0, y, n]
+        return hl.Expr(self.func[f, 0, *place])
 
-    def number(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
+    def number(self, f: hl.Expr, y: hl.Expr, n: hl.Expr, tap: hl.Expr | None = None) -> hl.Expr:
         """The number at position f of the image's row that row y of the cells takes."""
         row = self.rows[y]
+        absent = row < 0
+        if tap is not None:
+            slab = self.slabs[tap, n]
+            absent = absent | (slab < 0)
+            n = hl.clamp(slab, 0, self.images.dim(2).extent() - 1)
         inside = hl.clamp(row, 0, self.last_row)
-        return hl.select(row < 0, self.padding, hl.cast(self.numbers, self.images[f, inside, n]))
+        return hl.select(absent, self.padding, hl.cast(self.numbers, self.images[f, inside, n]))
 
-    def anywhere(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
+    def _merged_number(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
+        """The same for the slabs of a volume, merged."""
+        return hl.Expr(self.row[f, y, n])
+
+    def anywhere(self, f: hl.Expr, *place: hl.Expr) -> hl.Expr:
         """The same, for a position that may be -1, which stands for padding."""
         inside = hl.clamp(f, 0, self.images.dim(0).extent() - 1)
-        return hl.select(f < 0, self.padding, self.number(inside, y, n))
+        if self.merged:
+            return hl.select(f < 0, hl.Expr(self.aside[()]), self._merged_number(inside, *place))
+        return hl.select(f < 0, self.padding, self.number(inside, *place))
 
     def beneath(
         self, column: hl.Expr, c: hl.Expr, channels: hl.Expr, y: hl.Expr, n: hl.Expr
@@ -114,6 +176,10 @@ class Cells:
         q, p = self._axes
         self.func.compute_at(func, each).hoist_storage(func, task)
         self.func.bound(p, 0, self.planes).align_storage(q, vector)
+        if self.merged:  # Slab after slab goes into a row that stays in the first cache.
+            self.row.compute_at(func, each).hoist_storage(func, task)
+            self.row.vectorize(self.row.args()[0], vector)
+            self.row.update().vectorize(self.taps.x, vector, hl.TailStrategy.Predicate)
         inner = self.func.update(0).vectorize(self.inner.x, vector, hl.TailStrategy.Predicate)
         inner.reorder(p, self.inner.x).unroll(p)
         self.func.update(1).unscheduled()

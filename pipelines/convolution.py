@@ -6,9 +6,10 @@
 Halide counts axes from the innermost: o is an output channel of group g, c one of the group's cg
 channels, x and y a place, n an image. C is the number of channels of an image, sx and sy are
 strides, dx and dy dilations. The processor's vectors lie along x (`planes`), along o (`dense`) or
-along g (`depthwise`), whichever is long.
+along g (`depthwise`), whichever is long. In volumes the window has taps kz along the depth, too: n
+is a slab of the output, and the cells of the slabs under its taps are held for each tap.
 
-The sum of a short window is a single chain of multiply-adds, in the order c, then kx, then ky. The
+The sum of a short window is a single chain of multiply-adds, in the order c, kx, ky, kz. The
 rounding error of a chain grows with its length, so pipelines with `blocks` divide a long window
 into blocks of at most CHAIN taps, each within one row of the window. Each block is a chain, and the
 blocks' sums are added up in the same order. Which of the two a call takes depends on its kernels'
@@ -19,12 +20,25 @@ neither on the batch nor on the threads.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
+from operator import and_
+from typing import NamedTuple
 
 import halide as hl
-from cells import INT, Cells
+from cells import INT, Cells, Merging
 from levels import Level, Pipeline
 
 Number = int | hl.Expr
+
+
+class Tap(NamedTuple):
+    """A tap's place in the window; z has one number in volumes, and otherwise none."""
+
+    x: Number
+    y: Number
+    z: list[Number]
+
+
 Types = tuple[hl.Type, hl.Type, hl.Type]  # the types of the images, the sums and the results
 o, g, x, y, n = AXES = tuple(hl.Var(name) for name in "ogxyn")
 Tail = hl.TailStrategy
@@ -50,6 +64,10 @@ class Convolution:
         The number of planes into which the cells are dealt out.
     depth : int, optional
         cg, the number of channels of a group.
+    volume : bool
+        Whether the window has three axes.
+    merging : Merging, optional
+        How the slabs of a volume are merged into cells; without it the cells of each are held.
     """
 
     def __init__(
@@ -61,16 +79,20 @@ class Convolution:
         rows: int = 1,
         planes: int = 1,
         depth: int | None = None,
+        *,
+        volume: bool = False,
+        merging: Merging | None = None,
     ) -> None:
         pixels, self.numbers, self.results = types
-        self.cells = Cells(pixels, self.numbers, planes=planes)
-        self.kernels = hl.ImageParam(self.numbers, 5, "kernels")
-        for axis in range(5):
+        self.volume = volume
+        self.cells = Cells(pixels, self.numbers, planes, volume=volume, merging=merging)
+        self.kernels = hl.ImageParam(self.numbers, 6 if volume else 5, "kernels")
+        for axis in range(self.kernels.dimensions()):
             self.kernels.dim(axis).set_min(0)
         scalars = {
             name: hl.Param(INT, name) for name in ("C", "sx", "sy", "dx", "dy", "strip", "chunk")
         }
-        self.arguments = [*self.cells.arguments, self.kernels, *scalars.values()]
+        self.arguments = [*self.cells.arguments, *scalars.values()]
 
         self.strip, self.chunk = scalars["strip"], scalars["chunk"]
         self.channels: Number = channels or scalars["C"]
@@ -83,29 +105,34 @@ class Convolution:
 
     def define(
         self,
-        product: Callable[[Number, Number, Number, hl.Expr], hl.Expr],
-        needed: Callable[[hl.Expr], hl.Expr] | None = None,
+        product: Callable[[Number, Tap, hl.Expr], hl.Expr],
+        needed: Callable[[hl.Expr, Tap], hl.Expr] | None = None,
     ) -> None:
-        """Define the sums. product(c, kx, ky, row) is a tap's number times the number under it.
+        """Define the sums. product(c, tap, row) is a tap's number times the number under it.
 
         The loop over rows of cells is shared by all rows of a tile, so that what is loaded of a row
         of cells is used by every tap that lies on it. Rows for which `needed` is false are skipped,
         because all their products are zeros.
         """
+        self.arguments.append(self.kernels)
         self.sums = hl.Func("sums")
         self.sums[AXES] = hl.cast(self.numbers, 0)
         kw, kh = (self.taps or self.kernels.dim(axis).extent() for axis in (3, 4))
         cells = kh + (self.rows - 1) * self.sy
-        self.r = hl.RDom([(0, self.depth), (0, kw), (0, cells)], "r")
-        c, kx, ky = self.r.x, self.r.y, self.r.z - y % self.rows * self.sy
+        ranges = [(0, self.depth), (0, kw), (0, cells)]
+        if self.volume:
+            ranges.append((0, self.taps or self.kernels.dim(5).extent()))
+        self.r = hl.RDom(ranges, "r")
+        kx, ky = self.r.y, self.r.z - y % self.rows * self.sy
         if self.rows > 1:
             self.r.where(hl.likely(ky >= 0))
             self.r.where(hl.likely(ky < kh))
             ky = hl.clamp(ky, 0, kh - 1)
         row = y // self.rows * self.rows * self.sy + self.r.z * self.dy
+        tap = Tap(kx, ky, [self.r[3]] if self.volume else [])
         if needed:
-            self.r.where(needed(row))
-        self.sums[AXES] += product(c, kx, ky, row)
+            self.r.where(needed(row, tap))
+        self.sums[AXES] += product(self.r.x, tap, row)
         self.give(self.sums[AXES])
 
     def chains(self, blocks: bool) -> list[tuple[hl.Func, list[hl.RVar]]]:
@@ -114,14 +141,15 @@ class Convolution:
         A block lies within one row of the window, because tiles of several rows meet the rows of
         the window at different times. Its sum stays in registers, and is added to `sums` once.
         """
+        outer = [self.r.z, *([self.r[3]] if self.volume else [])]
         if not blocks:
-            return [(self.sums, [self.r.x, self.r.y, self.r.z])]
-        c, kx, ky = self.r.x, self.r.y, self.r.z
-        over, within = [hl.RVar("co"), hl.RVar("kxo"), ky], [hl.RVar("ci"), hl.RVar("kxi")]
+            return [(self.sums, [self.r.x, self.r.y, *outer])]
+        c, kx = self.r.x, self.r.y
+        over, within = [hl.RVar("co"), hl.RVar("kxo"), *outer], [hl.RVar("ci"), hl.RVar("kxi")]
         update = self.sums.update()
         update.split(c, over[0], within[0], CHAIN)
         update.split(kx, over[1], within[1], hl.max(1, CHAIN // 2 // hl.cast(INT, self.depth)))
-        block = [hl.Var(name) for name in ("block_c", "block_kx", "block_ky")]
+        block = [hl.Var(f"block_{number}") for number in range(len(over))]
         sums = update.rfactor(list(zip(over, block, strict=True)))
         for each in block:  # A known extent lets the compiler keep the sums in registers.
             sums.bound_extent(each, 1)
@@ -169,6 +197,7 @@ def planes(
     rows: int = 1,
     padded: bool = True,
     blocks: bool = False,
+    volume: bool = False,
 ) -> Pipeline:
     """Convolve with vectors along x, for few channels of images and output.
 
@@ -177,22 +206,26 @@ def planes(
     is a few vectors wide and `rows` high, stay in registers.
     """
     ready = stride == 1 and channels is not None  # the cells are filled as a plane for each channel
-    conv = Convolution(types, channels, stride, taps, rows, channels if ready else 1)
+    conv = Convolution(types, channels, stride, taps, rows, channels if ready else 1, volume=volume)
     lanes = level.lanes(conv.numbers)
     period = conv.sx * conv.channels
-    spread, q, p = hl.Func("spread"), hl.Var("q"), hl.Var("p")
+    spread, q, p, t = hl.Func("spread"), hl.Var("q"), hl.Var("p"), hl.Var("t")
+    at = (y, n, t) if volume else (y, n)
     if not padded:
         # The last tile may reach below the images, with rows that are not written.
-        spread[q, p, y, n] = conv.cells.pixel(q, hl.min(y, conv.cells.last_row), n)
+        row = hl.min(y, conv.cells.last_row)
+        slab = conv.cells.slabs[t, n] if volume else n
+        spread[q, p, *at] = conv.cells.pixel(q, row, slab)
     elif ready:
-        spread[q, p, y, n] = conv.cells.func[q, p, y, n]
+        spread[q, p, *at] = conv.cells.func[q, p, *at]
     else:
-        spread[q, p, y, n] = conv.cells.at(q * period + p, y, n)
+        spread[q, p, *at] = conv.cells.at(q * period + p, *at)
 
-    def product(c: Number, kx: Number, ky: Number, row: hl.Expr) -> hl.Expr:
-        step = kx * conv.dx
+    def product(c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
+        step = tap.x * conv.dx
         plane = step % conv.sx * conv.channels + conv.channel(c)
-        return conv.kernels[o, g, c, kx, ky] * spread[x + step // conv.sx, plane, row, n]
+        number = spread[x + step // conv.sx, plane, row, n, *tap.z]
+        return conv.kernels[o, g, c, tap.x, tap.y, *tap.z] * number
 
     conv.define(product)
     # Without padding a row may be as narrow as a vector, and with a stride rows are short.
@@ -242,7 +275,9 @@ TILES = {
 }
 
 
-def dense(level: Level, types: Types, *, tile: str, blocks: bool = False) -> Pipeline:
+def dense(
+    level: Level, types: Types, *, tile: str, blocks: bool = False, volume: bool = False
+) -> Pipeline:
     """Convolve with vectors along o, for many kernels.
 
     A tile of sums stays in registers during the loops over taps and channels. Each multiply-add
@@ -251,25 +286,25 @@ def dense(level: Level, types: Types, *, tile: str, blocks: bool = False) -> Pip
     over them is inside the loop over the pixels of a strip, and otherwise outside.
     """
     vectors, pixels, rows = TILES[level.name][tile]
-    conv = Convolution(types)
+    conv = Convolution(types, volume=volume)
     lanes = level.lanes(conv.numbers)
     block = vectors * lanes
-    packed, b, ob, c, i, j = (
-        hl.Func("packed"),
-        *(hl.Var(name) for name in ("b", "ob", "c", "i", "j")),
-    )
+    packed = hl.Func("packed")
+    b, ob, c, *at = (hl.Var(name) for name in ("b", "ob", "c", "i", "j", "k"))
+    at = at if volume else at[:2]  # a tap's place in the window
     kernel = hl.min(ob * block + b, conv.kernels.dim(0).extent() - 1)
-    packed[b, c, i, j, ob, g] = conv.kernels[kernel, g, c, i, j]
+    packed[b, c, *at, ob, g] = conv.kernels[kernel, g, c, *at]
 
-    def product(c: Number, kx: Number, ky: Number, row: hl.Expr) -> hl.Expr:
-        position = (x * conv.sx + kx * conv.dx) * conv.channels + conv.channel(c)
-        pixel = conv.cells.at(position, row, n)
-        return packed[o % block, c, kx, ky, o // block, g] * pixel
+    def product(c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
+        position = (x * conv.sx + tap.x * conv.dx) * conv.channels + conv.channel(c)
+        pixel = conv.cells.at(position, row, n, *tap.z)
+        return packed[o % block, c, tap.x, tap.y, *tap.z, o // block, g] * pixel
 
-    infinite = some_infinite(packed, conv, block)
+    zeros = ~some_infinite(packed, conv, block) & (conv.cells.padding == 0)
 
-    def needed(row: hl.Expr) -> hl.Expr:
-        return (conv.cells.rows[row] >= 0) | infinite
+    def needed(row: hl.Expr, tap: Tap) -> hl.Expr:
+        lines = [conv.cells.rows[row], *(conv.cells.slabs[kz, n] for kz in tap.z)]
+        return reduce(and_, (line >= 0 for line in lines)) | ~zeros
 
     # Rows of padding can be skipped only if a tile has one row: others may still need the cells.
     conv.define(product, needed if rows == 1 else None)
@@ -295,11 +330,12 @@ def some_infinite(packed: hl.Func, conv: Convolution, block: int) -> hl.Expr:
     bits, mantissa = conv.numbers.bits(), {32: 23, 64: 52}[conv.numbers.bits()]
     word, magnitude = hl.UInt(bits), (1 << bits - 1) - 1  # a mask of all bits except the sign
     infinity = magnitude + 1 - (1 << mantissa)
-    count, *extents = (conv.kernels.dim(axis).extent() for axis in (0, 1, 2, 3, 4))
+    count, *extents = (conv.kernels.dim(axis).extent() for axis in range(conv.kernels.dimensions()))
     r = hl.RDom([(0, extent) for extent in ((count + block - 1) // block, *extents)], "r")
     lane = hl.RDom([(0, block)], "lane")
     b, largest, overall = hl.Var("b"), hl.Func("largest"), hl.Func("overall")
-    number = hl.reinterpret(word, packed[b, r[2], r[3], r[4], r[0], r[1]])
+    taps = (r[axis] for axis in range(2, conv.kernels.dimensions()))
+    number = hl.reinterpret(word, packed[b, *taps, r[0], r[1]])
     largest[b] = hl.cast(word, 0)
     largest[b] = hl.max(largest[b], number & hl.cast(word, magnitude))
     overall[()] = hl.cast(word, 0)
@@ -310,7 +346,12 @@ def some_infinite(packed: hl.Func, conv: Convolution, block: int) -> hl.Expr:
 
 
 def depthwise(
-    level: Level, types: Types, *, taps: int | None = None, blocks: bool = False
+    level: Level,
+    types: Types,
+    *,
+    taps: int | None = None,
+    blocks: bool = False,
+    volume: bool = False,
 ) -> Pipeline:
     """Convolve with vectors along g, for many groups of one channel and one kernel each.
 
@@ -319,18 +360,20 @@ def depthwise(
     images are read in place, without cells.
     """
     pixels, rows = 2, 2
-    conv = Convolution(types, None, 1 if taps else None, taps, rows if taps else 1, depth=1)
+    conv = Convolution(
+        types, None, 1 if taps else None, taps, rows if taps else 1, depth=1, volume=volume
+    )
     if taps:
         conv.dx = 1
     lanes = level.lanes(conv.numbers)
 
-    def product(_c: Number, kx: Number, ky: Number, row: hl.Expr) -> hl.Expr:
-        column = x * conv.sx + kx * conv.dx
+    def product(_c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
+        column = x * conv.sx + tap.x * conv.dx
         if taps:
             pixel = conv.cells.beneath(column, g, conv.channels, row, n)
         else:
-            pixel = conv.cells.at(column * conv.channels + g, row, n)
-        return conv.kernels[0, g, 0, kx, ky] * pixel
+            pixel = conv.cells.at(column * conv.channels + g, row, n, *tap.z)
+        return conv.kernels[0, g, 0, tap.x, tap.y, *tap.z] * pixel
 
     conv.define(product)
     yo, yi, xo, xi, go, gi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "go", "gi"))
@@ -353,37 +396,42 @@ def depthwise(
     return Pipeline(conv.out, conv.arguments)
 
 
-def separable(level: Level, types: Types) -> Pipeline:
-    """Convolve in two passes, down and then across, with a kernel that is a column times a row.
+def separable(level: Level, types: Types, *, volume: bool = False) -> Pipeline:
+    """Convolve in a pass along each axis, with a kernel that is a product of one line along each.
 
     The kernel is applied to each channel by itself, so an image of C channels is treated as an
     image of one channel that is C times as wide, whose taps lie C numbers apart.
 
-        down[x, y, n] = Σ over ky of  kernels[0, 0, 0, 0, ky] * cells[x, y * sy + ky * dy, n]
-        out[0, 0, x, y, n] = scale[0] * Σ over kx of  across[kx] * down[x + kx * dx, y, n]
+        below[x, y, n] = Σ over ky of  down[ky] * cells[x, y * sy + ky * dy, n]
+        out[0, 0, x, y, n] = scale[0] * Σ over kx of  across[kx] * below[x + kx * dx, y, n]
 
-    Column and row are made so small, and the scale so large, that neither pass overflows unless the
-    result does.
+    In volumes, the pass along the depth, with the line `along`, is made while cells are filled. The
+    lines are made so small, and the scale so large, that no pass overflows unless the result does.
     """
-    conv = Convolution(types, channels=1, stride=1)
-    across, scale = (hl.ImageParam(conv.numbers, 1, name) for name in ("across", "scale"))
-    for argument in (across, scale):
-        argument.dim(0).set_min(0)
-        conv.arguments.append(argument)
+    numbers = types[1]
+    along, *others = lines = [
+        hl.ImageParam(numbers, 1, name) for name in ("along", "down", "across", "scale")
+    ]
+    down, across, scale = others
+    for line in lines:
+        line.dim(0).set_min(0)
+    zero = hl.cast(numbers, 0)
+    merging = Merging(zero, lambda merged, number, tap: merged + along[tap] * number)
+    conv = Convolution(
+        types, channels=1, stride=1, volume=volume, merging=merging if volume else None
+    )
+    conv.arguments += lines if volume else others
     lanes = level.lanes(conv.numbers)
     width, rows = 2 * lanes, 4
-    zero = hl.cast(conv.numbers, 0)
 
-    down, below, sums = hl.Func("down"), hl.Func("below"), hl.Func("sums")
-    i = hl.RDom([(0, conv.kernels.dim(4).extent())], "i")
+    all_down, below, sums = hl.Func("all_down"), hl.Func("below"), hl.Func("sums")
+    i = hl.RDom([(0, down.dim(0).extent())], "i")
     j = hl.RDom([(0, across.dim(0).extent())], "j")
     below[x, y, n] = zero
-    below[x, y, n] += conv.kernels[0, 0, 0, 0, i.x] * conv.cells.at(
-        x, y * conv.sy + i.x * conv.dy, n
-    )
-    down[x, y, n] = below[x, y, n]
+    below[x, y, n] += down[i.x] * conv.cells.at(x, y * conv.sy + i.x * conv.dy, n)
+    all_down[x, y, n] = below[x, y, n]
     sums[x, y, n] = zero
-    sums[x, y, n] += across[j.x] * down[x + j.x * conv.dx, y, n]
+    sums[x, y, n] += across[j.x] * all_down[x + j.x * conv.dx, y, n]
     conv.give(scale[0] * sums[x, y, n])
 
     strips, xo, xi, yo, yi = (hl.Var(name) for name in ("strips", "xo", "xi", "yo", "yi"))
@@ -393,11 +441,12 @@ def separable(level: Level, types: Types) -> Pipeline:
     out.split(y, yo, yi, rows, Tail.GuardWithIf).split(x, xo, xi, width, Tail.PredicateStores)
     out.vectorize(xi).unroll(yi)
     conv.by_strips([o, g, xi, yi, xo, yo], lanes)
-    down.compute_at(out, yo).bound_extent(y, rows).split(x, xo, xi, width)
-    down.reorder(xi, y, xo).vectorize(xi).unroll(y)
-    # Both passes keep the sums of a tile in registers, and add up taps in blocks of CHAIN.
+    all_down.compute_at(out, yo).bound_extent(y, rows).split(x, xo, xi, width)
+    all_down.reorder(xi, y, xo).vectorize(xi).unroll(y)
+    # The passes down and across keep the sums of a tile in registers, and add up taps in blocks of
+    # CHAIN.
     over, within, block = hl.RVar("over"), hl.RVar("within"), hl.Var("block")
-    for func, r, at in ((below, i, down), (sums, j, out)):
+    for func, r, at in ((below, i, all_down), (sums, j, out)):
         part = func.update().split(r.x, over, within, CHAIN).rfactor(over, block)
         func.compute_at(at, xo)
         part.compute_at(func, over).bound_extent(block, 1)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import halide as hl
-from cells import INT, Cells
+from cells import INT, Cells, Merging
 from levels import Level, Pipeline
 
 Types = tuple[hl.Type, hl.Type, hl.Type]  # the types of images, merged numbers and results
@@ -67,26 +67,37 @@ class Pooling:
     side : int, optional
         kh, kw, sx and sy, which are all the same for squares side by side; they require dilations
         of 1.
+    volume : bool
+        Whether the window has three axes. Then slabs are merged while cells are filled.
     """
 
     def __init__(
-        self, types: Types, mode: str, channels: int | None = None, side: int | None = None
+        self,
+        types: Types,
+        mode: str,
+        channels: int | None = None,
+        side: int | None = None,
+        *,
+        volume: bool = False,
     ) -> None:
         pixels, self.numbers, self.results = types
         self.mode = mode
         self.merge, nothing = MERGES[mode]
         self.nothing = nothing(self.numbers)
-        self.cells = Cells(pixels, self.numbers, self.nothing)
-        # How many cells of a window count, for each row and each column of the output. Means of
+        self.volume = volume
+        merging = Merging(self.nothing, lambda merged, number, _tap: self.merge(number, merged))
+        self.cells = Cells(pixels, self.numbers, volume=volume, merging=merging if volume else None)
+        # How many cells of a window count, for each slab, row and column of the output. Means of
         # float16 are computed in float32 before they are rounded.
         half = self.results == hl.Float(16)
         self.means = self.numbers if half else self.results
-        self.rows_counted = hl.ImageParam(self.means, 1, "rows_counted")
-        self.columns_counted = hl.ImageParam(self.means, 1, "columns_counted")
+        self.slabs_counted, self.rows_counted, self.columns_counted = counted = [
+            hl.ImageParam(self.means, 1, f"{name}_counted") for name in ("slabs", "rows", "columns")
+        ]
         names = ("C", "kw", "kh", "sx", "sy", "dx", "dy", "strip", "chunk")
         scalars = {name: hl.Param(INT, name) for name in names}
         self.arguments = [
-            *self.cells.arguments, self.rows_counted, self.columns_counted, *scalars.values()
+            *self.cells.arguments, *(counted if volume else counted[1:]), *scalars.values()
         ]  # fmt: skip
         self.strip, self.chunk = scalars["strip"], scalars["chunk"]
         self.channels = channels or scalars["C"]
@@ -101,6 +112,8 @@ class Pooling:
         """Define the output: the merged number, divided by the number of cells for a mean."""
         if self.mode == "avg":
             counted = self.rows_counted[y] * self.columns_counted[x]
+            if self.volume:
+                counted *= self.slabs_counted[n]
             merged = hl.cast(self.means, merged) / counted
         self.out[AXES] = hl.cast(self.results, merged)
         for axis in range(4):
@@ -116,7 +129,13 @@ class Pooling:
 
 
 def windows(
-    level: Level, types: Types, mode: str, *, channels: int | None = None, blocks: bool = False
+    level: Level,
+    types: Types,
+    mode: str,
+    *,
+    channels: int | None = None,
+    blocks: bool = False,
+    volume: bool = False,
 ) -> Pipeline:
     """Merge tap by tap, with vectors along the row on the way down, and along the channels across.
 
@@ -126,7 +145,7 @@ def windows(
     With `blocks`, the taps of each axis are merged in blocks of BLOCK, and then the blocks with
     each other. This keeps the rounding errors of long sums small.
     """
-    pool = Pooling(types, mode, channels)
+    pool = Pooling(types, mode, channels, volume=volume)
     lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
     b = hl.Var("b")
 
@@ -135,19 +154,29 @@ def windows(
     first = b * BLOCK if blocks else 0
     down = hl.Func("down")
     down[f, y, n, *block] = pool.nothing
-    rows = hl.RDom([(cells.left, cells.right - cells.left), (0, taps)], "rows")
-    apart = hl.RDom([(0, cells.after.dim(0).extent()), (0, taps)], "apart")
-    for r, number, pixel, place in (
-        (rows, cells.number, rows.x - cells.left + cells.first, rows.x),
-        (apart, cells.anywhere, cells.after[apart.x], cells.right + apart.x),
-    ):
+
+    def below(number: hl.Expr, place: hl.Expr, r: hl.RDom) -> None:
+        """Merge the taps of one column into `down`."""
         if blocks:
             r.where(first + r.y < pool.kh)
-        cell = number(pixel, y * pool.sy + (first + r.y) * pool.dy, n)
-        down[place, y, n, *block] = merge(cell, hl.Expr(down[place, y, n, *block]))
+        down[place, y, n, *block] = merge(number, hl.Expr(down[place, y, n, *block]))
+
+    def row(r: hl.RDom) -> hl.Expr:
+        return y * pool.sy + (first + r.y) * pool.dy
+
+    after = cells.after.dim(0).extent()
+    if volume:  # Its cells have been filled.
+        r = hl.RDom([(0, cells.right + after), (0, taps)], "r")
+        below(cells.at(r.x, row(r), n), r.x, r)
+    else:
+        r = hl.RDom([(cells.left, cells.right - cells.left), (0, taps)], "r")
+        below(cells.number(r.x - cells.left + cells.first, row(r), n), r.x, r)
+        apart = hl.RDom([(0, after), (0, taps)], "apart")
+        number = cells.anywhere(cells.after[apart.x], row(apart), n)
+        below(number, cells.right + apart.x, apart)
+        down.update(1).unscheduled()
     down.vectorize(f, lanes)
-    down.update().reorder(rows.x, rows.y).vectorize(rows.x, lanes, Tail.Predicate)
-    down.update(1).unscheduled()
+    down.update().reorder(r.x, r.y).vectorize(r.x, lanes, Tail.Predicate)
     if blocks:
         each, down = down, hl.Func("all_down")
         r = hl.RDom([(0, (pool.kh + BLOCK - 1) // BLOCK)], "row_blocks")
@@ -195,6 +224,8 @@ def windows(
     for func, r in acrosses:
         func.vectorize(at[0], lanes).update().reorder(*at[:-2], r.x).vectorize(at[0], lanes)
     down.compute_at(out, n).hoist_storage(out, task)
+    if volume:
+        cells.fill_at(out, n, task, lanes)
     return Pipeline(out, pool.arguments, strict=True)
 
 
@@ -228,7 +259,7 @@ def squares(level: Level, types: Types, mode: str, *, channels: int, side: int) 
     return Pipeline(out, pool.arguments, strict=True)
 
 
-def doubling(level: Level, types: Types, mode: str) -> Pipeline:
+def doubling(level: Level, types: Types, mode: str, *, volume: bool = False) -> Pipeline:
     """Merge by doubling: each window is merged from two windows of about half its size.
 
     Along an axis, ``double[i]`` is at first the number at i, a window of 1. Each step merges two
@@ -242,7 +273,7 @@ def doubling(level: Level, types: Types, mode: str) -> Pipeline:
     a number twice: there the two windows lie side by side, and a window of 2 w + 1 adds the number
     behind them.
     """
-    pool = Pooling(types, mode)
+    pool = Pooling(types, mode, volume=volume)
     lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
     i, s = hl.Var("i"), hl.Var("s")  # row i of the cells in strip s
 
@@ -266,7 +297,8 @@ def doubling(level: Level, types: Types, mode: str) -> Pipeline:
     reach = pool.kw * pool.dx * pool.channels
 
     def number(f: hl.Expr, i: hl.Expr) -> hl.Expr:
-        return cells.number(f, s * pool.strip * pool.sy + i, n)
+        row = s * pool.strip * pool.sy + i
+        return cells.at(f, row, n) if volume else cells.number(f, row, n)
 
     tall = hl.Func("tall")
     rows = hl.RDom([(0, height), (0, down_steps.dim(1).extent())], "rows")
@@ -278,9 +310,13 @@ def doubling(level: Level, types: Types, mode: str) -> Pipeline:
     tall[f, rows.x, s, n] = doubled(halves, behind, number(f, last))
 
     down = hl.Func("down")
-    inner = cells.inner
     down[f, i, s, n] = pool.nothing
-    down[inner.x, i, s, n] = hl.Expr(tall[inner.x - cells.left + cells.first, i * pool.sy, s, n])
+    if volume:  # Its cells have been filled, those of the borders too.
+        inner = hl.RDom([(0, width)], "inner")
+        down[inner.x, i, s, n] = hl.Expr(tall[inner.x, i * pool.sy, s, n])
+    else:
+        inner, place = cells.inner, cells.inner.x - cells.left + cells.first
+        down[inner.x, i, s, n] = hl.Expr(tall[place, i * pool.sy, s, n])
 
     def below(f: hl.Expr) -> hl.Expr:
         return hl.Expr(down[f, y % pool.strip, y / pool.strip, n])
@@ -309,4 +345,6 @@ def doubling(level: Level, types: Types, mode: str) -> Pipeline:
     down.update().vectorize(v).reorder(v, fi, i, s, fo)
     tall.compute_at(down, fo).vectorize(f, lanes, Tail.Predicate)
     tall.update().reorder(f, rows.x, rows.y).vectorize(f, lanes, Tail.Predicate)
+    if volume:
+        cells.fill_at(out, n, task, lanes)
     return Pipeline(out, pool.arguments, strict=True)

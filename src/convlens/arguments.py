@@ -128,7 +128,7 @@ SPACES = {
         "dhw",
         "zyx",
         ("depth", "height", "width"),
-        ("slice", "row", "column"),
+        ("slab", "row", "column"),
         "an integer or three (depth, height, width)",
         "an integer, (depth, height, width) or ((front, back), (top, bottom), (left, right))",
     ),
@@ -646,23 +646,19 @@ def _space(value: object) -> int:
 def _border(mode: object, value: object, images: np.dtype[Any], words: hints.Words) -> Border:
     """What the padding holds: a mode of `numpy.pad`, and for "constant" a number."""
     mode = _word("pad_mode", mode, words)
+    if type(value) is int and value == 0:  # by far the most common, and quickly decided
+        return Border(mode)
     number = np.asarray(value)
     if number.ndim or number.dtype.kind not in "biufc":
         raise TypeError(f"pad_value must be a number; got {value!r}")
     if mode != "constant":
-        if number != 0:
-            raise ValueError(f"pad_value={value!r} needs pad_mode='constant'; got {mode!r}")
-        return Border(mode)
+        raise ValueError(f"pad_value={value!r} needs pad_mode='constant'; got {mode!r}")
+    dtype = images.newbyteorder("=")
     with np.errstate(all="ignore"):
-        held = number if images.kind == "c" or number.dtype.kind != "c" else number.real
-        held = held.astype(images.newbyteorder("="))
-    # A float is rounded to the images' type; anything else must be held exactly.
-    rounded = (
-        images.kind in "fc"
-        and number.dtype.kind in "fc"
-        and np.isfinite(held) == np.isfinite(number)
-    )
-    if not (rounded and (images.kind == "c" or not number.imag)) and held != number:
+        held = (number if dtype.kind == "c" else number.real).astype(dtype)
+    # Floats are rounded to the images' type, as long as they stay finite.
+    rounded = dtype.kind in "fc" and bool(np.isfinite(held) == np.isfinite(number))
+    if (dtype.kind != "c" and number.imag) or not (rounded or held == number):
         raise ValueError(
             f"pad_value must be a number that {images} images can hold; got {value!r}: convert "
             "the images to a wider type"

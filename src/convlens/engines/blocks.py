@@ -1,22 +1,24 @@
-"""How a call is divided into blocks for the compiled pipelines, and where a block finds its pixels.
+"""How a problem is divided into blocks for pipelines, and where a block finds its pixels.
 
-A block is a range of images, rows and columns of the output that one call of a pipeline computes.
-Blocks are so small that 32-bit indices suffice, little memory is used, and Ctrl-C, which is noticed
-between blocks, does not wait long. Where the cuts are cannot change a bit of any output.
+A block is a region of the output that one call of a pipeline computes. Blocks are so small that
+32-bit indices suffice, little memory is used, and Ctrl-C, which is noticed between blocks, does not
+wait long. Where the cuts are cannot change a bit of any output.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from convlens.call import Call
-from convlens.cells import arange, sources
-from convlens.geometry import Axis, sparse
+from convlens.core.axis import Axis, sparse
+from convlens.core.cells import arange, sources
+from convlens.core.problem import Problem, Region
 
 Pixels = npt.NDArray[np.int64]
 
@@ -26,66 +28,61 @@ STRIP = 2**17  # numbers in a strip of cells: as many as fit into a core's own c
 COPIED, MOST_COPIED = 2**18, 3 * 2**19
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A range of images, of rows and of columns of the output."""
-
-    images: range
-    rows: range
-    columns: range
-
-    def grids(self, call: Call) -> tuple[Grid, Grid]:
-        """The grids of the block's cells, down and across."""
-        return (
-            grid(call.rows, self.rows, call.pad_mode),
-            grid(call.columns, self.columns, call.pad_mode),
-        )
-
-
 class Blocks:
-    """The blocks of a call, in the order in which they are computed.
+    """The blocks of a problem, in the order in which they are computed.
 
     Parameters
     ----------
-    call : Call
+    problem : Problem
     pixels, outputs : int
         The most numbers that a block should read and write. A block of a single output may exceed
         them, because a window is not divided here.
+    together : bool
+        Whether several images may be in one block.
     """
 
-    def __init__(self, call: Call, *, pixels: int, outputs: int) -> None:
-        m, oh, ow, nc = self._shape = call.full_output_shape
-        rows, columns = call.rows, call.columns
-        window = held(rows, 1) * _cells(columns, 1) * call.channels  # numbers under one window
+    def __init__(
+        self, problem: Problem, *, pixels: int, outputs: int, together: bool = True
+    ) -> None:
+        m, *sizes, nc = problem.full_output_shape
+        *outer, rows, columns = problem.axes
+        deep = prod(axis.window for axis in outer)  # the slabs of cells for one output
+        # The numbers under one window.
+        window = deep * held(rows, 1) * _cells(columns, 1) * problem.channels
 
-        def fits(images: int, height: int, width: int) -> bool:
+        def fits(images: int, *shape: int) -> bool:
+            *depth, height, width = shape
             # Pipelines compute whole vectors of pixels, and fill the cells of all of them.
             vectors = -(-width // VECTORS) * VECTORS if width > 1 < columns.stride else width
-            across, filled = (_cells(columns, n) * call.channels for n in (width, vectors))
-            row = min(across, columns.size * call.channels)
+            across, filled = (_cells(columns, n) * problem.channels for n in (width, vectors))
+            row = min(across, columns.size * problem.channels)
+            *slabs, lines = (
+                min(_cells(axis, n), axis.size)
+                for axis, n in zip((*outer, rows), (*depth, height), strict=True)
+            )
             return (
-                images * height * width * nc <= outputs
-                and images * min(_cells(rows, height), rows.size) * row <= pixels
-                and held(rows, height) * filled <= max(4 * STRIP, window * 5 // 4)
+                images * prod(shape) * nc <= outputs
+                and images * prod(slabs) * lines * row <= pixels
+                and deep * held(rows, height) * filled <= max(4 * STRIP, window * 5 // 4)
                 and _cells(rows, height) <= max(STRIP, _cells(rows, 1))  # `rows` lists each of them
             )
 
-        self._width = most(ow, lambda width: fits(1, 1, width))
-        self._height = most(oh, lambda height: fits(1, height, self._width))
-        whole = (self._height, self._width) == (oh, ow)
-        self._count = most(m, lambda count: fits(count, oh, ow)) if whole else 1
-        self.only_one = whole and self._count == m
+        shape: tuple[int, ...] = ()  # of a block, from the last axis to the first
+        for number, size in reversed(list(enumerate(sizes))):
+            before, after = (1,) * number, shape
+            shape = (most(size, lambda n, b=before, a=after: fits(1, *b, n, *a)), *shape)  # type: ignore[misc]
+        whole = shape == tuple(sizes)
+        count = most(m, lambda count: fits(count, *sizes)) if whole and together else 1
+        self.only_one = whole and count == m
+        self._cuts = [(m, count), *zip(sizes, shape, strict=True)]
 
-    def __iter__(self) -> Iterator[Block]:
-        m, oh, ow, _ = self._shape
-        for n in range(0, m, self._count):
-            for y in range(0, oh, self._height):
-                for x in range(0, ow, self._width):
-                    yield Block(
-                        range(n, min(n + self._count, m)),
-                        range(y, min(y + self._height, oh)),
-                        range(x, min(x + self._width, ow)),
-                    )
+    def __iter__(self) -> Iterator[Region]:
+        cuts = (
+            [range(start, min(start + step, size)) for start in range(0, size, step)]
+            for size, step in self._cuts
+        )
+        for images, *places in product(*cuts):
+            yield Region(images, tuple(places))
 
 
 def most(upper: int, fits: Callable[[int], bool]) -> int:
@@ -106,16 +103,17 @@ def held(axis: Axis, outputs: int) -> int:
     return axis.window * outputs if sparse(axis, outputs) else axis.reach
 
 
-def copied(call: Call) -> int:
+def copied(problem: Problem) -> int:
     """How many numbers of the images to copy at a time, if they cannot be read in place.
 
     A copy should fit into a core's cache and leave room there. But neighbouring blocks both copy
     the pixels that their windows share, so a block is made several windows high, as far as the
     limit on memory allows.
     """
-    rows, columns = call.rows, call.columns
-    window = min(held(rows, 1), rows.size) * min(_cells(columns, columns.outputs), columns.size)
-    return max(COPIED, min(4 * window * call.channels, MOST_COPIED))
+    *outer, columns = problem.axes
+    window = prod(min(held(axis, 1), axis.size) for axis in outer)
+    window *= min(_cells(columns, columns.outputs), columns.size)
+    return max(COPIED, min(4 * window * problem.channels, MOST_COPIED))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,21 +161,22 @@ class Grid:
         return Grid(before, inner, after, self.stride, self.dilation, range(len(pixels)))
 
 
-def grid(axis: Axis, outputs: range, pad_mode: str) -> Grid:
+def grid(axis: Axis, outputs: range) -> Grid:
     """The grid of the cells that these outputs need."""
+    mode = axis.border.mode
     first, count = outputs.start * axis.stride - axis.before, len(outputs)
     if sparse(axis, count):
         taps = arange(range(0, axis.window * axis.dilation, axis.dilation))
         outputs_at = arange(range(first, first + count * axis.stride, axis.stride))
         cells = (taps[:, np.newaxis] + outputs_at).ravel()
-        before, inner, after = np.empty(0, np.int64), range(0), sources(cells, axis.size, pad_mode)
+        before, inner, after = np.empty(0, np.int64), range(0), sources(cells, axis.size, mode)
         stride, dilation = 1, count
     else:
         stop = first + (count - 1) * axis.stride + axis.reach
         start = min(max(first, 0), stop)
         inner = range(start, max(start, min(axis.size, stop)))
         before, after = (
-            sources(arange(cells), axis.size, pad_mode)
+            sources(arange(cells), axis.size, mode)
             for cells in (range(first, inner.start), range(inner.stop, stop))
         )
         stride = axis.stride if count > 1 else 1  # One output needs none, and it might be huge.

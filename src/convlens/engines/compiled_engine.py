@@ -1,27 +1,31 @@
-"""Carry calls out with the compiled pipelines.
+"""Compute problems with the compiled pipelines.
 
-A call is divided into blocks, and integers tell the pipeline where a block's numbers lie. A
+A problem is divided into blocks, and integers tell the pipeline where a block's numbers lie. A
 pipeline reads the images and writes the output in place if it can use their types and layouts;
 otherwise each block goes through a small copy.
+
+Pipelines work on slabs, which have rows and columns. An image is a slab of itself. A volume has
+many, and a table tells which of them lie under the taps of each slab of the output.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from convlens.call import Array, Call
-from convlens.cells import counts
+from convlens.core.axis import Axis
+from convlens.core.cells import counts
+from convlens.core.problem import Array, Problem, Region
 from convlens.engines import large
-from convlens.engines.blocks import COPIED, STRIP, VECTORS, Block, Blocks, Grid, copied, numbers_of
+from convlens.engines.blocks import COPIED, STRIP, VECTORS, Blocks, Grid, copied, grid, numbers_of
 from convlens.engines.library import Buffer, Run, buffer, frame, loaded
 from convlens.engines.methods import F16, I64, U8, U64, DType, Method, choose
-from convlens.engines.ways import Way, turn
-from convlens.geometry import Axis
+from convlens.engines.ways import Way, deepened, turn, turn_array
 
 DIRECT = 2**26  # the most numbers that a block may read or write in place
 KERNELS = 2**20  # the most numbers of the kernels in a block
@@ -37,31 +41,34 @@ LARGEST = 2**31 - 1  # the largest index that a pipeline can use
 Runs = list[tuple[slice, Run]]  # which of the kernels a run takes, and the run
 
 
-def convolve(call: Call, way: Way, images: Array, kernels: Array, out: Array) -> None:
+def convolve(problem: Problem, way: Way, images: Array, kernels: Array, out: Array) -> None:
     """Write the convolution of images and kernels into `out`."""
-    full = call.full_kernels(kernels)  # (kh, kw, c // groups, nc)
-    _compute(call, way, _bytes(call.full_images(images)), full, call.full_output(out))
+    full = problem.full_kernels(kernels)  # (*taps, c // groups, nc)
+    images, out = problem.full_images(images), problem.full_output(out)
+    _compute(problem, way, _bytes(images), full, out)
 
 
-def pool(call: Call, way: Way, images: Array, out: Array) -> None:
+def pool(problem: Problem, way: Way, images: Array, out: Array) -> None:
     """Write the pooled images into `out`."""
-    images, out = _bytes(call.full_images(images)), _bytes(call.full_output(out))
-    _compute(call, way, images, None, out)
+    problem = deepened(problem)
+    images, out = _bytes(problem.full_images(images)), _bytes(problem.full_output(out))
+    _compute(problem, way, images, None, out)
 
 
-def _compute(call: Call, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
+def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
     """Write the result into `out`; all arrays have their full form."""
     if way.turned:
-        call, way = turn(call), way._replace(turned=False)
-        images, out = images.swapaxes(1, 2), out.swapaxes(1, 2)
-        kernels = None if kernels is None else kernels.swapaxes(0, 1)
-    work = _work(call, way.numbers, way.factors is not None, images, out)
+        rows = len(problem.axes) - 2
+        problem, way = turn(problem), way._replace(turned=False)
+        images, out = turn_array(images, 1 + rows), turn_array(out, 1 + rows)
+        kernels = None if kernels is None else turn_array(kernels, rows)
+    work = _work(problem, way.numbers, way.factors is not None, images, out)
     if work.large or way.taps:
-        large.compute(call, way, images, kernels, out, _compute)
+        large.compute(problem, way, images, kernels, out, _compute)
         return
     if kernels is not None:
         kernels = kernels[..., :1] if work.method.folded else kernels
-        kernels = kernels.reshape(*kernels.shape[:3], work.groups, -1)  # (kh, kw, cg, groups, og)
+        kernels = kernels.reshape(*kernels.shape[:-1], work.groups, -1)  # (*taps, cg, groups, og)
     for pixels, results, runs in work.pieces(images, out):
         for part, run in runs:
             if kernels is None:
@@ -70,7 +77,7 @@ def _compute(call: Call, way: Way, images: Array, kernels: Array | None, out: Ar
                 taps = np.ascontiguousarray(kernels[..., part], way.numbers)
                 run(pixels, taps, results[..., part])
             else:
-                run(pixels, *way.factors, results)
+                run(pixels, *way.factors.arrays, results)
 
 
 class Placement(NamedTuple):
@@ -84,27 +91,33 @@ class Placement(NamedTuple):
         """The placement of this array."""
         return Placement(array.strides, array.flags.aligned)
 
+    def is_one_row_of_slabs(self, slabs: int) -> bool:
+        """Whether the slabs of all images, so many of each, lie at equal distances."""
+        return len(self.strides) == 4 or self.strides[0] == slabs * self.strides[1]
+
 
 @lru_cache(maxsize=256)
 def _prepared(
-    call: Call,
+    problem: Problem,
     numbers: DType | None,
-    two_passes: bool,
+    separable: bool,
     images: Placement,
     out: Placement,
     threads: int,
 ) -> Work:
-    return Work(call, choose(call, numbers, two_passes), images, out, threads)
+    return Work(problem, choose(problem, numbers, separable), images, out, threads)
 
 
-def _work(call: Call, numbers: DType | None, two_passes: bool, images: Array, out: Array) -> Work:
-    """The prepared call, which is cached because calls often repeat on arrays of the same form."""
+def _work(
+    problem: Problem, numbers: DType | None, separable: bool, images: Array, out: Array
+) -> Work:
+    """The prepared problem, which is cached because calls often repeat on arrays of one form."""
     placements = Placement.of(images), Placement.of(out)
-    return _prepared(call, numbers, two_passes, *placements, loaded().threads)
+    return _prepared(problem, numbers, separable, *placements, loaded().threads)
 
 
 class Work:
-    """A call that is prepared for arrays with a given placement in memory.
+    """A problem that is prepared for arrays with a given placement in memory.
 
     Attributes
     ----------
@@ -118,27 +131,36 @@ class Work:
     """
 
     def __init__(
-        self, call: Call, method: Method, images: Placement, out: Placement, threads: int
+        self, problem: Problem, method: Method, images: Placement, out: Placement, threads: int
     ) -> None:
-        self.call, self.method, self.threads = call, method, threads
-        self.groups = 1 if method.folded else call.groups
-        self.unit = call.channels if method.folded else 1  # how many channels lie along x
-        self.read_here = _usable(call.images.dtype, method.pixels, images, call.channels)
-        self.read_here &= not _scattered(call, images)
-        self.write_here = _usable(call.output_dtype, method.results, out, call.output_channels)
-        self.large = large.is_large(call, method)
-        kind = method.pipeline.partition("_")[0]
-        kh, kw = call.rows.window, call.columns.window
-        self.doubling, self.separable = kind == "doubling", kind == "separable"
-        taps = kh * kw * max(1, call.channels // max(1, call.groups))
-        # A step of doubling takes several instructions, and also computes the rows and columns
-        # around a block.
-        taps = {"separable": kh + kw, "doubling": 8 * (kh * kw).bit_length()}.get(kind, taps)
-        work = DENSE if kind == "dense" else STEADY if method.numbers.kind == "f" else SLOW
+        self.problem, self.method, self.threads = problem, method, threads
+        self.groups = 1 if method.folded else problem.groups
+        self.unit = problem.channels if method.folded else 1  # how many channels lie along x
+        self.read_here = _usable(problem.images.dtype, method.pixels, images, problem.channels)
+        self.read_here &= not _scattered(problem, images)
+        self.write_here = _usable(
+            problem.output_dtype, method.results, out, problem.output_channels
+        )
+        self.large = large.is_large(problem, method)
+        window = [axis.window for axis in problem.axes]
+        self.doubling, self.separable = method.family == "doubling", method.family == "separable"
+        # A volume's slabs are merged when they are read, or else are all held at once.
+        self.merging = problem.kernels is None or self.separable
+        taps = prod(window) * max(1, problem.channels // max(1, problem.groups))
+        if self.separable:
+            taps = sum(window)
+        elif self.doubling:
+            # A step takes several instructions, and also computes the rows and columns around a
+            # block.
+            taps = prod(window[:-2]) + 8 * prod(window[-2:]).bit_length()
+        floats = method.numbers.kind == "f"
+        work = DENSE if method.family == "dense" else STEADY if floats else SLOW
         self.blocks = Blocks(
-            call,
-            pixels=DIRECT if self.read_here else copied(call),
+            problem,
+            pixels=DIRECT if self.read_here else copied(problem),
             outputs=min(work // taps, DIRECT if self.write_here else COPIED),
+            together=(not self.read_here or images.is_one_row_of_slabs(problem.axes[0].size))
+            and (not self.write_here or out.is_one_row_of_slabs(problem.axes[0].outputs)),
         )
         # The pixels to read, the results' shape and the runs, if a single block is computed in
         # place: then nothing has to be worked out again at the next call.
@@ -151,92 +173,128 @@ class Work:
             yield images[used], out.reshape(places), runs
             return
         for block in self.blocks:
-            down, across = block.grids(self.call)
-            m, y, x = (slice(r.start, r.stop) for r in (block.images, block.rows, block.columns))
-            used = m, _slice(down.used), _slice(across.used)
-            pixels, target = images[used], out[m, y, x]
+            grids = [
+                grid(axis, places)
+                for axis, places in zip(self.problem.axes, block.places, strict=True)
+            ]
+            if len(block.images) > 1 and len(grids) > 2:  # Whole volumes lie at equal distances.
+                grids[0] = replace(grids[0], used=range(self.problem.axes[0].size))
+            m = _slice(block.images)
+            used = m, *(_slice(each.used) for each in grids)
+            pixels, target = images[used], out[block.slices]
             in_place = self.read_here and _indexable(pixels)
             if not in_place:
-                pixels, down, across = _copied(images[m], down, across, self.method.pixels)
+                pixels, grids = _copied(images[m], grids, self.method.pixels)
             results = target if self.write_here else np.empty(target.shape, self.method.results)
-            runs = list(self._runs(block, pixels, results, down, across))
+            runs = list(self._runs(block, pixels, results, grids))
             places = self._places(results.shape)
             small = sum(run.nbytes for _, run in runs) <= KEPT
             if in_place and self.write_here and self.blocks.only_one and small:
                 self._ready = used, places, runs
             yield pixels, results.reshape(places), runs
             if not self.write_here:
-                if (self.call.sum_dtype, results.dtype) == (U64, I64):
+                if (self.problem.sum_dtype, results.dtype) == (U64, I64):
                     results = results.view(U64)
                 target[...] = results
 
     def _places(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape in which pipelines see the results, with folded channels as a part of x."""
-        n, oh, ow, nc = shape
-        if self.call.kernels is None:
+        *slabs, oh, ow, nc = shape
+        n = prod(slabs)
+        if self.problem.kernels is None:
             return n, oh, ow * self.unit, nc // self.unit
         return n, oh, ow * self.unit, self.groups, nc // self.unit // self.groups
 
     def _runs(
-        self, block: Block, pixels: Array, results: Array, down: Grid, across: Grid
+        self, block: Region, pixels: Array, results: Array, grids: list[Grid]
     ) -> Iterator[tuple[slice, Run]]:
         """The runs that compute a block, each with its part of the kernels."""
-        call, method, unit = self.call, self.method, self.unit
-        library, pooling = loaded(), call.kernels is None
+        problem, method, unit = self.problem, self.method, self.unit
+        *deep, down, across = grids
+        *taps, kh, kw = (axis.window for axis in problem.axes)
+        *slabs, height, _, _ = pixels.shape
         places = results.reshape(self._places(results.shape))
-        cells = [_frame(pixels.reshape(*pixels.shape[:2], -1))]
-        cells += _cells(down, across, call.channels, pooling)
-        steps = [across.stride, down.stride, across.dilation * unit, down.dilation]
-        tasks = self._tasks(block, down, across)
-        if pooling:
-            divisors = [
-                self._counts(call.rows, block.rows),
-                self._counts(call.columns, block.columns, unit),
-            ]
-            sizes = [call.channels // unit, call.columns.window, call.rows.window]
-            arguments = [*cells, *map(buffer, divisors), *sizes, *steps, *tasks]
+        strip, chunk = self._tasks(block, grids)
+        # Those cells of padding that hold nothing take no part, so none are needed on the right.
+        trimmed = problem.pad_mode == "nothing" and not deep
+        arguments = {
+            "images": _frame(pixels.reshape(prod(slabs), height, -1)),
+            **_cells(down, across, problem.channels, trimmed=trimmed),
+            "padding": method.padding(problem),
+            "C": problem.channels // unit,
+            "sx": across.stride,
+            "sy": down.stride,
+            "dx": across.dilation * unit,
+            "dy": down.dilation,
+            "strip": strip,
+            "chunk": chunk,
+        }
+        if deep:
+            table = _slabs(deep[0], problem.axes[0].window, block)
+            arguments["slabs"] = buffer(table)
+        if problem.kernels is None:
+            *outer, rows, columns = zip(problem.axes, block.places, strict=True)
+            arguments |= {
+                "rows_counted": buffer(self._counts(*rows)),
+                "columns_counted": buffer(self._counts(*columns, repeat=unit)),
+                "kh": kh,
+                "kw": kw,
+                "out": _frame(places),
+            }
+            if outer:
+                of_slabs = self._counts(*outer[0], images=len(block.images))
+                arguments["slabs_counted"] = buffer(of_slabs)
             if self.doubling:
-                sums, numbers = call.mode in ("avg", "sum"), across.dilation * call.channels
-                arguments += [buffer(_steps(call.rows.window, down.dilation, sums))]
-                arguments += [buffer(_steps(call.columns.window, numbers, sums))]
-            arguments.append(_frame(places))
-            yield slice(None), Run(library, method.pipeline, arguments, [0, len(arguments) - 1])
+                sums, numbers = problem.mode in ("avg", "sum"), across.dilation * problem.channels
+                arguments["down_steps"] = buffer(_steps(kh, down.dilation, sums))
+                arguments["across_steps"] = buffer(_steps(kw, numbers, sums))
+            yield slice(None), Run(loaded(), method.pipeline, arguments, ["images", "out"])
             return
-        kh, kw = call.rows.window, call.columns.window
-        depth, count = call.channels // unit // self.groups, places.shape[-1]
         if self.separable:
-            kernels = [(slice(None), (kh, 1, 1, 1, 1))]
-            rest = [_packed((kw,), method.numbers), _packed((1,), method.numbers)]
-        else:
-            step, rest = max(8, KERNELS // (kh * kw * depth * self.groups)), []
-            parts = [slice(o, min(o + step, count)) for o in range(0, count, step)]
-            row = (kw, depth)
-            if self.groups == across.dilation == 1 and method.pipeline.startswith("dense"):
-                row = (1, kw * depth)  # a row's taps and channels lie side by side: one loop
-            kernels = [(p, (kh, *row, self.groups, p.stop - p.start)) for p in parts]
-        for part, shape in kernels:
-            taps = _packed(shape, method.numbers)
-            arguments = [*cells, taps, call.channels // unit, *steps, *tasks, *rest]
-            arguments.append(_frame(places[..., part]))
-            last = len(arguments) - 1
-            arrays = [0, len(cells), *range(last - len(rest), last), last]
-            yield part, Run(library, method.pipeline, arguments, arrays)
+            names = (*SEPARABLE[-len(problem.axes) :], "scale")
+            sizes = (*taps, kh, kw, 1)
+            arguments |= {
+                name: _packed((size,), method.numbers)
+                for name, size in zip(names, sizes, strict=True)
+            }
+            arguments["out"] = _frame(places)
+            yield slice(None), Run(loaded(), method.pipeline, arguments, ["images", *names, "out"])
+            return
+        depth, count = problem.channels // unit // self.groups, places.shape[-1]
+        step = max(8, KERNELS // (problem.taps * depth * self.groups))
+        row = (kw, depth)
+        if self.groups == across.dilation == 1 and method.family == "dense":
+            row = (1, kw * depth)  # a row's taps and channels lie side by side: one loop
+        for o in range(0, count, step):
+            part = slice(o, min(o + step, count))
+            shape = (*taps, kh, *row, self.groups, part.stop - part.start)
+            kernels, out = _packed(shape, method.numbers), _frame(places[..., part])
+            given = {"images": arguments["images"], "kernels": kernels, "out": out}
+            yield part, Run(loaded(), method.pipeline, arguments | given, list(given))
 
-    def _counts(self, axis: Axis, outputs: range, repeat: int = 1) -> Array:
-        """How many cells each window counts along an axis: the divisors of an average."""
+    def _counts(self, axis: Axis, outputs: range, *, repeat: int = 1, images: int = 1) -> Array:
+        """How many cells each window counts along an axis: the divisors of an average.
+
+        Each output counts `repeat` times, and all of them again for each of the images.
+        """
         method = self.method
         dtype = method.numbers if method.results == F16 else method.results
-        if "_avg_" not in method.pipeline:
+        if not method.divides:
             return np.ones(1, dtype)  # The pipeline does not divide, and does not read it.
         taps = np.ones(len(outputs), int)  # sums use the same pipeline, and divide by 1
-        if self.call.mode == "avg":
-            taps = counts(axis, outputs, padding=self.call.count_padding)
-        return np.concatenate([np.repeat(taps, repeat), np.ones(SPARE, int)]).astype(dtype)
+        if self.problem.mode == "avg":
+            taps = counts(axis, outputs, padding=self.problem.count_padding)
+        taps = np.tile(np.repeat(taps, repeat), images)
+        return np.concatenate([taps, np.ones(SPARE, int)]).astype(dtype)
 
-    def _tasks(self, block: Block, down: Grid, across: Grid) -> tuple[int, int]:
-        """The rows of a strip and the images of a chunk: few enough for a core's cache."""
-        call, oh, m = self.call, len(block.rows), len(block.images)
-        row = max(len(across) * call.channels, len(block.columns) * call.output_channels)
+    def _tasks(self, block: Region, grids: list[Grid]) -> tuple[int, int]:
+        """The rows of a strip and the slabs of a chunk: few enough for a core's cache."""
+        problem = self.problem
+        *slabs, oh, ow = (len(each) for each in (block.images, *block.places))
+        *_, down, across = grids
+        m = prod(slabs)  # slabs of the output
+        deep = 1 if self.merging else prod(axis.window for axis in problem.axes[:-2])
+        row = max(len(across) * problem.channels * deep, ow * problem.output_channels)
         row = max(row, VECTORS)  # because a row takes whole vectors, and a tile several of them
         halo = len(down) - (oh - 1) * down.stride
         least = 8
@@ -249,11 +307,25 @@ class Work:
         if m < 4 * self.threads:
             height = min(height, max(least, -(-oh * m // (4 * self.threads))))
         strips = -(-oh // min(height, oh))
+        if len(grids) > 2:  # Neighbouring slabs share most of what they read, so a task has many.
+            return -(-oh // strips), max(1, m * strips // (4 * self.threads))
         if strips > 1:
             strips = -(-strips // self.threads) * self.threads
             return -(-oh // strips), 1
-        numbers = max(1, len(down) * len(across) * call.channels)
+        numbers = max(1, len(down) * len(across) * problem.channels)
         return oh, max(1, min(m // (4 * self.threads), STRIP // numbers))
+
+
+SEPARABLE = ("along", "down", "across")  # the arguments for the lines of a product, by axis
+
+
+def _slabs(deep: Grid, window: int, block: Region) -> Array:
+    """For each slab of the output and each tap, the slab under it, or -1: (slabs, kd)."""
+    outputs, taps = np.arange(len(block.places[0])), np.arange(window)
+    cells = outputs[:, np.newaxis] * deep.stride + taps * deep.dilation
+    slabs = _relative(deep.pixels, deep.used.start)[cells]  # of one image
+    images = np.arange(len(block.images))[:, np.newaxis, np.newaxis] * len(deep.used)
+    return np.where(slabs < 0, -1, slabs + images).reshape(-1, window).astype(np.int32)
 
 
 @lru_cache(maxsize=256)
@@ -291,17 +363,18 @@ def _usable(dtype: DType, wanted: DType, placement: Placement, channels: int) ->
     if read_as != wanted or not dtype.isnative or not placement.aligned:
         return False
     size, strides = dtype.itemsize, placement.strides
-    side_by_side = channels == 1 or strides[3] == size
-    return side_by_side and strides[2] == size * channels and not any(s % size for s in strides)
+    side_by_side = channels == 1 or strides[-1] == size
+    return side_by_side and strides[-2] == size * channels and not any(s % size for s in strides)
 
 
-def _scattered(call: Call, images: Placement) -> bool:
+def _scattered(problem: Problem, images: Placement) -> bool:
     """Whether images or rows lie so far apart that 32 bits may not index the numbers of a block."""
-    row = call.columns.size * call.channels * call.images.dtype.itemsize
-    apart = [
-        call.batch > 1 and abs(images.strides[0]) > 16 * call.rows.size * row,
-        call.rows.size > 1 and abs(images.strides[1]) > 16 * row,
-    ]
+    *axes, columns = problem.axes
+    apart, nbytes = [], columns.size * problem.channels * problem.images.dtype.itemsize
+    sizes = [problem.batch, *(axis.size for axis in axes)]
+    for size, stride in zip(reversed(sizes), images.strides[-3::-1], strict=True):
+        apart.append(size > 1 and abs(stride) > 16 * nbytes)
+        nbytes *= size
     return any(apart)
 
 
@@ -315,22 +388,22 @@ def _slice(used: range) -> slice:
     return slice(used.start, used.stop)
 
 
-def _copied(images: Array, down: Grid, across: Grid, dtype: DType) -> tuple[Array, Grid, Grid]:
+def _copied(images: Array, grids: list[Grid], dtype: DType) -> tuple[Array, list[Grid]]:
     """Copy the pixels that these grids use; returns the copy, and the grids for it."""
-    grids = []
-    for axis, each in ((1, down), (2, across)):
+    taken = []
+    for axis, each in enumerate(grids, 1):
         if len(each.used) <= 4 * len(each):
             images = images[(slice(None),) * axis + (_slice(each.used),)]
-            grids.append(each)
+            taken.append(each)
         else:  # The grid uses few pixels, which lie far apart.
             pixels = np.unique(each.pixels)
             pixels = pixels[pixels >= 0]
             images = images[(slice(None),) * axis + (pixels,)]
-            grids.append(each.among(pixels))
-    return np.ascontiguousarray(images, dtype), grids[0], grids[1]
+            taken.append(each.among(pixels))
+    return np.ascontiguousarray(images, dtype), taken
 
 
-def _cells(down: Grid, across: Grid, channels: int, pooling: bool) -> list[Any]:
+def _cells(down: Grid, across: Grid, channels: int, *, trimmed: bool) -> dict[str, Any]:
     """The arguments by which a pipeline finds its cells among the pixels that these grids use."""
     # The last strip, and its last tile, may ask for rows below the last one.
     rows = np.full(4 * len(down) + SPARE, -1, np.int32)
@@ -340,11 +413,14 @@ def _cells(down: Grid, across: Grid, channels: int, pooling: bool) -> list[Any]:
         for part in (across.before, across.after)
     )
     left = len(before)
-    right = left + len(across.inner) * channels
-    first = (across.inner.start - across.used.start) * channels if across.inner else 0
-    if pooling and (after < 0).all():
-        after = after[:0]  # because cells of padding take no part in a pooling
-    return [buffer(rows), buffer(before), buffer(after), left, right, first]
+    return {
+        "rows": buffer(rows),
+        "before": buffer(before),
+        "after": buffer(after[:0] if trimmed else after),
+        "left": left,
+        "right": left + len(across.inner) * channels,
+        "first": (across.inner.start - across.used.start) * channels if across.inner else 0,
+    }
 
 
 def _relative(pixels: Array, start: int) -> Array:

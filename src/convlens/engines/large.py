@@ -1,23 +1,24 @@
 """Compute large windows in parts, and merge the parts' results.
 
 There are two reasons to divide a window. Every thread holds all cells under a window in memory, and
-a pipeline adds up long sums of floats less exactly. Each part is a call of its own on the same
+a pipeline adds up long sums of floats less exactly. Each part is a problem of its own on the same
 pixels. How a window is divided depends on the window, the channels and the types alone, so that an
-image's result has the same bits in every batch and however the call is divided.
+image's result has the same bits in every batch and however the problem is divided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import reduce
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convlens.call import Array, Call, Layout, Spec
-from convlens.cells import counts
+from convlens.core.cells import counts
+from convlens.core.problem import FULL, Array, Layout, Problem, Region, Spec
 from convlens.engines.blocks import STRIP, most
 from convlens.engines.methods import Method, choose, largest
 from convlens.engines.pairwise import Pairwise
@@ -33,107 +34,116 @@ CONVOLVED, POOLED = 2**23, 15 * 10**6
 BLOCK, BLOCKS = 64, 256
 RESULTS = 2**20  # the most numbers in all results of parts that are in memory at a time
 
-Compute = Callable[[Call, "Way", Array, Array | None, Array], None]
+Part = tuple[range, ...]  # a part of a window, as ranges of its taps along each axis
+Compute = Callable[[Problem, "Way", Array, Array | None, Array], None]
 MERGES = {"max": np.maximum, "min": np.minimum, "sum": np.add, "avg": np.add}
 
 
-def is_large(call: Call, method: Method) -> bool:
-    """Whether a call must be computed in parts, and can be: of the window, or of the channels."""
-    height, width = call.rows.window, call.columns.window
-    can_be_cut = height * width > 1 or call.channels == call.groups > 1
-    return can_be_cut and not _fits(call, method, height, width, call.channels)
+def is_large(problem: Problem, method: Method) -> bool:
+    """Whether a problem must be computed in parts, and can be: of the window, or the channels."""
+    window = tuple(axis.window for axis in problem.axes)
+    can_be_cut = prod(window) > 1 or problem.channels == problem.groups > 1
+    return can_be_cut and not _fits(problem, method, window, problem.channels)
 
 
-def _fits(call: Call, method: Method, height: int, width: int, channels: int) -> bool:
-    """Whether a part with so many taps down and across, and so many channels, is small enough."""
-    parts = replace(call.rows, window=height), replace(call.columns, window=width)
-    cells = prod(axis.reach for axis in parts) * channels
+def _fits(problem: Problem, method: Method, window: tuple[int, ...], channels: int) -> bool:
+    """Whether a part with so many taps along each axis, and so many channels, is small enough."""
+    *deep, height, width = window
+    parts = [
+        replace(axis, window=n) for axis, n in zip(problem.axes[-2:], (height, width), strict=True)
+    ]
+    merged = (
+        problem.kernels is None or method.family == "separable"
+    )  # slabs are, when they are read
+    slabs = 1 if merged else prod(deep)
+    cells = prod(axis.reach for axis in parts) * channels * slabs
     # Taps far apart are computed in parts too: to find the few cells of use among the many between
     # them would take longer.
     if cells > 2 * STRIP and any(axis.reach > axis.window for axis in parts):
         return False
-    if cells * method.numbers.itemsize > (POOLED if call.kernels is None else CONVOLVED):
+    if cells * method.numbers.itemsize > (POOLED if problem.kernels is None else CONVOLVED):
         return False
-    if call.mode in ("max", "min"):
+    if problem.mode in ("max", "min"):
         return True
-    if call.sum_dtype.kind != "f":
+    if problem.sum_dtype.kind != "f":
         # Means are computed in float64, which must hold the sum of a part exactly.
-        exact = height * width * largest(call.images.dtype) < 2**52
-        return exact or call.mode != "avg"
-    if call.kernels is None or method.pipeline.startswith("separable"):
-        return max(height, width) <= BLOCK * BLOCKS  # They add up one axis after the other.
-    depth = call.channels // max(1, call.groups)
-    return height * -(-width * depth // BLOCK) <= BLOCKS
+        exact = prod(window) * largest(problem.images.dtype) < 2**52
+        return exact or problem.mode != "avg"
+    if merged:  # One axis is added up after the other, and slabs in a single chain.
+        return max(height, width) <= BLOCK * BLOCKS and prod(deep) <= BLOCK
+    depth = problem.channels // max(1, problem.groups)
+    return prod(deep) * height * -(-width * depth // BLOCK) <= BLOCKS
 
 
-class Part(NamedTuple):
-    """A part of a window, as ranges of its taps."""
-
-    down: range
-    across: range
-
-
-def taps_on_pixels(call: Call) -> Part | None:
+def taps_on_pixels(problem: Problem) -> Part | None:
     """The taps of a pooling's window that lie on a pixel for some output; None if all do.
 
-    Padding takes no part in a pooling, so windows that are mostly padding need not be visited.
+    Padding that holds nothing takes no part, so windows that are mostly padding need not be
+    visited.
     """
-    if call.pad_mode != "nothing":
+    if any(axis.border.mode != "nothing" for axis in problem.axes):
         return None
-    taps = Part(call.rows.taps_on_pixels, call.columns.taps_on_pixels)
-    whole = (call.rows.window, call.columns.window)
-    return None if tuple(map(len, taps)) == whole or 0 in map(len, taps) else taps
+    taps = tuple(axis.taps_on_pixels for axis in problem.axes)
+    sizes = tuple(map(len, taps))
+    return None if sizes == tuple(axis.window for axis in problem.axes) or 0 in sizes else taps
 
 
-def parts(call: Call, method: Method, taps: Part | None = None) -> list[Part]:
+def parts(problem: Problem, method: Method, taps: Part | None = None) -> list[Part]:
     """Divide a window, or these taps of it, into parts that are small enough.
 
     Rows stay whole as long as they can.
     """
-    down, across = taps or (range(call.rows.window), range(call.columns.window))
-    kh, kw, channels = len(down), len(across), call.channels
-    if channels == call.groups:  # Independent channels are computed apart if many do not fit.
-        channels = most(channels, lambda count: _fits(call, method, kh, kw, count))
-    width = most(kw, lambda width: _fits(call, method, 1, width, channels))
-    height = most(kh, lambda height: _fits(call, method, height, width, channels))
+    taps = taps or tuple(range(axis.window) for axis in problem.axes)
+    whole, channels = tuple(map(len, taps)), problem.channels
+    if channels == problem.groups:  # Independent channels are computed apart if many do not fit.
+        channels = most(channels, lambda count: _fits(problem, method, whole, count))
+    sizes: tuple[int, ...] = ()  # of a part, from the last axis to the first
+    for number, size in reversed(list(enumerate(whole))):
+        before, after = (1,) * number, sizes
+        fits = lambda n, b=before, a=after: _fits(problem, method, (*b, n, *a), channels)  # noqa: E731
+        sizes = (most(size, fits), *sizes)
+    cuts = [_cuts(size, step) for size, step in zip(whole, sizes, strict=True)]
     return [
-        Part(down[y.start : y.stop], across[x.start : x.stop])
-        for y, x in product(_cuts(kh, height), _cuts(kw, width))
+        tuple(all_taps[cut.start : cut.stop] for all_taps, cut in zip(taps, part, strict=True))
+        for part in product(*cuts)
     ]
 
 
-def call_on(call: Call, part: Part, rows: range, columns: range) -> Call:
-    """The call for this part of the window, for these rows and columns of the output."""
-    return replace(
-        call,
-        mode="sum" if call.mode == "avg" else call.mode,
-        axes=(call.rows.part(rows, part.down), call.columns.part(columns, part.across)),
-        output_dtype=call.sum_dtype,
+def problem_on(problem: Problem, part: Part, region: Region, images: Spec) -> Problem:
+    """The problem for this part of the window, and for this region of the output."""
+    axes = tuple(
+        axis.part(places, taps)
+        for axis, places, taps in zip(problem.axes, region.places, part, strict=True)
     )
+    mode = "sum" if problem.mode == "avg" else problem.mode
+    return replace(problem, mode=mode, axes=axes, images=images, output_dtype=problem.sum_dtype)
 
 
 def compute(
-    call: Call, way: Way, images: Array, kernels: Array | None, out: Array, engine: Compute
+    problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array, engine: Compute
 ) -> None:
     """Write the result into `out`, where `engine` computes the parts. All arrays are full forms."""
-    call = replace(call, layout=Layout("mhwc", call.layout.kernels, "mhwn"))
-    method = choose(call, way.numbers, way.factors is not None)
-    if call.channels != call.groups:
-        _compute(call, way, method, images, kernels, out, engine)
+    full = FULL[len(problem.axes)]
+    layout = Layout(full.images, problem.layout.kernels, full.output)
+    problem = replace(problem, layout=layout)
+    method = choose(problem, way.numbers, way.factors is not None)
+    if problem.channels != problem.groups:
+        _compute(problem, way, method, images, kernels, out, engine)
         return
     # The channels are independent of each other, so they need not be in memory together.
-    kh, kw = map(len, way.taps) if way.taps else (call.rows.window, call.columns.window)
-    each = call.output_channels // call.channels
-    together = most(call.channels, lambda count: _fits(call, method, kh, kw, count))
-    for c in _cuts(call.channels, together):
-        some = replace(call, groups=len(c), channels=len(c), output_channels=len(c) * each)
+    taps = way.taps or tuple(range(axis.window) for axis in problem.axes)
+    window = tuple(map(len, taps))
+    each = problem.output_channels // problem.channels
+    together = most(problem.channels, lambda count: _fits(problem, method, window, count))
+    for c in _cuts(problem.channels, together):
+        some = replace(problem, groups=len(c), channels=len(c), output_channels=len(c) * each)
         n = slice(c.start * each, c.stop * each)
         of_some = None if kernels is None else kernels[..., n]
         _compute(some, way, method, images[..., _slice(c)], of_some, out[..., n], engine)
 
 
 def _compute(
-    call: Call,
+    problem: Problem,
     way: Way,
     method: Method,
     images: Array,
@@ -141,35 +151,42 @@ def _compute(
     out: Array,
     engine: Compute,
 ) -> None:
-    """Write the result of a call whose channels are computed together."""
-    window = parts(call, method, way.taps)
+    """Write the result of a problem whose channels are computed together."""
+    window = parts(problem, method, way.taps)
     way = way._replace(taps=None)
-    most_results = RESULTS // (len(window).bit_length() + 2)
-    m, oh, ow, nc = out.shape
-    width = min(ow, max(1, most_results // nc))
-    height = min(oh, max(1, most_results // (width * nc)))
-    count = max(1, most_results // (height * width * nc))
-    for n, y, x in product(_cuts(m, count), _cuts(oh, height), _cuts(ow, width)):
-        some, merged = images[_slice(n)], Pairwise(MERGES[call.mode])
+    for region in _regions(out.shape, RESULTS // (len(window).bit_length() + 2)):
+        some, merged = images[_slice(region.images)], Pairwise(MERGES[problem.mode])
         for part in window:
-            on_part = call_on(call, part, y, x)
-            on_part = replace(on_part, images=Spec(some.shape, some.dtype))
-            taps = None if kernels is None else kernels[_slice(part.down), _slice(part.across)]
+            on_part = problem_on(problem, part, region, Spec(some.shape, some.dtype))
+            taps = None if kernels is None else kernels[tuple(map(_slice, part))]
             dtype = out.dtype if on_part.output_dtype.kind == "b" else on_part.output_dtype  # bytes
-            result = np.empty((len(n), len(y), len(x), nc), dtype)
-            engine(on_part, way.part(*part), some, taps, result)
+            result = np.empty((*map(len, (region.images, *region.places)), out.shape[-1]), dtype)
+            engine(on_part, way.part(part), some, taps, result)
             merged.add(result)
         total = merged.total()
-        if call.mode == "avg":
-            divisors = np.multiply.outer(
-                counts(call.rows, y, padding=call.count_padding),
-                counts(call.columns, x, padding=call.count_padding),
-            )
-            floats = np.result_type(call.output_dtype, call.sum_dtype)
-            total = total / divisors.astype(floats)[..., np.newaxis]
+        if problem.mode == "avg":
+            divisors = [
+                counts(axis, places, padding=problem.count_padding)
+                for axis, places in zip(problem.axes, region.places, strict=True)
+            ]
+            floats = np.result_type(problem.output_dtype, problem.sum_dtype)
+            divisor = reduce(np.multiply.outer, divisors)
+            total = total / divisor.astype(floats)[..., np.newaxis]
         # A number that is too large for the output's type becomes inf, without a warning.
         with np.errstate(invalid="ignore", over="ignore"):
-            out[_slice(n), _slice(y), _slice(x)] = total
+            out[region.slices] = total
+
+
+def _regions(shape: tuple[int, ...], numbers: int) -> Iterator[Region]:
+    """The regions of an output of this shape, each of about so many numbers at most."""
+    m, *outputs, nc = shape
+    left, steps = numbers // nc, []
+    for size in (*reversed(outputs), m):
+        steps.append(max(1, min(size, left)))
+        left //= size
+    cuts = (_cuts(size, step) for size, step in zip((m, *outputs), reversed(steps), strict=True))
+    for images, *places in product(*cuts):
+        yield Region(images, tuple(places))
 
 
 def _cuts(size: int, step: int) -> list[range]:

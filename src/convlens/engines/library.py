@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convlens.call import Array
+from convlens.core.problem import Array
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,10 +87,11 @@ class Run:
         The library that holds the pipeline.
     name : str
         The name of the pipeline, without its level.
-    arguments : list of Buffer or int
-        All arguments of the pipeline, in its order.
-    arrays : list of int
-        The places of those arguments that describe a layout alone, since every run has other
+    arguments : dict
+        The pipeline's arguments by their names: numbers, and frames of arrays. It may have others,
+        which the pipeline does not take.
+    arrays : list of str
+        The names of those arguments that describe a layout alone, since every run has other
         arrays there.
 
     Attributes
@@ -100,15 +101,17 @@ class Run:
     """
 
     def __init__(
-        self, library: Library, name: str, arguments: list[Any], arrays: list[int]
+        self, library: Library, name: str, arguments: dict[str, Any], arrays: list[str]
     ) -> None:
         self._library, self._name = library, name
         self._function = library.function(name)
-        self._frames = [(place, arguments[place]) for place in arrays]
-        kept = (getattr(argument, "array", None) for argument in arguments)
+        order = library.pipelines[name]
+        self._frames = [(order.index(each), arguments[each]) for each in arrays]
+        taken = [arguments[each] for each in order]
+        kept = (getattr(argument, "array", None) for argument in taken)
         self.nbytes = sum(array.nbytes for array in kept if array is not None)
         self._arguments = [
-            ctypes.byref(each) if isinstance(each, Buffer) else each for each in arguments
+            ctypes.byref(each) if isinstance(each, Buffer) else each for each in taken
         ]
 
     def __call__(self, *arrays: Array) -> None:
@@ -203,8 +206,8 @@ class Library:
         The level in use.
     levels : list of str
         The levels that this machine can run, the best one first.
-    pipelines : frozenset of str
-        The names of all pipelines, without their level.
+    pipelines : dict
+        For each pipeline, by its name without a level, the names of its arguments in their order.
     halide : str
         The version of Halide that compiled the pipelines.
     threads : int
@@ -214,7 +217,7 @@ class Library:
     def __init__(self, path: Path, listed: dict[str, Any]) -> None:
         self.path, self.halide = path, listed["halide"]
         self._library = ctypes.CDLL(str(path))
-        self.pipelines = frozenset(listed["pipelines"])
+        self.pipelines: dict[str, list[str]] = listed["pipelines"]
         can_use = self._library.halide_can_use_target_features
         self.levels = [
             name

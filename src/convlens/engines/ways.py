@@ -1,8 +1,8 @@
-"""Settle how the compiled engine carries out a call, and describe it in words for the plan.
+"""Settle how the compiled engine computes a problem, and describe it in words for the plan.
 
-A call may be carried out in parts, which have other sizes than the whole. Everything that could
-change a bit is therefore settled once for the whole call: what depends on the kernels' numbers, and
-whether rows and columns are exchanged.
+A problem may be computed in parts, which have other sizes than the whole. Everything that could
+change a bit is therefore settled once for the whole problem: what depends on the kernels' numbers,
+and whether axes are exchanged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from convlens.call import Array, Call
+from convlens.core.axis import Axis
+from convlens.core.problem import Array, Problem, Region
 from convlens.engines import large
 from convlens.engines.library import loaded
 from convlens.engines.methods import (
@@ -22,23 +23,24 @@ from convlens.engines.methods import (
     DType,
     Factors,
     choose,
+    passes_pay,
     rank_1,
     summing_type,
-    two_passes_pay,
 )
 
 
 class Way(NamedTuple):
-    """How the compiled engine carries out a call and all its parts.
+    """How the compiled engine computes a problem and all its parts.
 
     Attributes
     ----------
     turned : bool
-        Whether rows and columns are exchanged.
+        Whether the last two axes are exchanged.
     numbers : numpy.dtype or None
         The type that a convolution adds up in; None for pooling, whose types decide it alone.
     factors : Factors or None
-        The factors of a kernel that is a column times a row, if it is computed in two passes.
+        The factors of a kernel that is a product of a line along each axis, if it is computed in
+        one pass for each.
     taps : Part or None
         The taps of a pooling's window that matter, if these are not all.
     """
@@ -48,61 +50,84 @@ class Way(NamedTuple):
     factors: Factors | None
     taps: large.Part | None = None
 
-    def part(self, down: range, across: range) -> Way:
-        """The way for a part of the window: these taps down and across."""
+    def part(self, taps: large.Part) -> Way:
+        """The way for a part of the window: these taps along each axis."""
         if self.factors is None:
             return self
-        column, row, scale = self.factors
-        column, row = column[down.start : down.stop], row[across.start : across.stop]
-        return self._replace(factors=Factors(column, row, scale))
+        lines = zip(self.factors.lines, taps, strict=True)
+        some = tuple(line[part.start : part.stop] for line, part in lines)
+        return self._replace(factors=Factors(some, self.factors.scale))
 
 
-def settle(call: Call, kernels: Array | None) -> Way:
-    """Settle how to carry out a call with these kernels, which are None for pooling."""
-    turned = suited(call).turned
+def settle(problem: Problem, kernels: Array | None) -> Way:
+    """Settle how to compute a problem with these kernels, which are None for pooling."""
+    problem = deepened(problem)
+    turned = suited(problem).turned
     if kernels is None:
-        taps = large.taps_on_pixels(turn(call) if turned else call)
+        taps = large.taps_on_pixels(turn(problem) if turned else problem)
         return Way(turned, None, None, taps)
-    kernels = call.full_kernels(kernels)
-    numbers = summing_type(call, kernels)
+    kernels = problem.full_kernels(kernels)
+    numbers = summing_type(problem, kernels)
     if turned:
-        call, kernels = turn(call), kernels.swapaxes(0, 1)
-    return Way(turned, numbers, rank_1(call, numbers, kernels) if kernels.size else None)
+        problem, kernels = turn(problem), turn_array(kernels, len(problem.axes) - 2)
+    return Way(turned, numbers, rank_1(problem, numbers, kernels) if kernels.size else None)
 
 
-def turn(call: Call) -> Call:
-    """The call for images, kernels and output whose rows and columns have been exchanged."""
-    return replace(call, axes=call.axes[::-1])
+def deepened(problem: Problem) -> Problem:
+    """The problem that pipelines take: poolings of images with borders are those of flat volumes.
+
+    The pipelines for volumes fill cells before they merge them, and know all borders.
+    """
+    if problem.kernels is None and problem.pad_mode != "nothing" and len(problem.axes) == 2:
+        return replace(problem, axes=(FLAT, *problem.axes))
+    return problem
 
 
-def describe(call: Call, way: Way | None) -> str:
-    """Describe in words how a call is carried out; without a way, say what that depends on too."""
-    two_passes = way is not None and way.factors is not None
+FLAT = Axis(1, 1, 1, 1, 0, 0)
+
+
+def turn(problem: Problem) -> Problem:
+    """The problem for images, kernels and output whose last two axes have been exchanged."""
+    *outer, rows, columns = problem.axes
+    return replace(problem, axes=(*outer, columns, rows))
+
+
+def turn_array(array: Array, axis: int) -> Array:
+    """A view of an array that has this axis and the next one exchanged."""
+    return array.swapaxes(axis, axis + 1)
+
+
+def describe(problem: Problem, way: Way | None) -> str:
+    """Describe in words how a problem is computed; without a way, say what that depends on too."""
+    problem = deepened(problem)
+    separable = way is not None and way.factors is not None
     # There is no way if the kernels are a bare shape, which stands for float64 numbers.
-    numbers = way.numbers if way else call.sum_dtype
-    turned = way.turned if way else suited(call).turned
-    call = turn(call) if turned else call
-    method = choose(call, numbers, two_passes)
+    numbers = way.numbers if way else problem.sum_dtype
+    turned = way.turned if way else suited(problem).turned
+    problem = turn(problem) if turned else problem
+    method = choose(problem, numbers, separable)
     words = ["on images turned on their side"] if turned else []
     taps = way.taps if way else None
-    if taps or large.is_large(call, method):
-        parts = large.parts(call, method, taps)
+    if taps or large.is_large(problem, method):
+        parts = large.parts(problem, method, taps)
         if len(parts) > 1:
             words.append(f"the window in {len(parts)} parts")
         else:
             words.append("the taps that meet a pixel" if taps else "channels apart")
-        method = choose(
-            large.call_on(call, parts[0], range(call.rows.outputs), range(call.columns.outputs)),
-            numbers,
-            two_passes,
-        )
-    words += [WORDS[method.pipeline.partition("_")[0]], f"in {method.numbers}"]
-    if call.kernels is not None and call.sum_dtype.kind != "f" and call.images.dtype.itemsize < 8:
+        whole = Region(range(problem.batch), tuple(range(axis.outputs) for axis in problem.axes))
+        part = large.problem_on(problem, parts[0], whole, problem.images)
+        method = choose(part, numbers, separable)
+    volumes = len(problem.axes) > 2
+    words += [(VOLUME_WORDS if volumes else WORDS)[method.family], f"in {method.numbers}"]
+    integers = problem.sum_dtype.kind != "f" and problem.images.dtype.itemsize < 8
+    if problem.kernels is not None and integers:
         words.append("the first of float32, float64, int64 that is exact with these kernels")
-    if two_passes:
-        words.append("as the kernel is a column times a row")
-    elif way is None and two_passes_pay(call):
-        words.append("or in two passes if the kernel is a column times a row")
+    product = "a line along each axis" if volumes else "a column times a row"
+    passes = "three passes" if volumes else "two passes"
+    if separable:
+        words.append(f"as the kernel is {'a product of ' * volumes}{product}")
+    elif way is None and passes_pay(problem):
+        words.append(f"or in {passes} if the kernel is {'a product of ' * volumes}{product}")
     return f"for {loaded().level}, {', '.join(words)}"
 
 
@@ -115,6 +140,12 @@ WORDS = {
     "squares": "squares side by side",
     "doubling": "by windows of twice the size at each step, down and then across",
 }
+VOLUME_WORDS = WORDS | {
+    "separable": "in three passes, along the depth, down and then across",
+    "windows": "tap by tap, along the depth, down and then across",
+    "doubling": "tap by tap along the depth, then down and across by windows of twice the size "
+    "at each step",
+}
 
 
 # ------------------------------------------------------------------- thin and tiny images
@@ -122,8 +153,8 @@ WORDS = {
 # A pipeline has a fixed cost for every image and every row. Where rows are short, this may exceed
 # the cost of exchanging rows and columns, or the time that NumPy takes, which computes all images
 # at once. The choice can change bits, so it depends on the type and the sizes of an image alone,
-# never on the batch, and is settled for a whole call. The times below are rough and for one thread,
-# so NumPy's engine is taken only where it is clearly faster.
+# never on the batch, and is settled for a whole problem. The times below are rough and for one
+# thread, so NumPy's engine is taken only where it is clearly faster.
 NARROW = 16  # rows of fewer outputs than this do not fill the vectors
 FEW = 64  # steps in Python that take little time even for a single image
 TINY = 4096  # numbers of an image and its output, at most, for which NumPy may be the faster
@@ -144,98 +175,103 @@ class Suited(NamedTuple):
     tiny: bool
 
 
-def suited(call: Call) -> Suited:
-    """How a call's images are computed fastest."""
-    return _UPRIGHT if call.columns.outputs >= NARROW else _suited(call)
+def suited(problem: Problem) -> Suited:
+    """How a problem's images are computed fastest."""
+    wide = problem.columns.outputs >= NARROW
+    return _UPRIGHT if wide or len(problem.axes) > 2 else _suited(problem)
 
 
-def _pixels(call: Call) -> DType:
+def _pixels(problem: Problem) -> DType:
     """The images' type as pipelines see it: in native byte order, and booleans as bytes."""
-    return U8 if call.images.dtype.kind == "b" else call.images.dtype.newbyteorder("=")
+    return U8 if problem.images.dtype.kind == "b" else problem.images.dtype.newbyteorder("=")
 
 
 _UPRIGHT = Suited(turned=False, tiny=False)
 
 
 @lru_cache(maxsize=256)
-def _suited(call: Call) -> Suited:
+def _suited(problem: Problem) -> Suited:
     """Compare the estimated nanoseconds for an image, without the arithmetic of the pipelines."""
-    oh, ow, nc = call.full_output_shape[1:]
+    oh, ow, nc = problem.full_output_shape[1:]
     if 0 in (oh, ow, nc):
         return _UPRIGHT
-    numbers = call.rows.size * call.columns.size * call.channels + oh * ow * nc
+    numbers = problem.rows.size * problem.columns.size * problem.channels + oh * ow * nc
     # A single column of pixels becomes a row without a copy; wider images are copied.
-    turning = numbers * (0.5 if call.columns.size == ow == 1 else 2.2)
-    upright, turned = _of_pipelines(call), turning + _of_pipelines(turn(call))
-    numpy = _of_numpy_pooling(call) if call.kernels is None else _of_numpy_convolution(call)
-    few = numbers <= TINY and _steps_of_numpy(call) <= FEW
+    turning = numbers * (0.5 if problem.columns.size == ow == 1 else 2.2)
+    upright, turned = _of_pipelines(problem), turning + _of_pipelines(turn(problem))
+    numpy = (
+        _of_numpy_pooling(problem) if problem.kernels is None else _of_numpy_convolution(problem)
+    )
+    few = numbers <= TINY and _steps_of_numpy(problem) <= FEW
     tiny = few and 1.5 * numpy < min(upright, turned)
     return Suited(turned < upright, tiny)
 
 
-def _steps_of_numpy(call: Call) -> int:
+def _steps_of_numpy(problem: Problem) -> int:
     """How many steps NumPy's engine takes in Python, for which only many images make up."""
-    rows, columns = call.rows, call.columns
-    if call.kernels is not None:
+    rows, columns = problem.rows, problem.columns
+    if problem.kernels is not None:
         return rows.window * columns.window
     return min(rows.window, rows.size) + min(columns.window, columns.size)
 
 
-def _of_numpy_convolution(call: Call) -> float:
+def _of_numpy_convolution(problem: Problem) -> float:
     """Estimate the nanoseconds that NumPy takes for an image of a convolution."""
-    oh, ow, nc = call.full_output_shape[1:]
-    kh, kw, groups = call.rows.window, call.columns.window, max(1, call.groups)
-    lines = kh * oh * call.columns.size * call.channels * (0.5 + _converting(call))
-    floats = call.sum_dtype.kind == "f"
-    if call.channels <= groups:  # NumPy's inner loop goes along the channels, or else the row.
+    oh, ow, nc = problem.full_output_shape[1:]
+    kh, kw, groups = problem.rows.window, problem.columns.window, max(1, problem.groups)
+    lines = kh * oh * problem.columns.size * problem.channels * (0.5 + _converting(problem))
+    floats = problem.sum_dtype.kind == "f"
+    if problem.channels <= groups:  # NumPy's inner loop goes along the channels, or else the row.
         loops = ow if nc > 1 else 1 if ow > 1 else 0
         return lines + kh * kw * oh * ((1.1 if floats else 1.6) * ow * nc + 8 * loops)
-    products = call.channels // groups * (nc // groups)  # for each tap of a group
+    products = problem.channels // groups * (nc // groups)  # for each tap of a group
     pixel = 4 + products * (0.3 if floats else 0.75)
     return lines + kh * kw * groups * oh * (40 + ow * pixel)
 
 
-def _of_numpy_pooling(call: Call) -> float:
+def _of_numpy_pooling(problem: Problem) -> float:
     """Estimate the nanoseconds that NumPy takes for an image of a pooling.
 
     It skips taps that lie on padding.
     """
-    rows, columns, c = call.rows, call.columns, call.channels
-    half = _pixels(call) == F16 and call.mode in ("max", "min")
-    merge = 6 if half else max(0.2, 0.1 * call.sum_dtype.itemsize)  # nanoseconds for each number
+    rows, columns, c = problem.rows, problem.columns, problem.channels
+    half = _pixels(problem) == F16 and problem.mode in ("max", "min")
+    merge = 6 if half else max(0.2, 0.1 * problem.sum_dtype.itemsize)  # nanoseconds for each number
     loop = 10 if rows.stride > 1 < columns.size else 0
-    down = (merge + _converting(call)) * columns.size * c + loop
+    down = (merge + _converting(problem)) * columns.size * c + loop
     across = columns.outputs * (merge * c + (8 if c > 1 else 0))
-    mean = 5 + 3 * columns.outputs * c if call.mode == "avg" else 0
+    mean = 5 + 3 * columns.outputs * c if problem.mode == "avg" else 0
     kh, kw = min(rows.window, rows.size), min(columns.window, columns.size)
     return rows.outputs * (down * kh + across * kw + mean)
 
 
-def _converting(call: Call) -> float:
+def _converting(problem: Problem) -> float:
     """Estimate the nanoseconds that NumPy takes to convert a number to the sums' type."""
-    if _pixels(call) == call.sum_dtype:
+    if _pixels(problem) == problem.sum_dtype:
         return 0
-    return 4 if _pixels(call) == F16 else 1.5
+    return 4 if _pixels(problem) == F16 else 1.5
 
 
-def _of_pipelines(call: Call) -> float:
+def _of_pipelines(problem: Problem) -> float:
     """Estimate the nanoseconds that pipelines take for an image whose rows fill no vectors."""
-    rows, columns, nc = call.rows, call.columns, call.output_channels
-    numbers = call.sum_dtype
+    rows, columns, nc = problem.rows, problem.columns, problem.output_channels
+    numbers = problem.sum_dtype
     if numbers.kind != "f":  # Under usual kernels, smaller integers are summed in float32.
-        numbers = I64 if call.images.dtype.itemsize == 8 else F32
-    method = choose(call, None if call.kernels is None else numbers, False)
-    read = rows.size * columns.size * call.channels * (method.pixels != _pixels(call))
-    written = rows.outputs * columns.outputs * nc * (method.results != call.output_dtype)
+        numbers = I64 if problem.images.dtype.itemsize == 8 else F32
+    method = choose(problem, None if problem.kernels is None else numbers, False)
+    read = rows.size * columns.size * problem.channels * (method.pixels != _pixels(problem))
+    written = rows.outputs * columns.outputs * nc * (method.results != problem.output_dtype)
     row, taps = 65.0, rows.window * columns.window
-    if call.kernels is None:
+    if problem.kernels is None:
         row = 20 + 5 * (rows.window + columns.window)
     elif method.folded:
-        row = taps * (2 if columns.outputs * call.channels >= 4 else 7)
-    elif method.pipeline.startswith("planes"):  # All rows under windows are dealt out into planes.
+        row = taps * (2 if columns.outputs * problem.channels >= 4 else 7)
+    elif method.family == "planes":  # All rows under windows are dealt out into planes.
         dealt = (rows.outputs - 1) * min(rows.stride, rows.window) + rows.window
-        products = taps * nc * (call.channels // max(1, call.groups))
-        row = 35 * call.channels * dealt / rows.outputs + 1.5 * products
-        row += columns.size * call.channels * max(0, call.groups - 1)  # groups share no caches
-    convert = 4 if _pixels(call) == F16 else 1.5
+        products = taps * nc * (problem.channels // max(1, problem.groups))
+        row = 35 * problem.channels * dealt / rows.outputs + 1.5 * products
+        row += (
+            columns.size * problem.channels * max(0, problem.groups - 1)
+        )  # groups share no caches
+    convert = 4 if _pixels(problem) == F16 else 1.5
     return 50 + rows.outputs * (10 + row) + convert * (read + written)

@@ -1,4 +1,0 @@
-"""The old place; it goes when the engines have moved."""
-
-# ruff: noqa
-from convlens.core.cells import *
