@@ -116,11 +116,13 @@ class Cells:
         number = self.number(self.taps.x, y, n, self.taps.y)
         merged = merging.merge(hl.Expr(self.row[self.taps.x, y, n]), number, self.taps.y)
         self.row[self.taps.x, y, n] = merged
-        aside = hl.RDom([(0, self.slabs.dim(0).extent())], "aside")
-        self.aside = hl.Func("merged_padding")
-        self.aside[()] = merging.start
-        self.aside[()] = merging.merge(hl.Expr(self.aside[()]), self.padding, aside.x)
-        self.aside.compute_root()
+        # Padding beside the rows is merged from as many slabs: `merged_padding[t]` from t of them.
+        t, r = hl.Var("t"), hl.RDom([(0, taps)], "r")
+        padding = hl.Func("merged_padding")
+        padding[t] = merging.start
+        padding[r.x + 1] = merging.merge(hl.Expr(padding[r.x]), self.padding, r.x)
+        padding.compute_root()
+        self.merged_padding = hl.Expr(padding[taps])
 
     def pixel(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
         """The number at position f of row y of the image itself, for calls without padding."""
@@ -154,7 +156,7 @@ class Cells:
         """The same, for a position that may be -1, which stands for padding."""
         inside = hl.clamp(f, 0, self.images.dim(0).extent() - 1)
         if self.merged:
-            return hl.select(f < 0, hl.Expr(self.aside[()]), self._merged_number(inside, *place))
+            return hl.select(f < 0, self.merged_padding, self._merged_number(inside, *place))
         return hl.select(f < 0, self.padding, self.number(inside, *place))
 
     def beneath(
