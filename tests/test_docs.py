@@ -28,10 +28,10 @@ def test_code(page, monkeypatch, tmp_path):
     assert not results.failed
 
 
-def table_of(page):
-    """The rows of a page's first table, as (their call, our call)."""
+def tables_of(page):
+    """The rows of a page's tables, as (their call, our call)."""
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    rows = re.search(r"^\|---\|---\|\n((?:\|.*\n)+)", text, re.M)[1].splitlines()
+    rows = "".join(re.findall(r"^\|---\|---\|\n((?:\|.*\n)+)", text, re.M)).splitlines()
     return [re.fullmatch(r"\| `(.*)` \| `(.*)` \|", row).groups() for row in rows]
 
 
@@ -57,8 +57,15 @@ def test_equivalences(page, dtype, window):
     names = names_of(page)
     names |= {"image": (256 * rng.random((40, 47))).astype(dtype), "k": rng.random(window)}
     names |= dict(zip(("kh", "kw"), window, strict=True))
+    names |= {
+        "samples": (256 * rng.random(99)).astype(dtype),
+        "line": rng.random(window[1]),
+        "volume": (256 * rng.random((9, 11, 13))).astype(dtype),
+        "cube": rng.random((3, *window)),
+        "box": (3, *window),
+    }
     names["depth"] = names["cv2"].CV_64F if "cv2" in names and dtype == np.uint8 else -1
-    for theirs, ours in table_of(page):
+    for theirs, ours in tables_of(page):
         for names["sigma"] in SIGMAS if "sigma" in ours else SIGMAS[:1]:
             expected, result = eval(theirs, names), eval(ours, names)
             assert result.shape == expected.shape, ours
@@ -77,14 +84,24 @@ def test_equivalences_with_pytorch(dtype, window):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     names = names_of("from-pytorch") | dict(zip(("kh", "kw"), window, strict=True))
-    for image, weights, count in (("x", "weights", (3, 4)), ("x", "deep", (1, 6))):
-        images, kernels = rng.random((2, 20, 23, 3), dtype), rng.random((*window, *count), dtype)
-        names["images"] = images
-        names["kernels" if weights == "weights" else "depthwise"] = kernels
-        names[image] = torch.from_numpy(images).permute(0, 3, 1, 2)
-        names[weights] = torch.from_numpy(kernels).permute(3, 2, 0, 1)
-    for theirs, ours in table_of("from-pytorch"):
-        expected, result = eval(theirs, names).permute(0, 2, 3, 1).numpy(), eval(ours, names)
+    names["kd"] = 3
+    for ours, shape, theirs in (
+        ("images", (2, 20, 23, 3), "x"),
+        ("signals", (2, 40, 3), "x1"),
+        ("volumes", (2, 9, 11, 13, 3), "x3"),
+    ):
+        names[ours] = rng.random(shape, dtype)
+        names[theirs] = torch.from_numpy(names[ours]).movedim(-1, 1)
+    for ours, shape, theirs in (
+        ("kernels", (*window, 3, 4), "weights"),
+        ("depthwise", (*window, 1, 6), "deep"),
+        ("lines", (window[1], 3, 4), "weights1"),
+        ("cubes", (3, *window, 3, 4), "weights3"),
+    ):
+        names[ours] = rng.random(shape, dtype)
+        names[theirs] = torch.from_numpy(names[ours]).movedim((-1, -2), (0, 1))
+    for theirs, ours in tables_of("from-pytorch"):
+        expected, result = eval(theirs, names).movedim(1, -1).numpy(), eval(ours, names)
         assert result.shape == expected.shape, ours
         assert result.dtype == expected.dtype, ours
         atol = 20 * np.finfo(dtype).eps * np.abs(result).max()
@@ -93,7 +110,7 @@ def test_equivalences_with_pytorch(dtype, window):
 
 def test_tables():
     """Every row of the tables is found and has code in both columns."""
-    assert [len(table_of(f"from-{who}")) for who in WHOM] == [12, 19, 15]
+    assert [len(tables_of(f"from-{who}")) for who in WHOM] == [28, 43, 18]
 
 
 def test_pages_with_code():
