@@ -8,7 +8,7 @@ strides and paddings, which it can shrink, and fill their arrays from a seed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -288,15 +288,49 @@ def without_defaults(rng, options, defaults):
 # ------------------------------------------------------------------------------ for laws
 
 
+class Grid(NamedTuple):
+    """The sizes of an image, and how a window slides over it: a number for each axis.
+
+    `cells` are numbers of cells of padding: (before, after).
+    """
+
+    space: int
+    size: tuple[int, ...]
+    window: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    cells: tuple[tuple[int, int], ...]
+
+    @property
+    def reach(self):
+        """How many pixels the window spans along each axis."""
+        return tuple((n - 1) * d + 1 for n, d in zip(self.window, self.dilation, strict=True))
+
+    @property
+    def padding(self):
+        """The cells, and as many more that there is room for the window."""
+        pairs = zip(self.cells, self.reach, strict=True)
+        return tuple((before + reach, after + reach) for (before, after), reach in pairs)
+
+
+def a_grid(space):
+    """A strategy for grids with so many axes; the more axes there are, the shorter they are."""
+    size, window, step, cells = {1: (20, 6, 4, 20), 2: (7, 4, 3, 9), 3: (4, 3, 2, 3)}[space]
+    each = (
+        *(st.integers(1, most) for most in (size, window, step, step)),
+        st.tuples(*[st.integers(0, cells)] * 2),
+    )
+    return st.builds(Grid, st.just(space), *(st.tuples(*[numbers] * space) for numbers in each))
+
+
 def whole_numbers(seed, *shape):
     """Integers from -9 to 9, the same for the same seed and shape."""
     return np.random.default_rng([seed, *shape]).integers(-9, 9, shape, endpoint=True)
 
 
+grids = st.sampled_from((2, 1, 2, 3)).flatmap(a_grid)
 seeds = st.integers(0, 999)
-sizes = st.integers(1, 7)  # of images
 windows = st.tuples(st.integers(1, 4), st.integers(1, 4))
 steps = st.tuples(st.integers(1, 3), st.integers(1, 3))  # strides, dilations
-cells = st.tuples(st.integers(0, 9), st.integers(0, 9))  # of padding: before, after
 pad_modes = st.sampled_from(PAD_MODES)
 pool_modes = st.sampled_from(POOL_MODES)
