@@ -79,10 +79,13 @@ class Case:
 
     def is_taken(self, method):
         """Whether this engine takes the call."""
+        return takes(method, *self.types) and not self.is_for_later(method)
+
+    def is_for_later(self, method):
+        """Whether this engine will take the call only later; see `not_yet`."""
         pools = isinstance(self.arguments[1], (int, tuple))
         border = "pad_value" in self.options or (pools and "pad_mode" in self.options)
-        later = not_yet(method, space=self.space, border=border)
-        return takes(method, *self.types) and not later
+        return not_yet(method, space=self.space, border=border)
 
     @property
     def types(self):

@@ -57,6 +57,8 @@ def test_the_same_numbers_in_tiles_of_every_size(streamed, monkeypatch, verb):
     seen = Counter()
     for seed in range(100):
         case = draw(np.random.default_rng([11, seed]))
+        if case.is_for_later("compiled"):
+            continue
         images, argument = case.arguments
         images = np.ascontiguousarray(images)
         if verb == "convolve":
