@@ -55,7 +55,7 @@ def test_the_same_numbers_in_tiles_of_every_size(streamed, monkeypatch, verb):
     """Results change with the number of tiles, or the progress does not add up to the file."""
     function, plan, draw = VERBS[verb]
     seen = Counter()
-    for seed in range(100):
+    for seed in range(200):
         case = draw(np.random.default_rng([11, seed]))
         if case.is_for_later("compiled"):
             continue
