@@ -1,14 +1,16 @@
 """What `convolve` and `pool` must give, in plain loops over output pixels.
 
-Written from the definitions alone and sharing no code with the library: border modes are what
-`numpy.pad` does, integers are Python's, floats are summed in long double. Beside the values stand
-bounds on the error that rounding may cause, from the sums of |pixel * tap|: an engine may add up
-in any order, and round each step once in the type that it sums in.
+Written from the definitions alone, for any number of spatial axes, and sharing no code with the
+library: border modes are what `numpy.pad` does, integers are Python's, floats are summed in long
+double. Beside the values stand bounds on the error that rounding may cause, from the sums of
+|pixel * tap|: an engine may add up in any order, and round each step once in the type that it sums
+in.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -54,20 +56,31 @@ def convolve(
     dilation=1,
     groups=1,
     pad_mode="constant",
+    pad_value=0,
     dtype=None,
+    space=2,
 ):
     """The cross-correlation of images and kernels."""
-    images, kernels = np.asarray(images), np.asarray(kernels)
-    one_image = (images.ndim, kernels.ndim) in ((2, 2), (3, 3), (3, 4))
+    images, of_lists = np.asarray(images), isinstance(kernels, list)
+    kernels = np.asarray(kernels)
+    if (
+        images.dtype == np.uint64
+        and of_lists
+        and is_integer(kernels.dtype)
+        and (kernels >= 0).all()
+    ):
+        kernels = kernels.astype(np.uint64)  # integers without a type take that of the images
+    more = images.ndim - space, kernels.ndim - space  # axes that are not spatial
+    one_image = more in ((0, 0), (1, 1), (1, 2))
     x = images[np.newaxis] if one_image else images
-    one_output = x.ndim == 3 or kernels.ndim == 3
-    if x.ndim == 3:  # gray
-        x, k = x[..., np.newaxis], kernels[:, :, np.newaxis, np.newaxis]
-    elif kernels.ndim == 2:  # the same kernel on each channel
-        groups = x.shape[3]
-        k = np.stack([kernels[:, :, np.newaxis]] * groups, axis=3) if groups else kernels
+    one_output = more in ((0, 0), (1, 0), (1, 1), (2, 1))
+    if x.ndim == space + 1:  # gray
+        x, k = x[..., np.newaxis], kernels[..., np.newaxis, np.newaxis]
+    elif kernels.ndim == space:  # the same kernel on each channel
+        groups = x.shape[-1]
+        k = np.stack([kernels[..., np.newaxis]] * groups, axis=-1) if groups else kernels
     else:
-        k = kernels[..., np.newaxis] if kernels.ndim == 3 else kernels
+        k = kernels[..., np.newaxis] if kernels.ndim == space + 1 else kernels
 
     natural = np.result_type(images, kernels)
     exact = is_integer(natural) or is_integer(images.dtype, kernels.dtype)
@@ -75,33 +88,33 @@ def convolve(
     result = np.dtype(dtype or (whole if exact else natural)).newbyteorder("=")
     wide = object if exact else np.result_type(natural, np.longdouble)
 
-    (m, h, w, c), (kh, kw) = x.shape, kernels.shape[:2]
-    nc = k.shape[3] if groups else 0
-    (sy, sx), (dy, dx) = pair(stride), pair(dilation)
-    reach_y, reach_x = (kh - 1) * dy + 1, (kw - 1) * dx + 1
-    rows, columns = paddings(padding, (h, w), (reach_y, reach_x), (sy, sx))
-    x = np.pad(x, ((0, 0), rows, columns, (0, 0)), mode=pad_mode).astype(wide)
+    m, *size, c = x.shape
+    window = kernels.shape[:space]
+    nc = k.shape[-1] if groups else 0
+    step, gap = numbers(stride, space), numbers(dilation, space)
+    reach = [(n - 1) * d + 1 for n, d in zip(window, gap, strict=True)]
+    pads = paddings(padding, size, reach, step)
+    x = padded(x, ((0, 0), *pads, (0, 0)), pad_mode, pad_value).astype(wide)
     k = k.astype(wide)
-    oh = (h + sum(rows) - reach_y) // sy + 1
-    ow = (w + sum(columns) - reach_x) // sx + 1
+    outputs = [
+        (n + sum(p) - r) // s + 1 for n, p, r, s in zip(size, pads, reach, step, strict=True)
+    ]
 
-    values = np.zeros((m, oh, ow, nc), wide)
-    sizes = np.zeros((m, oh, ow, nc), object if exact else np.longdouble)
+    values = np.zeros((m, *outputs, nc), wide)
+    sizes = np.zeros((m, *outputs, nc), object if exact else np.longdouble)
+    each_number = tuple(range(1, space + 2))  # of a kernel: its taps, and the channels of its group
     for group in range(groups):
         of_channels = slice(group * c // groups, (group + 1) * c // groups)
         of_kernels = slice(group * nc // groups, (group + 1) * nc // groups)
-        for i in range(oh):
-            for j in range(ow):
-                window = x[
-                    :,
-                    i * sy : i * sy + reach_y : dy,
-                    j * sx : j * sx + reach_x : dx,
-                    of_channels,
-                    np.newaxis,
-                ]
-                products = window * k[..., of_kernels]  # (m, kh, kw, c // groups, nc // groups)
-                values[:, i, j, of_kernels] = products.sum((1, 2, 3))
-                sizes[:, i, j, of_kernels] = np.abs(products).sum((1, 2, 3))
+        for place in np.ndindex(*outputs):
+            taps = [
+                slice(o * s, o * s + r, d)
+                for o, s, r, d in zip(place, step, reach, gap, strict=True)
+            ]
+            under = x[:, *taps, of_channels, np.newaxis]
+            products = under * k[..., of_kernels]  # (m, *window, c // groups, nc // groups)
+            values[:, *place, of_kernels] = products.sum(each_number)
+            sizes[:, *place, of_kernels] = np.abs(products).sum(each_number)
 
     if one_output:
         values, sizes = values[..., 0], sizes[..., 0]
@@ -109,9 +122,9 @@ def convolve(
         values, sizes = values[0], sizes[0]
     if exact:
         return Expected(wrapped(values, result), None, result)
-    taps = kh * kw * k.shape[2] if groups else 0
+    terms = prod(window) * k.shape[-2] if groups else 0
     sums = np.result_type(natural, result, np.float32)
-    return Expected(values, rounding(taps, sizes, sums, values, result), result)
+    return Expected(values, rounding(terms, sizes, sums, values, result), result)
 
 
 def pool(
@@ -122,18 +135,24 @@ def pool(
     *,
     padding="valid",
     dilation=1,
+    pad_mode=None,
+    pad_value=0,
     count_padding=False,
     partial=False,
+    space=2,
 ):
     """Pool images; None where some window covers nothing that counts."""
     images = np.asarray(images)
     x = images.reshape(
-        {2: (1, *images.shape, 1), 3: (*images.shape, 1)}.get(images.ndim, images.shape)
+        {space: (1, *images.shape, 1), space + 1: (*images.shape, 1)}.get(images.ndim, images.shape)
     )
-    size, window, gap = x.shape[1:3], pair(kernel_shape), pair(dilation)
-    step = pair(window if stride is None else stride)
+    size, window, gap = x.shape[1:-1], numbers(kernel_shape, space), numbers(dilation, space)
+    step = numbers(window if stride is None else stride, space)
     reach = tuple((n - 1) * d + 1 for n, d in zip(window, gap, strict=True))
     pads = paddings(padding, size, reach, step)
+    if pad_mode is not None:  # cells of padding count like pixels, so they become pixels
+        x = padded(x, ((0, 0), *pads, (0, 0)), pad_mode, pad_value)
+        size, pads = x.shape[1:-1], ((0, 0),) * space
     outputs = [pooled_size(*axis, partial) for axis in zip(size, reach, step, pads, strict=True)]
 
     native = images.dtype.newbyteorder("=")
@@ -151,33 +170,32 @@ def pool(
         cells = (first + tap * gap[axis] for tap in range(window[axis]))
         return [cell for cell in cells if low <= cell < high]
 
-    shape = (len(x), *outputs, x.shape[3])
+    shape = (len(x), *outputs, x.shape[-1])
     values = np.zeros(shape, native if choosing else wide)
     sizes = np.zeros(shape, np.longdouble)
-    for i in range(outputs[0] if values.size else 0):  # else there are no windows
-        for j in range(outputs[1]):
-            rows, columns = covered(0, i, 0, size[0]), covered(1, j, 0, size[1])
-            count = len(rows) * len(columns)
-            pixels = x[:, rows][:, :, columns].reshape(len(x), count, x.shape[3])
-            if choosing:
-                if not count:
-                    return None
-                values[:, i, j] = pixels.max(1) if mode == "max" else pixels.min(1)
-                continue
-            values[:, i, j] = pixels.astype(wide).sum(1)
-            sizes[:, i, j] = np.abs(pixels.astype(wide)).sum(1)
-            if mode == "avg":
-                if count_padding:
-                    count = 1
-                    for axis, output in enumerate((i, j)):
-                        low, high = -pads[axis][0], size[axis] + pads[axis][1]
-                        count *= len(covered(axis, output, low, high))
-                if not count:
-                    return None
-                values[:, i, j] /= count
-                sizes[:, i, j] /= count
+    for place in np.ndindex(*outputs) if values.size else ():  # else there are no windows
+        cells = [covered(axis, output, 0, size[axis]) for axis, output in enumerate(place)]
+        count = prod(map(len, cells))
+        pixels = x[:, *np.ix_(*cells)].reshape(len(x), count, x.shape[-1])
+        if choosing:
+            if not count:
+                return None
+            values[:, *place] = pixels.max(1) if mode == "max" else pixels.min(1)
+            continue
+        values[:, *place] = pixels.astype(wide).sum(1)
+        sizes[:, *place] = np.abs(pixels.astype(wide)).sum(1)
+        if mode == "avg":
+            if count_padding:
+                count = 1
+                for axis, output in enumerate(place):
+                    low, high = -pads[axis][0], size[axis] + pads[axis][1]
+                    count *= len(covered(axis, output, low, high))
+            if not count:
+                return None
+            values[:, *place] /= count
+            sizes[:, *place] /= count
 
-    shape = {2: shape[1:3], 3: shape[:3]}.get(images.ndim, shape)
+    shape = {space: shape[1:-1], space + 1: shape[:-1]}.get(images.ndim, shape)
     values, sizes = values.reshape(shape), sizes.reshape(shape)
     if choosing:
         return Expected(values, None, result)
@@ -187,20 +205,24 @@ def pool(
         values = values.astype(np.longdouble)
         bounds = 2 * np.finfo(np.float64).eps * np.abs(values)
         return Expected(values, bounds, result)
-    taps = window[0] * window[1]
     sums = np.result_type(native, np.float32)
-    return Expected(values, rounding(taps, sizes, sums, values, result), result)
+    return Expected(values, rounding(prod(window), sizes, sums, values, result), result)
 
 
-def pair(value):
-    """The value as (vertical, horizontal)."""
-    return (value, value) if isinstance(value, (int, np.integer)) else tuple(value)
+def numbers(value, space):
+    """One number for each spatial axis."""
+    return (value,) * space if isinstance(value, (int, np.integer)) else tuple(value)
+
+
+def padded(x, pads, mode, value):
+    """The array and the cells around it, as `numpy.pad` makes them."""
+    return np.pad(x, pads, mode, **({"constant_values": value} if mode == "constant" else {}))
 
 
 def paddings(padding, sizes, reaches, strides):
-    """The padding as ((top, bottom), (left, right))."""
+    """The cells before and after each axis, such as ((top, bottom), (left, right))."""
     if padding == "valid":
-        return (0, 0), (0, 0)
+        return ((0, 0),) * len(sizes)
     if padding == "full":
         return tuple((reach - 1, reach - 1) for reach in reaches)
     if padding == "same":  # ceil(size / stride) outputs, the odd cell after
@@ -210,7 +232,10 @@ def paddings(padding, sizes, reaches, strides):
             total = max((outputs - 1) * stride + reach - size, 0)
             pads.append((total // 2, (total + 1) // 2))
         return tuple(pads)
-    return tuple(pair(side) for side in pair(padding))
+    each = numbers(padding, len(sizes))
+    if len(sizes) == 1 and len(each) == 2:  # (left, right)
+        each = (each,)
+    return tuple(numbers(sides, 2) for sides in each)
 
 
 def pooled_size(size, reach, stride, pads, partial):

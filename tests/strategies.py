@@ -8,7 +8,7 @@ strides and paddings, which it can shrink, and fill their arrays from a seed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -29,6 +29,14 @@ def takes(method, *types):
     return method == "numpy" or not any(each.kind == "c" or each.itemsize > 8 for each in types)
 
 
+def not_yet(method, *, space=2, border=False):
+    """Whether this engine will take such calls only later; the only place that knows of them.
+
+    `border` says whether the padding holds a number other than 0 or, in a pooling, anything.
+    """
+    return method == "compiled" and (space == 3 or border)
+
+
 law = settings(max_examples=100, deadline=None, derandomize=True)  # the same ones every time
 
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
@@ -36,6 +44,8 @@ POOL_MODES = ("max", "min", "avg", "sum")
 INTEGERS = ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 FLOATS = ("f2", "f4", "f8", "g", "F", "D", "G")
 TYPES = tuple(map(np.dtype, INTEGERS + FLOATS))
+SPACES = (1, 2, 3)  # numbers of spatial axes
+IMAGE_AXES, KERNEL_AXES = {1: "w", 2: "hw", 3: "dhw"}, {1: "x", 2: "yx", 3: "zyx"}
 SHAPES = (  # every row of the table of shapes: axes of the images, axes of the kernels
     ("mhw", "yx"),
     ("mhwc", "yxc"),
@@ -47,12 +57,35 @@ SHAPES = (  # every row of the table of shapes: axes of the images, axes of the 
 )
 
 
+def shapes_of(space):
+    """The rows of the table of shapes for so many spatial axes."""
+    return [
+        (images.replace("hw", IMAGE_AXES[space]), kernels.replace("yx", KERNEL_AXES[space]))
+        for images, kernels in SHAPES
+    ]
+
+
 @dataclass
 class Case:
     """The arguments of one call, without the method."""
 
     arguments: tuple[Any, ...]
     options: dict[str, Any]
+
+    @property
+    def space(self):
+        """The number of spatial axes."""
+        return self.options.get("space", 2)
+
+    def is_taken(self, method):
+        """Whether this engine takes the call."""
+        return takes(method, *self.types) and not self.is_for_later(method)
+
+    def is_for_later(self, method):
+        """Whether this engine will take the call only later; see `not_yet`."""
+        pools = isinstance(self.arguments[1], (int, tuple))
+        border = "pad_value" in self.options or (pools and "pad_mode" in self.options)
+        return not_yet(method, space=self.space, border=border)
 
     @property
     def types(self):
@@ -71,15 +104,17 @@ class Case:
 # -------------------------------------------------------------------------- random calls
 
 
-def random_convolution(rng):
-    """One valid call of `convolve`, of a random kind."""
-    axes_of_images, axes_of_kernels = SHAPES[rng.integers(len(SHAPES))]
-    sizes = random_sizes(rng)
-    kh, kw, dilation, stride, padding = random_window(rng, (sizes["h"], sizes["w"]))
+def random_convolution(rng, spaces=(1, 2, 2, 2, 3)):
+    """One valid call of `convolve`, of a random kind, with one of these numbers of axes."""
+    space = spaces[rng.integers(len(spaces))]
+    axes_of_images, axes_of_kernels = shapes_of(space)[rng.integers(len(SHAPES))]
+    size = random_size(rng, space)
+    *window, dilation, stride, padding = random_window(rng, size, most=3 if space == 3 else 4)
     groups, channels, kernels_each = (int(n) for n in rng.integers(1, 4, 3))
-    if axes_of_kernels != "yxcn":
+    if "n" not in axes_of_kernels:
         groups = 1
-    sizes |= {"y": kh, "x": kw, "n": groups * kernels_each}
+    sizes = dict(zip(IMAGE_AXES[space] + KERNEL_AXES[space], (*size, *window), strict=True))
+    sizes |= {"m": random_batch(rng), "n": groups * kernels_each}
     image_shape = [groups * channels if a == "c" else sizes[a] for a in axes_of_images]
     kernel_shape = [channels if a == "c" else sizes[a] for a in axes_of_kernels]
 
@@ -95,7 +130,8 @@ def random_convolution(rng):
         "stride": stride,
         "dilation": dilation,
         "groups": groups,
-        "pad_mode": PAD_MODES[rng.integers(len(PAD_MODES))],
+        "space": space,
+        **random_border(rng, PAD_MODES, types[0], small=natural == np.float16),
     }
     defaults = {"padding": "same", "stride": 1, "dilation": 1, "groups": 1, "pad_mode": "constant"}
     integers = types[0].kind in "biu" and types[1].kind in "biu"
@@ -103,16 +139,20 @@ def random_convolution(rng):
         at_least = "F" if natural.kind == "c" else "f4"
         options["dtype"] = np.dtype(FLOATS[rng.integers(FLOATS.index(at_least), len(FLOATS))])
     return Case(
-        (as_list(rng, images), as_list(rng, kernels)), without_defaults(rng, options, defaults)
+        (as_list(rng, images), as_list(rng, kernels)),
+        without_defaults(rng, options, defaults | {"space": 2}),
     )
 
 
-def random_pooling(rng):
+def random_pooling(rng, spaces=(1, 2, 2, 2, 3)):
     """One call of `pool`, of a random kind; some have windows that cover no pixel."""
-    axes = ("mhwc", "mhw", "hw")[rng.integers(3)]
-    sizes = random_sizes(rng) | {"c": int(rng.integers(1, 5))}
+    space = spaces[rng.integers(len(spaces))]
+    axes = ("mhwc", "mhw", "hw")[rng.integers(3)].replace("hw", IMAGE_AXES[space])
+    size = random_size(rng, space)
+    sizes = dict(zip(IMAGE_AXES[space], size, strict=True))
+    sizes |= {"m": random_batch(rng), "c": int(rng.integers(1, 5))}
     mode = POOL_MODES[rng.integers(len(POOL_MODES))]
-    kh, kw, dilation, stride, padding = random_window(rng, (sizes["h"], sizes["w"]))
+    *window, dilation, stride, padding = random_window(rng, size, most=3 if space == 3 else 4)
     dtype = TYPES[rng.integers(len(TYPES))]
     small = dtype == np.float16 or (mode == "avg" and dtype.itemsize == 8)
     images = random_numbers(rng, [sizes[a] for a in axes], dtype, small=small)
@@ -123,69 +163,97 @@ def random_pooling(rng):
         "dilation": dilation,
         "count_padding": bool(rng.integers(2)),
         "partial": bool(rng.integers(2)),
+        "space": space,
     }
     defaults = {
         "stride": None,
         "mode": "max",
         "padding": "valid",
         "dilation": 1,
+        "pad_mode": None,
         "count_padding": False,
         "partial": False,
+        "space": 2,
     }
     if rng.random() < 0.2:
         options["stride"] = None
-    window = kh if kh == kw and rng.random() < 0.5 else (kh, kw)
-    return Case((as_list(rng, images), window), without_defaults(rng, options, defaults))
+    if rng.random() < 0.4:  # cells of padding count like pixels
+        options |= random_border(rng, PAD_MODES, dtype, small=small) | {"partial": False}
+    same = len(set(window)) == 1 and rng.random() < 0.5
+    return Case(
+        (as_list(rng, images), window[0] if same else tuple(window)),
+        without_defaults(rng, options, defaults),
+    )
 
 
-def random_sizes(rng):
-    """Sizes of small images; a few have a single pixel, and a few batches are empty."""
-    m = int(rng.integers(1, 4)) if rng.random() < 0.95 else 0
-    h, w = (int(n) for n in (rng.integers(1, 9, 2) if rng.random() < 0.95 else (1, 1)))
-    return {"m": m, "h": h, "w": w}
+def random_size(rng, space):
+    """Sizes of a small image; a few have a single pixel."""
+    most = {1: 20, 2: 8, 3: 5}[space]
+    return tuple(
+        int(n) for n in (rng.integers(1, most + 1, space) if rng.random() < 0.95 else [1] * space)
+    )
+
+
+def random_batch(rng):
+    """The number of images of a small batch; a few are empty."""
+    return int(rng.integers(1, 4)) if rng.random() < 0.95 else 0
 
 
 def random_window(rng, sizes, most=4, gap=3):
-    """(kh, kw, dilation, stride, padding) such that at least one window fits."""
+    """(*window, dilation, stride, padding) such that at least one window fits."""
+    space = len(sizes)
     while True:
-        window = [int(n) for n in rng.integers(1, most + 1, 2)]
-        dilation = int_or_pair(rng, 1, gap + 1)
-        padding = random_padding(rng)
-        gaps = (dilation, dilation) if isinstance(dilation, int) else dilation
+        window = [int(n) for n in rng.integers(1, most + 1, space)]
+        dilation = int_or_each(rng, 1, gap + 1, space)
+        padding = random_padding(rng, space)
+        gaps = (dilation,) * space if isinstance(dilation, int) else dilation
         reaches = [(n - 1) * gap + 1 for n, gap in zip(window, gaps, strict=True)]
         if all(
-            size + fewest_cells(padding, axis) >= reach
+            size + fewest_cells(padding, axis, space) >= reach
             for axis, (size, reach) in enumerate(zip(sizes, reaches, strict=True))
         ):
-            return *window, dilation, int_or_pair(rng, 1, 5), padding
+            return *window, dilation, int_or_each(rng, 1, 5, space), padding
 
 
-def random_padding(rng):
-    """A word, a number, a pair or a pair of pairs, up to more cells than the image has pixels."""
+def random_padding(rng, space=2):
+    """A word or numbers in any form, up to more cells than the image has pixels."""
     form = rng.integers(6)
     if form < 3:
         return ("valid", "same", "full")[form]
+    many = 4 if space == 3 else 10  # a volume would become large with many cells around it
     if form == 3:
-        return int(rng.integers(0, 10))
-    most = 10 if rng.random() < 0.5 else 3
-    cells = [int(n) for n in rng.integers(0, most, 4)]
-    return (cells[0], cells[1]) if form == 4 else ((cells[0], cells[1]), (cells[2], cells[3]))
+        return int(rng.integers(0, many))
+    most = many if rng.random() < 0.5 else 3
+    cells = [int(n) for n in rng.integers(0, most, 2 * space)]
+    if form == 4:
+        return tuple(cells[:space])
+    pairs = tuple(zip(cells[::2], cells[1::2], strict=True))
+    return pairs[0] if space == 1 and rng.random() < 0.5 else pairs
 
 
-def fewest_cells(padding, axis):
+def fewest_cells(padding, axis, space):
     """How many cells of padding an axis has at least; "same" and "full" always add enough."""
     if isinstance(padding, str):
         return 0 if padding == "valid" else 1000
     if isinstance(padding, int):
         return 2 * padding
-    side = padding[axis]
+    side = padding if space == 1 and len(padding) == 2 else padding[axis]
     return 2 * side if isinstance(side, int) else sum(side)
 
 
-def int_or_pair(rng, low, high):
-    """An int for both axes or one for each, mostly the lowest."""
-    numbers = [int(n) if rng.random() < 0.5 else low for n in rng.integers(low, high, 2)]
+def int_or_each(rng, low, high, space):
+    """An int for all axes or one for each, mostly the lowest."""
+    numbers = [int(n) if rng.random() < 0.5 else low for n in rng.integers(low, high, space)]
     return numbers[0] if rng.random() < 0.5 else tuple(numbers)
+
+
+def random_border(rng, modes, dtype, *, small):
+    """What the padding of images of this type holds: `pad_mode`, and for some a `pad_value`."""
+    mode = modes[rng.integers(len(modes))]
+    if mode != "constant" or rng.random() < 0.5:
+        return {"pad_mode": mode}
+    value = random_numbers(rng, (1,), dtype, small=small)[0]
+    return {"pad_mode": mode, "pad_value": value if rng.random() < 0.5 else value.item()}
 
 
 def random_numbers(rng, shape, dtype, *, small=False):
@@ -223,15 +291,49 @@ def without_defaults(rng, options, defaults):
 # ------------------------------------------------------------------------------ for laws
 
 
+class Grid(NamedTuple):
+    """The sizes of an image, and how a window slides over it: a number for each axis.
+
+    `cells` are numbers of cells of padding: (before, after).
+    """
+
+    space: int
+    size: tuple[int, ...]
+    window: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    cells: tuple[tuple[int, int], ...]
+
+    @property
+    def reach(self):
+        """How many pixels the window spans along each axis."""
+        return tuple((n - 1) * d + 1 for n, d in zip(self.window, self.dilation, strict=True))
+
+    @property
+    def padding(self):
+        """The cells, and as many more that there is room for the window."""
+        pairs = zip(self.cells, self.reach, strict=True)
+        return tuple((before + reach, after + reach) for (before, after), reach in pairs)
+
+
+def a_grid(space):
+    """A strategy for grids with so many axes; the more axes there are, the shorter they are."""
+    size, window, step, cells = {1: (20, 6, 4, 20), 2: (7, 4, 3, 9), 3: (4, 3, 2, 3)}[space]
+    each = (
+        *(st.integers(1, most) for most in (size, window, step, step)),
+        st.tuples(*[st.integers(0, cells)] * 2),
+    )
+    return st.builds(Grid, st.just(space), *(st.tuples(*[numbers] * space) for numbers in each))
+
+
 def whole_numbers(seed, *shape):
     """Integers from -9 to 9, the same for the same seed and shape."""
     return np.random.default_rng([seed, *shape]).integers(-9, 9, shape, endpoint=True)
 
 
+grids = st.sampled_from((2, 1, 2, 3)).flatmap(a_grid)
 seeds = st.integers(0, 999)
-sizes = st.integers(1, 7)  # of images
 windows = st.tuples(st.integers(1, 4), st.integers(1, 4))
 steps = st.tuples(st.integers(1, 3), st.integers(1, 3))  # strides, dilations
-cells = st.tuples(st.integers(0, 9), st.integers(0, 9))  # of padding: before, after
 pad_modes = st.sampled_from(PAD_MODES)
 pool_modes = st.sampled_from(POOL_MODES)

@@ -39,6 +39,8 @@ def check(call, arguments, options, error, words):
     (pool, (GRAY, 2, 2, "same"), {}, ValueError, "got 'same': did you mean padding='same'?"),
     (pool, (GRAY, 2), {"padding": "max"}, ValueError, "got 'max': did you mean mode='max'?"),
     (pool, (GRAY, 2), {"dilation": "numpy"}, TypeError, "did you mean method='numpy'?"),
+    (pool, (GRAY, 2, "reflect"), {}, TypeError, "got 'reflect': did you mean pad_mode='reflect'?"),
+    (pool, (GRAY, 2), {"padding": "wrap"}, ValueError, "got 'wrap': did you mean pad_mode='wrap'?"),
     (pool, (GRAY, 2), {"mode": np.mean}, TypeError, "0>: did you mean 'avg'?"),
     (convolve, (GRAY, BLUR, "reflect"), {}, ValueError, "did you mean pad_mode='reflect'?"),
     (convolve, (GRAY, BLUR, "nearest"), {}, ValueError, "did you mean pad_mode='edge'?"),
@@ -55,8 +57,6 @@ def test_words_of_another_argument(call, arguments, options, error, words):
 
 @mistakes(
     (pool, (GRAY, 2), {"mode": "median"}, ValueError, "'max', 'min', 'avg', 'sum'; got 'median'"),
-    (pool, (GRAY, 2, "reflect"), {}, TypeError, "got 'reflect'"),  # pool has no pad_mode
-    (pool, (GRAY, 2), {"padding": "wrap"}, ValueError, "got 'wrap'"),
     (convolve, (GRAY, BLUR, "same", "max"), {}, TypeError, "got 'max'"),  # convolve has no mode
 )
 def test_words_that_have_no_place(call, arguments, options, error, words):
@@ -85,13 +85,10 @@ KEYWORDS = [  # of whom, the keyword, its value, and the hint
     (CONVOLVE, "borderType", 4, "did you mean pad_mode=?"),
     (CONVOLVE, "axis", 0, "the window slides down and across; a window of one row, (1, n), "),
     (CONVOLVE, "axes", (0, 1), "the window slides down and across; a window of one row, (1, n), "),
-    (
-        CONVOLVE,
-        "cval",
-        1.0,
-        "zeros are the only constant; for another pad the images first, as in ",
-    ),
-    (CONVOLVE, "fillvalue", 1, "zeros are the only constant; for another pad the images first, as"),
+    (CONVOLVE, "cval", 1.0, "did you mean pad_value=?"),
+    (CONVOLVE, "fillvalue", 1, "did you mean pad_value=?"),
+    (CONVOLVE, "constant_values", 1, "did you mean pad_value=?"),
+    (CONVOLVE, "ndim", 3, "did you mean space=?"),
     (CONVOLVE, "origin", 1, "unequal padding shifts the window: padding=((top, bottom), (left, "),
     (CONVOLVE, "anchor", (0, 0), "unequal padding shifts the window: padding=((top, bottom), (le"),
     (CONVOLVE, "output", np.float32, "did you mean dtype=?"),
@@ -119,8 +116,10 @@ KEYWORDS = [  # of whom, the keyword, its value, and the hint
     (POOL, "pool_size", 2, "did you mean kernel_shape=?"),
     (POOL, "strides", 2, "did you mean stride=?"),
     (POOL, "func", np.max, "did you mean mode=?"),
-    (POOL, "pad_mode", "edge", "padded cells never win or count here; for others pad the images f"),
-    (POOL, "padding_mode", "edge", "padded cells never win or count here; for others pad the imag"),
+    (POOL, "padding_mode", "edge", "did you mean pad_mode=?"),
+    (POOL, "cval", 1.0, "did you mean pad_value=?"),
+    (POOL, "constant_values", 1, "did you mean pad_value=?"),
+    (POOL, "dims", 1, "did you mean space=?"),
     (POOL, "dtype", "f4", "convert the result, or the images"),
     (POOL, "groups", 2, "every channel is pooled by itself"),
     (POOL, "axis", 1, "the window slides down and across; a window of one row, (1, n), slides alo"),
@@ -251,23 +250,51 @@ def test_lists_of_unequal_lengths(call, arguments, options, error, words):
         (np.ones(10_000), np.ones(5)),
         {},
         ValueError,
-        "kernels.shape=(5,): a series is an image of one row, images[np.newaxis], and its kernel "
-        "kernels[np.newaxis]",
+        "images.shape=(10000,), kernels.shape=(5,): did you mean space=1, for signals?",
     ),
     (
         pool,
         (np.ones(10_000), 5),
         {},
         ValueError,
-        "images.shape=(10000,): a series is an image of one row, images[np.newaxis], with a "
-        "window (1, n)",
+        "images.shape=(10000,): did you mean space=1, for signals?",
     ),
     (
         convolve,
         (GRAY, np.ones(5)),
         {},
         ValueError,
-        ": kernels[np.newaxis] is a kernel of one row, kernels[:, np.newaxis] of one column",
+        "kernels.shape=(5,): did you mean space=1, for signals? For images kernels[np.newaxis] is "
+        "a kernel of one row, kernels[:, np.newaxis] of one column",
+    ),
+    (
+        convolve,
+        (np.ones((2, 8, 8, 3)), np.ones(5)),
+        {},
+        ValueError,
+        "kernels.shape=(5,): kernels[np.newaxis] is a kernel of one row, kernels[:, np.newaxis] of "
+        "one column",
+    ),
+    (
+        convolve,
+        (np.ones((2, 8, 8, 8, 3)), np.ones((3, 3, 3))),
+        {},
+        ValueError,
+        "kernels.shape=(3, 3, 3): did you mean space=3, for volumes?",
+    ),
+    (
+        pool,
+        (np.ones((2, 8, 8, 8, 3)), 2),
+        {},
+        ValueError,
+        "images.shape=(2, 8, 8, 8, 3): did you mean space=3, for volumes?",
+    ),
+    (
+        pool,
+        (GRAY, (2, 2, 2)),
+        {},
+        ValueError,
+        "got (2, 2, 2): did you mean space=3?",
     ),
     (
         convolve,
@@ -278,16 +305,19 @@ def test_lists_of_unequal_lengths(call, arguments, options, error, words):
     ),
 )
 def test_axes_that_are_missing(call, arguments, options, error, words):
-    """Series, and gray images for kernels with channels, are answered with how to add the axis."""
+    """Signals, volumes and missing axes are answered with `space`, or with how to add the axis."""
     check(call, arguments, options, error, words)
 
 
 def test_what_the_hints_about_axes_say_works():
     """Each expression in a hint makes the call above right."""
-    series, kernel = np.arange(10.0), np.array([1.0, 2.0, 3.0])
-    rows = convolve(series[np.newaxis], kernel[np.newaxis])
-    np.testing.assert_array_equal(rows[0], np.correlate(series, kernel, "same"))
-    assert pool(series[np.newaxis], (1, 5)).shape == (1, 2)
+    signal, kernel = np.arange(10.0), np.array([1.0, 2.0, 3.0])
+    correlated = np.correlate(signal, kernel, "same")
+    np.testing.assert_array_equal(convolve(signal, kernel, space=1), correlated)
+    assert pool(signal, 5, space=1).shape == (2,)
+    assert pool(np.ones((2, 8, 8, 8, 3)), 2, space=3).shape == (2, 4, 4, 4, 3)
+    assert convolve(np.ones((2, 8, 8, 8, 3)), np.ones((3, 3, 3)), space=3).shape == (2, 8, 8, 8, 3)
+    assert convolve(GRAY, kernel[np.newaxis]).shape == (2, 5, 6)
     assert convolve(GRAY, kernel[:, np.newaxis]).shape == (2, 5, 6)
     assert convolve(GRAY[0][..., np.newaxis], np.ones((3, 3, 1, 8))).shape == (5, 6, 8)
 

@@ -195,11 +195,15 @@ def ranks(images: tuple[int, ...], kernels: tuple[int, ...] | None, spaces: Coll
     >>> ranks((10000,), (5,), [1])
     ': did you mean space=1, for signals?'
     """
+    hint = ""
     if spaces:
         kinds = {1: "signals", 2: "images", 3: "volumes"}
-        return f": did you mean space={min(spaces)}, for {kinds[min(spaces)]}?"
+        hint = f": did you mean space={min(spaces)}, for {kinds[min(spaces)]}?"
     if kernels is not None and len(images) > 1 and len(kernels) == 1:
-        return ": kernels[np.newaxis] is a kernel of one row, kernels[:, np.newaxis] of one column"
+        of_one = "kernels[np.newaxis] is a kernel of one row, kernels[:, np.newaxis] of one column"
+        return f"{hint} For images {of_one}" if hint else f": {of_one}"
+    if hint:
+        return hint
     if kernels is not None and len(images) == 2 and len(kernels) > 2 and kernels[2] == 1:
         return ": images[..., np.newaxis] has a channel"
     return ""

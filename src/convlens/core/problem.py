@@ -119,6 +119,12 @@ class Problem:
         return self.axes[-1].border.mode
 
     @property
+    def pad_number(self) -> Array:
+        """What constant padding holds, converted as pixels are to the type of the sums: ()."""
+        value, pixels = self.axes[-1].border.value, self.images.dtype.newbyteorder("=")
+        return np.asarray(value, pixels).astype(self.sum_dtype)
+
+    @property
     def space(self) -> int:
         """The number of spatial axes of the caller's arrays: 1, 2 or 3."""
         return sum(axis in "dhw" for axis in self.layout.images)
@@ -172,13 +178,13 @@ class Problem:
 
         It is what the padding makes; NaN or inf in a kernel make NaN with zeros.
         """
-        border = self.axes[-1].border
-        value = border.value if border.mode == "constant" else 0
+        number = self.pad_number
         if kernels is None:
-            times = self.taps if self.mode == "sum" else 1
-            return np.full(1, np.asarray(value, self.sum_dtype) * times, self.output_dtype)
+            if self.mode == "sum" and number:  # as many times as there are taps; integers wrap
+                count = self.taps % 2**64 if number.dtype.kind in "iu" else self.taps
+                number = number * np.asarray(count).astype(number.dtype)
+            return np.full(1, number, self.output_dtype)
         parts = kernel_parts(self.full_kernels(kernels))  # (…, nc)
-        number = np.asarray(value, self.sum_dtype)
         with np.errstate(all="ignore"):
             sums = sum((part.astype(self.sum_dtype) * number).sum(axis=0) for part in parts)
             return np.asarray(sums, self.output_dtype)

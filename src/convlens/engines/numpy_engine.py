@@ -213,11 +213,10 @@ def _lines(problem: Problem, images: Array, cells: list[range]) -> Array:
     m, *_, groups, channels = images.shape
     sizes, n = [len(each) for each in cells], images.ndim
     to_front = (n - 1, n - 2, *range(n - 2))
-    value = problem.axes[-1].border.value
     if _one_by_one(problem) and groups > 8:  # Channels stay side by side, as in the images.
-        lines = _filled((m, *sizes, groups, channels), value, problem).transpose(to_front)
+        lines = _padding((m, *sizes, groups, channels), problem).transpose(to_front)
     else:
-        lines = _filled((channels, groups, m, *sizes), value, problem)
+        lines = _padding((channels, groups, m, *sizes), problem)
     taken = [_taken(each, axis) for each, axis in zip(cells, problem.axes, strict=True)]
     for parts in product(*taken):
         to, pixels = zip(*parts, strict=True)
@@ -225,11 +224,10 @@ def _lines(problem: Problem, images: Array, cells: list[range]) -> Array:
     return lines
 
 
-def _filled(shape: tuple[int, ...], value: Any, problem: Problem) -> Array:
-    """An array that holds one number, the padding's."""
-    if value == 0:
-        return np.zeros(shape, problem.sum_dtype)
-    return np.full(shape, value, problem.sum_dtype)
+def _padding(shape: tuple[int, ...], problem: Problem) -> Array:
+    """An array that holds what the padding does if it takes no pixels."""
+    number = problem.pad_number
+    return np.full(shape, number) if number else np.zeros(shape, problem.sum_dtype)
 
 
 def _together(places: tuple[slice | Array, ...]) -> tuple[Any, ...]:
@@ -367,7 +365,7 @@ class _Pooling:
         pixels = sources(arange(cells), axis.size, axis.border.mode)
         if pixels[0] >= 0:
             return exactly(pixels).astype(dtype, copy=False)
-        value = np.asarray(axis.border.value, dtype)
+        value = self._problem.pad_number
         if self._merge is np.add:
             return value * prod(each.window for each in self._problem.axes[:number])
         return value
