@@ -29,14 +29,6 @@ def takes(method, *types):
     return method == "numpy" or not any(each.kind == "c" or each.itemsize > 8 for each in types)
 
 
-def not_yet(method, *, space=2, border=False):
-    """Whether this engine will take such calls only later; the only place that knows of them.
-
-    `border` says whether the padding holds a number other than 0 or, in a pooling, anything.
-    """
-    return method == "compiled" and (space == 3 or border)
-
-
 law = settings(max_examples=100, deadline=None, derandomize=True)  # the same ones every time
 
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
@@ -76,16 +68,6 @@ class Case:
     def space(self):
         """The number of spatial axes."""
         return self.options.get("space", 2)
-
-    def is_taken(self, method):
-        """Whether this engine takes the call."""
-        return takes(method, *self.types) and not self.is_for_later(method)
-
-    def is_for_later(self, method):
-        """Whether this engine will take the call only later; see `not_yet`."""
-        pools = isinstance(self.arguments[1], (int, tuple))
-        border = "pad_value" in self.options or (pools and "pad_mode" in self.options)
-        return not_yet(method, space=self.space, border=border)
 
     @property
     def types(self):

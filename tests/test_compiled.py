@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from strategies import (
     PAD_MODES,
     POOL_MODES,
     built,
+    random_border,
     random_numbers,
     random_window,
     without_defaults,
@@ -86,23 +89,20 @@ def random_case(rng, place):
 def random_convolution(rng, place):
     """A convolution with few channels or many, one kernel or many, small kernels or large ones."""
     kind = rng.choice(["gray", "summed", "bank", "grouped", "depthwise", "each"])
-    m, (h, w) = int(rng.integers(1, 5)), (int(n) for n in rng.integers(1, (24, 45)))
-    if rng.random() < 0.15:  # thin images, whose rows and columns may be exchanged
-        h, w = (int(n) for n in rng.integers((30, 1), (200, 5)))
+    m, size = int(rng.integers(1, 5)), random_size(rng)
     most, gap = (5 if rng.random() < 0.8 else 12), (3 if rng.random() < 0.8 else 20)
-    kh, kw, dilation, stride, padding = random_window(rng, (h, w), most, gap)
+    *window, dilation, stride, padding = random_window(rng, size, most, gap)
     if rng.random() < 0.5:  # kernels as most are
-        kh = kw = int(rng.choice([2, 3, 3, 5]))
-        dilation, padding = 1, "valid" if kh <= h and kw <= w else "same"
+        window = [int(rng.choice([2, 3, 3, 5]))] * len(size)
+        dilation, padding = 1, "valid" if window[0] <= min(size) else "same"
         stride = 1 if rng.random() < 0.7 else 2
     c, nc, groups = (int(n) for n in rng.choice([1, 2, 3, 3, 3, 8, 17, 40], 3))
     groups = {"grouped": min(groups, 4), "depthwise": c}.get(kind, 1)
     c = c * groups if kind == "grouped" else c
     nc = c * (1 + nc % 2) if kind == "depthwise" else nc * groups
-    image_shape = (m, h, w) if kind == "gray" else (m, h, w, c)
-    kernel_shape = {"gray": (kh, kw), "each": (kh, kw), "summed": (kh, kw, c)}.get(
-        kind, (kh, kw, c // groups, nc)
-    )
+    image_shape = (m, *size) if kind == "gray" else (m, *size, c)
+    more = {"gray": (), "each": (), "summed": (c,)}.get(kind, (c // groups, nc))
+    kernel_shape = (*window, *more)
 
     images = TYPES[rng.integers(len(TYPES))]
     kernels = images if rng.random() < 0.4 else TYPES[rng.integers(len(TYPES))]
@@ -111,15 +111,16 @@ def random_convolution(rng, place):
     # Sums of 64-bit integers wrap as NumPy's do. Sums of others must fit, or the call is refused.
     small = natural == np.float16 or (integers and images.itemsize < 8)
     k = random_numbers(rng, kernel_shape, kernels, small=small)
-    if len(kernel_shape) == 2 and rng.random() < 0.5:  # a column times a row
-        k = np.multiply.outer(*(random_numbers(rng, n, kernels, small=True) for n in (kh, kw)))
-        k = k.astype(kernels)
+    if not more and rng.random() < 0.5:  # a product of a line along each axis
+        lines = (random_numbers(rng, n, kernels, small=True) for n in window)
+        k = reduce(np.multiply.outer, lines).astype(kernels)
     options = {
         "padding": padding,
         "stride": stride,
         "dilation": dilation,
         "groups": groups,
-        "pad_mode": str(rng.choice(PAD_MODES)),
+        "space": len(size),
+        **random_border(rng, PAD_MODES, images, small=small),
     }
     defaults = {"padding": "same", "stride": 1, "dilation": 1, "groups": 1, "pad_mode": "constant"}
     if rng.random() < 0.3:
@@ -134,12 +135,9 @@ def random_convolution(rng, place):
 
 def random_pooling(rng, place):
     """A pooling with a small or large window, at any stride."""
-    m, h, w = (int(n) for n in rng.integers(1, (5, 30, 30)))
-    if rng.random() < 0.15:
-        h, w = (int(n) for n in rng.integers((30, 1), (200, 5)))
-    kh, kw, dilation, stride, padding = random_window(
-        rng, (h, w), most=4 if rng.random() < 0.6 else 30
-    )
+    m, size = int(rng.integers(1, 5)), random_size(rng)
+    most = 4 if rng.random() < 0.6 else 9 if len(size) == 3 else 30
+    *window, dilation, stride, padding = random_window(rng, size, most)
     options = {
         "stride": None if rng.random() < 0.3 else stride,
         "mode": str(rng.choice(POOL_MODES)),
@@ -147,13 +145,27 @@ def random_pooling(rng, place):
         "dilation": dilation,
         "count_padding": bool(rng.integers(2)),
         "partial": bool(rng.integers(2)),
+        "space": len(size),
     }
     if rng.random() < 0.3:  # windows as most are
-        kh, kw, options["stride"], options["dilation"], options["padding"] = 2, 2, 2, 1, "same"
+        window = [2] * len(size)
+        options |= {"stride": 2, "dilation": 1, "padding": "same"}
     dtype = TYPES[rng.integers(len(TYPES))]
+    if rng.random() < 0.3:  # cells of padding count like pixels
+        options |= random_border(rng, PAD_MODES, dtype, small=dtype == np.float16)
+        options["partial"] = False
     c = int(rng.choice([0, 1, 2, 3, 3, 3, 8, 17, 40]))
-    x = random_numbers(rng, (m, h, w, c) if c else (m, h, w), dtype, small=dtype == np.float16)
-    return Case("pool", [place(rng, with_nan_and_inf(rng, x)), (kh, kw)], options)
+    x = random_numbers(rng, (m, *size, c) if c else (m, *size), dtype, small=dtype == np.float16)
+    return Case("pool", [place(rng, with_nan_and_inf(rng, x)), tuple(window)], options)
+
+
+def random_size(rng):
+    """The sizes of a signal, an image or a volume; some images are thin."""
+    space = rng.choice([1, 2, 2, 2, 3, 3])
+    most = {1: (300,), 2: (24, 45), 3: (12, 12, 45)}[space]
+    if space == 2 and rng.random() < 0.15:  # rows and columns may be exchanged
+        return tuple(int(n) for n in rng.integers((30, 1), (200, 5)))
+    return tuple(int(n) for n in rng.integers(1, most))
 
 
 def with_nan_and_inf(rng, values):
@@ -251,9 +263,10 @@ def compare(case, result, expected):
     np.testing.assert_array_equal(result[~finite], values[~finite].astype(result.dtype))
     with np.errstate(invalid="ignore"):
         sizes = case.in_long_double(np.abs)
-    taps = kernels[..., 0].size if kernels.ndim == 4 else kernels.size
+    banks = kernels.ndim == case.options.get("space", 2) + 2
+    taps = kernels[..., 0].size if banks else kernels.size
     if case.verb == "pool":
-        taps = rest[0][0] * rest[0][1]
+        taps = prod(rest[0])
     sums = np.result_type(natural, result, np.float32)
     bounds = oracle.rounding(taps, sizes[finite], sums, values[finite], result.dtype)
     errors = np.abs(result[finite] - values[finite])
@@ -349,10 +362,62 @@ def every_kind():
                     height = 70 if window == (20, 20) else 26  # so high that doubling pays
                     shape = (2, height, width, *channels)
                     yield "pool", shape, (dtype,), window, {"stride": stride, "mode": mode}
+    yield from every_volume()
     # Windows of so many integers that float64 may not hold their sum exactly.
     for channels, stride in (((), (99, 1)), ((2,), (99, 2)), ((), 1)):
         options = {"stride": stride, "mode": "avg"}
         yield "pool", (1, 1450, 1452, *channels), ("i4",), (1449, 1450), options
+
+
+def every_volume():
+    """Calls that together need every pipeline for volumes."""
+    for types, dtype in (
+        (("f4", "f4"), {}),
+        (("f8", "f8"), {}),
+        (("i8", "i8"), {}),
+        (("u1", "i1"), {}),
+        (("u1", "f4"), {}),
+        (("i2", "u1"), {}),
+        (("u1", "i1"), {"dtype": "f4"}),
+    ):
+        for window in ((3, 3, 3), (2, 5, 4), (9, 9, 9)):
+            for shape, rest, more in (
+                ((2, 11, 12, 19), (), {}),
+                ((2, 11, 12, 19, 3), (), {}),
+                ((2, 10, 9, 19, 3), (3, 3), {"pad_mode": "reflect"}),
+                ((1, 10, 9, 19, 6), (6, 8), {"pad_value": 3}),
+                ((1, 9, 9, 52, 5), (5, 33), {}),
+                ((1, 9, 9, 14, 5), (5, 33), {}),
+                ((2, 10, 9, 17, 21), (1, 21), {"groups": 21}),
+            ):
+                for steps in ({"padding": "same"}, {"padding": "valid", "stride": (2, 1, 2)}):
+                    options = {"stride": 1, "space": 3, **steps, **more, **dtype}
+                    if window != (9, 9, 9) or not rest:
+                        yield "convolve", shape, types, (*window, *rest), options
+    for types in (("f4", "f4"), ("f8", "f8"), ("u1", "f4")):  # long sums
+        for shape, rest, more in (
+            ((9, 9, 39), (7, 8, 9), {}),
+            ((1, 5, 7, 9, 140), (2, 2, 3, 140, 8), {}),
+            ((1, 5, 7, 9, 140), (2, 2, 3, 140, 19), {}),
+            ((1, 5, 7, 9, 130), (3, 3, 3, 130, 40), {"dilation": (2, 1, 1)}),
+            ((1, 5, 7, 12, 130), (3, 3, 3, 130, 40), {"padding": "same"}),
+            ((1, 9, 11, 13, 21), (7, 8, 9, 1, 21), {"groups": 21}),
+        ):
+            options = {"padding": "valid", "stride": 1, "space": 3, **more}
+            yield "convolve", shape, types, rest, options
+    for mode in POOL_MODES:
+        for dtype in ("?", "u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"):
+            for channels in ((), (3,), (17,)):
+                for window, stride in (((2, 2, 2), 2), ((3, 4, 3), 1), ((3, 20, 20), 1)):
+                    height = 45 if window[1] == 20 else 9
+                    options = {"stride": stride, "mode": mode, "space": 3, "padding": 1}
+                    if stride == 1 and not channels:
+                        options["pad_mode"] = "edge"
+                    yield "pool", (2, 6, height, 37, *channels), (dtype,), window, options
+    for dtype in ("f2", "f4", "f8"):
+        for channels in ((), (3,), (40,)):
+            options = {"stride": 67, "mode": "avg", "space": 3, "padding": (1, 20, 30)}
+            yield "pool", (2, 4, 70, 141, *channels), (dtype,), (3, 67, 3), options
 
 
 def made(rng, verb, shape, types, rest, options):
@@ -361,8 +426,12 @@ def made(rng, verb, shape, types, rest, options):
     if verb == "pool":
         return Case(verb, [fenced(rng, images), rest], options)
     kernels = random_numbers(rng, rest, np.dtype(types[1]), small=True)
-    if rest == (9, 9) and options["stride"] == 1:
-        kernels[...] = kernels[:, :1] * (2 ** np.arange(rest[1]) % 5)  # 1, 2, 4, 3, 1 …
+    if set(rest) == {9} and options["stride"] == 1:
+        kernels[...] = kernels[..., :1] * (2 ** np.arange(9) % 5)  # 1, 2, 4, 3, 1 …
+        if len(rest) == 3:
+            kernels[...] = kernels[:, :1, :1] * np.outer(
+                2 ** np.arange(9) % 5, 2 ** np.arange(9) % 5
+            )
     return Case(verb, [fenced(rng, images), fenced(rng, kernels)], options)
 
 
@@ -399,7 +468,7 @@ def check_ways(case):
             assert result.tobytes() == same.tobytes(), used
             part, there = lower_right(case, result.shape)
             assert part.run("compiled").tobytes() == result[there].tobytes(), used
-            library.pipelines -= {*used}
+            library.pipelines = {n: a for n, a in library.pipelines.items() if n not in used}
     except (LookupError, StopIteration):  # No pipeline is left for the call.
         return len(used)
     except ValueError:  # a call that is refused
@@ -413,7 +482,8 @@ def check_ways(case):
 
 def lower_right(case, outputs):
     """The call for the outputs from row 3 and column 2 on, and the slices of those outputs."""
-    if case.options.get("padding") != "valid" or min(outputs[1:3]) < 4:
+    images = case.options.get("space", 2) == 2 and case.options.get("padding") == "valid"
+    if not images or min(outputs[1:3]) < 4:
         return case, ...
     stride = np.broadcast_to(case.options["stride"], 2)
     images = case.arguments[0][:, 3 * stride[0] :, 2 * stride[1] :]
@@ -450,7 +520,7 @@ def test_every_pipeline_on_every_level(level):
     assert done.returncode == 0, done.stderr[-3000:]
     used, *names = done.stdout.split()
     assert used == level
-    assert LIBRARY.pipelines - set(names) == set(), "which no call of every_kind() needs"
+    assert set(LIBRARY.pipelines) - set(names) == set(), "which no call of every_kind() needs"
 
 
 # ------------------------------------------------------------------ the plan says what runs
@@ -464,6 +534,16 @@ FAMILIES = {
     "squares": "squares side by side",
     "doubling": "by windows of twice the size at each step, down and then across",
 }
+OF_VOLUMES = {
+    "separable": "in three passes, along the depth, down and then across",
+    "windows": "tap by tap, along the depth, down and then across",
+    "doubling": "tap by tap along the depth, then by windows of twice the size at each step, down "
+    "and then across",
+}
+OF_SIGNALS = {
+    "windows": "tap by tap",
+    "doubling": "by windows of twice the size at each step",
+}
 TURNED = "on images turned on their side, "
 NUMBERS = {"f32": "float32", "f64": "float64", "u8": "uint8", "u64": "uint64"}
 NUMBERS |= {"i16": "int16", "u16": "uint16", "i32": "int32", "u32": "uint32", "i64": "int64"}
@@ -476,7 +556,7 @@ def test_the_plan_says_what_runs(monkeypatch):
 
     def recording(self, *arrays):
         ran.add(self._name)
-        rows.add(arrays[0].shape[1])
+        rows.add(arrays[0].shape[-3])
         return run(self, *arrays)
 
     monkeypatch.setattr(Run, "__call__", recording)
@@ -496,7 +576,9 @@ def test_the_plan_says_what_runs(monkeypatch):
         names = {name.partition("_")[0] for name in ran}
         types = {name.split("_")[2 if case.verb == "convolve" else 3] for name in ran}
         (family,), (numbers,) = names, types
-        words, turned = f"{FAMILIES[family]}, in {NUMBERS[numbers]}", TURNED in plan.reason
+        families = {1: OF_SIGNALS, 3: OF_VOLUMES}.get(case.options.get("space"), {})
+        words = (FAMILIES | families)[family]
+        words, turned = f"{words}, in {NUMBERS[numbers]}", TURNED in plan.reason
         taps = "the taps that meet a pixel, " if plan.way.taps else ""
         words = f"compiled, for {LIBRARY.level}, {TURNED if turned else ''}{taps}{words}"
         assert f"{plan.method}, {plan.reason},".startswith(f"{words},"), case
@@ -618,9 +700,9 @@ def test_columns_times_rows_of_integers_are_found():
         call = convlens.plan_convolve(images, kernel).problem
         full = call.full_kernels(kernel)
         numbers = methods.summing_type(call, full)
-        down, across, scale = methods.rank_1(call, numbers, full)
+        (down, across), scale = methods.rank_1(call, numbers, full)
         assert scale == 1
-        assert (np.outer(down.ravel(), across) == kernel).all()
+        assert (np.outer(down, across) == kernel).all()
         assert not (down % 1).any()
         assert not (across % 1).any()
         kernel[rng.integers(9), rng.integers(9)] += 1

@@ -15,7 +15,6 @@ from strategies import (
     each_method,
     grids,
     law,
-    not_yet,
     pad_modes,
     pool_modes,
     seeds,
@@ -36,11 +35,8 @@ padded_by_numpy = pytest.mark.skipif(
 )
 
 
-def calls(method, space, *, border=False):
-    """`convolve` and `pool` by this method on so many axes; `border` as in `not_yet`."""
-    assume(not not_yet(method, space=space))
-    if not_yet(method, border=border):
-        pytest.skip("not yet")
+def calls(method, space):
+    """`convolve` and `pool` by this method on so many axes."""
     options = {"method": method, "space": space}
     return partial(convlens.convolve, **options), partial(convlens.pool, **options)
 
@@ -323,7 +319,7 @@ def test_dilation_puts_zeros_in(method, seed, grid):
 def test_padding_is_that_of_numpy(method, seed, grid, mode, value):
     """Padding equals `numpy.pad` followed by "valid", even beyond the size of the image."""
     convolve, _ = calls(method, grid.space)
-    value = 0 if not_yet(method, border=True) or mode != "constant" else value
+    value = 0 if mode != "constant" else value
     x, k = whole_numbers(seed, 2, *grid.size, 2), whole_numbers(seed, *grid.window, 2)
     options = {"stride": grid.stride, "dilation": grid.dilation}
     result = convolve(x, k, grid.padding, pad_mode=mode, pad_value=value, **options)
@@ -334,7 +330,7 @@ def test_padding_is_that_of_numpy(method, seed, grid, mode, value):
 @given(seed=seeds, grid=grids, value=st.integers(-9, 9))
 def test_padding_with_a_number_moves_zero(method, seed, grid, value):
     """Padding with a number equals padding with zeros, if all pixels are less by that number."""
-    convolve, _ = calls(method, grid.space, border=True)
+    convolve, _ = calls(method, grid.space)
     x, k = whole_numbers(seed, 2, *grid.size), whole_numbers(seed, *grid.window)
     moved = convolve(x - value, k, grid.padding) + value * k.sum()
     equal(convolve(x, k, grid.padding, pad_value=value), moved)
@@ -615,7 +611,7 @@ def test_partial_adds_windows_at_the_end(method, seed, grid, mode):
 @given(seed=seeds, grid=grids, mode=pool_modes, pad_mode=pad_modes, value=st.integers(-9, 9))
 def test_a_border_of_a_pooling_is_that_of_numpy(method, seed, grid, mode, pad_mode, value):
     """A border equals `numpy.pad` followed by "valid", so its cells count like pixels."""
-    _, pool = calls(method, grid.space, border=True)
+    _, pool = calls(method, grid.space)
     x = whole_numbers(seed, 2, *grid.size, 2)
     value = value if pad_mode == "constant" else 0
     options = {"stride": grid.stride, "mode": mode, "dilation": grid.dilation}
@@ -630,7 +626,7 @@ def test_a_border_of_a_pooling_is_that_of_numpy(method, seed, grid, mode, pad_mo
 @given(seed=seeds, grid=grids, pad_mode=pad_modes, value=st.integers(-9, 9))
 def test_sums_with_a_border_are_convolutions_with_ones(method, seed, grid, pad_mode, value):
     """Sum pooling with a border equals a convolution with ones; the average divides by the taps."""
-    convolve, pool = calls(method, grid.space, border=True)
+    convolve, pool = calls(method, grid.space)
     x = whole_numbers(seed, 2, *grid.size)
     options = {
         "padding": grid.padding,
@@ -648,7 +644,7 @@ def test_sums_with_a_border_are_convolutions_with_ones(method, seed, grid, pad_m
 @given(seed=seeds, grid=grids, mode=st.sampled_from(["max", "min"]))
 def test_nearest_pixels_add_nothing_to_windows_on_them(method, seed, grid, mode):
     """Windows that touch the image have the same largest pixel with pad_mode="edge" and without."""
-    _, pool = calls(method, grid.space, border=True)
+    _, pool = calls(method, grid.space)
     x = whole_numbers(seed, 2, *grid.size)
     without = pool(x, grid.window, grid.stride, mode, padding="full")
     equal(pool(x, grid.window, grid.stride, mode, padding="full", pad_mode="edge"), without)

@@ -57,7 +57,11 @@ def test_the_same_numbers_in_tiles_of_every_size(streamed, monkeypatch, verb):
     seen = Counter()
     for seed in range(160):
         case = draw(np.random.default_rng([11, seed]))
-        if case.is_for_later("compiled"):
+        if (
+            case.space == 3
+            or "pad_value" in case.options
+            or (verb == "pool" and "pad_mode" in case.options)
+        ):
             continue
         images, argument = case.arguments
         images = np.ascontiguousarray(images)

@@ -10,7 +10,7 @@ many, and a table tells which of them lie under the taps of each slab of the out
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
@@ -20,12 +20,12 @@ import numpy as np
 
 from convlens.core.axis import Axis
 from convlens.core.cells import counts
-from convlens.core.problem import Array, Problem, Region
+from convlens.core.problem import Array, Problem, Region, Spec
 from convlens.engines import large
 from convlens.engines.blocks import COPIED, STRIP, VECTORS, Blocks, Grid, copied, grid, numbers_of
 from convlens.engines.library import Buffer, Run, buffer, frame, loaded
 from convlens.engines.methods import F16, I64, U8, U64, DType, Method, choose
-from convlens.engines.ways import Way, deepened, turn, turn_array
+from convlens.engines.ways import Way, deepened, flattened, turn, turn_array
 
 DIRECT = 2**26  # the most numbers that a block may read or write in place
 KERNELS = 2**20  # the most numbers of the kernels in a block
@@ -44,15 +44,30 @@ Runs = list[tuple[slice, Run]]  # which of the kernels a run takes, and the run
 def convolve(problem: Problem, way: Way, images: Array, kernels: Array, out: Array) -> None:
     """Write the convolution of images and kernels into `out`."""
     full = problem.full_kernels(kernels)  # (*taps, c // groups, nc)
-    images, out = problem.full_images(images), problem.full_output(out)
-    _compute(problem, way, _bytes(images), full, out)
+    _full(problem, way, images, full[0] if way.flat else full, out)
 
 
 def pool(problem: Problem, way: Way, images: Array, out: Array) -> None:
     """Write the pooled images into `out`."""
-    problem = deepened(problem)
-    images, out = _bytes(problem.full_images(images)), _bytes(problem.full_output(out))
-    _compute(problem, way, images, None, out)
+    _full(problem, way, images, None, out)
+
+
+def _full(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
+    """Write the result into `out`; images and `out` have the caller's form."""
+    if not way.flat:
+        problem = deepened(problem)
+        images, out = problem.full_images(images), problem.full_output(out)
+        _compute(problem, way, _bytes(images), kernels, _bytes(out))
+        return
+    images, out = problem.full_images(images), problem.full_output(out)  # (m, d, h, w, c)
+    volumes: Iterable[tuple[Array, Array]] = zip(images, out, strict=True)
+    if all(each.strides[0] == each.shape[1] * each.strides[1] for each in (images, out)):
+        # The slabs of all volumes lie at equal distances.
+        volumes = [(images.reshape(-1, *images.shape[2:]), out.reshape(-1, *out.shape[2:]))]
+    slabs, way = flattened(problem), way._replace(flat=False)
+    for some, target in volumes:
+        problem = replace(slabs, images=Spec(some.shape, some.dtype))
+        _full(problem, way, some, kernels, target)
 
 
 def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
@@ -416,7 +431,7 @@ def _cells(down: Grid, across: Grid, channels: int, *, trimmed: bool) -> dict[st
     return {
         "rows": buffer(rows),
         "before": buffer(before),
-        "after": buffer(after[:0] if trimmed else after),
+        "after": buffer(after[:0] if trimmed and (after < 0).all() else after),
         "left": left,
         "right": left + len(across.inner) * channels,
         "first": (across.inner.start - across.used.start) * channels if across.inner else 0,

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from convlens.core.axis import Axis
-from convlens.core.problem import Array, Problem, Region
+from convlens.core.problem import FULL, Array, Problem, Region, Spec
 from convlens.engines import large
 from convlens.engines.library import loaded
 from convlens.engines.methods import (
@@ -34,6 +34,8 @@ class Way(NamedTuple):
 
     Attributes
     ----------
+    flat : bool
+        Whether each slab of a volume is an image of its own, because the window has one tap there.
     turned : bool
         Whether the last two axes are exchanged.
     numbers : numpy.dtype or None
@@ -45,6 +47,7 @@ class Way(NamedTuple):
         The taps of a pooling's window that matter, if these are not all.
     """
 
+    flat: bool
     turned: bool
     numbers: DType | None
     factors: Factors | None
@@ -61,29 +64,45 @@ class Way(NamedTuple):
 
 def settle(problem: Problem, kernels: Array | None) -> Way:
     """Settle how to compute a problem with these kernels, which are None for pooling."""
-    problem = deepened(problem)
+    flat = is_flat(problem)
+    if kernels is not None:
+        kernels = problem.full_kernels(kernels)
+        kernels = kernels[0] if flat else kernels
+    problem = deepened(flattened(problem) if flat else problem)
     turned = suited(problem).turned
     if kernels is None:
         taps = large.taps_on_pixels(turn(problem) if turned else problem)
-        return Way(turned, None, None, taps)
-    kernels = problem.full_kernels(kernels)
+        return Way(flat, turned, None, None, taps)
     numbers = summing_type(problem, kernels)
     if turned:
         problem, kernels = turn(problem), turn_array(kernels, len(problem.axes) - 2)
-    return Way(turned, numbers, rank_1(problem, numbers, kernels) if kernels.size else None)
+    factors = rank_1(problem, numbers, kernels) if kernels.size else None
+    return Way(flat, turned, numbers, factors)
+
+
+def is_flat(problem: Problem) -> bool:
+    """Whether each slab of a volume is an image of its own."""
+    *outer, _, _ = problem.axes
+    return any((axis.window, axis.stride, axis.padded) == (1, 1, axis.size) for axis in outer)
+
+
+def flattened(problem: Problem) -> Problem:
+    """The problem on the slabs of volumes, one after another, as images (m, h, w, c)."""
+    deep, rows, columns = problem.axes
+    shape = problem.batch * deep.size, rows.size, columns.size, problem.channels
+    layout = FULL[2]._replace(kernels=problem.layout.kernels.replace("z", ""))
+    images = Spec(shape, problem.images.dtype)
+    return replace(problem, axes=(rows, columns), layout=layout, images=images)
 
 
 def deepened(problem: Problem) -> Problem:
-    """The problem that pipelines take: poolings of images with borders are those of flat volumes.
+    """The problem that pipelines take: images that are pooled with borders become volumes.
 
     The pipelines for volumes fill cells before they merge them, and know all borders.
     """
     if problem.kernels is None and problem.pad_mode != "nothing" and len(problem.axes) == 2:
-        return replace(problem, axes=(FLAT, *problem.axes))
+        return replace(problem, axes=(Axis(1, 1, 1, 1, 0, 0), *problem.axes))
     return problem
-
-
-FLAT = Axis(1, 1, 1, 1, 0, 0)
 
 
 def turn(problem: Problem) -> Problem:
@@ -99,14 +118,16 @@ def turn_array(array: Array, axis: int) -> Array:
 
 def describe(problem: Problem, way: Way | None) -> str:
     """Describe in words how a problem is computed; without a way, say what that depends on too."""
-    problem = deepened(problem)
+    space, flat = problem.space, is_flat(problem)
+    problem = deepened(flattened(problem) if flat else problem)
     separable = way is not None and way.factors is not None
     # There is no way if the kernels are a bare shape, which stands for float64 numbers.
     numbers = way.numbers if way else problem.sum_dtype
     turned = way.turned if way else suited(problem).turned
     problem = turn(problem) if turned else problem
     method = choose(problem, numbers, separable)
-    words = ["on images turned on their side"] if turned else []
+    words = ["each slab as an image"] if flat else []
+    words += ["on images turned on their side"] if turned else []
     taps = way.taps if way else None
     if taps or large.is_large(problem, method):
         parts = large.parts(problem, method, taps)
@@ -117,35 +138,35 @@ def describe(problem: Problem, way: Way | None) -> str:
         whole = Region(range(problem.batch), tuple(range(axis.outputs) for axis in problem.axes))
         part = large.problem_on(problem, parts[0], whole, problem.images)
         method = choose(part, numbers, separable)
-    volumes = len(problem.axes) > 2
-    words += [(VOLUME_WORDS if volumes else WORDS)[method.family], f"in {method.numbers}"]
+    space = 2 if flat else space
+    words += [_words(method.family, space), f"in {method.numbers}"]
     integers = problem.sum_dtype.kind != "f" and problem.images.dtype.itemsize < 8
     if problem.kernels is not None and integers:
         words.append("the first of float32, float64, int64 that is exact with these kernels")
-    product = "a line along each axis" if volumes else "a column times a row"
-    passes = "three passes" if volumes else "two passes"
+    volume = space == 3
+    product = "a product of a line along each axis" if volume else "a column times a row"
     if separable:
-        words.append(f"as the kernel is {'a product of ' * volumes}{product}")
+        words.append(f"as the kernel is {product}")
     elif way is None and passes_pay(problem):
-        words.append(f"or in {passes} if the kernel is {'a product of ' * volumes}{product}")
+        words.append(f"or in {'three' if volume else 'two'} passes if the kernel is {product}")
     return f"for {loaded().level}, {', '.join(words)}"
 
 
-WORDS = {
-    "planes": "vectors along the rows",
-    "dense": "vectors along the kernels",
-    "depthwise": "vectors along the channels",
-    "separable": "in two passes, down and then across",
-    "windows": "tap by tap, down and then across",
-    "squares": "squares side by side",
-    "doubling": "by windows of twice the size at each step, down and then across",
-}
-VOLUME_WORDS = WORDS | {
-    "separable": "in three passes, along the depth, down and then across",
-    "windows": "tap by tap, along the depth, down and then across",
-    "doubling": "tap by tap along the depth, then down and across by windows of twice the size "
-    "at each step",
-}
+def _words(family: str, space: int) -> str:
+    """What a family of pipelines does with so many spatial axes."""
+    axes = {1: "", 2: ", down and then across", 3: ", along the depth, down and then across"}
+    halving = "by windows of twice the size at each step"
+    if family == "doubling" and space == 3:
+        return f"tap by tap along the depth, then {halving}, down and then across"
+    return {
+        "planes": "vectors along the rows",
+        "dense": "vectors along the kernels",
+        "depthwise": "vectors along the channels",
+        "separable": f"in {'three' if space == 3 else 'two'} passes{axes[space]}",
+        "windows": f"tap by tap{axes[space]}",
+        "squares": "squares side by side",
+        "doubling": f"{halving}{axes[space]}",
+    }[family]
 
 
 # ------------------------------------------------------------------- thin and tiny images
