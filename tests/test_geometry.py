@@ -228,11 +228,7 @@ PACKAGE = Path(convlens.__file__).parent
 MAY_IMPORT = {
     "core": set(),
     "files": set(),
-    # The old places of three modules of `core`, for engines that have not moved yet.
-    "call": {"core"},
-    "cells": {"core"},
-    "geometry": {"core"},
-    "engines": {"core", "call", "cells", "geometry"},
+    "engines": {"core"},
     "drawing": {"core"},
     "hints": set(),
     "arguments": {"core", "hints"},
