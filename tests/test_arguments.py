@@ -315,6 +315,395 @@ def test_plans_of_negative_shapes(shape):
         plan_pool(shape, 2)
 
 
+# ----------------------------------------------------------------- numbers of spatial axes
+
+OF_SPACE = {  # right calls
+    1: {
+        convolve: {"images": ones(2, 9), "kernels": ones(3), "space": 1},
+        pool: {"images": ones(2, 9), "kernel_shape": 2, "space": 1},
+    },
+    2: {call: RIGHT[call] | {"space": 2} for call in RIGHT},
+    3: {
+        convolve: {"images": ones(2, 4, 5, 6), "kernels": ones(3, 3, 3), "space": 3},
+        pool: {"images": ones(2, 4, 5, 6), "kernel_shape": 2, "space": 3},
+    },
+}
+SPACES = sorted(OF_SPACE)
+IN_WORDS = {1: "signals", 2: "images", 3: "volumes"}
+EACH = {  # what an argument may be that has a number for each axis
+    1: "an integer",
+    2: "an integer or a pair (vertical, horizontal)",
+    3: "an integer or three (depth, height, width)",
+}
+SIDES = {  # what padding may be, besides the words
+    1: "an integer or a pair (left, right)",
+    2: "an integer, (vertical, horizontal) or ((top, bottom), (left, right))",
+    3: "an integer, (depth, height, width) or ((front, back), (top, bottom), (left, right))",
+}
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_right_calls_of_every_space(space):
+    """The calls that are changed below are accepted, also with a number for each axis."""
+    for call, arguments in OF_SPACE[space].items():
+        each = {"stride": (1,) * space, "dilation": [1] * space, "padding": np.zeros(space, int)}
+        result = call(**arguments)
+        assert result.ndim == 1 + space
+        assert PLANS[call](**arguments).output_shape == result.shape
+        assert call(**arguments | each).ndim == 1 + space
+        assert call(**arguments | {"padding": ((1, 1),) * space, "stride": 2}).ndim == 1 + space
+
+
+@pytest.mark.parametrize("call", [convolve, pool])
+@pytest.mark.parametrize(
+    ("space", "error", "words"),
+    [
+        (0, ValueError, "space must be 1 for signals, 2 for images or 3 for volumes; got 0"),
+        (4, ValueError, "space must be 1 for signals, 2 for images or 3 for volumes; got 4"),
+        (-1, ValueError, "space must be 1 for signals, 2 for images or 3 for volumes; got -1"),
+        (2.0, TypeError, "space must be an integer; got 2.0"),
+        ("2", TypeError, "space must be an integer; got '2'"),
+        (None, TypeError, "space must be an integer; got None"),
+        (True, TypeError, "space must be an integer; got True"),
+        ((2,), TypeError, "space must be an integer; got (2,)"),
+    ],
+)
+def test_what_is_no_space(refuses, call, space, error, words):
+    """Anything but 1, 2 and 3 is refused, also where an equal number is right."""
+    refuses(call, {"space": space}, error, words)
+
+
+def test_integers_of_other_kinds_are_spaces():
+    """NumPy's integers, and other things that are an index, count axes as well."""
+    for two in (np.int64(2), np.uint8(2), np.array(2), Two()):
+        assert pool(GRAY, 2, space=two).shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("kernels", range(7))
+@pytest.mark.parametrize("images", range(7))
+def test_ranks_of_every_space(refuses, images, kernels, space):
+    """Seven pairs of ranks are accepted; of others those of another space are answered with it."""
+    changes = {"images": ones(*[2] * images), "kernels": ones(*[2] * kernels), "space": space}
+    more = images - space, kernels - space
+    if more in [(i - 2, k - 2) for i, k in CONVOLVE_RANKS]:
+        outputs = CONVOLVE_RANKS[more[0] + 2, more[1] + 2] + space - 2
+        assert len(plan_convolve(**changes).output_shape) == outputs
+        return
+    taps = {1: "(kw)", 2: "(kh, kw)", 3: "(kd, kh, kw)"}[space]
+    for words in (f"kernels {taps}, ", f"images.shape={(2,) * images}, kernels.shape="):
+        refuses(convolve, changes, ValueError, words)
+    others = [n for n in SPACES if (images - n + 2, kernels - n + 2) in CONVOLVE_RANKS]
+    if others:
+        meant = f": did you mean space={others[0]}, for {IN_WORDS[others[0]]}?"
+        refuses(convolve, changes, ValueError, meant)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("rank", range(7))
+def test_ranks_of_pooled_images_of_every_space(refuses, rank, space):
+    """Images with m and channels, with m or without are accepted, and others are refused."""
+    images = ones(*[2] * rank)
+    if rank - space in range(3):
+        assert len(plan_pool(images, 2, space=space).output_shape) == rank
+        return
+    shapes = {
+        1: "(m, w, c), (m, w) or (w)",
+        2: "(m, h, w, c), (m, h, w) or (h, w)",
+        3: "(m, d, h, w, c), (m, d, h, w) or (d, h, w)",
+    }
+    words = f"images must be {shapes[space]}; images.shape={(2,) * rank}"
+    refuses(pool, {"images": images, "space": space}, ValueError, words)
+    others = [n for n in SPACES if rank - n in range(3)]
+    if others:
+        meant = f"{words}: did you mean space={others[0]}, for {IN_WORDS[others[0]]}?"
+        refuses(pool, {"images": images, "space": space}, ValueError, meant)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("count", range(5))
+@pytest.mark.parametrize("name", ["stride", "dilation", "kernel_shape"])
+def test_numbers_for_too_few_or_too_many_axes(refuses, name, count, space):
+    """The message says how many numbers are taken, and which `space` so many are for."""
+    numbers = (1,) * count
+    calls = [pool] if name == "kernel_shape" else [convolve, pool]
+    for call in calls:
+        changes = OF_SPACE[space][call] | {name: numbers}
+        if count == space:
+            assert PLANS[call](**changes).output_shape
+            continue
+        meant = f": did you mean space={count}?" if count in SPACES else ""
+        refuses(call, changes, ValueError, f"{name} must be {EACH[space]}; got {numbers}{meant}")
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("count", range(5))
+@pytest.mark.parametrize("call", [convolve, pool])
+def test_paddings_of_too_few_or_too_many_axes(refuses, call, count, space):
+    """So it is with padding, of which a pair may also be the two sides of a signal."""
+    expected = f"padding must be 'valid', 'same', 'full', {SIDES[space]}; got"
+    for padding in ((1,) * count, ((1, 1),) * count):
+        changes = OF_SPACE[space][call] | {"padding": padding}
+        if count == space or (space == 1 and padding == (1, 1)):
+            assert PLANS[call](**changes).padding == ((1, 1),) * space
+            continue
+        meant = f": did you mean space={count}?" if count in SPACES else ""
+        refuses(call, changes, ValueError, f"{expected} {padding}{meant}")
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("call", [convolve, pool])
+def test_numbers_that_are_none_of_every_space(refuses, call, space):
+    """Numbers that are too small, of other types or no pairs are shown as they were given."""
+    right = OF_SPACE[space][call]
+    for name in ("stride", "dilation"):
+        for number, error, words in (
+            (0, ValueError, "at least 1"),
+            (-1, ValueError, "at least 1"),
+            (2**63, ValueError, f"at most {2**62}"),
+            (1.5, TypeError, EACH[space]),
+            ("2", TypeError, EACH[space]),
+            (True, TypeError, EACH[space]),
+        ):
+            for numbers in (number, (*(1,) * (space - 1), number)):
+                refuses(call, right | {name: numbers}, error, f"must be {words}; got {numbers!r}")
+    pairs = ((1, 1),) * (space - 1)
+    for sides, error in (
+        ((1, -1), ValueError),
+        ((1, 2.5), TypeError),
+        (("same", 1), TypeError),
+        ((1, True), TypeError),
+        ((1, 2, 3), ValueError),
+        ((1,), ValueError),
+    ):
+        padding = (*pairs, sides)
+        refuses(call, right | {"padding": padding}, error, f"got {padding!r}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (OF_SPACE[1][convolve] | {"kernels": ones(12), "padding": "valid"}, "width: 12 against 0"),
+        (OF_SPACE[1][pool] | {"kernel_shape": 12}, "width: 12 against 0 + 9 + 0 = 9, 3 too many"),
+        (OF_SPACE[3][pool] | {"kernel_shape": (5, 2, 2)}, "depth: 5 against 0 + 4 + 0 = 4, 1 too"),
+        (OF_SPACE[3][pool] | {"kernel_shape": (2, 6, 2)}, "height: 6 against 0 + 5 + 0 = 5, 1 to"),
+        (OF_SPACE[3][pool] | {"kernel_shape": (2, 2, 9)}, "width: 9 against 0 + 6 + 0 = 6, 3 too"),
+        (
+            OF_SPACE[3][convolve] | {"padding": 0, "dilation": (2, 1, 1)},
+            "depth: 3 (reaching over 5 pixels, dilation 2) against 0 + 4 + 0 = 4, 1 too many",
+        ),
+        (OF_SPACE[3][pool] | {"kernel_shape": (5, 2, 2)}, "shape=(2, 4, 5, 6), window 5 x 2 x 2"),
+        (OF_SPACE[1][pool] | {"padding": (3, 0)}, "output column 0 cover no pixel, padding alone"),
+        (
+            OF_SPACE[3][pool] | {"padding": ((3, 0), (0, 0), (0, 0))},
+            "output slab 0 cover no pixel, padding alone (window 2, padding 3 before and 0 after 4",
+        ),
+        (OF_SPACE[3][pool] | {"padding": ((0, 0), (0, 9), (0, 0))}, "output row 3 cover no pixel"),
+        (OF_SPACE[1][convolve] | {"kernels": ones(3, 4), "images": ones(2, 9, 3)}, "have 3"),
+        (
+            OF_SPACE[3][convolve] | {"kernels": ones(3, 3, 3, 4, 2), "images": ones(4, 5, 6, 3)},
+            "kernels expect 4 channels, images have 3; images.shape=(4, 5, 6, 3), kernels.shape=",
+        ),
+        (OF_SPACE[1][convolve] | {"groups": 2}, "groups=2 needs kernels (kw, c // groups, nc); "),
+        (
+            OF_SPACE[3][convolve] | {"groups": 2},
+            "groups=2 needs kernels (kd, kh, kw, c // groups, nc); ",
+        ),
+        (OF_SPACE[3][convolve] | {"kernels": ones(3, 0, 3)}, "must have at least one tap"),
+    ],
+)
+def test_windows_and_channels_of_signals_and_volumes(refuses, changes, words):
+    """The messages name the axes: width, or depth, height and width."""
+    call = pool if "kernel_shape" in changes else convolve
+    refuses(call, changes, ValueError, words)
+
+
+# ------------------------------------------------------------------- what the padding holds
+
+
+def held(dtype):
+    """How the messages about numbers that these images cannot hold begin."""
+    return f"pad_value must be a number that {np.dtype(dtype)} images can hold; got"
+
+
+@pytest.mark.parametrize("call", [convolve, pool])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "pad_value must be a number; got None"),
+        ("1", "pad_value must be a number; got '1'"),
+        ("edge", "pad_value must be a number; got 'edge'"),
+        (b"1", "pad_value must be a number; got b'1'"),
+        ([1], "pad_value must be a number; got [1]"),
+        ((0, 0), "pad_value must be a number; got (0, 0)"),
+        (np.ones(1), "pad_value must be a number; got array([1.])"),
+        (np.zeros((2, 2)), "pad_value must be a number; got array([[0., 0.]"),
+        ({}, "pad_value must be a number; got {}"),
+        (dt.date(2024, 2, 29), "pad_value must be a number; got datetime.date(2024, 2, 29)"),
+        (2**64, f"pad_value must be a number; got {2**64}: give it as a float"),
+        (-(2**70), f"pad_value must be a number; got {-(2**70)}: give it as a float"),
+    ],
+)
+def test_what_is_no_number(refuses, call, value, words):
+    """Things that are no numbers are refused, whatever the padding holds."""
+    refuses(call, {"pad_value": value}, TypeError, words)
+    for mode in ("constant", "edge"):
+        refuses(call, {"pad_value": value, "pad_mode": mode}, TypeError, words)
+
+
+@pytest.mark.parametrize("call", [convolve, pool])
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("?", 2),
+        ("?", -1),
+        ("?", 0.5),
+        ("u1", 256),
+        ("u1", -1),
+        ("u1", 1.5),
+        ("u1", 1j),
+        ("u1", np.nan),
+        ("u1", np.inf),
+        ("i1", 128),
+        ("i1", np.uint8(200)),
+        ("i4", 2.0**31),
+        ("i8", 2**63),
+        ("i8", 2.0**63),
+        ("u8", -1),
+        ("u8", 2.0**64),
+        ("u8", -1.0),
+        ("f2", 70_000),
+        ("f2", -1e6),
+        ("f4", 1e39),
+        ("f8", 1j),
+        ("f8", complex(1, np.nan)),
+        ("F", 1e39j),
+        (">i2", 2**15),
+    ],
+)
+def test_numbers_that_the_images_cannot_hold(refuses, call, dtype, value):
+    """A number beyond the type of the images is refused, because pixels cannot be it either."""
+    changes = {"images": GRAY.astype(dtype), "pad_mode": "constant", "pad_value": value}
+    if call is convolve:
+        changes["kernels"] = np.ones((3, 3), bool)
+    words = f"{held(dtype)} {value!r}: convert the images to a wider type"
+    refuses(call, changes, ValueError, words)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "pixel"),
+    [
+        ("?", 1, True),
+        ("?", np.True_, True),
+        ("u1", 255, 255),
+        ("u1", 2.0, 2),
+        ("u1", 2 + 0j, 2),
+        ("u1", np.array(7), 7),
+        ("u1", True, 1),
+        ("i8", -(2**63), -(2**63)),
+        ("i8", 2**63 - 1, 2**63 - 1),
+        ("i8", np.uint64(2**62), 2**62),
+        ("u8", 2**64 - 1, 2**64 - 1),
+        ("f2", 0.1, np.float16(0.1)),
+        ("f2", 2049, 2048),
+        ("f4", 2**24 + 1, 2**24),
+        ("f4", 1e-60, 0),
+        ("f4", np.inf, np.inf),
+        ("f8", -np.inf, -np.inf),
+        ("f8", np.nan, np.nan),
+        ("f8", 3 + 0j, 3),
+        ("F", 1 - 2j, 1 - 2j),
+        (">f4", 0.5, 0.5),
+        (">i2", -5, -5),
+    ],
+)
+@pytest.mark.parametrize("method", ["auto", "numpy"])
+def test_numbers_that_the_images_hold(method, dtype, value, pixel):
+    """The padding is what a pixel of that number is: exactly it, or rounded for floats."""
+    x = np.zeros((1, 1), dtype)
+    result = pool(x, 1, 1, padding=1, pad_mode="constant", pad_value=value, method=method)
+    assert result.dtype == x.dtype.newbyteorder("=")
+    expected = np.full((3, 3), pixel, result.dtype)
+    expected[1, 1] = 0
+    np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("call", [convolve, pool])
+@pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
+def test_numbers_for_padding_that_holds_pixels(refuses, call, mode):
+    """A number is refused where the padding would not hold it; 0, the default, is not."""
+    for value in (1, -0.5, np.nan, 1j, True, np.int64(3)):
+        words = f"pad_value={value!r} needs pad_mode='constant'; got {mode!r}"
+        refuses(call, {"pad_mode": mode, "pad_value": value}, ValueError, words)
+    expected = call(**RIGHT[call] | {"pad_mode": mode})
+    for value in (0, 0.0, -0.0, False, 0j):
+        np.testing.assert_array_equal(
+            call(**RIGHT[call] | {"pad_mode": mode, "pad_value": value}), expected
+        )
+
+
+def test_numbers_for_padding_that_holds_nothing(refuses):
+    """A pooling's padding holds nothing by default, so a number needs a mode."""
+    for value in (1, -0.5, np.nan, True):
+        words = f"pad_value={value!r} needs pad_mode='constant': by default padded cells hold noth"
+        refuses(pool, {"pad_value": value}, ValueError, words)
+    for value in (0, 0.0, False):
+        np.testing.assert_array_equal(pool(GRAY, 2, pad_value=value), pool(GRAY, 2))
+
+
+@refusals(
+    ({"pad_mode": "nothing"}, ValueError, "'symmetric', 'wrap'; got 'nothing'"),
+    ({"pad_mode": "zeros"}, ValueError, "got 'zeros': did you mean 'constant'?"),
+    ({"pad_mode": "nearest"}, ValueError, "got 'nearest': did you mean 'edge'?"),
+    ({"pad_mode": "replicate"}, ValueError, "got 'replicate': did you mean 'edge'?"),
+    ({"pad_mode": "mirror"}, ValueError, "got 'mirror': did you mean 'reflect'?"),
+    ({"pad_mode": "circular"}, ValueError, "got 'circular': did you mean 'wrap'?"),
+    ({"pad_mode": "EDGE "}, ValueError, "got 'EDGE ': did you mean 'edge'?"),
+    ({"pad_mode": "max"}, ValueError, "got 'max': did you mean mode='max'?"),
+    ({"pad_mode": "same"}, ValueError, "got 'same': did you mean padding='same'?"),
+    ({"pad_mode": 0}, TypeError, "'constant', 'edge', 'reflect', 'symmetric', 'wrap'; got 0"),
+    ({"pad_mode": True}, TypeError, "'wrap'; got True"),
+    ({"pad_mode": b"edge"}, TypeError, "'wrap'; got b'edge'"),
+    ({"pad_mode": ("edge",)}, TypeError, "'wrap'; got ('edge',)"),
+    ({"pad_mode": np.pad}, TypeError, "pad_mode must be one of 'constant', "),
+    ({"mode": "edge"}, ValueError, "got 'edge': did you mean pad_mode='edge'?"),
+    ({"padding": "edge"}, ValueError, "got 'edge': did you mean pad_mode='edge'?"),
+    (
+        {"pad_mode": "edge", "partial": True},
+        ValueError,
+        "partial=True cannot be combined with pad_mode='edge', because nothing lies behind the pad",
+    ),
+    (
+        {"pad_mode": "constant", "pad_value": 3, "partial": True},
+        ValueError,
+        "partial=True cannot be combined with pad_mode='constant', because nothing lies behind",
+    ),
+    ({"pad_mode": "edge", "partial": 1}, TypeError, "partial must be True or False; got 1"),
+    ({"pad_mode": "edge", "count_padding": 1}, TypeError, "count_padding must be True or False"),
+)
+def test_borders_of_a_pooling(refuses, changes, error, words):
+    """Words that are none, and what cannot be combined, are refused with what to write."""
+    refuses(pool, changes, error, words)
+
+
+def test_borders_leave_no_window_without_pixels():
+    """Windows on padding alone are refused if it holds nothing, and taken if it holds something."""
+    with pytest.raises(ValueError, match="cover no pixel"):
+        pool(GRAY, 2, 1, padding=5)
+    for mode in ("constant", "edge", "reflect", "symmetric", "wrap"):
+        assert pool(GRAY, 2, 1, padding=5, pad_mode=mode).shape == (2, 14, 15)
+
+
+def test_problems_in_the_cache_keep_their_padding():
+    """Calls that differ in what the padding holds are not taken for one another."""
+    for value in (0, 1, True, 1.0, 0.0, -0.0, 2, np.nan, -1):
+        result = convolve(GRAY, BLUR, pad_value=value)
+        assert result[0, 0, 0] == 4 + 5 * value or np.isnan(value)
+        pooled = pool(GRAY, 3, 1, "sum", padding=1, pad_mode="constant", pad_value=value)
+        np.testing.assert_array_equal(pooled, result)
+        assert not np.signbit(pool(-0.0 * GRAY, 1, 1, padding=1, pad_mode="constant")[0, 0, 0])
+
+
 # ---------------------------------------------------------------- kernels and channels
 
 

@@ -304,7 +304,7 @@ def pool_problem(images: Spec, options: PoolOptions) -> Problem:
                 f"partial=True cannot be combined with pad_mode={options.pad_mode!r}, because "
                 "nothing lies behind the padding; use more padding after the images instead"
             )
-    elif options.pad_value != 0:  # an array would not be comparable, and is no number anyway
+    elif _pad_value(options.pad_value) != 0:
         raise ValueError(
             f"pad_value={options.pad_value!r} needs pad_mode='constant': by default padded cells "
             "hold nothing"
@@ -648,22 +648,31 @@ def _border(mode: object, value: object, images: np.dtype[Any], words: hints.Wor
     mode = _word("pad_mode", mode, words)
     if type(value) is int and value == 0:  # by far the most common, and quickly decided
         return Border(mode)
-    number = np.asarray(value)
-    if number.ndim or number.dtype.kind not in "biufc":
-        raise TypeError(f"pad_value must be a number; got {value!r}")
-    if mode != "constant":
+    number = _pad_value(value)
+    if mode != "constant" and number != 0:
         raise ValueError(f"pad_value={value!r} needs pad_mode='constant'; got {mode!r}")
     dtype = images.newbyteorder("=")
     with np.errstate(all="ignore"):
         held = (number if dtype.kind == "c" else number.real).astype(dtype)
-    # Floats are rounded to the images' type, as long as they stay finite.
-    rounded = dtype.kind in "fc" and bool(np.isfinite(held) == np.isfinite(number))
-    if (dtype.kind != "c" and number.imag) or not (rounded or held == number):
+    # Floats are rounded to the images' type, as long as they stay finite. Python compares integers
+    # with floats exactly, which NumPy does not.
+    finite = np.isfinite(held) == np.isfinite(number)
+    fits = finite if dtype.kind in "fc" else held.item() == number.item()
+    if not fits or (number.imag and dtype.kind != "c"):
         raise ValueError(
             f"pad_value must be a number that {images} images can hold; got {value!r}: convert "
             "the images to a wider type"
         )
-    return Border(mode, held.item())
+    return Border(mode, held.item() or 0)  # -0.0 would be taken for 0.0 where problems are cached
+
+
+def _pad_value(value: object) -> Array:
+    """The number that padding holds, as an array without axes."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "biufc":
+        instead = ": give it as a float" if isinstance(value, int) else ""  # of over 64 bits
+        raise TypeError(f"pad_value must be a number; got {value!r}{instead}")
+    return number
 
 
 def flag(name: str, value: object) -> bool:
@@ -750,15 +759,14 @@ def _padding(value: object, space: int, words: hints.Words) -> Padding:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     many = (tuple, list, np.ndarray)  # a list may hold arrays
-    if space == 1 and isinstance(value, (tuple, list)) and len(value) == 2:
-        value = (value,)  # (left, right)
     if isinstance(value, (tuple, list)) and any(isinstance(sides, many) for sides in value):
-        if len(value) != space or not all(
-            isinstance(sides, many) and len(sides) == 2 for sides in value
-        ):
-            raise ValueError(f"padding must be {expected}; got {value!r}")
-        pairs = (numbers("padding", sides, 2, 0, expected, value) for sides in value)
-        return "given", tuple(pairs)
+        pairs = all(isinstance(sides, many) and len(sides) == 2 for sides in value)
+        if len(value) != space or not pairs:
+            hint = hints.count(len(value), space) if pairs else ""
+            raise ValueError(f"padding must be {expected}; got {value!r}{hint}")
+        return "given", tuple(numbers("padding", sides, 2, 0, expected, value) for sides in value)
+    if space == 1 and isinstance(value, (tuple, list)) and len(value) == 2:  # (left, right)
+        return "given", (numbers("padding", value, 2, 0, expected),)
     each = numbers("padding", value, space, 0, expected)
     return "given", tuple((cells, cells) for cells in each)
 
