@@ -52,6 +52,8 @@ class Cells:
         Whether the images are slabs of volumes.
     merging : Merging, optional
         How the slabs are merged; without it the cells of each are held. For volumes alone.
+    convert : callable
+        Converts a number to another type.
 
     Attributes
     ----------
@@ -70,7 +72,9 @@ class Cells:
         *,
         volume: bool = False,
         merging: Merging | None = None,
+        convert: Callable[[hl.Expr, hl.Type], hl.Expr] = lambda number, to: hl.cast(to, number),
     ) -> None:
+        self._convert = convert
         self.images = hl.ImageParam(pixels, 3, "images")  # axes: numbers of a row, rows, images
         self.padding = hl.Param(numbers, "padding")  # what a cell of padding holds
         self.rows = hl.ImageParam(INT, 1, "rows")
@@ -126,7 +130,7 @@ class Cells:
 
     def pixel(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
         """The number at position f of row y of the image itself, for calls without padding."""
-        return hl.cast(self.numbers, self.images[f, y, n])
+        return self._convert(self.images[f, y, n], self.numbers)
 
     @property
     def last_row(self) -> hl.Expr:
@@ -146,7 +150,7 @@ class Cells:
             absent = absent | (slab < 0)
             n = hl.clamp(slab, 0, self.images.dim(2).extent() - 1)
         inside = hl.clamp(row, 0, self.last_row)
-        return hl.select(absent, self.padding, hl.cast(self.numbers, self.images[f, inside, n]))
+        return hl.select(absent, self.padding, self.pixel(f, inside, n))
 
     def _merged_number(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
         """The same for the slabs of a volume, merged."""

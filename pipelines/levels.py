@@ -27,6 +27,20 @@ class Level:
     vector: int
     fused: bool = True
 
+    def converted(self, number: hl.Expr, to: hl.Type) -> hl.Expr:
+        """A number in another type. Where no instruction converts float16, Halide loses its NaN."""
+        native, half = "f16c" in self.features, hl.Float(16)
+        result = hl.cast(to, number)
+        if native or number.type() == to:
+            return result
+        if number.type() == half:
+            is_nan = (hl.reinterpret(hl.UInt(16), number) & 0x7FFF) > 0x7C00
+            return hl.select(is_nan, hl.f32(float("nan")), result)
+        if to == half:
+            quiet = hl.reinterpret(half, hl.cast(hl.UInt(16), 0x7E00))
+            return hl.select(hl.is_nan(number), quiet, result)
+        return result
+
     def lanes(self, numbers: hl.Type) -> int:
         """The number of numbers of this type in a vector."""
         return self.vector // numbers.bits()

@@ -58,6 +58,7 @@ class Pooling:
 
     Parameters
     ----------
+    level
     types
         The types of the images, the merged numbers and the results.
     mode
@@ -73,6 +74,7 @@ class Pooling:
 
     def __init__(
         self,
+        level: Level,
         types: Types,
         mode: str,
         channels: int | None = None,
@@ -81,12 +83,18 @@ class Pooling:
         volume: bool = False,
     ) -> None:
         pixels, self.numbers, self.results = types
-        self.mode = mode
+        self.mode, self._level = mode, level
         self.merge, nothing = MERGES[mode]
         self.nothing = nothing(self.numbers)
         self.volume = volume
         merging = Merging(self.nothing, lambda merged, number, _tap: self.merge(number, merged))
-        self.cells = Cells(pixels, self.numbers, volume=volume, merging=merging if volume else None)
+        self.cells = Cells(
+            pixels,
+            self.numbers,
+            volume=volume,
+            merging=merging if volume else None,
+            convert=level.converted,
+        )
         # How many cells of a window count, for each slab, row and column of the output. Means of
         # float16 are computed in float32 before they are rounded.
         half = self.results == hl.Float(16)
@@ -115,7 +123,7 @@ class Pooling:
             if self.volume:
                 counted *= self.slabs_counted[n]
             merged = hl.cast(self.means, merged) / counted
-        self.out[AXES] = hl.cast(self.results, merged)
+        self.out[AXES] = self._level.converted(merged, self.results)
         for axis in range(4):
             self.out.output_buffer().dim(axis).set_min(0)
 
@@ -145,7 +153,7 @@ def windows(
     With `blocks`, the taps of each axis are merged in blocks of BLOCK, and then the blocks with
     each other. This keeps the rounding errors of long sums small.
     """
-    pool = Pooling(types, mode, channels, volume=volume)
+    pool = Pooling(level, types, mode, channels, volume=volume)
     lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
     b = hl.Var("b")
 
@@ -237,7 +245,7 @@ def squares(level: Level, types: Types, mode: str, *, channels: int, side: int) 
     across[f, y, n] = merge over kx and ky of  images[f + kx * C, y * side + ky, n]
     out[c, x, y, n] = across[x * side * C + c, y, n]
     """
-    pool = Pooling(types, mode, channels, side)
+    pool = Pooling(level, types, mode, channels, side)
     lanes, merge, out = level.lanes(pool.numbers), pool.merge, pool.out
     across = hl.Func("across")
     merged = pool.nothing
@@ -273,7 +281,7 @@ def doubling(level: Level, types: Types, mode: str, *, volume: bool = False) -> 
     a number twice: there the two windows lie side by side, and a window of 2 w + 1 adds the number
     behind them.
     """
-    pool = Pooling(types, mode, volume=volume)
+    pool = Pooling(level, types, mode, volume=volume)
     lanes, cells, merge, out = level.lanes(pool.numbers), pool.cells, pool.merge, pool.out
     i, s = hl.Var("i"), hl.Var("s")  # row i of the cells in strip s
 

@@ -274,3 +274,23 @@ def rounding(taps, sizes, sums, values, result):
     of_sums, of_result = np.finfo(sums), np.finfo(result)
     bounds = steps * (of_sums.eps * sizes + of_sums.smallest_subnormal)
     return bounds + of_result.eps * (np.abs(values) + bounds) + of_result.smallest_subnormal
+
+
+def windows_over(pixel, sizes, window, padding, pad_mode, stride, dilation):
+    """Which outputs have the pixel, or a padded cell that repeats it, under a tap.
+
+    Pixels are numbered from 1 and padded by `numpy.pad`; 0 stands for padding that repeats none.
+    """
+    pixels = np.arange(1, prod(sizes) + 1).reshape(sizes)
+    reaches = [(n - 1) * gap + 1 for n, gap in zip(window, dilation, strict=True)]
+    pads = paddings(padding, sizes, reaches, stride)
+    is_pixel = padded(pixels, pads, pad_mode, 0) == pixels[pixel]
+    axes = list(zip(is_pixel.shape, reaches, stride, dilation, strict=True))
+    covers = np.zeros([(size - reach) // step + 1 for size, reach, step, _ in axes], bool)
+    for place in np.ndindex(covers.shape):
+        taps = [
+            slice(o * step, o * step + reach, gap)
+            for o, (_, reach, step, gap) in zip(place, axes, strict=True)
+        ]
+        covers[place] = is_pixel[*taps].any()
+    return covers

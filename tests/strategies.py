@@ -49,12 +49,9 @@ SHAPES = (  # every row of the table of shapes: axes of the images, axes of the 
 )
 
 
-def shapes_of(space):
-    """The rows of the table of shapes for so many spatial axes."""
-    return [
-        (images.replace("hw", IMAGE_AXES[space]), kernels.replace("yx", KERNEL_AXES[space]))
-        for images, kernels in SHAPES
-    ]
+def in_space(axes, space):
+    """The axes of an image or a kernel with so many spatial ones, for those with two."""
+    return axes.replace("hw", IMAGE_AXES[space]).replace("yx", KERNEL_AXES[space])
 
 
 @dataclass
@@ -89,7 +86,8 @@ class Case:
 def random_convolution(rng, spaces=(1, 2, 2, 2, 3)):
     """One valid call of `convolve`, of a random kind, with one of these numbers of axes."""
     space = spaces[rng.integers(len(spaces))]
-    axes_of_images, axes_of_kernels = shapes_of(space)[rng.integers(len(SHAPES))]
+    shapes = SHAPES[rng.integers(len(SHAPES))]
+    axes_of_images, axes_of_kernels = (in_space(axes, space) for axes in shapes)
     size = random_size(rng, space)
     *window, dilation, stride, padding = random_window(rng, size, most=3 if space == 3 else 4)
     groups, channels, kernels_each = (int(n) for n in rng.integers(1, 4, 3))
@@ -129,7 +127,7 @@ def random_convolution(rng, spaces=(1, 2, 2, 2, 3)):
 def random_pooling(rng, spaces=(1, 2, 2, 2, 3)):
     """One call of `pool`, of a random kind; some have windows that cover no pixel."""
     space = spaces[rng.integers(len(spaces))]
-    axes = ("mhwc", "mhw", "hw")[rng.integers(3)].replace("hw", IMAGE_AXES[space])
+    axes = in_space(("mhwc", "mhw", "hw")[rng.integers(3)], space)
     size = random_size(rng, space)
     sizes = dict(zip(IMAGE_AXES[space], size, strict=True))
     sizes |= {"m": random_batch(rng), "c": int(rng.integers(1, 5))}

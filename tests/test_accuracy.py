@@ -5,6 +5,8 @@ pairwise, which keeps its error near 1. A single chain of additions is off by hu
 numbers are added up, because their rounding errors all have the same sign.
 """
 
+from functools import reduce
+
 import numpy as np
 import pytest
 from strategies import each_method
@@ -68,6 +70,25 @@ def test_pool(method, mode, window, numbers, dtype):
     assert error(result.item(), values, eps) <= allowed(method, numbers, expected)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("numbers", NUMBERS)
+@pytest.mark.parametrize("window", [(30_000,), (20, 21, 22), (2, 3, 2000)])
+def test_signals_and_volumes(method, window, numbers, dtype):
+    """A sum or a mean along one axis or three is less exact than NumPy's."""
+    rng, eps = np.random.default_rng(0), np.finfo(dtype).eps
+    image, kernel = (NUMBERS[numbers](rng, *window).astype(dtype) for _ in range(2))
+    options = {"method": method, "space": len(window)}
+    products = image.astype("g") * kernel.astype("g")
+    result = convlens.convolve(image, kernel, "valid", **options)
+    expected = error((image * kernel).sum(), products, eps)
+    assert error(result.item(), products, eps) <= allowed(method, numbers, expected)
+    for mode, count in (("sum", 1), ("avg", image.size)):
+        result = convlens.pool(image, window, mode=mode, **options)
+        values = image.astype("g") / count
+        expected = error(image.mean() if mode == "avg" else image.sum(), values, eps)
+        assert error(result.item(), values, eps) <= allowed(method, numbers, expected)
+
+
 def test_dense_layers(method):
     """An output of a layer of many channels and kernels is off by more than 4 eps."""
     rng = np.random.default_rng(0)
@@ -97,29 +118,33 @@ def test_complex_numbers(method, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-def test_two_passes_overflow_only_where_the_sum_does(method, dtype):
-    """Two passes give inf or NaN where the sum is finite, or a finite number where it is not.
+@pytest.mark.parametrize("ones", [(9,), (7, 5)])
+def test_passes_overflow_only_where_the_sum_does(method, ones, dtype):
+    """Passes along the axes give inf or NaN where the sum is finite, or a number where it is not.
 
-    The sums down a column may be larger than any float although the whole sum is 0.
+    The sums along a column may be larger than any float although the whole sum is 0.
     """
-    largest = np.finfo(dtype).max / 4
-    kernel = np.outer(np.ones(9), [1, -1, 1, -1, 0, 1, -1, 1, -1]).astype(dtype)
-    assert (
-        convlens.convolve(np.full((20, 20), largest, dtype), kernel, "valid", method=method) == 0
-    ).all()
-    small = np.full((20, 20), np.finfo(dtype).max / 100, dtype)
-    ones = np.ones((9, 9), dtype)
-    np.testing.assert_allclose(
-        convlens.convolve(small, ones, "valid", method=method), small[0, 0] * 81, rtol=1e-5
-    )
-    assert np.isinf(convlens.convolve(small, 2 * ones, "valid", method=method)).all()
+    ones = np.ones(ones, dtype)
+    options = {"padding": "valid", "method": method, "space": ones.ndim + 1}
+    size = (20,) * (ones.ndim + 1)
+    row = np.array([1, -1, 1, -1, 0, 1, -1, 1, -1], dtype)
+    largest = np.full(size, np.finfo(dtype).max / 4, dtype)
+    assert (convlens.convolve(largest, np.multiply.outer(ones, row), **options) == 0).all()
+    box = np.multiply.outer(ones, np.ones(9, dtype))
+    small = np.full(size, np.finfo(dtype).max / box.size / 1.2, dtype)
+    expected = small.ravel()[0] * box.size
+    np.testing.assert_allclose(convlens.convolve(small, box, **options), expected, rtol=1e-5)
+    assert np.isinf(convlens.convolve(small, 2 * box, **options)).all()
 
 
-def test_kernels_that_are_nearly_a_product(method):
-    """A kernel that is a column times a row except for one number loses that number."""
+@pytest.mark.parametrize("space", [2, 3])
+def test_kernels_that_are_nearly_a_product(method, space):
+    """A kernel that is a product of lines along the axes but for one number loses that number."""
     rng = np.random.default_rng(0)
-    kernel = np.outer(rng.random(9), rng.random(9))
-    kernel[4, 4] *= 1 + 1e-9
-    image = np.zeros((9, 9))
-    image[4, 4] = 1
-    assert convlens.convolve(image, kernel, method=method)[4, 4] == kernel[4, 4]
+    kernel = reduce(np.multiply.outer, (rng.random(9) for _ in range(space)))
+    middle = (4,) * space
+    kernel[middle] *= 1 + 1e-9
+    image = np.zeros(kernel.shape)
+    image[middle] = 1
+    result = convlens.convolve(image, kernel, method=method, space=space)
+    assert result[middle] == kernel[middle]

@@ -202,12 +202,54 @@ def build():
         yield module(ROOT / "pipelines" / "build.py")
 
 
+@pytest.fixture(scope="module")
+def variants(build):
+    """The module pipelines/variants.py."""
+    return sys.modules[build.table.__module__]
+
+
 def test_the_table_of_pipelines(build):
     """Two pipelines have one name, or a name is not one that C can have."""
-    names = [name for name, _ in build.table()]
+    names = [variant.name for variant in build.table()]
     assert len(names) > 20
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]\w+", name) for name in names)
+
+
+def variant(variants, preference=0, types=("f32",) * 3, **requires):
+    """A variant that requires these ranges."""
+    return variants.Variant("planes", types, requires, lambda _: None, preference)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {}),
+        ({"taps": (3, 3)}, {"taps": (3, None)}),
+        ({"taps": (3, 3)}, {"stride": (1, 1)}),
+        ({"taps": (3, 3), "groups": (4, None)}, {"groups": (1, 4), "stride": (1, 1)}),
+    ],
+)
+def test_two_variants_that_nothing_decides_between(variants, one, other):
+    """A problem could meet both, and either might be taken."""
+    pair = [variant(variants, **one), variant(variants, **other)]
+    with pytest.raises(ValueError, match="nothing decides between planes_f32_f32_f32"):
+        variants.check(pair)
+    variants.check([variant(variants, **one), variant(variants, preference=1, **other)])
+    variants.check([variant(variants, **one), variant(variants, types=("u8",) * 3, **other)])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"taps": (3, 3)}),  # the one that requires more is taken
+        ({"taps": (3, 3)}, {"taps": (5, 5)}),
+        ({"groups": (4, None)}, {"groups": (1, 3)}),
+    ],
+)
+def test_two_variants_that_are_told_apart(variants, one, other):
+    """A pair is refused though a problem meets one of them, or one requires more."""
+    variants.check([variant(variants, **one), variant(variants, **other)])
 
 
 def test_zig_can_link_every_target(build):
@@ -265,8 +307,9 @@ def test_compiling_and_linking(build, tmp_path):
     """A pipeline does not compile, the library does not load, or it exports too much."""
     target = build.host()
     level = build.levels_of(target)[-1]
-    name, _ = next(build.table())
-    build.compile_one((name, target, level.name, tmp_path))
+    name = build.table()[0].name
+    _, arguments = build.compile_one((name, target, level.name, tmp_path))
+    assert {"images", "padding", "rows", "kernels", "out"} <= set(arguments)
     build.hl.compile_standalone_runtime(str(tmp_path / "runtime.o"), build.hl.Target(target))
     path = tmp_path / "pipelines.so"
     build.link(sorted(tmp_path.glob("*.o")), path, target, zig=False)

@@ -34,6 +34,7 @@ import convlens
 from convlens import streaming
 from convlens.engines import compiled_engine, methods
 from convlens.engines.library import LEVEL, Run, load
+from convlens.engines.variants import Variants
 
 pytestmark = built
 
@@ -439,11 +440,11 @@ def made(rng, verb, shape, types, rest, options):
     return Case(verb, [fenced(rng, images), fenced(rng, kernels)], options)
 
 
-def rounding(pipeline):
+def rounding(variant):
     """A name for the order of additions: pipelines with the same name must give the same bits."""
-    if pipeline.startswith("dense") and pipeline.endswith("blocks"):
+    if variant.family == "dense" and variant.requires["long"][0]:
         return "dense in blocks"  # Their blocks are cut from a row's taps and channels together.
-    return next((way for way in ("separable", "doubling") if pipeline.startswith(way)), "in order")
+    return variant.family if variant.family in ("separable", "doubling") else "in order"
 
 
 def check_ways(case):
@@ -453,12 +454,12 @@ def check_ways(case):
     Returns how many were tried.
     """
     library = load()
-    everything, used, expected = library.pipelines, [], {}
+    everything, used, expected = library.variants, [], {}
 
     choice = compiled_engine.choose
 
     def noting(*arguments):
-        used.append(choice(*arguments).pipeline)
+        used.append(choice(*arguments).variant)
         return choice(*arguments)
 
     compiled_engine.choose = noting
@@ -472,14 +473,15 @@ def check_ways(case):
             assert result.tobytes() == same.tobytes(), used
             part, there = lower_right(case, result.shape)
             assert part.run("compiled").tobytes() == result[there].tobytes(), used
-            library.pipelines = {n: a for n, a in library.pipelines.items() if n not in used}
-    except (LookupError, StopIteration):  # No pipeline is left for the call.
+            others = (each for each in everything.by_name.values() if each not in used)
+            library.variants = Variants(each._asdict() for each in others)
+    except LookupError:  # No pipeline is left for the call.
         return len(used)
     except ValueError:  # a call that is refused
         assert not used
         return 0
     finally:
-        library.pipelines = everything
+        library.variants = everything
         compiled_engine.choose = choice
         compiled_engine._prepared.cache_clear()
 
@@ -524,7 +526,9 @@ def test_every_pipeline_on_every_level(level):
     assert done.returncode == 0, done.stderr[-3000:]
     used, *names = done.stdout.split()
     assert used == level
-    assert set(LIBRARY.pipelines) - set(names) == set(), "which no call of every_kind() needs"
+    assert set(LIBRARY.variants.by_name) - set(names) == set(), (
+        "which no call of every_kind() needs"
+    )
 
 
 # ------------------------------------------------------------------ the plan says what runs

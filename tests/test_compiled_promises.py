@@ -335,7 +335,7 @@ def test_an_error_in_the_library_is_an_exception():
     placement = compiled_engine.Placement.of(x[..., None])  # of images and output alike
     work = compiled_engine.Work(call, method, placement, placement, threads=1)
     ((_, _, ((_, run),)),) = work.pieces(x[..., None], out[..., None])
-    names = load().pipelines[method.pipeline]
+    names = method.variant.arguments
     objects = [getattr(each, "_obj", each) for each in run._arguments]  # those behind byref
     right = dict(zip(names, objects, strict=True))
     wrong_type = right | {"images": frame((2, 9, 9), (648, 72, 8), np.dtype("f8"))}
@@ -344,7 +344,7 @@ def test_an_error_in_the_library_is_an_exception():
         (wrong_type, "images has type float32 but .* float64"),
         (wrong_size, "images is accessed at 8, which is beyond the max"),
     ):
-        broken = Run(load(), method.pipeline, arguments, ["images", "kernels", "out"])
+        broken = Run(load(), method.variant, arguments, ["images", "kernels", "out"])
         for _ in range(3):
             with pytest.raises(RuntimeError, match=f"^the compiled pipeline planes_.*: .*{words}"):
                 broken(images(2, 9, 9, dtype="f8"), k, out)

@@ -1,5 +1,7 @@
 """`convolve` against the oracle, and at the edges: of images, of types, of arithmetic."""
 
+from functools import reduce
+
 import numpy as np
 import oracle
 import pytest
@@ -70,6 +72,13 @@ SIZES = {
     "dense in groups": ((2, 3, 67, 142), (2, 1, 71, 132), {"groups": 2}),
     "a wide kernel": ((1, 3, 400), (2, 300), {}),
     "far apart": ((1, 2, 4000, 20), (1, 3), {"dilation": (1, 1500), "stride": (1, 7)}),
+    "many small volumes": ((200, 4, 5, 7, 3), (2, 3, 2, 3, 4), {"space": 3}),
+    "a deep volume": ((1, 700, 6, 9, 5), (3, 3, 2, 5, 2), {"space": 3, "stride": (5, 2, 1)}),
+    "a wide volume": ((2, 2, 2, 3000, 9), (2, 1, 3, 9), {"space": 3, "stride": (1, 1, 20)}),
+    "a dense volume": ((1, 3, 2, 37, 70), (2, 2, 2, 70, 67), {"space": 3}),
+    "slabs far apart": ((1, 900, 2, 3, 8), (3, 1, 2), {"space": 3, "dilation": (300, 1, 1)}),
+    "many short signals": ((700, 9, 3), (4, 3, 5), {"space": 1}),
+    "a dense signal": ((2, 300, 70), (5, 70, 67), {"space": 1, "dilation": 3}),
 }
 
 
@@ -86,6 +95,68 @@ def test_sizes(method, sizes, pad_mode):
     result = convlens.convolve(x, k, pad_mode=pad_mode, **options, method=method)
     expected = oracle.convolve(x, k, pad_mode=pad_mode, **options)
     np.testing.assert_array_equal(result, expected.values.astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i8", "u1"])
+@pytest.mark.parametrize(
+    ("size", "window"),
+    [
+        ((300_000,), (7,)),
+        ((50, 60, 70), (3, 2, 4)),
+        ((9, 20, 1500), (1, 5, 1)),
+        ((9, 9, 900), (9, 9, 9)),
+    ],
+    ids=str,
+)
+def test_large_signals_and_volumes(method, size, window, dtype):
+    """Outputs are sums over the taps of shifted images, which is another way to say the same."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 9, size).astype(dtype)
+    lines = [rng.integers(0, 3, n) for n in window]
+    product = reduce(np.multiply.outer, lines)
+    for k in (product.astype(dtype), rng.integers(0, 3, window).astype(dtype)):
+        pads = oracle.paddings("same", size, window, (1,) * len(size))
+        padded = np.pad(x.astype(np.int64), pads, constant_values=5)
+        expected = np.zeros(size, np.int64)
+        for tap in np.ndindex(*window):
+            under = tuple(slice(t, t + n) for t, n in zip(tap, size, strict=True))
+            expected += padded[under] * int(k[tap])
+        result = convlens.convolve(x, k, pad_value=5, method=method, space=len(size))
+        np.testing.assert_array_equal(result, expected)
+
+
+# ----------------------------------------------------------------- signals, volumes, padding
+
+
+def test_a_signal(method):
+    """Every output is the sum of what lies under the kernel, which is not flipped."""
+    result = convlens.convolve([1, 2, 3, 4], [1, 10], "valid", method=method, space=1)
+    assert result.tolist() == [21, 32, 43]
+    result = convlens.convolve([1, 2, 3, 4], [1, 10, 100], 2, 2, method=method, space=1)
+    assert result.tolist() == [100, 321, 43]
+
+
+def test_a_volume(method):
+    """Axes are depth, height and width, in arrays as well as in all arguments."""
+    x = np.arange(24).reshape(2, 3, 4)
+    k = np.zeros((2, 1, 3), int)
+    k[1, 0, 2], k[0, 0, 0] = 1, 100
+    result = convlens.convolve(x, k, "valid", (1, 2, 1), method=method, space=3)
+    assert result.tolist() == [
+        [[x[1, y, c + 2] + 100 * x[0, y, c] for c in (0, 1)] for y in (0, 2)]
+    ]
+    padding = ((1, 0), (0, 0), (0, 0))
+    result = convlens.convolve(x, k, padding, dilation=(2, 1, 1), method=method, space=3)
+    assert result.tolist() == [x[1, :, 2:].tolist()]
+
+
+def test_padding_of_any_number(method):
+    """Cells of padding hold `pad_value` if asked, and zeros by default."""
+    for value in (10, 0, -1):
+        result = convlens.convolve([1, 2, 3], [1, 1, 1], pad_value=value, method=method, space=1)
+        assert result.tolist() == [3 + value, 6, 5 + value]
+    result = convlens.convolve([[1, 2], [3, 4]], [[1, 1]], 1, pad_value=5, method=method)
+    assert result.tolist() == [[10] * 3, [6, 3, 7], [8, 7, 9], [10] * 3]
 
 
 # ---------------------------------------------------------------------------- small and odd
@@ -401,50 +472,43 @@ def test_out_with_dtype(method):
 # --------------------------------------------------------------------------- NaN and inf
 
 
-def windows_over(pixel, shape, kernel_shape, padding, pad_mode, stride, dilation):
-    """Which outputs have the pixel, or a padded cell that repeats it, under a tap.
-
-    Pixels are numbered from 1 and padded by `numpy.pad`; 0 stands for a zero of the padding.
-    """
-    numbers = np.arange(1, shape[0] * shape[1] + 1).reshape(shape)
-    (kh, kw), (sy, sx), (dy, dx) = kernel_shape, stride, dilation
-    reaches = (kh - 1) * dy + 1, (kw - 1) * dx + 1
-    rows, columns = oracle.paddings(padding, shape, reaches, stride)
-    padded = np.pad(numbers, (rows, columns), mode=pad_mode) == numbers[pixel]
-    oh, ow = ((n - r) // s + 1 for n, r, s in zip(padded.shape, reaches, stride, strict=True))
-    return np.array(
-        [
-            [
-                padded[i * sy : i * sy + reaches[0] : dy, j * sx : j * sx + reaches[1] : dx].any()
-                for j in range(ow)
-            ]
-            for i in range(oh)
-        ]
-    )
-
-
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("pad_mode", PAD_MODES)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64])
-def test_nan_and_inf_reach_what_covers_them(method, dtype, pad_mode, bad):
+@pytest.mark.parametrize("size", [(5, 6), (11,), (3, 4, 5)], ids=str)
+def test_nan_and_inf_reach_what_covers_them(method, size, dtype, pad_mode, bad):
     """NaN and inf appear in exactly the outputs that cover the pixel, even under a tap of 0."""
-    rng = np.random.default_rng(0)
-    shape, kernel_shape = (5, 6), (2, 3)
-    for number in range(30):
-        pixel = (number // 6, number % 6)
-        x = rng.standard_normal((3, *shape, 2)).astype(dtype)
+    rng, space = np.random.default_rng(0), len(size)
+    window = (2, 1, 3)[-space:] if space == 3 else (2, 3)[-space:]
+    every = 1 if space == 2 else 5
+    for number, pixel in list(enumerate(np.ndindex(*size)))[::every]:
+        x = rng.standard_normal((3, *size, 2)).astype(dtype)
         x[1, *pixel, 0] = bad
-        k = rng.standard_normal((*kernel_shape, 2, 4)).astype(dtype)
-        k[0, 1] = 0
-        stride, dilation = (1 + number % 2, 1 + number % 3), (1 + number // 9, 1 + number % 2)
-        padding = ("same", "full", ((1, 4), (7, 2)))[number % 3]
+        k = rng.standard_normal((*window, 2, 4)).astype(dtype)
+        k[..., 1, :, :] = 0
+        stride = (1 + number % 2, 1 + number % 3, 1 + number % 2)[:space]
+        dilation = (1 + number // 9 % 4, 1 + number % 2, 2)[:space]
+        padding = ("same", "full", ((1, 4), (7, 2), (2, 3))[:space])[number % 3]
         result = convlens.convolve(
-            x, k, padding, stride, dilation=dilation, pad_mode=pad_mode, method=method
+            x, k, padding, stride, dilation=dilation, pad_mode=pad_mode, method=method, space=space
         )
-        covers = windows_over(pixel, shape, kernel_shape, padding, pad_mode, stride, dilation)
+        covers = oracle.windows_over(pixel, size, window, padding, pad_mode, stride, dilation)
         assert np.isfinite(result[[0, 2]]).all()  # the other images
         for kernel in range(4):
             np.testing.assert_array_equal(~np.isfinite(result[1, ..., kernel]), covers)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("size", [(11,), (5, 6), (3, 4, 5)], ids=str)
+def test_nan_and_inf_in_the_padding(method, size, bad):
+    """If the padding holds NaN or inf, exactly the outputs whose windows touch it have them."""
+    space = len(size)
+    x, k = np.ones((2, *size)), np.ones((3,) * space)
+    result = convlens.convolve(x, k, 2, 2, pad_value=bad, method=method, space=space)
+    touches = np.ones(result.shape[1:], bool)
+    touches[tuple(slice(1, (n - 1) // 2 + 1) for n in size)] = False
+    for image in result:
+        np.testing.assert_array_equal(~np.isfinite(image), touches)
 
 
 @pytest.mark.parametrize("pad_mode", PAD_MODES)
@@ -457,7 +521,7 @@ def test_nan_stays_in_its_channel_or_group(method, kernel_shape, pad_mode):
     result = convlens.convolve(x, k, groups=groups, pad_mode=pad_mode, method=method)
     reached = [n for n in range(4) if np.isnan(result[0, ..., n]).any()]
     assert reached == ([0, 1] if kernel_shape == (3, 3, 2, 4) else [1])
-    covers = windows_over((2, 2), (4, 5), (3, 3), "same", pad_mode, (1, 1), (1, 1))
+    covers = oracle.windows_over((2, 2), (4, 5), (3, 3), "same", pad_mode, (1, 1), (1, 1))
     np.testing.assert_array_equal(np.isnan(result[0, ..., 1]), covers)
 
 

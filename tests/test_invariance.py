@@ -46,6 +46,20 @@ SHALLOW = {
     "wide gray": ((3, 2, 70001), (2, 3), {}),
     "a small bank": ((3, 2, 17, 70), (2, 2, 70, 69), {}),
 }
+SIGNALS = {
+    "signals": ((150, 90), (9,), {"space": 1}),
+    "a long signal": ((3, 70001), (5,), {"space": 1, "pad_mode": "wrap"}),
+    "strided signals": ((5, 50, 12), (3, 4, 9), {"space": 1, "groups": 3, "stride": 2}),
+    "a layer of signals": ((3, 90, 64), (9, 64, 64), {"space": 1, "dilation": 2}),
+}
+VOLUMES = {
+    "volumes": ((9, 7, 8, 9), (3, 3, 3), {"space": 3, "pad_value": 0.5}),
+    "volumes in colour": ((5, 4, 5, 6, 3), (3, 2, 5, 3), {"space": 3, "pad_mode": "symmetric"}),
+    "a first layer of volumes": ((4, 6, 7, 8, 3), (3, 3, 3, 3, 16), {"space": 3, "stride": 2}),
+    "a layer of volumes": ((2, 2, 3, 11, 70), (2, 3, 3, 70, 66), {"space": 3}),
+    "depthwise volumes": ((3, 5, 6, 7, 33), (3, 3, 3, 1, 33), {"space": 3, "groups": 33}),
+    "a large volume": ((2, 41, 43, 47), (3, 3, 3), {"space": 3, "pad_mode": "edge"}),
+}
 
 
 def bits(values):
@@ -97,6 +111,24 @@ def test_convolve(method, sizes, dtype):
     check_batches(lambda x: convlens.convolve(x, k, **options, method=method), x)
 
 
+@pytest.mark.parametrize("dtype", "efdF")
+@pytest.mark.parametrize("sizes", SIGNALS | VOLUMES)
+def test_convolve_signals_and_volumes(method, sizes, dtype):
+    """A signal or a volume has other bits in another batch."""
+    x, k, options = arrays((SIGNALS | VOLUMES)[sizes], dtype)
+    check_batches(lambda x: convlens.convolve(x, k, **options, method=method), x)
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("shape", [(9, 7, 8, 9), (5, 11, 12, 13, 3)])
+def test_convolve_along_each_axis(method, shape, dtype):
+    """A kernel that is a product of one along each axis gives other bits in another batch."""
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    line = np.arange(1.0, 8.0)
+    k = np.multiply.outer(np.multiply.outer(line, line), line[::-1]).astype(dtype)
+    check_batches(lambda x: convlens.convolve(x, k, method=method, space=3), x)
+
+
 @pytest.mark.parametrize("dtype", "fdF")
 @pytest.mark.parametrize("sizes", DENSE)
 def test_convolve_dense(method, sizes, dtype):
@@ -133,6 +165,26 @@ def test_pool(method, shape, dtype, mode):
     x = random_numbers(np.random.default_rng(0), shape, np.dtype(dtype))
     x[x.real < -1] = -0.0
     check_batches(lambda x: convlens.pool(x, 2, mode=mode, padding="same", method=method), x)
+
+
+POOLED = [  # shapes and options of signals and volumes
+    ((50, 33, 3), {"space": 1}),
+    ((3, 70001), {"space": 1, "pad_mode": "reflect"}),
+    ((5, 6, 7, 8), {"space": 3}),
+    ((3, 6, 7, 8, 5), {"space": 3, "pad_mode": "constant", "pad_value": 1}),
+    ((2, 40, 41, 42), {"space": 3, "pad_mode": "wrap"}),
+]
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("dtype", "efdF")
+@pytest.mark.parametrize(("shape", "options"), POOLED)
+def test_pool_signals_and_volumes(method, shape, options, dtype, mode):
+    """A pooling of signals or volumes, or one with a border, has other bits in another batch."""
+    x = random_numbers(np.random.default_rng(0), shape, np.dtype(dtype))
+    x[x.real < -1] = -0.0
+    options = {"mode": mode, "padding": "same", "method": method} | options
+    check_batches(lambda x: convlens.pool(x, 3, 2, **options), x)
 
 
 @pytest.mark.parametrize("dtype", "efdF")
@@ -190,7 +242,8 @@ def test_random_calls(method, ten):
 def digest(method):
     """A hash of many results."""
     results = hashlib.sha256()
-    for sizes in (*DENSE.values(), SHALLOW["photographs"], SHALLOW["a small bank"]):
+    several = SHALLOW["photographs"], SHALLOW["a small bank"], VOLUMES["a layer of volumes"]
+    for sizes in (*DENSE.values(), *several):
         for dtype in "fdF":
             if not takes(method, dtype):
                 continue
@@ -233,8 +286,10 @@ def layouts(values, folder):
     backwards = (slice(None, None, -1),) * values.ndim
     yield "reversed", values[backwards].copy()[backwards]
     yield "Fortran order", np.asfortranarray(values)
-    for axes in ((0, 2, 1, 3), (3, 0, 1, 2)):  # rows and columns exchanged; channels first
-        if values.ndim == 4:
+    if values.ndim > 2:
+        exchanged = [0, 2, 1, *range(3, values.ndim)]  # rows and columns, or what is there
+        first = [values.ndim - 1, *range(values.ndim - 1)]  # channels, or what is last
+        for axes in (exchanged, first):
             yield f"transposed by {axes}", values.transpose(axes).copy().transpose(np.argsort(axes))
     yield "byte-swapped", values.astype(values.dtype.newbyteorder())
     unaligned = np.empty(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
@@ -247,11 +302,16 @@ def layouts(values, folder):
     yield "read-only", read_only
 
 
+LAID_OUT = {
+    name: SHALLOW[name] for name in ("gray", "photographs", "a blur", "first layer", "a small bank")
+}
+
+
 @pytest.mark.parametrize("dtype", "efdgD")
-@pytest.mark.parametrize("sizes", ["gray", "photographs", "a blur", "first layer", "a small bank"])
+@pytest.mark.parametrize("sizes", LAID_OUT | SIGNALS | VOLUMES)
 def test_layouts_of_a_convolution(method, sizes, dtype, tmp_path):
     """Images or kernels of another layout give other bits."""
-    x, k, options = arrays(SHALLOW[sizes], dtype)
+    x, k, options = arrays((LAID_OUT | SIGNALS | VOLUMES)[sizes], dtype)
     expected = convlens.convolve(x, k, **options, method=method)
     for name, images in layouts(x, tmp_path):
         result = convlens.convolve(images, k, **options, method=method)
@@ -264,14 +324,21 @@ def test_layouts_of_a_convolution(method, sizes, dtype, tmp_path):
 
 @pytest.mark.parametrize("mode", POOL_MODES)
 @pytest.mark.parametrize("dtype", "befdgD")
-@pytest.mark.parametrize("shape", [(9, 11, 12, 3), (20, 5, 7), (3, 2, 7001)])
-def test_layouts_of_a_pooling(method, shape, dtype, mode, tmp_path):
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        *((shape, {"padding": "valid"}) for shape in ((9, 11, 12, 3), (20, 5, 7), (3, 2, 7001))),
+        *POOLED,
+    ],
+)
+def test_layouts_of_a_pooling(method, shape, options, dtype, mode, tmp_path):
     """Images of another layout give other bits."""
     x = random_numbers(np.random.default_rng(0), shape, np.dtype(dtype))
     x[x.real < -1] = np.array(-0.0).astype(dtype)
-    expected = convlens.pool(x, 2, 1, mode, method=method)
+    options = {"padding": "same", "method": method} | options
+    expected = convlens.pool(x, 2, 1, mode, **options)
     for name, images in layouts(x, tmp_path):
-        result = convlens.pool(images, 2, 1, mode, method=method)
+        result = convlens.pool(images, 2, 1, mode, **options)
         assert same_bits(result, expected), name
         assert type(result) is np.ndarray
 
@@ -300,8 +367,9 @@ def test_one_number_everywhere(method):
 
 def test_out_of_any_layout(method):
     """Bits depend on the layout of `out`."""
-    for sizes in ("photographs", "a small bank"):
-        x, k, options = arrays(SHALLOW[sizes], "f")
+    several = SHALLOW["photographs"], SHALLOW["a small bank"], *SIGNALS.values(), *VOLUMES.values()
+    for sizes in several:
+        x, k, options = arrays(sizes, "f")
         expected = convlens.convolve(x, k, **options, method=method)
         for out in (np.empty_like(expected, order="F"), np.empty_like(expected)[::-1, ::-1]):
             convlens.convolve(x, k, **options, out=out, method=method)

@@ -75,6 +75,37 @@ def test_dilation(method, dilation, pad_mode, dtype):
 
 @each_method
 @pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize(
+    "dilation", [(2**40 + 1,), (2**62,), (2**30, 1, 2), (1, 10**9 + 7, 2**40), (2**62, 3, 1)]
+)
+@pytest.mark.parametrize("dtype", ["i8", "f8"])
+def test_dilation_of_signals_and_volumes(method, dilation, pad_mode, dtype):
+    """Taps so far apart that few lie on the pixels give a wrong result, or take long."""
+    rng, space = np.random.default_rng(0), len(dilation)
+    size, window = (11,) if space == 1 else (3, 4, 5), (2,) * space
+    x, k = rng.integers(-9, 9, size).astype(dtype), rng.integers(-9, 9, window).astype(dtype)
+    options = {"dilation": dilation, "pad_mode": pad_mode, "method": method, "space": space}
+    result = convlens.convolve(x, k, **options)
+    before = [each // 2 for each in dilation]
+    np.testing.assert_array_equal(result, with_gaps(x, k, dilation, before, size, pad_mode))
+
+
+@each_method
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("space", [1, 3])
+def test_huge_strides(method, space, mode):
+    """A stride far beyond the image does not leave the first window alone."""
+    x = np.arange(2.0 * 3**space).reshape(2, *[3] * space)
+    options = {"stride": (10**18,) * space, "method": method, "space": space}
+    result = convlens.pool(x, 3, mode=mode, **options)
+    whole = {"max": np.max, "min": np.min, "avg": np.mean, "sum": np.sum}[mode]
+    np.testing.assert_array_equal(result.ravel(), whole(x.reshape(2, -1), axis=1))
+    sums = convlens.convolve(x, np.ones((3,) * space), "valid", **options)
+    np.testing.assert_array_equal(sums.ravel(), x.reshape(2, -1).sum(1))
+
+
+@each_method
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
 def test_moderate_dilation(method, pad_mode):
     """A dilation beyond the image differs from the oracle, which goes through all the padding."""
     rng = np.random.default_rng(0)
@@ -249,6 +280,30 @@ def test_windows_that_are_mostly_padding(method, mode, count_padding):
     lazy = convlens.pool(da.from_array(x, chunks=4), (201, 301), 1, mode, padding="same", **options)
     expected = convlens.pool(x, (201, 301), 1, mode, padding="same", **options)
     assert lazy.compute(scheduler="sync").tobytes() == expected.tobytes()
+
+
+@each_method
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("window", [(200_001,), (2001, 301, 5), (3, 2001, 9001)])
+def test_windows_on_signals_and_volumes_that_are_mostly_padding(method, mode, window):
+    """Taps that meet no pixel of any output take time, or change the result."""
+    size = (12,) if len(window) == 1 else (2, 3, 3)
+    x = np.random.default_rng(0).integers(-99, 99, (2, *size)).astype("f8")
+    options = {"padding": "same", "method": method, "space": len(window)}
+    result = convlens.pool(x, window, 1, mode, **options)
+    whole = {"max": np.max, "min": np.min, "avg": np.mean, "sum": np.sum}[mode]
+    each = whole(x.reshape(2, -1), axis=1).reshape(2, *[1] * len(size))
+    np.testing.assert_allclose(result, np.broadcast_to(each, x.shape), rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "i8", "u8", "f4", "D"])
+def test_sums_over_more_padding_than_any_integer_counts(dtype):
+    """Around no pixels, 2**80 ones of the padding do not add up to 0 modulo 2**64, or as floats."""
+    x = np.zeros((2, 0, 3), dtype)
+    for options in ({}, {"pad_mode": "constant"}, {"pad_mode": "constant", "pad_value": 1}):
+        result = convlens.pool(x, 2**40, 1, "sum", padding=2**39, **options)
+        total = 2.0**80 if "pad_value" in options and x.dtype.kind in "fc" else 0
+        np.testing.assert_array_equal(result, np.full((2, 1, 4), total))
 
 
 @each_method

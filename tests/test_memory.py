@@ -51,6 +51,16 @@ CONVOLUTIONS = {
     "a signal and a long kernel": ((1, 100_000), (1, 1001), "f4", {"stride": (1, 10)}),
     "many channels": ((1, 3, 3, 200_000), (1, 3), "f4", {"padding": "valid"}),
     "a kernel of 271,000 taps": ((35, 35, 301), (30, 30, 301), "f8", {"padding": "valid"}),
+    "large volume": ((1, 160, 256, 256), (3, 3, 3), "f4", {"space": 3, "stride": 2}),
+    "large volume of bytes": ((1, 128, 256, 256), (3, 3, 3), "u1", {"space": 3, "stride": 2}),
+    "large slabs": ((1, 3, 2000, 2500), (3, 3, 3), "f4", {"space": 3, "stride": (1, 3, 2)}),
+    "deep volume": ((1, 40_000, 8, 8), (5, 3, 3), "f4", {"space": 3, "pad_value": 2}),
+    "large stride in a volume": ((1, 400, 200, 200), (7, 7, 7), "f4", {"space": 3, "stride": 20}),
+    "slabs far apart": ((1, 600, 90, 90), (3, 3, 3), "f4", {"space": 3, "dilation": (250, 1, 1)}),
+    "volumes of channels": ((1, 9, 32, 32, 64), (3, 3, 3, 64, 32), "f4", {"space": 3, "stride": 2}),
+    "many small volumes": ((9_000, 8, 9, 10), (3, 3, 3), "f4", {"space": 3}),
+    "a signal of one axis": ((4_000_000,), (31,), "f4", {"space": 1, "stride": 5}),
+    "signals of channels": ((4, 20_000, 64), (9, 64, 8), "f4", {"space": 1, "stride": 8}),
 }
 
 
@@ -104,6 +114,16 @@ POOLINGS = {
     "many channels": ((1, 3, 3, 200_000), (1, 3), "f4", {}),
     "long windows side by side": ((1, 20_000_000), (1, 500), "f4", {}),
     "a window as long as the image": ((1, 40_000), (1, 40_000), "f4", {}),
+    "large volume": ((1, 128, 256, 256), 5, "f4", {"space": 3, "stride": 2}),
+    "large slabs": ((1, 3, 2000, 2500), 3, "u1", {"space": 3, "stride": (1, 2, 1)}),
+    "deep volume": ((1, 40_000, 8, 8), 5, "f4", {"space": 3, "stride": 1, "padding": "same"}),
+    "a signal of one axis": ((5_000_000,), 31, "f4", {"space": 1, "stride": 5}),
+}
+BORDERS = {  # of images and volumes whose padded copies would be too large
+    "image": ((1, 3000, 3000), 3, "f4", {"stride": 2}),
+    "small image": ((1, 50, 50), 3, "f4", {"padding": 2000, "stride": 20}),
+    "volume": ((1, 100, 300, 300), 3, "f4", {"space": 3, "stride": 2}),
+    "signal": ((9_000_000,), 9, "f4", {"space": 1, "stride": 3}),
 }
 
 
@@ -113,6 +133,15 @@ def test_pool(method, sizes, mode):
     """A pooling that is large in some direction takes more than the limit."""
     shape, window, dtype, options = POOLINGS[sizes]
     check(convlens.pool, np.zeros(shape, dtype), window, mode=mode, **options, method=method)
+
+
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize("sizes", BORDERS)
+def test_borders_of_a_pooling(method, sizes, pad_mode):
+    """A padded copy is made of the images, or of what is around them."""
+    shape, window, dtype, options = BORDERS[sizes]
+    options = {"padding": "same", "pad_mode": pad_mode, "method": method} | options
+    check(convlens.pool, np.zeros(shape, dtype), window, mode="avg", **options)
 
 
 @pytest.mark.parametrize("mode", POOL_MODES)

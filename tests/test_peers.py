@@ -8,6 +8,7 @@ of the sum of their magnitudes.
 
 import warnings
 from collections.abc import Callable
+from functools import reduce
 from math import ceil, prod
 from typing import NamedTuple
 
@@ -33,10 +34,13 @@ class Peer(NamedTuple):
     call : callable
         `convolve` or `pool`.
     draw : callable
-        From a random generator, a call that the peer can express: the images' shape, the kernels'
-        shape or the window, and the options, all as `convlens` takes them.
+        From a random generator and the number of spatial axes, a call that the peer can express:
+        the images' shape, the kernels' shape or the window, and the options but for `space`, all as
+        `convlens` takes them.
     compute : callable
         From images, kernels or window, and options, the peer's result.
+    space : int
+        The number of spatial axes.
     exact : str
         The type in which the peer is given integers; its sums of small ones are exact.
     terms : callable
@@ -51,6 +55,7 @@ class Peer(NamedTuple):
     call: Callable
     draw: Callable
     compute: Callable
+    space: int = 2
     exact: str = "f8"
     terms: Callable = lambda _shape: 0
     module: str = "numpy"
@@ -60,7 +65,7 @@ class Peer(NamedTuple):
 # --------------------------------------------------------------------- drawing calls
 
 
-def integers(rng, low, high, count=2):
+def integers(rng, low, high, count):
     """Random integers of Python's type, from low to high, both included."""
     return tuple(rng.integers(low, high + 1, count).tolist())
 
@@ -70,84 +75,132 @@ def choose(rng, *values):
     return values[rng.integers(len(values))]
 
 
-def size_that_fits(rng, window, dilation, padding, most=8):
+def random_window(rng, space):
+    """A window of random size, smaller where there are more axes."""
+    return integers(rng, 1, {1: 9, 2: 5, 3: 3}[space], space)
+
+
+def reach_of(window, dilation):
+    """How many pixels a window spans along each axis."""
+    return tuple((taps - 1) * gap + 1 for taps, gap in zip(window, dilation, strict=True))
+
+
+def size_that_fits(rng, window, dilation, padding):
     """Random sizes of an image that, with its padding, has room for the window."""
-    reach = ((taps - 1) * gap + 1 for taps, gap in zip(window, dilation, strict=True))
-    least = [max(1, r - sum(p)) for r, p in zip(reach, padding, strict=True)]
-    return tuple(low + extra for low, extra in zip(least, integers(rng, 0, most), strict=True))
+    most = 4 if len(window) == 3 else 8
+    least = [max(1, r - sum(p)) for r, p in zip(reach_of(window, dilation), padding, strict=True)]
+    extra = integers(rng, 0, most, len(window))
+    return tuple(low + more for low, more in zip(least, extra, strict=True))
 
 
-def draw_window(rng, *, dilated=True, strided=True, sides=None):
+def draw_window(rng, space, *, dilated=True, strided=True, sides=None):
     """A window, stride, dilation and padding; the padding is a word, or numbers for all sides."""
-    window = integers(rng, 1, 4)
-    dilation = integers(rng, 1, 3) if dilated and rng.random() < 0.5 else (1, 1)
-    stride = integers(rng, 1, 4) if strided and rng.random() < 0.7 else (1, 1)
-    sides = sides or (lambda taps: integers(rng, 0, taps - 1))
+    window, ones = integers(rng, 1, 3 if space == 3 else 4, space), (1,) * space
+    dilation = integers(rng, 1, 3, space) if dilated and rng.random() < 0.5 else ones
+    stride = integers(rng, 1, 4, space) if strided and rng.random() < 0.7 else ones
+    sides = sides or (lambda taps: integers(rng, 0, taps - 1, 2))
     padding = choose(rng, "valid", "same", tuple(sides(taps) for taps in window))
     return window, stride, dilation, padding
 
 
 def draw_batch(rng, window, dilation, padding):
-    """A random shape (m, h, w, c) with room for the window."""
-    given = padding if isinstance(padding, tuple) else ((0, 0), (0, 0))
+    """A random shape (m, *space, c) with room for the window."""
+    given = padding if isinstance(padding, tuple) else ((0, 0),) * len(window)
     sizes = size_that_fits(rng, window, dilation, given)
     return *integers(rng, 1, 3, 1), *sizes, *integers(rng, 1, 3, 1)
 
 
-def draw_layer(rng):
+def draw_layer(rng, space):
     """A random layer of a network: shapes, and options with groups."""
-    window, stride, dilation, padding = draw_window(rng)
-    m, h, w, channels = draw_batch(rng, window, dilation, padding)
-    groups, kernels = integers(rng, 1, 3)
+    window, stride, dilation, padding = draw_window(rng, space)
+    *images, channels = draw_batch(rng, window, dilation, padding)
+    groups, kernels = integers(rng, 1, 3, 2)
     options = {"padding": padding, "stride": stride, "dilation": dilation, "groups": groups}
-    return (m, h, w, channels * groups), (*window, channels, kernels * groups), options
+    return (*images, channels * groups), (*window, channels, kernels * groups), options
 
 
-def draw_pooling(rng, modes, **limits):
+def draw_pooling(rng, space, modes, **limits):
     """A random pooling of which every window covers a pixel."""
     while True:
-        window, stride, dilation, padding = draw_window(rng, **limits)
+        window, stride, dilation, padding = draw_window(rng, space, **limits)
         shape = draw_batch(rng, window, dilation, padding)
         options = {"stride": stride, "mode": choose(rng, *modes), "padding": padding}
         options |= {"dilation": dilation}
-        if all_windows_see_the_image(shape[1:3], window, options):
+        if all_windows_see_the_image(shape[1:-1], window, options):
             return shape, window, options
 
 
 def all_windows_see_the_image(sizes, window, options):
     """Whether every window covers a pixel; taps far apart may straddle a small image."""
-    return (options["padding"] == "valid" or options["dilation"] == (1, 1)) or min(
-        size - (taps - 1) * gap
-        for size, taps, gap in zip(sizes, window, options["dilation"], strict=True)
+    dilation = options["dilation"]
+    return (options["padding"] == "valid" or set(dilation) == {1}) or min(
+        size - (taps - 1) * gap for size, taps, gap in zip(sizes, window, dilation, strict=True)
     ) >= 0
+
+
+def draw_border(rng, *modes):
+    """What the padding holds: one of these modes, and for "constant" perhaps a number."""
+    mode = choose(rng, *modes)
+    if mode != CONSTANT or rng.random() < 0.5:
+        return {"pad_mode": mode}
+    return {"pad_mode": mode, "pad_value": choose(rng, -3, -1, 2, 5)}
+
+
+def channels_first(values, before=1):
+    """The last axis put after the first ones, as all of these but JAX have it."""
+    return np.moveaxis(values, -1, before)
 
 
 # ------------------------------------------------------------------------------- SciPy
 
 
-def draw_correlate2d(rng):
+def every(stride):
+    """An index that selects from images (m, *space, c) by the stride."""
+    return (slice(None), *(slice(None, None, step) for step in stride))
+
+
+def draw_correlate2d(rng, space):
     """A gray image, and a kernel that is no larger, as SciPy would swap the two."""
-    window = integers(rng, 1, 5)
+    window = random_window(rng, space)
     sizes = size_that_fits(rng, window, (1, 1), ((0, 0), (0, 0)))
-    pad_mode = choose(rng, "constant", "symmetric", "wrap")
-    return sizes, window, {"padding": choose(rng, "valid", "same", "full"), "pad_mode": pad_mode}
+    border = draw_border(rng, "constant", "symmetric", "wrap")
+    return sizes, window, {"padding": choose(rng, "valid", "same", "full"), **border}
 
 
-def correlate2d(images, kernels, padding, pad_mode):
+def correlate2d(images, kernels, padding, pad_mode, pad_value=0):
     """`scipy.signal.correlate2d`, whose "same" also has an odd cell after the image."""
     boundary = {"constant": "fill", "symmetric": "symm", "wrap": "wrap"}[pad_mode]
-    return signal.correlate2d(images, kernels, padding, boundary)
+    return signal.correlate2d(images, kernels, padding, boundary, pad_value)
 
 
-def draw_correlate(rng):
-    """One image with several channels, and one kernel."""
-    window, channels = integers(rng, 1, 5), integers(rng, 1, 4, 1)
-    sizes = size_that_fits(rng, window, (1, 1), ((0, 0), (0, 0)))
-    return (*sizes, *channels), (*window, *channels), {"padding": "valid"}
+def draw_correlate(rng, space):
+    """A single image without channels, and a kernel that is no larger."""
+    window = random_window(rng, space)
+    sizes = size_that_fits(rng, window, (1,) * space, ((0, 0),) * space)
+    return sizes, window, {"padding": choose(rng, "valid", "full", centred(window))}
 
 
 def correlate(images, kernels, padding):
-    """`scipy.signal.correlate` in three dimensions, of which the last fits exactly once."""
+    """`scipy.signal.correlate`, whose "same" has an odd cell before the image."""
+    mode = padding if isinstance(padding, str) else "same"
+    return signal.correlate(images, kernels, mode, method="direct")
+
+
+def convolve_flipped(images, kernels, padding):
+    """`scipy.signal.convolve`, which flips the kernel."""
+    mode = padding if isinstance(padding, str) else "same"
+    return signal.convolve(images, np.flip(kernels), mode, method="direct")
+
+
+def draw_channels(rng, space):
+    """One image with several channels, and one kernel."""
+    window, channels = random_window(rng, space), integers(rng, 1, 4, 1)
+    sizes = size_that_fits(rng, window, (1,) * space, ((0, 0),) * space)
+    return (*sizes, *channels), (*window, *channels), {"padding": "valid"}
+
+
+def correlate_channels(images, kernels, padding):
+    """`scipy.signal.correlate` with one more dimension, which fits exactly once."""
     return signal.correlate(images, kernels, padding, method="direct")[..., 0]
 
 
@@ -156,12 +209,12 @@ def centred(window):
     return tuple((taps // 2, taps - 1 - taps // 2) for taps in window)
 
 
-def draw_centred(rng, *pad_modes, channels=3):
+def draw_centred(rng, space, *pad_modes, channels=3):
     """A kernel centred on each pixel, with a random stride, for each channel alone."""
-    window = integers(rng, 1, 5)
-    shape = (*integers(rng, 1, 3, 1), *integers(rng, 1, 9), *integers(rng, 1, channels, 1))
-    options = {"padding": centred(window), "stride": integers(rng, 1, 3)}
-    return shape, window, options | {"pad_mode": choose(rng, *pad_modes)}
+    window = random_window(rng, space)
+    shape = (*integers(rng, 1, 3, 1), *integers(rng, 1, 9, space), *integers(rng, 1, channels, 1))
+    options = {"padding": centred(window), "stride": integers(rng, 1, 3, space)}
+    return shape, window, options | draw_border(rng, *pad_modes)
 
 
 SCIPY_MODES = {
@@ -173,40 +226,41 @@ SCIPY_MODES = {
 }
 
 
-def ndimage_correlate(images, kernels, padding, stride, pad_mode):
-    """`scipy.ndimage.correlate` on every pixel of (m, h, w, c), of which the stride selects."""
+def ndimage_correlate(images, kernels, padding, stride, pad_mode, pad_value=0):
+    """`scipy.ndimage.correlate` on every pixel of (m, *space, c), of which the stride selects."""
     assert padding == centred(kernels.shape)
-    kernel = kernels[np.newaxis, :, :, np.newaxis]
-    everywhere = ndimage.correlate(images, kernel, mode=SCIPY_MODES[pad_mode], cval=0)
-    return everywhere[:, :: stride[0], :: stride[1]]
+    kernel = kernels[np.newaxis, ..., np.newaxis]
+    everywhere = ndimage.correlate(images, kernel, mode=SCIPY_MODES[pad_mode], cval=pad_value)
+    return everywhere[every(stride)]
 
 
-def draw_centred_pooling(rng, modes, dilations=3):
-    """A window centred on each pixel, with a random stride."""
-    window, dilation = integers(rng, 1, 4), integers(rng, 1, dilations)
-    reach = tuple((taps - 1) * gap + 1 for taps, gap in zip(window, dilation, strict=True))
-    options = {"padding": centred(reach), "stride": integers(rng, 1, 3), "dilation": dilation}
+def draw_centred_pooling(rng, space, modes, dilations=3, borders=()):
+    """A window centred on each pixel, with a random stride and perhaps one of these borders."""
+    window = integers(rng, 1, 3 if space == 3 else 4, space)
+    dilation = integers(rng, 1, dilations, space)
+    reach = reach_of(window, dilation)
+    options = {"padding": centred(reach), "stride": integers(rng, 1, 3, space)}
     # Taps that are far apart may straddle a small image, so it has at least the size of a window.
-    sizes = tuple(r + extra for r, extra in zip(reach, integers(rng, 0, 5), strict=True))
+    sizes = tuple(r + extra for r, extra in zip(reach, integers(rng, 0, 5, space), strict=True))
     shape = (*integers(rng, 1, 3, 1), *sizes, *integers(rng, 1, 3, 1))
-    return shape, window, options | {"mode": choose(rng, *modes)}
+    border = draw_border(rng, *borders) if borders and rng.random() < 0.6 else {}
+    return shape, window, options | {"dilation": dilation, "mode": choose(rng, *modes)} | border
 
 
-def ndimage_extremes(images, window, padding, stride, dilation, mode):
-    """The maximum or minimum filter with a footprint, and a border that never wins.
+def ndimage_extremes(images, window, padding, stride, dilation, mode, pad_mode=None, pad_value=0):
+    """The maximum or minimum filter with a footprint, by default with a border that never wins.
 
     SciPy takes the border's value as a float64, which cannot represent the largest int64.
     """
-    reach = [(taps - 1) * gap + 1 for taps, gap in zip(window, dilation, strict=True)]
+    reach = reach_of(window, dilation)
     assert padding == centred(reach)
     footprint = np.zeros((1, *reach, 1), bool)
-    footprint[:, :: dilation[0], :: dilation[1]] = True
-    lowest, highest = extremes(images.dtype)
-    if mode == "max":
-        pooled = ndimage.maximum_filter(images, footprint=footprint, mode=CONSTANT, cval=lowest)
-    else:
-        pooled = ndimage.minimum_filter(images, footprint=footprint, mode=CONSTANT, cval=highest)
-    return pooled[:, :: stride[0], :: stride[1]]
+    footprint[every(dilation)] = True
+    if pad_mode is None:
+        pad_mode, pad_value = CONSTANT, extremes(images.dtype)[0 if mode == "max" else 1]
+    border = {"mode": SCIPY_MODES[pad_mode], "cval": pad_value}
+    function = {"max": ndimage.maximum_filter, "min": ndimage.minimum_filter}[mode]
+    return function(images, footprint=footprint, **border)[every(stride)]
 
 
 def extremes(dtype):
@@ -216,17 +270,31 @@ def extremes(dtype):
     return np.iinfo(dtype).min, np.iinfo(dtype).max
 
 
-def draw_uniform(rng):
-    """A mean that counts the padding as zeros."""
-    shape, window, options = draw_centred_pooling(rng, ["avg"], dilations=1)
+def draw_uniform(rng, space):
+    """A mean that counts the padding as zeros, or as what it holds."""
+    shape, window, options = draw_centred_pooling(rng, space, ["avg"], 1, SCIPY_MODES)
     return shape, window, options | {"count_padding": True}
 
 
-def ndimage_uniform(images, window, padding, stride, dilation, mode, count_padding):
+def ndimage_uniform(
+    images, window, padding, stride, dilation, mode, count_padding, pad_mode=CONSTANT, pad_value=0
+):
     """`scipy.ndimage.uniform_filter`, which computes running sums."""
-    assert (padding, dilation, mode, count_padding) == (centred(window), (1, 1), "avg", True)
-    pooled = ndimage.uniform_filter(images.astype(float), (1, *window, 1), mode=CONSTANT)
-    return pooled[:, :: stride[0], :: stride[1]]
+    assert (padding, set(dilation)) == (centred(window), {1})
+    assert (mode, count_padding) == ("avg", True)
+    border = {"mode": SCIPY_MODES[pad_mode], "cval": pad_value}
+    pooled = ndimage.uniform_filter(images.astype(float), (1, *window, 1), **border)
+    return pooled[every(stride)]
+
+
+def ndimage_sums(images, window, padding, stride, dilation, mode, pad_mode=CONSTANT, pad_value=0):
+    """`scipy.ndimage.correlate` with a footprint of ones."""
+    reach = reach_of(window, dilation)
+    assert (padding, mode) == (centred(reach), "sum")
+    footprint = np.zeros((1, *reach, 1), images.dtype)
+    footprint[every(dilation)] = 1
+    border = {"mode": SCIPY_MODES[pad_mode], "cval": pad_value}
+    return ndimage.correlate(images, footprint, **border)[every(stride)]
 
 
 # ------------------------------------------------------------------------------ OpenCV
@@ -246,44 +314,50 @@ def each_image(images, function, stride):
     """
     results = [function(np.ascontiguousarray(image)) for image in images]
     results = [result.reshape(*result.shape[:2], images.shape[-1]) for result in results]
-    return np.stack(results)[:, :: stride[0], :: stride[1]]
+    return np.stack(results)[every(stride)]
 
 
-def filter2d(images, kernels, padding, stride, pad_mode):
-    """`cv2.filter2D`; it cannot wrap, so that this border is made first and cut off again."""
+def filter2d(images, kernels, padding, stride, pad_mode, pad_value=0):
+    """`cv2.filter2D`; where it cannot pad, this border is made first and cut off again."""
     assert padding == centred(kernels.shape)
-    if pad_mode != "wrap":
+    if pad_mode != "wrap" and not pad_value:
         border = OPENCV_BORDERS[pad_mode]
         return each_image(images, lambda i: cv2.filter2D(i, -1, kernels, borderType=border), stride)
     ((top, bottom), (left, right)), (h, w) = padding, images.shape[1:3]
+    border = (OPENCV_BORDERS | {"wrap": cv2.BORDER_WRAP})[pad_mode]
 
-    def wrapped(image):
-        image = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_WRAP)
+    def padded(image):
+        value = [pad_value] * 4
+        image = cv2.copyMakeBorder(image, top, bottom, left, right, border, value=value)
         return cv2.filter2D(image, -1, kernels)[top : top + h, left : left + w]
 
-    return each_image(images, wrapped, stride)
+    return each_image(images, padded, stride)
 
 
-def opencv_extremes(images, window, padding, stride, dilation, mode):
+def opencv_extremes(images, window, padding, stride, dilation, mode, pad_mode=None, pad_value=0):
     """Morphological dilation, which is a maximum, and erosion, which is a minimum."""
-    reach = [(taps - 1) * gap + 1 for taps, gap in zip(window, dilation, strict=True)]
+    reach = reach_of(window, dilation)
     assert padding == centred(reach)
     footprint = np.zeros(reach, np.uint8)
     footprint[:: dilation[0], :: dilation[1]] = 1
+    border = {}
+    if pad_mode is not None:
+        border = {"borderType": OPENCV_BORDERS[pad_mode], "borderValue": [pad_value] * 4}
     function = {"max": cv2.dilate, "min": cv2.erode}[mode]
-    return each_image(images, lambda image: function(image, footprint), stride)
+    return each_image(images, lambda image: function(image, footprint, **border), stride)
 
 
-def draw_box(rng):
-    """Sums, and means that count the padding as zeros."""
-    shape, window, options = draw_centred_pooling(rng, ["avg", "sum"], dilations=1)
+def draw_box(rng, space):
+    """Sums, and means that count the padding as zeros, or as the pixels that it holds."""
+    borders = ("edge", "reflect", "symmetric")
+    shape, window, options = draw_centred_pooling(rng, space, ["avg", "sum"], 1, borders)
     return shape, window, options | {"count_padding": True}
 
 
-def opencv_box(images, window, padding, stride, dilation, mode, count_padding):
+def opencv_box(images, window, padding, stride, dilation, mode, count_padding, pad_mode=CONSTANT):
     """`cv2.boxFilter`, which computes running sums and may divide them."""
     assert (padding, dilation, count_padding) == (centred(window), (1, 1), True)
-    options = {"normalize": mode == "avg", "borderType": cv2.BORDER_CONSTANT}
+    options = {"normalize": mode == "avg", "borderType": OPENCV_BORDERS[pad_mode]}
     return each_image(images, lambda i: cv2.boxFilter(i, -1, window[::-1], **options), stride)
 
 
@@ -295,22 +369,21 @@ def onnx_run(operator, arrays, **attributes):
     names = "xw"[: len(arrays)]
     node = onnx.helper.make_node(operator, [*names], ["y"], **attributes)
     (result,) = ReferenceEvaluator(node).run(None, dict(zip(names, arrays, strict=True)))
-    return result.transpose(0, 2, 3, 1)
+    return np.moveaxis(result, 1, -1)
 
 
 def onnx_padding(padding):
-    """The operator's attribute for a padding."""
+    """The operator's attribute for a padding: all numbers of cells before, then those after."""
     if isinstance(padding, str):
         return {"auto_pad": {"valid": "VALID", "same": "SAME_UPPER"}[padding]}
-    (top, bottom), (left, right) = padding
-    return {"pads": [top, left, bottom, right]}
+    return {"pads": [side for sides in zip(*padding, strict=True) for side in sides]}
 
 
 def onnx_conv(images, kernels, padding, stride, dilation, groups):
     """ONNX's operator Conv."""
     return onnx_run(
         "Conv",
-        (images.transpose(0, 3, 1, 2), kernels.transpose(3, 2, 0, 1)),
+        (channels_first(images), channels_first(channels_first(kernels, 0), 1)),
         strides=stride,
         dilations=dilation,
         group=groups,
@@ -318,23 +391,24 @@ def onnx_conv(images, kernels, padding, stride, dilation, groups):
     )
 
 
-def draw_onnx_pooling(rng, modes):
+def draw_onnx_pooling(rng, space, modes):
     """A random pooling, of the kinds on which the reference evaluator follows its own operator.
 
     (1) SAME_UPPER: where the stride skips pixels, it pads by a negative number.
     (2) AveragePool: with an automatic padding it ignores the dilation.
     (3) AveragePool: it puts half of the cells that a partial window hangs over before the image.
-    (4) MaxPool: with a padding in numbers, stride 1 and no dilation, the sizes are wrong.
+    (4) MaxPool: at stride 1 without dilation, it fails or makes wrong sizes with a padding in
+        numbers, and with an automatic one on signals and volumes.
     """
     while True:
-        shape, window, options = draw_pooling(rng, modes)
+        shape, window, options = draw_pooling(rng, space, modes)
         stride, dilation, padding = options["stride"], options["dilation"], options["padding"]
         options["partial"] = not isinstance(padding, str) and bool(rng.random() < 0.5)
         average = options["mode"] == "avg"
         options["count_padding"] = average and bool(rng.random() < 0.5)
         fine = True
-        for axis in range(2):
-            size, reach = shape[1 + axis], (window[axis] - 1) * dilation[axis] + 1
+        for axis, reach in enumerate(reach_of(window, dilation)):
+            size = shape[1 + axis]
             if padding == "same":
                 last = (ceil(size / stride[axis]) - 1) * stride[axis] + reach
                 fine &= last >= size  # (1)
@@ -342,9 +416,9 @@ def draw_onnx_pooling(rng, modes):
                 room = size + sum(padding[axis]) - reach
                 fine &= -room % stride[axis] <= 1  # (3)
         if isinstance(padding, str) and average:
-            fine &= dilation == (1, 1)  # (2)
-        if not isinstance(padding, str) and not average:
-            fine &= (stride, dilation) != ((1, 1), (1, 1))  # (4)
+            fine &= set(dilation) == {1}  # (2)
+        if not average and {*stride, *dilation} == {1}:
+            fine &= padding == "valid" or (padding == "same" and space == 2)  # (4)
         if fine:
             return shape, window, options
 
@@ -358,7 +432,7 @@ def onnx_pool(images, window, padding, stride, dilation, mode, partial, count_pa
         attributes["ceil_mode"] = int(partial)
     return onnx_run(
         {"max": "MaxPool", "avg": "AveragePool"}[mode],
-        (images.transpose(0, 3, 1, 2),),
+        (channels_first(images),),
         kernel_shape=window,
         strides=stride,
         dilations=dilation,
@@ -368,74 +442,106 @@ def onnx_pool(images, window, padding, stride, dilation, mode, partial, count_pa
 
 # ----------------------------------------------------------------------------- PyTorch
 
+TORCH_MODES = {"constant": "constant", "edge": "replicate", "reflect": "reflect"}
+TORCH_MODES["wrap"] = "circular"
+
+
+def torch_padded(images, padding, pad_mode, pad_value):
+    """The images, channels first, after `torch.nn.functional.pad`."""
+    import torch  # noqa: PLC0415  # only where it is installed
+
+    sides = [cells for pair in reversed(padding) for cells in pair]  # of the last axis first
+    value = {"value": pad_value} if pad_mode == CONSTANT else {}
+    return torch.nn.functional.pad(images, sides, TORCH_MODES[pad_mode], **value)
+
 
 def both_sides(rng, taps):
     """A padding for PyTorch's pooling: one number for both sides, at most half the window."""
     return integers(rng, 0, taps // 2, 1) * 2
 
 
-def draw_torch_conv(rng):
+def draw_torch_conv(rng, space):
     """A random layer; "same" needs stride 1, and other borders less padding than the image."""
     while True:
-        shape, kernels, options = draw_layer(rng)
-        options["pad_mode"] = choose(rng, "constant", "edge", "reflect", "wrap")
+        shape, kernels, options = draw_layer(rng, space)
         padding = options["padding"]
         if isinstance(padding, str):
-            options["pad_mode"] = "constant"
-            if padding == "same" and options["stride"] != (1, 1):
+            if padding == "same" and set(options["stride"]) != {1}:
                 continue
-        elif max(padding[0]) >= shape[1] or max(padding[1]) >= shape[2]:
-            continue
+        elif torch_pads(shape, padding):
+            options |= draw_border(rng, *TORCH_MODES)
         return shape, kernels, options
 
 
-def torch_conv(images, kernels, padding, stride, dilation, groups, pad_mode):
-    """`torch.nn.functional.conv2d`, after `torch.nn.functional.pad` where it cannot pad itself."""
+def torch_pads(shape, padding):
+    """Whether there is less padding than image."""
+    return all(max(sides) < size for sides, size in zip(padding, shape[1:-1], strict=True))
+
+
+def torch_conv(images, kernels, padding, stride, dilation, groups, pad_mode=CONSTANT, pad_value=0):
+    """`torch.nn.functional.conv2d` and its like, after `pad` where they cannot pad themselves."""
     import torch  # noqa: PLC0415  # only where it is installed
 
-    images = torch.from_numpy(images.transpose(0, 3, 1, 2))
-    kernels = torch.from_numpy(kernels.transpose(3, 2, 0, 1))
+    function = getattr(torch.nn.functional, f"conv{images.ndim - 2}d")
+    images = torch.from_numpy(channels_first(images).copy())
+    kernels = torch.from_numpy(channels_first(channels_first(kernels, 0), 1).copy())
     if not isinstance(padding, str):
-        (top, bottom), (left, right) = padding
-        mode = {"edge": "replicate", "wrap": "circular"}.get(pad_mode, pad_mode)
-        images = torch.nn.functional.pad(images, (left, right, top, bottom), mode)
-        padding = 0
+        images, padding = torch_padded(images, padding, pad_mode, pad_value), 0
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")
-        result = torch.nn.functional.conv2d(
-            images, kernels, None, stride, padding, dilation, groups
-        )
-    return result.permute(0, 2, 3, 1).numpy()
+        result = function(images, kernels, None, stride, padding, dilation, groups)
+    return np.moveaxis(result.numpy(), 1, -1)
 
 
-def draw_torch_pooling(rng, modes, *, dilated):
-    """A random pooling, with a padding in numbers that are the same on both sides."""
+def draw_torch_pooling(rng, space, modes, *, dilated):
+    """A random pooling, with a padding in numbers that are the same on both sides.
+
+    `avg_pool3d` also takes no images that are smaller than a window.
+    """
     while True:
         limits = {"dilated": dilated, "sides": lambda taps: both_sides(rng, taps)}
-        shape, window, options = draw_pooling(rng, modes, **limits)
-        if options["padding"] == "same":
+        shape, window, options = draw_pooling(rng, space, modes, **limits)
+        if options["padding"] == "same" or (space == 3 and np.less(shape[1:-1], window).any()):
+            continue
+        if isinstance(options["padding"], tuple) and rng.random() < 0.4:
+            if torch_pads(shape, options["padding"]):
+                return shape, window, options | draw_border(rng, *TORCH_MODES)
             continue
         options["partial"] = bool(rng.random() < 0.5)
         options["count_padding"] = options["mode"] == "avg" and bool(rng.random() < 0.5)
         return shape, window, options
 
 
-def torch_pool(images, window, padding, stride, dilation, mode, partial, count_padding):
-    """`max_pool2d` and `avg_pool2d`; a minimum is the negative maximum of the negative."""
+def torch_pool(
+    images,
+    window,
+    padding,
+    stride,
+    dilation,
+    mode,
+    partial=False,
+    count_padding=False,
+    pad_mode=None,
+    pad_value=0,
+):
+    """`max_pool2d`, `avg_pool2d` and so on; a minimum is the maximum of the negative, negative."""
     import torch  # noqa: PLC0415  # only where it is installed
 
-    images = torch.from_numpy(images.transpose(0, 3, 1, 2))
-    sides = (0, 0) if padding == "valid" else (padding[0][0], padding[1][0])
+    space = images.ndim - 2
+    images = torch.from_numpy(channels_first(images).copy())
+    sides = (0,) * space if padding == "valid" else tuple(before for before, _ in padding)
+    if pad_mode is not None:
+        images, sides = torch_padded(images, padding, pad_mode, pad_value), (0,) * space
     if mode == "avg":
-        pooled = torch.nn.functional.avg_pool2d(
+        function = getattr(torch.nn.functional, f"avg_pool{space}d")
+        pooled = function(
             images, window, stride, sides, ceil_mode=partial, count_include_pad=count_padding
         )
     else:
+        function = getattr(torch.nn.functional, f"max_pool{space}d")
         sign = 1 if mode == "max" else -1
-        pooled = sign * torch.nn.functional.max_pool2d(
-            sign * images, window, stride, sides, dilation, ceil_mode=partial
-        )
-    return pooled.permute(0, 2, 3, 1).numpy()
+        pooled = sign * function(sign * images, window, stride, sides, dilation, ceil_mode=partial)
+    return np.moveaxis(pooled.numpy(), 1, -1)
 
 
 # --------------------------------------------------------------------------------- JAX
@@ -450,6 +556,7 @@ def jax_conv(images, kernels, padding, stride, dilation, groups):
     """`jax.lax.conv_general_dilated`, with the layout of convlens."""
     import jax  # noqa: PLC0415  # only where it is installed
 
+    space = "DHW"[-(images.ndim - 2) :]
     jax.config.update("jax_enable_x64", True)
     result = jax.lax.conv_general_dilated(
         images,
@@ -457,7 +564,7 @@ def jax_conv(images, kernels, padding, stride, dilation, groups):
         stride,
         jax_padding(padding),
         rhs_dilation=dilation,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
         feature_group_count=groups,
         precision=jax.lax.Precision.HIGHEST,
     )
@@ -490,65 +597,115 @@ def jax_pool(images, window, padding, stride, dilation, mode):
 
 # --------------------------------------------------------------------------- the table
 
-PEERS = [
+IMAGES_ALONE = [  # peers that know nothing but images
     Peer("scipy.signal.correlate2d", convolve, draw_correlate2d, correlate2d, exact="i8"),
-    Peer("scipy.signal.correlate", convolve, draw_correlate, correlate, exact="i8"),
     Peer(
-        "scipy.ndimage.correlate",
+        "cv2.filter2D",
         convolve,
-        lambda rng: draw_centred(rng, *SCIPY_MODES),
-        ndimage_correlate,
-        exact="i8",
-    ),
-    Peer(
-        "scipy.ndimage.maximum_filter",
-        pool,
-        lambda rng: draw_centred_pooling(rng, ["max", "min"]),
-        ndimage_extremes,
-        exact="i2",
-    ),
-    Peer("scipy.ndimage.uniform_filter", pool, draw_uniform, ndimage_uniform, terms=sum),
-    Peer(
-        "cv2.filter2D", convolve, lambda rng: draw_centred(rng, *OPENCV_BORDERS, "wrap"), filter2d
+        lambda rng, space: draw_centred(rng, space, *OPENCV_BORDERS, "wrap"),
+        filter2d,
     ),
     Peer(
         "cv2.dilate",
         pool,
-        lambda rng: draw_centred_pooling(rng, ["max", "min"]),
+        lambda rng, space: draw_centred_pooling(rng, space, ["max", "min"], 3, OPENCV_BORDERS),
         opencv_extremes,
         exact="i2",
     ),
     Peer("cv2.boxFilter", pool, draw_box, opencv_box, terms=lambda s: 2 * sum(s)),
-    Peer("onnx Conv", convolve, draw_layer, onnx_conv),
-    Peer("onnx MaxPool", pool, lambda rng: draw_onnx_pooling(rng, ["max"]), onnx_pool),
-    Peer("onnx AveragePool", pool, lambda rng: draw_onnx_pooling(rng, ["avg"]), onnx_pool),
-    Peer("torch conv2d", convolve, draw_torch_conv, torch_conv, module="torch"),
-    Peer(
-        "torch max_pool2d",
-        pool,
-        lambda rng: draw_torch_pooling(rng, ["max", "min"], dilated=True),
-        torch_pool,
-        module="torch",
-    ),
-    Peer(
-        "torch avg_pool2d",
-        pool,
-        lambda rng: draw_torch_pooling(rng, ["avg"], dilated=False),
-        torch_pool,
-        module="torch",
-    ),
-    # JAX compiles every call, which is slow.
-    Peer("jax conv_general_dilated", convolve, draw_layer, jax_conv, module="jax", calls=40),
-    Peer(
-        "jax reduce_window",
-        pool,
-        lambda rng: draw_pooling(rng, ["max", "min", "sum"]),
-        jax_pool,
-        exact="i8",
-        module="jax",
-        calls=40,
-    ),
 ]
+
+
+def peers(space):
+    """The peers that know any number of axes, for calls with so many."""
+    of_space = "" if space == 2 else f" {space}d"
+    calls = 100 if space == 2 else 50
+    light = [
+        Peer("scipy.signal.correlate", convolve, draw_correlate, correlate, exact="i8"),
+        Peer("scipy.signal.convolve", convolve, draw_correlate, convolve_flipped, exact="i8"),
+        Peer(
+            "scipy.signal.correlate of channels",
+            convolve,
+            draw_channels,
+            correlate_channels,
+            exact="i8",
+        ),
+        Peer(
+            "scipy.ndimage.correlate",
+            convolve,
+            lambda rng, space: draw_centred(rng, space, *SCIPY_MODES),
+            ndimage_correlate,
+            exact="i8",
+        ),
+        Peer(
+            "scipy.ndimage.maximum_filter",
+            pool,
+            lambda rng, space: draw_centred_pooling(rng, space, ["max", "min"], 3, SCIPY_MODES),
+            ndimage_extremes,
+            exact="i2",
+        ),
+        Peer("scipy.ndimage.uniform_filter", pool, draw_uniform, ndimage_uniform, terms=sum),
+        Peer(
+            "scipy.ndimage.correlate with ones",
+            pool,
+            lambda rng, space: draw_centred_pooling(rng, space, ["sum"], 3, SCIPY_MODES),
+            ndimage_sums,
+            exact="i8",
+        ),
+        Peer("onnx Conv", convolve, draw_layer, onnx_conv),
+        Peer(
+            "onnx MaxPool",
+            pool,
+            lambda rng, space: draw_onnx_pooling(rng, space, ["max"]),
+            onnx_pool,
+        ),
+        Peer(
+            "onnx AveragePool",
+            pool,
+            lambda rng, space: draw_onnx_pooling(rng, space, ["avg"]),
+            onnx_pool,
+        ),
+    ]
+    heavy = [
+        Peer(f"torch conv{space}d", convolve, draw_torch_conv, torch_conv, module="torch"),
+        Peer(
+            f"torch max_pool{space}d",
+            pool,
+            lambda rng, space: draw_torch_pooling(rng, space, ["max", "min"], dilated=True),
+            torch_pool,
+            module="torch",
+        ),
+        Peer(
+            f"torch avg_pool{space}d",
+            pool,
+            lambda rng, space: draw_torch_pooling(rng, space, ["avg"], dilated=False),
+            torch_pool,
+            module="torch",
+        ),
+    ]
+    # JAX compiles every call, which is slow.
+    slow = [
+        Peer("jax conv_general_dilated", convolve, draw_layer, jax_conv, module="jax"),
+        Peer(
+            "jax reduce_window",
+            pool,
+            lambda rng, space: draw_pooling(rng, space, ["max", "min", "sum"]),
+            jax_pool,
+            exact="i8",
+            module="jax",
+        ),
+    ]
+    return [
+        *(each._replace(name=each.name + of_space, space=space, calls=calls) for each in light),
+        *(each._replace(space=space, calls=calls) for each in heavy),
+        *(
+            each._replace(name=each.name + of_space, space=space, calls=calls * 2 // 5)
+            for each in slow
+        ),
+    ]
+
+
+PEERS = [*IMAGES_ALONE, *(peer for space in (2, 1, 3) for peer in peers(space))]
 
 
 # -------------------------------------------------------------------------- the tests
@@ -565,9 +722,9 @@ def rounding(peer, images, given, options):
     """How far two sums of the same terms may differ, in whatever order they are added."""
     if options.get("mode") in ("max", "min"):
         return 0
-    pixel = np.abs(images).max()
+    pixel = max(np.abs(images).max(), abs(options.get("pad_value", 0)))
     if peer.call is convolve:
-        terms = prod(given.shape[:3])  # of one kernel
+        terms = prod(given.shape[: peer.space + 1])  # of one kernel
         magnitudes = np.abs(given).reshape(terms, -1).sum(0).max()
     else:
         terms = prod(given)
@@ -583,7 +740,7 @@ def test_peer(peer, kind):
     pytest.importorskip(peer.module)
     rng = np.random.default_rng([PEERS.index(peer), len(kind)])
     for _ in range(peer.calls):
-        shape, given, options = peer.draw(rng)
+        shape, given, options = peer.draw(rng, peer.space)
         images = numbers(rng, shape, kind)
         theirs = [images.astype(peer.exact) if kind == "integers" else images]
         if peer.call is convolve:
@@ -591,7 +748,7 @@ def test_peer(peer, kind):
             theirs.append(given.astype(peer.exact) if kind == "integers" else given)
         else:
             theirs.append(given)
-        ours = peer.call(images, given, **options)
+        ours = peer.call(images, given, **options, space=peer.space)
         theirs = peer.compute(*theirs, **options)
         exact = kind == "integers" and options.get("mode") != "avg"
         bound = 0 if exact else rounding(peer, images, given, options)
@@ -599,6 +756,29 @@ def test_peer(peer, kind):
         np.testing.assert_allclose(
             ours.astype(float), theirs.astype(float), rtol=0, atol=bound, err_msg=f"{options}"
         )
+
+
+def gaussian(sigma):
+    """SciPy's gaussian along one axis."""
+    radius = int(4 * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    return weights / weights.sum()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("pad_mode", SCIPY_MODES)
+@pytest.mark.parametrize("size", [(90,), (30, 41), (14, 15, 16)], ids=str)
+def test_gaussian_filter(size, pad_mode, dtype):
+    """A gaussian, whose kernel is a product, blurs as `scipy.ndimage.gaussian_filter` does."""
+    images = np.random.default_rng(0).standard_normal(size).astype(dtype)
+    sigmas = (1.5, 0.8, 1.1)[: len(size)]
+    kernel = reduce(np.multiply.outer, map(gaussian, sigmas)).astype(dtype)
+    pad_value = 2.5 if pad_mode == CONSTANT else 0
+    border = {"pad_mode": pad_mode, "pad_value": pad_value}
+    theirs = ndimage.gaussian_filter(images, sigmas, mode=SCIPY_MODES[pad_mode], cval=pad_value)
+    for method in ("auto", "numpy"):
+        ours = convolve(images, kernel, **border, method=method, space=len(size))
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=20 * np.finfo(dtype).eps)
 
 
 ALWAYS_HERE = [peer for peer in PEERS if peer.module == "numpy"]
@@ -609,6 +789,7 @@ ASKED = {
         "stride": {"1", "more", "two"},
         "dilation": {"1", "more", "two"},
         "groups": {"1", "more"},
+        "pad_value": {"a number"},
     },
     pool: {
         "padding": {"valid", "same", "given"},
@@ -617,6 +798,8 @@ ASKED = {
         "dilation": {"1", "more", "two"},
         "partial": {"True", "False"},
         "count_padding": {"True", "False"},
+        "pad_mode": {"constant", "edge", "reflect", "symmetric", "wrap"},
+        "pad_value": {"a number"},
     },
 }
 
@@ -628,20 +811,23 @@ def in_words(name, value):
     if name in ("stride", "dilation", "groups"):
         ways = set(value) if isinstance(value, tuple) else {value}
         return "two" if len(ways) > 1 else "1" if ways == {1} else "more"
-    return str(value)
+    return "a number" if name == "pad_value" else str(value)
 
 
+@pytest.mark.parametrize("space", [1, 2, 3])
 @pytest.mark.parametrize("call", [convolve, pool], ids=["convolve", "pool"])
-def test_together_they_are_asked_everything(call):
+def test_together_they_are_asked_everything(call, space):
     """The peers that are always installed cover every option, and each kind of its values."""
-    asked = {name: set() for name in ASKED[call]}
+    asked, expected = {name: set() for name in ASKED[call]}, ASKED[call]
+    if space == 1:  # a single number is not two
+        expected = {name: values - {"two"} for name, values in expected.items()}
     for peer in ALWAYS_HERE:
-        if peer.call is call:
+        if peer.call is call and peer.space == space:
             rng = np.random.default_rng(1)
             for _ in range(peer.calls):
-                for name, value in peer.draw(rng)[-1].items():
+                for name, value in peer.draw(rng, peer.space)[-1].items():
                     asked[name].add(in_words(name, value))
-    assert asked == ASKED[call]
+    assert asked == expected
 
 
 # ------------------------------------------------------------------- what differs

@@ -1,9 +1,12 @@
 """`pool` against the oracle, and at the edges: of images, of types, of arithmetic."""
 
+from functools import reduce
+
 import numpy as np
 import oracle
 import pytest
 from strategies import (
+    PAD_MODES,
     POOL_MODES,
     TYPES,
     each_method,
@@ -61,6 +64,13 @@ SIZES = {
     "many channels": ((2, 3, 3, 70000), (2, 2), {"stride": 1}),
     "a wide window": ((1, 3, 400, 2), (2, 300), {"stride": 1}),
     "far apart": ((1, 2, 4000, 20), (1, 3), {"dilation": (1, 1500), "stride": (1, 7)}),
+    "many small volumes": ((200, 4, 5, 7, 3), 2, {"space": 3}),
+    "a deep volume": ((1, 900, 6, 9, 5), (3, 3, 2), {"space": 3, "stride": (5, 2, 1)}),
+    "a wide volume": ((2, 2, 2, 3000, 9), (2, 1, 3), {"space": 3, "stride": (1, 1, 20)}),
+    "a large window": ((1, 30, 31, 32), (20, 21, 22), {"space": 3, "stride": 3}),
+    "slabs far apart": ((1, 900, 2, 3, 8), (3, 1, 2), {"space": 3, "dilation": (300, 1, 1)}),
+    "many short signals": ((700, 9, 3), 4, {"space": 1}),
+    "a signal": ((1, 30_000), 600, {"space": 1, "stride": 50}),
 }
 
 
@@ -74,6 +84,27 @@ def test_sizes(method, sizes, mode, padding):
     expected = oracle.pool(x, window, mode=mode, padding=padding, **options)
     result = convlens.pool(x, window, mode=mode, padding=padding, **options, method=method)
     expected.check(result)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i8", "u1"])
+@pytest.mark.parametrize("mode", ["max", "min", "sum"])
+@pytest.mark.parametrize(
+    ("size", "window"),
+    [((300_000,), (7,)), ((50, 60, 70), (3, 2, 4)), ((9, 20, 1500), (1, 5, 1))],
+    ids=str,
+)
+def test_large_signals_and_volumes(method, size, window, mode, dtype):
+    """Outputs are shifted images merged, which is another way to say the same."""
+    x = np.random.default_rng(0).integers(0, 200, size).astype(dtype)
+    padded = np.pad(x.astype(int), oracle.paddings("same", size, window, (1,) * len(size)), "edge")
+    shifted = (
+        padded[tuple(slice(t, t + n) for t, n in zip(tap, size, strict=True))]
+        for tap in np.ndindex(*window)
+    )
+    merge = {"max": np.maximum, "min": np.minimum, "sum": np.add}
+    options = {"padding": "same", "pad_mode": "edge", "space": len(size), "method": method}
+    result = convlens.pool(x, window, 1, mode, **options)
+    np.testing.assert_array_equal(result, reduce(merge[mode], shifted))
 
 
 # ---------------------------------------------------------------------------- small and odd
@@ -135,6 +166,63 @@ def test_stride_is_the_window_by_default(method):
 def test_lists(method):
     """Nested lists are accepted as images."""
     assert convlens.pool([[1, 2], [3, 4]], 2, mode="avg", method=method).tolist() == [[2.5]]
+
+
+# --------------------------------------------------------------- signals, volumes, borders
+
+
+def test_a_signal(method):
+    """Every output is made of the samples under the window."""
+    x = [4, 1, 3, 8, 2]
+    results = {
+        mode: convlens.pool(x, 2, mode=mode, method=method, space=1).tolist() for mode in POOL_MODES
+    }
+    assert results == {"max": [4, 8], "min": [1, 3], "avg": [2.5, 5.5], "sum": [5, 11]}
+
+
+def test_a_volume(method):
+    """Axes are depth, height and width, in arrays as well as in the window."""
+    x = np.arange(24).reshape(2, 3, 4)
+    assert convlens.pool(x, (2, 1, 4), method=method, space=3).tolist() == [[[15], [19], [23]]]
+    assert convlens.pool(x, (1, 3, 2), 1, "min", method=method, space=3).tolist() == [
+        [[0, 1, 2]],
+        [[12, 13, 14]],
+    ]
+
+
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+def test_cells_of_a_border_count_like_pixels(method, pad_mode):
+    """Means, sums and extremes take what the padding holds into account."""
+    x, options = [5, 1, 3], {"padding": 2, "pad_mode": pad_mode, "method": method, "space": 1}
+    cells = np.pad(x, 2, pad_mode).tolist()
+    windows = [cells[n : n + 3] for n in range(5)]
+    assert convlens.pool(x, 3, 1, **options).tolist() == list(map(max, windows))
+    assert convlens.pool(x, 3, 1, "min", **options).tolist() == list(map(min, windows))
+    assert convlens.pool(x, 3, 1, "sum", **options).tolist() == list(map(sum, windows))
+    means = convlens.pool(x, 3, 1, "avg", **options)
+    np.testing.assert_allclose(means, np.mean(windows, axis=1), rtol=1e-15)
+
+
+def test_padding_of_any_number(method):
+    """With pad_mode="constant" padding holds `pad_value`, which may win; by default it is 0."""
+    x, options = [-5, -1, -3], {"padding": 1, "pad_mode": "constant", "method": method, "space": 1}
+    assert convlens.pool(x, 2, 1, **options).tolist() == [0, -1, -1, 0]
+    assert convlens.pool(x, 2, 1, **options, pad_value=-2).tolist() == [-2, -1, -1, -2]
+    assert convlens.pool(x, 2, 1, "min", **options, pad_value=-4).tolist() == [-5, -5, -3, -4]
+    assert convlens.pool(x, 2, 1, "sum", **options, pad_value=9).tolist() == [4, -6, -4, 6]
+    assert convlens.pool(x, 2, 1, "avg", **options, pad_value=9).tolist() == [2, -3, -2, 3]
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+def test_windows_on_a_border_alone(method, dtype, mode):
+    """They give what the padding holds, as no other cell is there."""
+    x = random_numbers(np.random.default_rng(0), (4,), dtype)
+    options = {"padding": (0, 9), "method": method, "space": 1}
+    result = convlens.pool(x, 2, 1, mode, pad_mode="edge", **options)
+    np.testing.assert_array_equal(result[4:], [x[-1]] * 8)
+    result = convlens.pool(x, 2, 1, mode, pad_mode="constant", pad_value=x[0], **options)
+    np.testing.assert_array_equal(result[4:], [x[0]] * 8)
 
 
 # -------------------------------------------------------------------- padding, partial, counts
@@ -300,24 +388,35 @@ def test_complex(method, dtype):
 
 @pytest.mark.parametrize("mode", POOL_MODES)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64])
-def test_nan_reaches_what_covers_it(method, dtype, mode):
+@pytest.mark.parametrize("pad_mode", [None, *PAD_MODES])
+@pytest.mark.parametrize("size", [(5, 6), (11,), (3, 4, 5)], ids=str)
+def test_nan_reaches_what_covers_it(method, size, pad_mode, dtype, mode):
     """Exactly the outputs that cover the NaN are NaN, in its image and channel."""
-    rng = np.random.default_rng(0)
-    for number in range(30):
-        i, j = number // 6, number % 6
-        x = rng.standard_normal((3, 5, 6, 2)).astype(dtype)
-        x[1, i, j, 1] = np.nan
-        stride, dilation = 1 + number % 2, 1 + number // 15
-        result = convlens.pool(
-            x, (2, 3), stride, mode, padding="full", dilation=dilation, method=method
-        )
+    rng, space = np.random.default_rng(0), len(size)
+    window = (2, 1, 3) if space == 3 else (2, 3)[-space:]
+    every = 1 if pad_mode is None and space == 2 else 7
+    for number, pixel in list(enumerate(np.ndindex(*size)))[::every]:
+        x = rng.standard_normal((3, *size, 2)).astype(dtype)
+        x[1, *pixel, 1] = np.nan
+        stride, dilation = (1 + number % 2,) * space, (1 + number // 15 % 2,) * space
+        options = {"padding": "full", "pad_mode": pad_mode, "dilation": dilation, "space": space}
+        result = convlens.pool(x, window, stride, mode, **options, method=method)
         bad = np.zeros(result.shape, bool)
-        for y in range(result.shape[1]):
-            for z in range(result.shape[2]):
-                rows = [y * stride + (t - 1) * dilation for t in range(2)]
-                columns = [z * stride + (t - 2) * dilation for t in range(3)]
-                bad[1, y, z, 1] = i in rows and j in columns
+        holds = pad_mode or "constant"  # no NaN where it holds nothing
+        bad[1, ..., 1] = oracle.windows_over(pixel, size, window, "full", holds, stride, dilation)
         np.testing.assert_array_equal(np.isnan(result), bad)
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+@pytest.mark.parametrize("size", [(11,), (5, 6), (3, 4, 5)], ids=str)
+def test_nan_in_the_padding(method, size, mode):
+    """If the padding holds NaN, exactly the outputs whose windows touch it are NaN."""
+    options = {"padding": 2, "pad_mode": "constant", "pad_value": np.nan, "space": len(size)}
+    result = convlens.pool(np.ones((2, *size)), 3, 2, mode, **options, method=method)
+    touches = np.ones(result.shape[1:], bool)
+    touches[tuple(slice(1, (n - 1) // 2 + 1) for n in size)] = False
+    for image in result:
+        np.testing.assert_array_equal(np.isnan(image), touches)
 
 
 def test_inf_reaches_what_it_wins(method):

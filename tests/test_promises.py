@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from strategies import POOL_MODES, each_method, random_convolution, random_pooling, takes
-from test_invariance import DENSE, SHALLOW, arrays, same_bits
+from test_invariance import DENSE, SHALLOW, SIGNALS, VOLUMES, arrays, same_bits
 
 import convlens
 
@@ -109,6 +109,25 @@ def test_more_than_2_31_elements_in_a_file(method, tmp_path):
     del x
 
 
+@pytest.mark.parametrize("shape", [(2**31 + 1000,), (1300, 1300, 1300)])
+def test_signals_and_volumes_of_more_than_2_31_elements(method, shape, tmp_path):
+    """Pixels at the far end of a signal or a volume of more than 2**31 are not found."""
+    with open(tmp_path / "images", "wb") as file:
+        file.truncate(np.prod(shape))  # a hole: it takes no room on the disk
+    x = np.memmap(tmp_path / "images", np.uint8, "r+", shape=shape)
+    assert x.size > 2**31
+    last = (slice(-10, None),) * x.ndim
+    x[last] = 200
+    options = {"stride": tuple(n - 10 for n in shape), "space": x.ndim, "method": method}
+    result = convlens.convolve(x, np.ones((10,) * x.ndim, np.uint8), "valid", **options)
+    expected = np.zeros((2,) * x.ndim)
+    expected[(1,) * x.ndim] = 200
+    np.testing.assert_array_equal(result, expected * 10**x.ndim)
+    for mode in ("max", "avg"):
+        np.testing.assert_array_equal(convlens.pool(x, 10, mode=mode, **options), expected)
+    del x
+
+
 def test_more_than_2_31_elements_in_a_view(method):
     """An image of more than 2**31 pixels, a view in which pixel (y, x) is base[y + x], is wrong."""
     base = np.random.default_rng(0).integers(0, 256, 100_000, np.uint8)
@@ -147,11 +166,12 @@ def test_more_than_2_31_images(method):
 def test_threads(method):
     """Calls from several threads at once give other bits than one after the other."""
     calls = [call for verb in VERBS for call in random_calls(verb, 100, method)]
-    for sizes in (DENSE["wide"], DENSE["strided"], SHALLOW["gray"], SHALLOW["wide gray"]):
+    images = DENSE["wide"], DENSE["strided"], SHALLOW["gray"], SHALLOW["wide gray"]
+    for sizes in (*images, *SIGNALS.values(), *VOLUMES.values()):
         x, k, options = arrays(sizes, "f")
         calls += [(convlens.convolve, (x, k), options)] * 4
-        if x.ndim == 4:
-            calls += [(convlens.pool, (x, 2, 1, mode), {}) for mode in POOL_MODES]
+        of_pool = {"space": options.get("space", 2)}
+        calls += [(convlens.pool, (x, 2, 1, mode), of_pool) for mode in POOL_MODES]
 
     def run(call):
         function, arguments, options = call

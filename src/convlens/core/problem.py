@@ -180,10 +180,8 @@ class Problem:
         """
         number = self.pad_number
         if kernels is None:
-            if self.mode == "sum" and number:  # as many times as there are taps; integers wrap
-                count = self.taps % 2**64 if number.dtype.kind in "iu" else self.taps
-                number = number * np.asarray(count).astype(number.dtype)
-            return np.full(1, number, self.output_dtype)
+            total = times(number, self.taps) if self.mode == "sum" else number
+            return np.full(1, total, self.output_dtype)
         parts = kernel_parts(self.full_kernels(kernels))  # (…, nc)
         with np.errstate(all="ignore"):
             sums = sum((part.astype(self.sum_dtype) * number).sum(axis=0) for part in parts)
@@ -203,6 +201,14 @@ class Problem:
     def full_output(self, output: Array) -> Array:
         """A view of the output as (m, *space, nc)."""
         return _with_axes(output, self.layout.output, self._full.output)
+
+
+def times(number: Array, count: int) -> Array:
+    """The sum of so many equal numbers, in their type; sums of integers wrap."""
+    count = count % 2**64 if number.dtype.kind in "iu" else count
+    with np.errstate(all="ignore"):
+        product: Array = number * np.asarray(count).astype(number.dtype)
+        return product
 
 
 FULL = {  # by the number of spatial axes

@@ -263,7 +263,7 @@ class Work:
                 sums, numbers = problem.mode in ("avg", "sum"), across.dilation * problem.channels
                 arguments["down_steps"] = buffer(_steps(kh, down.dilation, sums))
                 arguments["across_steps"] = buffer(_steps(kw, numbers, sums))
-            yield slice(None), Run(loaded(), method.pipeline, arguments, ["images", "out"])
+            yield slice(None), Run(loaded(), method.variant, arguments, ["images", "out"])
             return
         if self.separable:
             names = (*SEPARABLE[-len(problem.axes) :], "scale")
@@ -273,7 +273,7 @@ class Work:
                 for name, size in zip(names, sizes, strict=True)
             }
             arguments["out"] = _frame(places)
-            yield slice(None), Run(loaded(), method.pipeline, arguments, ["images", *names, "out"])
+            yield slice(None), Run(loaded(), method.variant, arguments, ["images", *names, "out"])
             return
         depth, count = problem.channels // unit // self.groups, places.shape[-1]
         step = max(8, KERNELS // (problem.taps * depth * self.groups))
@@ -285,7 +285,7 @@ class Work:
             shape = (*taps, kh, *row, self.groups, part.stop - part.start)
             kernels, out = _packed(shape, method.numbers), _frame(places[..., part])
             given = {"images": arguments["images"], "kernels": kernels, "out": out}
-            yield part, Run(loaded(), method.pipeline, arguments | given, list(given))
+            yield part, Run(loaded(), method.variant, arguments | given, list(given))
 
     def _counts(self, axis: Axis, outputs: range, *, repeat: int = 1, images: int = 1) -> Array:
         """How many cells each window counts along an axis: the divisors of an average.

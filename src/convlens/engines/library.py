@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convlens.core.problem import Array
+from convlens.engines.variants import Variant, Variants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,8 +86,8 @@ class Run:
     ----------
     library : Library
         The library that holds the pipeline.
-    name : str
-        The name of the pipeline, without its level.
+    variant : Variant
+        The pipeline.
     arguments : dict
         The pipeline's arguments by their names: numbers, and frames of arrays. It may have others,
         which the pipeline does not take.
@@ -101,11 +102,11 @@ class Run:
     """
 
     def __init__(
-        self, library: Library, name: str, arguments: dict[str, Any], arrays: list[str]
+        self, library: Library, variant: Variant, arguments: dict[str, Any], arrays: list[str]
     ) -> None:
-        self._library, self._name = library, name
-        self._function = library.function(name)
-        order = library.pipelines[name]
+        self._library, self._name = library, variant.name
+        self._function = library.function(variant.name)
+        order = variant.arguments
         self._frames = [(order.index(each), arguments[each]) for each in arrays]
         taken = [arguments[each] for each in order]
         kept = (getattr(argument, "array", None) for argument in taken)
@@ -206,8 +207,8 @@ class Library:
         The level in use.
     levels : list of str
         The levels that this machine can run, the best one first.
-    pipelines : dict
-        For each pipeline, by its name without a level, the names of its arguments in their order.
+    variants : Variants
+        The pipelines, and what each is for.
     halide : str
         The version of Halide that compiled the pipelines.
     threads : int
@@ -217,7 +218,7 @@ class Library:
     def __init__(self, path: Path, listed: dict[str, Any]) -> None:
         self.path, self.halide = path, listed["halide"]
         self._library = ctypes.CDLL(str(path))
-        self.pipelines: dict[str, list[str]] = listed["pipelines"]
+        self.variants = Variants(listed["variants"])
         can_use = self._library.halide_can_use_target_features
         self.levels = [
             name

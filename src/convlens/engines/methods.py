@@ -1,7 +1,8 @@
 """Choose the pipeline for a problem, by its sizes, its types and its kernels' numbers.
 
 Neither the number of images nor their layout in memory plays a part, because an image's result must
-have the same bits in every batch and every layout.
+have the same bits in every batch and every layout. The choice itself is made by `variants`; this
+module finds out the facts that it goes by, and the types that come into question.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from convlens.core.axis import sparse
 from convlens.core.problem import Array, Problem, kernel_parts
 from convlens.engines.blocks import STRIP
 from convlens.engines.library import load, loaded
+from convlens.engines.variants import Variant
 
 DType = np.dtype[Any]
 F16, F32, F64 = (np.dtype(name) for name in ("f2", "f4", "f8"))
@@ -37,15 +39,15 @@ class Method:
 
     Attributes
     ----------
-    pipeline : str
-        The pipeline's name.
+    variant : Variant
+        The pipeline.
     pixels, numbers, results : numpy.dtype
         The types that it reads, computes in and writes.
     folded : bool
         Whether an image of c channels is treated as an image of one channel, c times as wide.
     """
 
-    pipeline: str
+    variant: Variant
     pixels: DType
     numbers: DType
     results: DType
@@ -54,12 +56,12 @@ class Method:
     @property
     def family(self) -> str:
         """The family of the pipeline, such as "planes"."""
-        return self.pipeline.partition("_")[0]
+        return self.variant.family
 
     @property
     def divides(self) -> bool:
         """Whether the pipeline divides sums by the number of cells that they count."""
-        return "_avg_" in self.pipeline
+        return self.variant.types[0] == "avg"
 
     def padding(self, problem: Problem) -> Any:
         """The number that cells of padding hold: one that changes nothing if they hold nothing."""
@@ -122,66 +124,54 @@ def choose(problem: Problem, numbers: DType | None, separable: bool) -> Method:
 
 def convolution(problem: Problem, numbers: DType, separable: bool) -> Method:
     """The pipeline for a convolution whose sums are computed in this type."""
-    rows, columns = problem.rows, problem.columns
-    folded = _same_kernel(problem) and columns.stride == 1
-    if separable:
-        return _first_compiled(problem, numbers, ["separable"], folded)
-    groups = max(1, problem.groups)  # images without channels have none
-    depth, count = problem.channels // groups, problem.output_channels // groups
-    names, lanes = [], 64 // numbers.itemsize
-    if folded:
-        groups, depth, count = 1, 1, 1
-    elif depth == count == 1 and groups >= 4:
-        zeros = problem.pad_mode == "constant" and groups >= lanes
-        steps = (rows.stride, columns.stride, rows.dilation, columns.dilation)
-        if zeros and rows.window == columns.window and steps == (1, 1, 1, 1):
-            names.append(f"depthwise_taps{rows.window}")
-        names.append("depthwise")
-    elif count >= 8:
-        small = problem.taps * depth <= 256 and count > 2 * lanes
-        if count == 8:
-            names.append("dense_eight")
-        elif not small and count > lanes:
-            # Tiles are seven or four pixels wide: take the width that leaves less of the last one
-            # unused.
-            sevens = -columns.outputs % 7 <= -columns.outputs % 4
-            names.append("dense_sevens" if sevens else "dense_fours")
-        names.append("dense_few")
-    if groups == 1 and (depth > 1 or "n" not in problem.layout.kernels):
-        sizes = f"planes_channels{depth}_stride{columns.stride}"
-        if rows.dilation == 1:
-            tile = f"_kernels{count}_rows{4 if count == 1 else 2}"
-            sides = {axis.window for axis in problem.axes}
-            square = len(sides) == 1 and rows.stride == columns.stride
-            if square and (columns.stride == 1 or columns.dilation == 1):
-                name = f"{sizes}_taps{rows.window}{tile}"
-                unpadded = _unpadded(problem, columns.outputs * problem.channels, numbers)
-                names += [f"{name}_unpadded", name] if unpadded else [name]
-            if rows.outputs >= 4 and 1 < rows.window >= rows.stride:
-                names += [f"{sizes}{tile}"]
-        names += [f"{sizes}_kernels{count}"]
-    names.append("planes")
-    if problem.sum_dtype.kind == "f" and problem.taps * depth > LONG:
-        names = [f"{name}_blocks" for name in names]
-    return _first_compiled(problem, numbers, names, folded)
-
-
-def _first_compiled(problem: Problem, numbers: DType, names: list[str], folded: bool) -> Method:
-    """The first of these pipelines that was compiled, for the types nearest to the call's."""
-    pipelines = loaded().pipelines
-    volume = ["volume"] if len(problem.axes) > 2 else []
+    folded = _same_kernel(problem) and problem.columns.stride == 1
+    facts = _facts_of_convolution(problem, numbers, separable=separable, folded=folded)
     images = U8 if problem.images.dtype.kind == "b" else problem.images.dtype.newbyteorder("=")
-    for name in names:
-        method, _, sizes = name.partition("_")
-        for pixels in (images, numbers):
-            # Pipelines compute unsigned sums as int64, which have the same bits; the engine views
-            # the results as unsigned afterwards.
-            for results in (numbers if problem.sum_dtype == U64 else problem.output_dtype, numbers):
-                types = [NAMES.get(each, "none") for each in (pixels, numbers, results)]
-                full = "_".join([method, *types, *volume, *([sizes] if sizes else [])])
-                if full in pipelines:
-                    return Method(full, pixels, numbers, results, folded)
-    raise LookupError(f"no pipeline among {names} for {problem}")
+    # The types nearest to the caller's come first. Pipelines compute unsigned sums as int64, which
+    # have the same bits; the engine views the results as unsigned afterwards.
+    nearest = numbers if problem.sum_dtype == U64 else problem.output_dtype
+    types = {
+        tuple(NAMES.get(each, "none") for each in (pixels, numbers, results)): (pixels, results)
+        for pixels in (images, numbers)
+        for results in (nearest, numbers)
+    }
+    variant = loaded().variants.choose(facts, types)
+    pixels, results = types[variant.types]
+    return Method(variant, pixels, numbers, results, folded)
+
+
+def _facts_of_convolution(
+    problem: Problem, numbers: DType, *, separable: bool, folded: bool
+) -> dict[str, int]:
+    """What decides about the pipeline of a convolution: see each line."""
+    rows, columns = problem.rows, problem.columns
+    groups = max(1, problem.groups)  # images without channels have none
+    depth, kernels = problem.channels // groups, problem.output_channels // groups
+    if folded:
+        groups, depth, kernels = 1, 1, 1
+    lanes, terms = 64 // numbers.itemsize, problem.taps * depth
+    windows = {axis.window for axis in problem.axes}
+    square = len(windows) == 1 and rows.stride == columns.stride
+    # Tiles are seven or four pixels wide: take the width that leaves less of the last one unused.
+    # Few kernels, or many small ones, are better computed pixel by pixel.
+    tile = 7 if -columns.outputs % 7 <= -columns.outputs % 4 else 4
+    many = kernels > lanes and not (terms <= 256 and kernels > 2 * lanes)
+    return {
+        "separable": separable,
+        "volume": len(problem.axes) > 2,
+        "long": problem.sum_dtype.kind == "f" and terms > LONG,
+        "groups": groups,
+        "depth": depth,  # the channels of a group
+        "kernels": kernels,  # of a group
+        "stride": columns.stride,
+        "dilation_down": rows.dilation,
+        "dilation_across": columns.dilation,
+        "taps": columns.window if square else 0,
+        "tall": rows.outputs >= 4 and 1 < rows.window >= rows.stride,  # tiles of several rows pay
+        "constant": problem.pad_mode == "constant",
+        "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),
+        "tile": tile if many else 0,
+    }
 
 
 def _same_kernel(problem: Problem) -> bool:
@@ -283,22 +273,15 @@ def pooling(problem: Problem) -> Method:
         small = images.kind == "b" or images == U8
         numbers = I32 if small and bound < 2**31 else results
     pixels = U8 if numbers == I32 and mode in ("avg", "sum") else numbers
-    if (
-        images == problem.output_dtype == F16
-    ):  # Pipelines read and write it, but compute in float32.
+    if images == problem.output_dtype == F16:  # It is read and written, but float32 is computed.
         pixels = results = F16
-    types = f"{mode}_{NAMES[pixels]}_{NAMES[numbers]}_{NAMES[results]}"
+    types = (mode, *(NAMES[each] for each in (pixels, numbers, results)))
     folded = columns.stride == 1
     channels = 1 if folded else problem.channels
-    volume = len(problem.axes) > 2
-    types += "_volume" * volume
-    names = [f"windows_{types}_channels{channels}", f"windows_{types}"]
-    if mode == "avg" and numbers.kind == "f" and max(rows.window, columns.window) > LONG_AXIS:
-        names = [f"{name}_blocks" for name in names]
     sides = {rows.window, columns.window, rows.stride, columns.stride}
-    undilated = rows.dilation == columns.dilation == 1 and not volume
-    if len(sides) == 1 and undilated and _unpadded(problem, columns.outputs * channels, numbers):
-        names.insert(0, f"squares_{types}_channels{channels}_side{rows.window}")
+    side_by_side = len(sides) == 1 and rows.dilation == columns.dilation == 1
+    volume = len(problem.axes) > 2
+    unpadded = not volume and _unpadded(problem, columns.outputs * channels, numbers)
     # The steps for each output, down and across together: of `windows`, and of `doubling`.
     steps = rows.window * columns.stride + columns.window
     doubled = rows.stride * log2(rows.window + 1) + log2(columns.window + 1)
@@ -307,11 +290,15 @@ def pooling(problem: Problem) -> Method:
         # sums of floats this must not matter, because parts of an image keep the bits of the whole.
         doubled *= (rows.outputs * rows.stride + rows.reach) / (rows.outputs * rows.stride)
     apart = any(a.reach > 8 * a.window or a.stride > a.window for a in (rows, columns))
-    if steps > 2 * columns.stride * doubled and not apart:
-        names.insert(0, f"doubling_{types}")
-    pipelines = loaded().pipelines
-    pipeline = next(name for name in names if name in pipelines)
-    return Method(pipeline, pixels, numbers, results, folded)
+    long = mode == "avg" and numbers.kind == "f" and max(rows.window, columns.window) > LONG_AXIS
+    facts = {
+        "volume": volume,
+        "long": long,
+        "channels": channels,
+        "side": rows.window if side_by_side and unpadded else 0,
+        "doubled": steps > 2 * columns.stride * doubled and not apart,
+    }
+    return Method(loaded().variants.choose(facts, [types]), pixels, numbers, results, folded)
 
 
 # ------------------------------------------------------------------------------------ both

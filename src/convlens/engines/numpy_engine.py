@@ -24,7 +24,7 @@ import numpy as np
 
 from convlens.core.axis import Axis, sparse
 from convlens.core.cells import arange, counts, sources
-from convlens.core.problem import Array, Problem
+from convlens.core.problem import Array, Problem, times
 from convlens.engines.pairwise import Pairwise
 
 BLOCK = 2**16  # the most numbers in an array of a block: half a megabyte of float64
@@ -367,7 +367,7 @@ class _Pooling:
             return exactly(pixels).astype(dtype, copy=False)
         value = self._problem.pad_number
         if self._merge is np.add:
-            return value * prod(each.window for each in self._problem.axes[:number])
+            return times(value, prod(each.window for each in self._problem.axes[:number]))
         return value
 
 

@@ -1,0 +1,307 @@
+"""The variants of every pipeline: for which types, and for which problems, each is compiled.
+
+A variant requires something of a problem: every *fact* that it names must lie in a range. The facts
+are what `facts_of_convolution` and `facts_of_pooling` in the engine find out about a problem; the
+engine takes the first variant of which all requirements hold. Variants that are preferred come
+first, and then those that require more. `check` refuses two variants that neither order tells apart
+though one problem could meet both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import convolution
+import halide as hl
+import pooling
+from levels import Level, Pipeline
+
+TYPES = {
+    "u8": hl.UInt(8),
+    "i16": hl.Int(16),
+    "u16": hl.UInt(16),
+    "i32": hl.Int(32),
+    "u32": hl.UInt(32),
+    "i64": hl.Int(64),
+    "u64": hl.UInt(64),
+    "f16": hl.Float(16),
+    "f32": hl.Float(32),
+    "f64": hl.Float(64),
+}
+
+Range = tuple[int, int | None]  # the least and the greatest number; None is no limit
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One pipeline, as it is compiled.
+
+    Attributes
+    ----------
+    family : str
+        The function that makes it, such as "planes".
+    types : tuple of str
+        The types of pixels, numbers and results; a pooling's mode comes before them.
+    requires : dict
+        For each fact that matters, the range in which it must lie.
+    make : callable
+        Makes the pipeline for a level of processors.
+    preference : int
+        Of two variants that a problem meets, the one with the larger number is taken.
+    """
+
+    family: str
+    types: tuple[str, ...]
+    requires: dict[str, Range]
+    make: Callable[[Level], Pipeline] = field(compare=False)
+    preference: int = 0
+
+    @property
+    def name(self) -> str:
+        """A name that C can have, which no other variant has."""
+        words = [self.family, *self.types]
+        for fact, (low, high) in self.requires.items():
+            if high == low == 1:
+                words.append(fact)
+            elif high is None:
+                words.append(f"{fact}_from{low}")
+            elif high:
+                words.append(f"{fact}{low}")
+        return "_".join(words)
+
+    def described(self, arguments: list[str]) -> dict[str, Any]:
+        """The variant as the engine reads it, with the names of its arguments in their order."""
+        return {
+            "name": self.name,
+            "family": self.family,
+            "types": self.types,
+            "requires": self.requires,
+            "preference": self.preference,
+            "arguments": arguments,
+        }
+
+
+def exactly(**facts: int) -> dict[str, Range]:
+    """Requirements that these facts are these numbers."""
+    return {fact: (number, number) for fact, number in facts.items()}
+
+
+def table() -> list[Variant]:
+    """Every variant, in the order in which the engine tries them."""
+    variants = [*_planes(), *_dense(), *_depthwise(), *_separable(), *_poolings()]
+    check(variants)
+    return sorted(variants, key=lambda each: (-each.preference, -len(each.requires)))
+
+
+def check(variants: list[Variant]) -> None:
+    """Refuse two variants for the same types that a problem may meet, but no order tells apart."""
+    for one, other in combinations(variants, 2):
+        if one.types != other.types or one.preference != other.preference:
+            continue
+        shared = one.requires.keys() & other.requires.keys()
+        apart = any(_apart(one.requires[fact], other.requires[fact]) for fact in shared)
+        if not apart and len(one.requires) == len(other.requires):
+            raise ValueError(f"nothing decides between {one.name} and {other.name}")
+
+
+def _apart(one: Range, other: Range) -> bool:
+    """Whether no number lies in both ranges."""
+    return any(
+        high is not None and high < low for (_, high), (low, _) in ((one, other), (other, one))
+    )
+
+
+# ----------------------------------------------------------------------------- convolution
+
+# Integers are added up in floats if these are exact, which is much faster. Other types are
+# converted into these, block by block.
+SUMS = ("f32_f32_f32", "u8_f32_f32", "f64_f64_f64", "u8_f32_i64", "i64_i64_i64")
+FLOATS = SUMS[:3]  # These sums are rounded, so long ones are taken in blocks.
+KINDS = tuple((volume, long) for volume in (0, 1) for long in (0, 1))
+
+
+def _types(names: str) -> tuple[hl.Type, hl.Type, hl.Type]:
+    pixels, numbers, results = (TYPES[name] for name in names.split("_"))
+    return pixels, numbers, results
+
+
+def _planes() -> Iterator[Variant]:
+    """Vectors along the rows. The common sizes are fixed; for all others they are arguments."""
+    common = {"channels": 1, "stride": 1, "kernels": 1}
+    cubes = {**common, "taps": 3}
+    for names in SUMS:
+        of_floats, wide = names in FLOATS, names == "f64_f64_f64"
+        for volume, long in KINDS if of_floats else ((0, 0), (1, 0)):
+            yield _plane(names, {}, volume=volume, long=long)
+            if names == "i64_i64_i64":
+                continue
+            if not volume:
+                yield _plane(names, common, volume=volume, long=long)
+            if not (volume and long):
+                yield _plane(names, common, volume=volume, long=long, tall=True)
+            if volume and not long:
+                yield _plane(names, cubes, volume=volume)
+        if names == "i64_i64_i64" or wide:
+            continue
+        for sizes in (
+            cubes,
+            {**common, "stride": 2, "taps": 3},
+            {**common, "taps": 5},
+            {**common, "channels": 3, "taps": 3},
+            {**common, "channels": 3, "taps": 3, "kernels": 3},
+        ):
+            yield _plane(names, sizes)
+        yield _plane(names, cubes, padded=False)  # the commonest call
+
+
+def _plane(
+    names: str,
+    sizes: dict[str, int],
+    *,
+    volume: int = 0,
+    long: int = 0,
+    tall: bool = False,
+    padded: bool = True,
+) -> Variant:
+    """A variant of `planes`. With `tall`, or a fixed number of taps, a tile has several rows."""
+    requires = exactly(separable=0, volume=volume, long=long)
+    fixed: dict[str, Any] = dict(sizes)
+    if sizes:
+        requires |= exactly(groups=1, depth=sizes["channels"], stride=sizes["stride"])
+        requires |= exactly(kernels=sizes["kernels"])
+    if "taps" in sizes or tall:
+        fixed["rows"] = 4 if sizes["kernels"] == 1 else 2
+        requires |= exactly(dilation_down=1)
+    if "taps" in sizes:
+        requires |= exactly(taps=sizes["taps"])
+        if sizes["stride"] > 1:
+            requires |= exactly(dilation_across=1)
+    if tall:
+        requires |= exactly(tall=1)
+    if not padded:
+        requires |= exactly(unpadded=1)
+    return Variant(
+        "planes",
+        tuple(names.split("_")),
+        requires,
+        lambda level: convolution.planes(
+            level, _types(names), **fixed, padded=padded, blocks=bool(long), volume=bool(volume)
+        ),
+        preference=1 if "taps" in sizes else 0,
+    )
+
+
+def _dense() -> Iterator[Variant]:
+    """Vectors along the kernels, in tiles for eight kernels, few, or many of two widths."""
+    tiles: dict[str, dict[str, Range]] = {
+        "eight": exactly(kernels=8),
+        "few": {"kernels": (8, None)},
+        "fours": {"kernels": (8, None), **exactly(tile=4)},
+        "sevens": {"kernels": (8, None), **exactly(tile=7)},
+    }
+    for names in ("f32_f32_f32", "f64_f64_f64"):
+        for tile, needs in tiles.items():
+            if (tile, names) == ("eight", "f64_f64_f64"):
+                continue  # "few" serves these as well.
+            for volume, long in KINDS:
+                yield Variant(
+                    "dense",
+                    tuple(names.split("_")),
+                    exactly(separable=0, volume=volume, long=long) | needs,
+                    lambda level, t=names, s=tile, v=volume, b=long: convolution.dense(
+                        level, _types(t), tile=s, blocks=bool(b), volume=bool(v)
+                    ),
+                    preference=3 if tile == "eight" else 2,
+                )
+
+
+def _depthwise() -> Iterator[Variant]:
+    """Vectors along the channels."""
+    for names in ("f32_f32_f32", "f64_f64_f64"):
+        vector = 512 // TYPES[names[:3]].bits()
+        of_groups = exactly(separable=0, depth=1, kernels=1)
+        for volume, long in KINDS:
+            yield Variant(
+                "depthwise",
+                tuple(names.split("_")),
+                of_groups | exactly(volume=volume, long=long) | {"groups": (4, None)},
+                lambda level, t=names, v=volume, b=long: convolution.depthwise(
+                    level, _types(t), blocks=bool(b), volume=bool(v)
+                ),
+                preference=2,
+            )
+        # Strides and dilations of 1, and constant padding: images are read in place.
+        steps = exactly(stride=1, dilation_down=1, dilation_across=1, constant=1, taps=3)
+        yield Variant(
+            "depthwise",
+            tuple(names.split("_")),
+            of_groups | exactly(volume=0, long=0) | steps | {"groups": (vector, None)},
+            lambda level, t=names: convolution.depthwise(level, _types(t), taps=3),
+            preference=2,
+        )
+
+
+def _separable() -> Iterator[Variant]:
+    """A pass along each axis."""
+    for names in SUMS[:4]:
+        for volume in (0, 1):
+            yield Variant(
+                "separable",
+                tuple(names.split("_")),
+                exactly(separable=1, volume=volume),
+                lambda level, t=names, v=volume: convolution.separable(
+                    level, _types(t), volume=bool(v)
+                ),
+            )
+
+
+# --------------------------------------------------------------------------------- pooling
+
+
+def _poolings() -> Iterator[Variant]:
+    """Every mode of pooling, for the types that it is computed in."""
+    of_one_type = ("u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64")
+    for mode, names in (
+        *((mode, f"{t}_{t}_{t}") for mode in ("max", "min") for t in of_one_type),
+        *(("avg", f"{t}_{t}_{t}") for t in ("f32", "f64")),
+        *((mode, "f16_f32_f16") for mode in ("max", "min", "avg")),
+        ("avg", "u8_i32_f64"),
+        ("sum", "u8_i32_i64"),
+        ("sum", "i64_i64_i64"),
+    ):
+        types = (mode, *names.split("_"))
+        rounded = mode == "avg" and names in (*FLOATS, "f16_f32_f16")
+        for volume, long in KINDS if rounded else ((0, 0), (1, 0)):
+            for sizes in ({}, {"channels": 1}):
+                yield Variant(
+                    "windows",
+                    types,
+                    exactly(volume=volume, long=long, **sizes),
+                    lambda level, t=names, m=mode, s=sizes, v=volume, b=long: pooling.windows(
+                        level, _types(t), m, **s, blocks=bool(b), volume=bool(v)
+                    ),
+                )
+        for volume in (0, 1):
+            yield Variant(
+                "doubling",
+                types,
+                exactly(volume=volume, doubled=1),
+                lambda level, t=names, m=mode, v=volume: pooling.doubling(
+                    level, _types(t), m, volume=bool(v)
+                ),
+                preference=2,
+            )
+        if names in ("u8_u8_u8", "f16_f32_f16", "f32_f32_f32", "u8_i32_f64"):
+            for channels in (1, 3):
+                yield Variant(
+                    "squares",
+                    types,
+                    exactly(side=2, channels=channels),
+                    lambda level, t=names, m=mode, c=channels: pooling.squares(
+                        level, _types(t), m, channels=c, side=2
+                    ),
+                    preference=1,
+                )
