@@ -68,6 +68,8 @@ class Space(NamedTuple):
 
     Attributes
     ----------
+    noun : str
+        What an image with so many axes is called.
     images, kernels : str
         The letters of the axes, for layouts.
     names, lines : tuple of str
@@ -76,6 +78,7 @@ class Space(NamedTuple):
         What an argument with a number for each axis may be, and what a padding may be.
     """
 
+    noun: str
     images: str
     kernels: str
     names: tuple[str, ...]
@@ -115,8 +118,17 @@ class Space(NamedTuple):
 
 
 SPACES = {
-    1: Space("w", "x", ("width",), ("column",), "an integer", "an integer or a pair (left, right)"),
+    1: Space(
+        "signal",
+        "w",
+        "x",
+        ("width",),
+        ("number",),
+        "an integer",
+        "an integer or a pair (before, after)",
+    ),
     2: Space(
+        "image",
         "hw",
         "yx",
         ("height", "width"),
@@ -125,6 +137,7 @@ SPACES = {
         "an integer, (vertical, horizontal) or ((top, bottom), (left, right))",
     ),
     3: Space(
+        "volume",
         "dhw",
         "zyx",
         ("depth", "height", "width"),
