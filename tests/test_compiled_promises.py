@@ -331,20 +331,20 @@ def test_an_error_in_the_library_is_an_exception():
     x, k = images(2, 9, 9), np.ones((4, 4), "f4")
     out = np.empty_like(x)
     call = convlens.plan_convolve(x, k).problem
-    method = methods.convolution(call, np.dtype("f4"), two_passes=False)
+    method = methods.convolution(call, np.dtype("f4"), separable=False)
     placement = compiled_engine.Placement.of(x[..., None])  # of images and output alike
     work = compiled_engine.Work(call, method, placement, placement, threads=1)
     ((_, _, ((_, run),)),) = work.pieces(x[..., None], out[..., None])
-    right = [getattr(each, "_obj", each) for each in run._arguments]  # the objects behind byref
-    wrong_type = list(right)
-    wrong_type[0] = frame((2, 9, 9), (648, 72, 8), np.dtype("f8"))
-    wrong_size = list(right)
-    wrong_size[0] = frame((2, 9, 2), (648, 72, 4), np.dtype("f4"))
+    names = load().pipelines[method.pipeline]
+    objects = [getattr(each, "_obj", each) for each in run._arguments]  # those behind byref
+    right = dict(zip(names, objects, strict=True))
+    wrong_type = right | {"images": frame((2, 9, 9), (648, 72, 8), np.dtype("f8"))}
+    wrong_size = right | {"images": frame((2, 9, 2), (648, 72, 4), np.dtype("f4"))}
     for arguments, words in (
         (wrong_type, "images has type float32 but .* float64"),
         (wrong_size, "images is accessed at 8, which is beyond the max"),
     ):
-        broken = Run(load(), method.pipeline, arguments, [place for place, _ in run._frames])
+        broken = Run(load(), method.pipeline, arguments, ["images", "kernels", "out"])
         for _ in range(3):
             with pytest.raises(RuntimeError, match=f"^the compiled pipeline planes_.*: .*{words}"):
                 broken(images(2, 9, 9, dtype="f8"), k, out)
