@@ -336,10 +336,15 @@ EACH = {  # what an argument may be that has a number for each axis
     3: "an integer or three (depth, height, width)",
 }
 SIDES = {  # what padding may be, besides the words
-    1: "an integer or a pair (left, right)",
+    1: "an integer or a pair (before, after)",
     2: "an integer, (vertical, horizontal) or ((top, bottom), (left, right))",
     3: "an integer, (depth, height, width) or ((front, back), (top, bottom), (left, right))",
 }
+
+
+def nearest(space):
+    """The numbers of spatial axes in the order in which one of them was probably meant."""
+    return sorted(SPACES, key=lambda other: abs(other - space))
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -390,10 +395,10 @@ def test_ranks_of_every_space(refuses, images, kernels, space):
         outputs = CONVOLVE_RANKS[more[0] + 2, more[1] + 2] + space - 2
         assert len(plan_convolve(**changes).output_shape) == outputs
         return
-    taps = {1: "(kw)", 2: "(kh, kw)", 3: "(kd, kh, kw)"}[space]
+    taps = {1: "(kw,)", 2: "(kh, kw)", 3: "(kd, kh, kw)"}[space]
     for words in (f"kernels {taps}, ", f"images.shape={(2,) * images}, kernels.shape="):
         refuses(convolve, changes, ValueError, words)
-    others = [n for n in SPACES if (images - n + 2, kernels - n + 2) in CONVOLVE_RANKS]
+    others = [n for n in nearest(space) if (images - n + 2, kernels - n + 2) in CONVOLVE_RANKS]
     if others:
         meant = f": did you mean space={others[0]}, for {IN_WORDS[others[0]]}?"
         refuses(convolve, changes, ValueError, meant)
@@ -408,13 +413,13 @@ def test_ranks_of_pooled_images_of_every_space(refuses, rank, space):
         assert len(plan_pool(images, 2, space=space).output_shape) == rank
         return
     shapes = {
-        1: "(m, w, c), (m, w) or (w)",
+        1: "(m, w, c), (m, w) or (w,)",
         2: "(m, h, w, c), (m, h, w) or (h, w)",
         3: "(m, d, h, w, c), (m, d, h, w) or (d, h, w)",
     }
     words = f"images must be {shapes[space]}; images.shape={(2,) * rank}"
     refuses(pool, {"images": images, "space": space}, ValueError, words)
-    others = [n for n in SPACES if rank - n in range(3)]
+    others = [n for n in nearest(space) if rank - n in range(3)]
     if others:
         meant = f"{words}: did you mean space={others[0]}, for {IN_WORDS[others[0]]}?"
         refuses(pool, {"images": images, "space": space}, ValueError, meant)

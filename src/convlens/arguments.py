@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
 from operator import index
@@ -68,29 +69,34 @@ class Space(NamedTuple):
 
     Attributes
     ----------
+    noun : str
+        What an image with so many axes is called.
     images, kernels : str
         The letters of the axes, for layouts.
     names, lines : tuple of str
-        The axes, and what lies across each: a row is a line of one place along the height.
+        The axes, and what is counted along each: a row is a line of one place along the height.
     numbers, paddings : str
         What an argument with a number for each axis may be, and what a padding may be.
+    few : tuple of int
+        Sizes of a last axis that more likely are numbers of channels.
     """
 
+    noun: str
     images: str
     kernels: str
     names: tuple[str, ...]
     lines: tuple[str, ...]
     numbers: str
     paddings: str
+    few: tuple[int, ...]
 
     def shape_of_images(self, *, batch: bool, channels: bool) -> str:
         """The shape of images, as in "(m, h, w, c)"."""
-        return f"({', '.join('m' * batch + self.images + 'c' * channels)})"
+        return _shape_of("m" * batch + self.images + "c" * channels)
 
-    @property
-    def taps(self) -> str:
-        """The sizes of a kernel, as in "kh, kw"."""
-        return ", ".join(f"k{letter}" for letter in self.images)
+    def shape_of_kernels(self, *channels: str) -> str:
+        """The shape of kernels, as in "(kh, kw, c)"."""
+        return _shape_of([*(f"k{letter}" for letter in self.images), *channels])
 
     @property
     def convolve_layouts(self) -> dict[tuple[int, int], Layout]:
@@ -114,23 +120,41 @@ class Space(NamedTuple):
         return {n + more: Layout(*layout) for more, layout in enumerate(layouts)}
 
 
+def _shape_of(sizes: Sequence[str]) -> str:
+    """A shape in letters, as Python writes one."""
+    return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"
+
+
 SPACES = {
-    1: Space("w", "x", ("width",), ("column",), "an integer", "an integer or a pair (left, right)"),
+    1: Space(
+        "signal",
+        "w",
+        "x",
+        ("width",),
+        ("number",),
+        "an integer",
+        "an integer or a pair (before, after)",
+        (1, 2, 3, 4),  # a signal of so few numbers is none, and recordings often have two channels
+    ),
     2: Space(
+        "image",
         "hw",
         "yx",
         ("height", "width"),
         ("row", "column"),
         "an integer or a pair (vertical, horizontal)",
         "an integer, (vertical, horizontal) or ((top, bottom), (left, right))",
+        (3, 4),
     ),
     3: Space(
+        "volume",
         "dhw",
         "zyx",
         ("depth", "height", "width"),
         ("slab", "row", "column"),
         "an integer or three (depth, height, width)",
         "an integer, (depth, height, width) or ((front, back), (top, bottom), (left, right))",
+        (3, 4),
     ),
 }
 
@@ -181,6 +205,10 @@ class ChannelsWarning(UserWarning):
     missing. Either meaning can be made explicit, which ends the warning: ``images[np.newaxis]`` is
     one picture with channels, ``images[..., np.newaxis]`` are many images with a single channel.
 
+    It is the same with volumes: (d, h, w, 3) looks like one volume or one film, but is taken for d
+    volumes. A signal's last axis is taken for channels up to 4: (w, 2) looks like one recording of
+    two channels, but is taken for w signals of two numbers.
+
     Examples
     --------
     >>> import warnings
@@ -199,15 +227,16 @@ class ChannelsWarning(UserWarning):
 
 def channels_note(problem: Problem) -> str | None:
     """The text of the `ChannelsWarning` for a problem; None if nothing looks wrong."""
-    if problem.layout.images != "mhw":
+    form, shape = SPACES[problem.space], problem.images.shape
+    *others, c = shape
+    if problem.layout.images != f"m{form.images}" or c not in form.few or min(others) < 16:
         return None
-    m, h, w = problem.images.shape
-    if w not in (3, 4) or min(m, h) < 16:
-        return None
+    m, each = shape[0], " x ".join(map(str, shape[1:]))
+    one = "picture" if problem.space == 2 else form.noun
+    channels = "1 channel" if c == 1 else f"{c} channels"
     return (
-        f"images {problem.images.shape} are taken for {m} images of {h} x {w}: pass "
-        f"images[np.newaxis] if they are one picture with {w} channels, or "
-        f"images[..., np.newaxis] if they are {m} images"
+        f"images {shape} are taken for {m} {form.noun}s of {each}: pass images[np.newaxis] if they "
+        f"are one {one} with {channels}, or images[..., np.newaxis] if they are {m} {form.noun}s"
     )
 
 
@@ -260,13 +289,14 @@ def _convolve_problem(
     layout = form.convolve_layouts.get((len(images.shape), len(kernels.shape)))
     if layout is None:
         ranks = len(images.shape), len(kernels.shape)
-        others = [n for n in SPACES if ranks in SPACES[n].convolve_layouts]
+        others = [n for n in _nearest(space) if ranks in SPACES[n].convolve_layouts]
         kinds = ((True, False), (True, True), (False, False), (False, True))
         *shapes, last = (form.shape_of_images(batch=m, channels=c) for m, c in kinds)
         raise ValueError(
-            f"images must be {', '.join(shapes)} or {last}, with kernels ({form.taps}), "
-            f"({form.taps}, c) or ({form.taps}, c // groups, nc) to match; "
-            f"{_shapes(images, kernels)}{hints.ranks(images.shape, kernels.shape, others)}"
+            f"images must be {', '.join(shapes)} or {last}, with kernels "
+            f"{form.shape_of_kernels()}, {form.shape_of_kernels('c')} or "
+            f"{form.shape_of_kernels('c // groups', 'nc')} to match; {_shapes(images, kernels)}"
+            f"{hints.ranks(space, images.shape, kernels.shape, others)}"
         )
     window = kernels.shape[:space]
     if 0 in window:
@@ -338,12 +368,12 @@ def _pool_problem(
     form = SPACES[len(window)]
     layout = form.pool_layouts.get(len(images.shape))
     if layout is None:
-        others = [n for n in SPACES if len(images.shape) in SPACES[n].pool_layouts]
+        others = [n for n in _nearest(len(window)) if len(images.shape) in SPACES[n].pool_layouts]
         kinds = ((True, True), (True, False), (False, False))
         full, gray, one = (form.shape_of_images(batch=m, channels=c) for m, c in kinds)
         raise ValueError(
             f"images must be {full}, {gray} or {one}; images.shape={images.shape}"
-            f"{hints.ranks(images.shape, None, others)}"
+            f"{hints.ranks(len(window), images.shape, None, others)}"
         )
     axes = _axes(
         images, layout, window, "window", padding, strides, dilations, border, partial=partial
@@ -643,6 +673,11 @@ def _space(value: object) -> int:
     return space
 
 
+def _nearest(space: int) -> list[int]:
+    """The numbers of spatial axes, those that differ least from this one first."""
+    return sorted(SPACES, key=lambda other: abs(other - space))
+
+
 def _border(mode: object, value: object, images: np.dtype[Any], words: hints.Words) -> Border:
     """What the padding holds: a mode of `numpy.pad`, and for "constant" a number."""
     mode = _word("pad_mode", mode, words)
@@ -707,40 +742,31 @@ def _shapes(images: Spec, kernels: Spec) -> str:
     return f"images.shape={images.shape}, kernels.shape={kernels.shape}"
 
 
-def _channels_hint(images: Spec, kernels: Spec, layout: Layout, groups: int) -> str:
-    if layout.kernels != "yxcn" and layout.kernels != "yxc":
-        return ""
-    return hints.channels(images.shape, kernels.shape, groups)
-
-
 def _groups(
     images: Spec, kernels: Spec, layout: Layout, channels: int, groups: int
 ) -> tuple[int, int]:
     """Check that kernels, channels and groups agree; the numbers of groups and output channels."""
+    space = len(layout.kernels.rstrip("cn"))
     if groups < 1:
         raise ValueError(f"groups must be at least 1; got {groups}")
     if "n" not in layout.kernels and groups != 1:
-        taps = ", ".join("k" + "dhw"["zyx".index(axis)] for axis in layout.kernels if axis in "zyx")
-        raise ValueError(
-            f"groups={groups} needs kernels ({taps}, c // groups, nc); {_shapes(images, kernels)}"
-        )
+        shape = SPACES[space].shape_of_kernels("c // groups", "nc")
+        raise ValueError(f"groups={groups} needs kernels {shape}; {_shapes(images, kernels)}")
     if "c" not in layout.kernels:
         return channels, channels  # each channel is a group; a gray image has one channel
+    expected, received = channels // groups, kernels.shape[space]
+    wrong = ""
     if channels % groups:
-        raise ValueError(
-            f"groups={groups} does not divide the images' {channels} channels; "
-            f"{_shapes(images, kernels)}{_channels_hint(images, kernels, layout, groups)}"
-        )
-    expected, received = channels // groups, kernels.shape[len(layout.kernels.rstrip("cn"))]
-    if expected != received:
+        wrong = f"groups={groups} does not divide the images' {channels} channels"
+    elif expected != received:
         plural = "" if received == 1 else "s"
-        have = f"images have {channels}"
-        if groups > 1:
-            have = f"each of {groups} groups has {expected}"
-        raise ValueError(
-            f"kernels expect {received} channel{plural}, {have}; {_shapes(images, kernels)}"
-            f"{_channels_hint(images, kernels, layout, groups)}"
+        have = (
+            f"each of {groups} groups has {expected}" if groups > 1 else f"images have {channels}"
         )
+        wrong = f"kernels expect {received} channel{plural}, {have}"
+    if wrong:
+        hint = hints.channels(space, images.shape, kernels.shape, groups)
+        raise ValueError(f"{wrong}; {_shapes(images, kernels)}{hint}")
     output_channels = kernels.shape[-1] if "n" in layout.kernels else 1
     if output_channels % groups:
         raise ValueError(
@@ -765,7 +791,7 @@ def _padding(value: object, space: int, words: hints.Words) -> Padding:
             hint = hints.count(len(value), space) if pairs else ""
             raise ValueError(f"padding must be {expected}; got {value!r}{hint}")
         return "given", tuple(numbers("padding", sides, 2, 0, expected, value) for sides in value)
-    if space == 1 and isinstance(value, (tuple, list)) and len(value) == 2:  # (left, right)
+    if space == 1 and isinstance(value, (tuple, list)) and len(value) == 2:  # (before, after)
         return "given", (numbers("padding", value, 2, 0, expected),)
     each = numbers("padding", value, space, 0, expected)
     return "given", tuple((cells, cells) for cells in each)
@@ -801,7 +827,7 @@ def _axes(
         if axis.outputs < 1 and not (word == "same" and size == 0):
             spread = f" (reaching over {axis.reach} pixels, dilation {gap})" if gap > 1 else ""
             raise ValueError(
-                f"the {window_name} is larger than the padded images along the {name}: "
+                f"the {window_name} is larger than the padded {form.noun}s along the {name}: "
                 f"{taps}{spread} against {before} + {size} + {after} = {axis.padded}, "
                 f"{axis.reach - axis.padded} too many; images.shape={images.shape}, "
                 f"{window_name} {' x '.join(map(str, window))}"

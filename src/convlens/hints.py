@@ -7,7 +7,7 @@ after a refusal, which is empty where there is nothing to suggest.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from os import PathLike, fspath
 from typing import Any
 
@@ -56,12 +56,13 @@ _ARGUMENTS = {
 _INSTEAD = {
     **dict.fromkeys(
         ("axis", "axes"),
-        "the window slides down and across; a window of one row, (1, n), slides along the rows "
-        "alone, one of one column, (n, 1), along the columns",
+        "the window slides along every spatial axis, but not along one where its size is 1: (1, n) "
+        "slides along the rows of images alone, (n, 1) along the columns",
     ),
     **dict.fromkeys(
         ("origin", "anchor"),
-        "unequal padding shifts the window: padding=((top, bottom), (left, right))",
+        "unequal padding shifts the window: padding=((top, bottom), (left, right)) for images, and "
+        "so many pairs as there are spatial axes",
     ),
     **dict.fromkeys(
         ("data_format", "channels_first", "channel_axis"),
@@ -185,26 +186,34 @@ def no_number(name: str, dtype: np.dtype[Any]) -> str:
     return f": convert it first, as in {name}.astype(np.{target})" if target else ""
 
 
-def ranks(images: tuple[int, ...], kernels: tuple[int, ...] | None, spaces: Collection[int]) -> str:
+_KINDS = {1: "signals", 2: "images", 3: "volumes"}
+
+_THIN = {  # how to write kernels that have fewer axes, by the number of spatial axes and of theirs
+    (2, 1): "kernels[np.newaxis] is a kernel of one row, kernels[:, np.newaxis] of one column",
+    (3, 1): "kernels[np.newaxis, np.newaxis] is a kernel along the width alone",
+    (3, 2): "kernels[np.newaxis] is a kernel of one slab",
+}
+
+
+def ranks(
+    space: int, images: tuple[int, ...], kernels: tuple[int, ...] | None, others: Sequence[int]
+) -> str:
     """What is missing, where the numbers of axes are none of those taken.
 
-    `spaces` are the numbers of spatial axes for which they would be taken.
+    `others` are the numbers of spatial axes for which they would be taken, the likeliest first.
 
     Examples
     --------
-    >>> ranks((10000,), (5,), [1])
+    >>> ranks(2, (10000,), (5,), [1])
     ': did you mean space=1, for signals?'
     """
-    hint = ""
-    if spaces:
-        kinds = {1: "signals", 2: "images", 3: "volumes"}
-        hint = f": did you mean space={min(spaces)}, for {kinds[min(spaces)]}?"
-    if kernels is not None and len(images) > 1 and len(kernels) == 1:
-        of_one = "kernels[np.newaxis] is a kernel of one row, kernels[:, np.newaxis] of one column"
-        return f"{hint} For images {of_one}" if hint else f": {of_one}"
-    if hint:
-        return hint
-    if kernels is not None and len(images) == 2 and len(kernels) > 2 and kernels[2] == 1:
+    meant = f"did you mean space={others[0]}, for {_KINDS[others[0]]}?" if others else ""
+    thin = "" if kernels is None else _THIN.get((space, len(kernels)), "")
+    if thin and len(images) >= space:
+        return f": {meant} For {_KINDS[space]} {thin}" if meant else f": {thin}"
+    if meant:
+        return f": {meant}"
+    if kernels is not None and len(images) == space < len(kernels) and kernels[space] == 1:
         return ": images[..., np.newaxis] has a channel"
     return ""
 
@@ -217,25 +226,26 @@ def count(given: int, space: int) -> str:
     >>> count(3, 2)
     ': did you mean space=3?'
     """
-    return f": did you mean space={given}?" if given in (1, 2, 3) and given != space else ""
+    return f": did you mean space={given}?" if given in _KINDS and given != space else ""
 
 
-def channels(images: tuple[int, ...], kernels: tuple[int, ...], groups: int) -> str:
+def channels(space: int, images: tuple[int, ...], kernels: tuple[int, ...], groups: int) -> str:
     """Which of them have their channels first, where only that would make the channels agree.
 
     Images may be (m, c, h, w) or (c, h, w), and kernels (nc, c, kh, kw) or (c, kh, kw), as PyTorch
-    has them.
+    has them; signals and volumes likewise.
 
     Examples
     --------
-    >>> channels((8, 3, 32, 32), (3, 3, 3, 16), 1)
+    >>> channels(2, (8, 3, 32, 32), (3, 3, 3, 16), 1)
     ': are the channels first? np.moveaxis(images, 1, -1) puts them last'
     """
-    first = 1 if len(images) == 4 else 0
-    many = len(kernels) == 4
+    first = 1 if len(images) == space + 2 else 0
+    many = len(kernels) == space + 2
+    to_last = ", ".join(map(str, (*range(2, space + 2), 1, 0)))
     move_images = f"np.moveaxis(images, {first}, -1)"
-    move_kernels = "kernels.transpose(2, 3, 1, 0)" if many else "np.moveaxis(kernels, 0, -1)"
-    last_kernels = kernels[2], kernels[3] if many else 1
+    move_kernels = f"kernels.transpose({to_last})" if many else "np.moveaxis(kernels, 0, -1)"
+    last_kernels = kernels[space], kernels[space + 1] if many else 1
     first_kernels = (kernels[1], kernels[0]) if many else (kernels[0], 1)
     for size, (depth, count), moves in (
         (images[first], last_kernels, move_images),
@@ -244,11 +254,13 @@ def channels(images: tuple[int, ...], kernels: tuple[int, ...], groups: int) -> 
     ):
         # Kernels with the channels last often look like others with them first, so that windows
         # that are not square are not taken for a sign of it.
-        square = "kernels" not in moves or kernels[-1] == kernels[-2]
+        square = "kernels" not in moves or len(set(kernels[-space:])) == 1
         # A size that the next axis has too is the height of a square picture.
         if "images" in moves and images[first] == images[first + 1]:
             continue
         if size == groups * depth and count % groups == 0 and square:
-            put = "put" if " and " in moves else "puts"
-            return f": are the channels first? {moves} {put} them last"
+            put, unclear = "put" if " and " in moves else "puts", space == 1 and many
+            # Those of signals have c in the middle, whether they are (kw, c, nc) or (nc, c, kw).
+            both = f", and {move_kernels} those of kernels (nc, c, kw)"
+            return f": are the channels first? {moves} {put} them last{both if unclear else ''}"
     return ""

@@ -102,7 +102,7 @@ def convolve(
         then one too, not yet computed.
     padding : {"same", "valid", "full"}, int, (ph, pw) or ((top, bottom), (left, right))
         Cells added around the images, the same everywhere, or for each axis, or for each side;
-        volumes have three axes, and signals may have a pair (left, right). "valid": none. "same":
+        volumes have three axes, and signals may have a pair (before, after). "valid": none. "same":
         as many as make ceil(size / stride) outputs along each axis, the odd cell after (as
         TensorFlow, JAX and ONNX's SAME_UPPER do, and PyTorch at stride 1). "full": as many as let
         a kernel touch an image with a single tap.
@@ -155,7 +155,7 @@ def convolve(
     Warns
     -----
     ChannelsWarning
-        If three axes look like one photograph, but are taken for (m, h, w).
+        If images look like one that has channels, as (h, w, 3) does, but are taken for many.
 
     See Also
     --------
@@ -350,7 +350,7 @@ def pool(
     Warns
     -----
     ChannelsWarning
-        If three axes look like one photograph, but are taken for (m, h, w).
+        If images look like one that has channels, as (h, w, 3) does, but are taken for many.
 
     See Also
     --------

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from convlens import arguments
-from convlens.core.axis import Axis
 from convlens.core.problem import Array, Problem, Spec
-from convlens.drawing import draw
 from convlens.engines import compiled_engine, methods, numpy_engine, ways
+from convlens.plan import words
+from convlens.plan.drawing import draw
 
 ENGINES = {"compiled": compiled_engine, "numpy": numpy_engine}
 
@@ -47,7 +47,8 @@ class Plan:
     multiply_adds, bytes_moved : int
         The work, and the memory traffic at the least.
     note : str or None
-        A warning if an array (h, w, 3), which looks like one picture, is taken for h images.
+        A warning if an array that looks like one image with channels, such as (h, w, 3), is taken
+        for many images.
 
     Examples
     --------
@@ -131,16 +132,9 @@ class Plan:
     @property
     def bytes_moved(self) -> int:
         """Bytes of memory traffic at the least: each input read once, the output written once."""
-        return self._bytes_read + self._bytes_written
-
-    @property
-    def _bytes_read(self) -> int:
-        kernels = self.problem.kernels
-        return self.problem.images.nbytes + (0 if kernels is None else kernels.nbytes)
-
-    @property
-    def _bytes_written(self) -> int:
-        return Spec(self.output_shape, self.output_dtype).nbytes
+        problem = self.problem
+        arrays = problem.images, problem.kernels, Spec(self.output_shape, self.output_dtype)
+        return sum(array.nbytes for array in arrays if array is not None)
 
     @property
     def note(self) -> str | None:
@@ -191,25 +185,7 @@ class Plan:
         return str(self)
 
     def __str__(self) -> str:
-        read, written = _quantity(self._bytes_read, "B"), _quantity(self._bytes_written, "B")
-        work = "multiply-adds"
-        if self.operation == "pool":
-            work = "additions" if self.problem.mode in ("avg", "sum") else "comparisons"
-        lines = {
-            self.operation: _title(self.problem),
-            "input": _inputs(self.problem),
-            "output": _outputs(self.problem),
-            "rows": _size_formula(self.problem.rows, "h + top + bottom", "h"),
-            "columns": _size_formula(self.problem.columns, "w + left + right", "w"),
-            "padding": _padding(self.problem),
-            "windows": _windows(self),
-            "work": f"{_quantity(self.multiply_adds, '')} {work}",
-            "memory": f"reads {read}, writes {written}",
-            "method": f"{self.method}, {self.reason}",
-        }
-        if self.note is not None:
-            lines["note"] = self.note
-        return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
+        return words.text(self)
 
     def _repr_svg_(self) -> str:
         """The drawing that notebooks show."""
@@ -270,98 +246,3 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
 def _execute_part(plan: Plan, problem: Problem, images: Array, kernels: Array | None) -> Array:
     """Carry out a call on a part of the images, with what was settled for the whole problem."""
     return execute(replace(plan, problem=problem), images, kernels, None)
-
-
-# ------------------------------------------------------------------ the plan in words
-
-
-def _title(problem: Problem) -> str:
-    h, w, c = problem.rows.size, problem.columns.size, problem.channels
-    each = f"{h} x {w}" + (f" with {c} channels" if "c" in problem.layout.images else "")
-    images = f"one image of {each}" if problem.batch == 1 else f"{problem.batch:,} images of {each}"
-    kh, kw = problem.rows.window, problem.columns.window
-    if problem.operation == "pool":
-        what = {"max": "the largest", "min": "the smallest", "avg": "the mean", "sum": "the sum"}
-        return f"{images}, {what[problem.mode]} of each {kh} x {kw} window"
-    if "c" not in problem.layout.kernels:
-        each_channel = " on each channel" if "c" in problem.layout.images else ""
-        return f"{images}, one {kh} x {kw} kernel{each_channel}"
-    size = f"{kh} x {kw} x {c // problem.groups}"
-    if problem.output_channels == 1:
-        return f"{images}, one {size} kernel"
-    groups = f" in {problem.groups} groups of channels" if problem.groups > 1 else ""
-    return f"{images}, {problem.output_channels} kernels of {size}{groups}"
-
-
-def _inputs(problem: Problem) -> str:
-    text = f"{problem.images.shape} {problem.images.dtype}"
-    return (
-        text
-        if problem.kernels is None
-        else f"{text}, kernels {problem.kernels.shape} {problem.kernels.dtype}"
-    )
-
-
-def _outputs(problem: Problem) -> str:
-    text = f"{problem.output_shape} {problem.output_dtype}"
-    if problem.mode in ("max", "min") or problem.sum_dtype == problem.output_dtype:
-        return text
-    return f"{text}, summed in {problem.sum_dtype}"
-
-
-def _size_formula(axis: Axis, padded: str, letter: str) -> str:
-    """The formula for the number of outputs, and the same formula with the numbers put in."""
-    window, taps = f"k{letter}", f"{axis.window}"
-    if axis.dilation > 1:
-        window, taps = f"(({window} - 1) * d{letter} + 1)", f"(({taps} - 1) * {axis.dilation} + 1)"
-    formula = f"({padded} - {window})", f"s{letter}"
-    numbers = f"({axis.size} + {axis.before} + {axis.after} - {taps})", f"{axis.stride}"
-    shape = "ceil({} / {}) + 1" if axis.hangs_over else "{} // {} + 1"
-    return f"{shape.format(*formula)} = {shape.format(*numbers)} = {axis.outputs}"
-
-
-def _padding(problem: Problem) -> str:
-    rows, columns = problem.rows, problem.columns
-    if not (rows.before or rows.after or columns.before or columns.after):
-        return "none"
-    rule = "" if problem.padding_word == "given" else f"{problem.padding_word}: "
-    cells = f"{rows.before} above, {rows.after} below, {columns.before} left, {columns.after} right"
-    if problem.operation == "pool":
-        count = problem.count_padding and problem.mode == "avg"
-        return f"{rule}{cells}, {'counted as zeros' if count else 'left out of every window'}"
-    holds = {
-        "constant": "zeros",
-        "edge": "the nearest pixel",
-        "reflect": "the image mirrored at its last pixel",
-        "symmetric": "the image mirrored at its edge",
-        "wrap": "the image over again",
-    }
-    return f"{rule}{cells}, holding {holds[problem.pad_mode]}"
-
-
-def _windows(plan: Plan) -> str:
-    problem = plan.problem
-    oh, ow = problem.rows.outputs, problem.columns.outputs
-    places = f"{oh:,} x {ow:,}" if problem.batch == 1 else f"{problem.batch:,} x {oh:,} x {ow:,}"
-    kh, kw = plan.window
-    depth = problem.channels // max(1, problem.groups)
-    taps = f"{kh} x {kw} x {depth}" if depth > 1 else f"{kh} x {kw}"
-    return f"{places} = {plan.windows:,}, each of {taps} = {kh * kw * depth:,} taps"
-
-
-_UNITS = {
-    "": ("", "", " million", " billion", " trillion"),
-    "B": (" B", " kB", " MB", " GB", " TB"),
-}
-
-
-def _quantity(count: int, unit: str) -> str:
-    """A count rounded to three digits, such as 88.2 million or 314 MB."""
-    if not unit and count < 10**6:
-        return f"{count:,}"
-    units = iter(_UNITS[unit])
-    size, name = float(count), next(units)
-    # The size is rounded before it is compared, so that 999,999 thousand become a million.
-    while float(f"{size:.3g}") >= 1000 and (larger := next(units, None)) is not None:
-        size, name = size / 1000, larger
-    return f"{size:.3g}{name}" if size < 999.5 else f"{size:,.0f}{name}"
