@@ -1,6 +1,6 @@
 """Compile every pipeline for every level of a processor, and link them into one shared library.
 
-    python pipelines/build.py src/convlens/engines
+    python pipelines/build.py src/convlens/compiled
 
 This writes the library into that folder, and beside it ``pipelines.json``, which lists its content.
 """

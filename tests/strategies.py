@@ -15,12 +15,15 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from convlens.engines.library import load
+from convlens.compiled.library import load
+from convlens.methods import METHODS
 
 # Every test of meaning is run with each engine by itself; what "auto" chooses of them is tested in
 # test_plan.py. Types that the compiled engine does not take are computed by NumPy's alone.
 built = pytest.mark.skipif(isinstance(load(), str), reason=f"no compiled engine: {load()}")
-each_method = pytest.mark.parametrize("method", [pytest.param("compiled", marks=built), "numpy"])
+each_method = pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=built if name == "compiled" else ()) for name in METHODS]
+)
 
 
 def takes(method, *types):

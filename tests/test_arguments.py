@@ -14,7 +14,8 @@ import pytest
 from strategies import built
 
 from convlens import convolve, plan_convolve, plan_pool, pool
-from convlens.engines import compiled_engine, numpy_engine
+from convlens.methods.compiled import CompiledProgram
+from convlens.methods.taps import Taps
 
 GRAY = np.ones((2, 5, 6))  # (m, h, w)
 COLOUR = np.ones((2, 5, 6, 4))  # (m, h, w, c)
@@ -69,8 +70,8 @@ def refuses(monkeypatch):
         out = arguments.pop("out", np.full((2, 5, 6), 7.0))
         before = np.array(out)
         with monkeypatch.context() as patched:
-            for engine, verb in product((compiled_engine, numpy_engine), ("convolve", "pool")):
-                patched.setattr(engine, verb, lambda *call: computed.append(call))
+            for program in (CompiledProgram, Taps):
+                patched.setattr(program, "run", lambda *call: computed.append(call))
             with pytest.raises(error, match=match):
                 call(**arguments, out=out)
         assert computed == []

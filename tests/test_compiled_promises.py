@@ -19,8 +19,8 @@ from strategies import POOL_MODES, built
 from test_invariance import DENSE, SHALLOW, arrays, bits, same_bits
 
 import convlens
-from convlens.engines import compiled_engine, methods
-from convlens.engines.library import Run, frame, load
+from convlens.compiled import choice, work
+from convlens.compiled.library import Run, frame, load
 
 pytestmark = built
 
@@ -331,10 +331,10 @@ def test_an_error_in_the_library_is_an_exception():
     x, k = images(2, 9, 9), np.ones((4, 4), "f4")
     out = np.empty_like(x)
     call = convlens.plan_convolve(x, k).problem
-    method = methods.convolution(call, np.dtype("f4"), separable=False)
-    placement = compiled_engine.Placement.of(x[..., None])  # of images and output alike
-    work = compiled_engine.Work(call, method, placement, placement, threads=1)
-    ((_, _, ((_, run),)),) = work.pieces(x[..., None], out[..., None])
+    method = choice.convolution(call, np.dtype("f4"), separable=False)
+    placement = work.Placement.of(x[..., None])  # of images and output alike
+    prepared = work.Work(call, method, placement, placement, threads=1)
+    ((_, _, ((_, run),)),) = prepared.pieces(x[..., None], out[..., None])
     names = method.variant.arguments
     objects = [getattr(each, "_obj", each) for each in run._arguments]  # those behind byref
     right = dict(zip(names, objects, strict=True))

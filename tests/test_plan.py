@@ -13,7 +13,7 @@ from strategies import built
 
 import convlens
 from convlens import Plan, convolve, plan_convolve, plan_pool, pool
-from convlens.engines.library import load
+from convlens.compiled.library import load
 
 
 def numbers(shape, dtype="f8"):

@@ -11,11 +11,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from convlens.core.axis import Axis
-from convlens.core.problem import FULL, Array, Problem, Region, Spec
-from convlens.engines import large
-from convlens.engines.library import loaded
-from convlens.engines.methods import (
+from convlens.compiled import large
+from convlens.compiled.choice import (
     F16,
     F32,
     I64,
@@ -27,6 +24,9 @@ from convlens.engines.methods import (
     rank_1,
     summing_type,
 )
+from convlens.compiled.library import loaded
+from convlens.core.axis import Axis
+from convlens.core.problem import FULL, Array, Problem, Region, Spec
 
 
 class Way(NamedTuple):

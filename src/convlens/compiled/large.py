@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convlens.compiled.blocks import STRIP, most
+from convlens.compiled.choice import Method, choose, largest
 from convlens.core.cells import counts
+from convlens.core.pairwise import Pairwise
 from convlens.core.problem import FULL, Array, Layout, Problem, Region, Spec
-from convlens.engines.blocks import STRIP, most
-from convlens.engines.methods import Method, choose, largest
-from convlens.engines.pairwise import Pairwise
 
 if TYPE_CHECKING:
-    from convlens.engines.ways import Way  # at run time it is `ways` that imports this module
+    from convlens.compiled.ways import Way  # at run time it is `ways` that imports this module
 
 # The most bytes of cells under one window. Together with the other cells of its strip and with
 # copies of the pixels, a thread then takes less than 32 MB.

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from convlens.compiled.blocks import STRIP
+from convlens.compiled.library import load, loaded
+from convlens.compiled.variants import Variant
 from convlens.core.axis import sparse
 from convlens.core.problem import Array, Problem, kernel_parts
-from convlens.engines.blocks import STRIP
-from convlens.engines.library import load, loaded
-from convlens.engines.variants import Variant
 
 DType = np.dtype[Any]
 F16, F32, F64 = (np.dtype(name) for name in ("f2", "f4", "f8"))

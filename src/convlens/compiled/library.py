@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convlens.compiled.variants import Variant, Variants
 from convlens.core.problem import Array
-from convlens.engines.variants import Variant, Variants
 
 if TYPE_CHECKING:
     from pathlib import Path
