@@ -64,20 +64,26 @@ class Way(NamedTuple):
 
 def settle(problem: Problem, kernels: Array | None) -> Way:
     """Settle how to compute a problem with these kernels, which are None for pooling."""
-    flat = is_flat(problem)
-    if kernels is not None:
-        kernels = problem.full_kernels(kernels)
-        kernels = kernels[0] if flat else kernels
-    problem = deepened(flattened(problem) if flat else problem)
-    turned = suited(problem).turned
     if kernels is None:
-        taps = large.taps_on_pixels(turn(problem) if turned else problem)
-        return Way(flat, turned, None, None, taps)
-    numbers = summing_type(problem, kernels)
+        return _settle_pooling(problem)
+    flat, kernels = is_flat(problem), problem.full_kernels(kernels)
+    if flat:
+        problem, kernels = flattened(problem), kernels[0]
+    turned, numbers = suited(problem).turned, summing_type(problem, kernels)
     if turned:
         problem, kernels = turn(problem), turn_array(kernels, len(problem.axes) - 2)
     factors = rank_1(problem, numbers, kernels) if kernels.size else None
     return Way(flat, turned, numbers, factors)
+
+
+@lru_cache(maxsize=256)
+def _settle_pooling(problem: Problem) -> Way:
+    """Settle how to compute a pooling, which its sizes and types alone decide."""
+    flat = is_flat(problem)
+    problem = deepened(flattened(problem) if flat else problem)
+    turned = suited(problem).turned
+    taps = large.taps_on_pixels(turn(problem) if turned else problem)
+    return Way(flat, turned, None, None, taps)
 
 
 def is_flat(problem: Problem) -> bool:
