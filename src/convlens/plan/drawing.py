@@ -189,7 +189,7 @@ def _image(problem: Problem) -> str:
     gap = 56
     sizes, made = ", ".join(_sizes(problem.spatial)), _by((rows.outputs, columns.outputs))
     x = left + max(across * cell, LETTER * len(sizes)) + gap
-    height = top + max(down, rows.outputs) * cell + MARGIN
+    height = top + max(down * cell, rows.outputs * cell, 28) + MARGIN  # there is room for the arrow
     width = x + max(columns.outputs * cell, LETTER * len(made)) + MARGIN
     pixels_x, pixels_y = left + columns.before * cell, top + rows.before * cell
     parts = [
@@ -267,7 +267,7 @@ def _volume(problem: Problem) -> str:
     windows = [_window(colour, output, axes, cell) for colour, output in ends]
     places = [_only(colour, Cuboid(output, ONE)) for colour, output in ends]
     parts = [
-        *(_label(MARGIN, top - 8 - 14 * i, line) for i, line in enumerate(reversed(sizes))),
+        *(_label(MARGIN, MARGIN + 12 + 14 * i, line) for i, line in enumerate(sizes)),
         _label(x, top - 8, made),
         *given.names(),
         _arrow(x - gap + 16, top + high / 2, gap - 32),
