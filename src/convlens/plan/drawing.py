@@ -1,8 +1,8 @@
 """Drawings of calls, to scale: what is padded, its first and last window, and the output.
 
 A signal is a strip of cells above its output, an image a grid beside it, and a volume a box of
-glass, seen from its front, from above and from the right. However large they are, a drawing has few
-elements.
+glass, seen from its front, from above and from the right, with the depth shortened. However large
+they are, a drawing has few elements.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NOTE = "#546e7a"  # smaller letters
 # Of the front, the top and the right side of volumes: the colours of the glass, and how dense the
 # colour of a window is before it and behind it.
 WALLS = PIXELS, "#dde4e7", "#b0bec5"
-BEFORE, BEHIND = ("0.5", "0.3", "0.65"), ("0.8", "0.6", "0.95")
+BEFORE, BEHIND = ("0.5", "0.3", "0.65"), ("0.65", "0.45", "0.8")
 
 
 def draw(problem: Problem) -> str:
