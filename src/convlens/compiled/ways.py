@@ -135,6 +135,11 @@ def describe(problem: Problem, way: Way | None) -> str:
     words = ["each slab as an image"] if flat else []
     words += ["on images turned on their side"] if turned else []
     taps = way.taps if way else None
+    if large.is_deep(problem):
+        slabs = replace(problem, axes=problem.axes[1:])
+        second = choose(slabs, numbers, separable)
+        words.append("along the depth first")
+        return f"for {loaded().level}, {', '.join(words)}, then {_words(second.family, 2)}"
     if taps or large.is_large(problem, method):
         parts = large.parts(problem, method, taps)
         if len(parts) > 1:
