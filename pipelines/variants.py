@@ -78,8 +78,8 @@ class Variant:
                 words.append(f"{fact}{low}")
         return "_".join(words)
 
-    def described(self, arguments: list[str]) -> dict[str, Any]:
-        """The variant as the engine reads it, with the names of its arguments in their order."""
+    def described(self, arguments: dict[str, str]) -> dict[str, Any]:
+        """The variant as the engine reads it, with the kinds of its arguments in their order."""
         return {
             "name": self.name,
             "family": self.family,

@@ -76,9 +76,8 @@ class Method:
         return self._number(limits.min if problem.mode == "max" else limits.max)
 
     def _number(self, value: Any) -> Any:
-        """A number as ctypes passes it in this type."""
-        number = np.asarray(value).astype(self.numbers)
-        return np.ctypeslib.as_ctypes_type(self.numbers)(number.item())
+        """A number as it is in the type that the pipeline computes in."""
+        return np.asarray(value).astype(self.numbers).item()
 
 
 def missing(problem: Problem | None = None) -> str | None:
