@@ -29,7 +29,6 @@ from convlens.core.axis import Axis
 from convlens.core.cells import arange, sources
 from convlens.core.problem import Array, Problem, Spec
 from convlens.files import replacing
-from convlens.plan import Plan, execute, settled
 
 # The bytes of a tile's pixels and results together: few enough for the caches, and so many that the
 # fixed cost of a tile, up to half a millisecond, does not matter.
@@ -43,6 +42,9 @@ WORKERS = 2
 # Ctrl-C stops at once. A second thread would gain little, because reading and writing are a small
 # part of their time.
 LONG = 0.5
+
+
+Engine = Callable[[Problem, Array, Array | None, Array], object]
 
 
 class Tile(NamedTuple):
@@ -104,24 +106,27 @@ def open_array(path: Path) -> ArrayFile:
 
 
 def stream(
-    plan: Plan,
+    problem: Problem,
     array: ArrayFile,
     kernels: Array | None,
+    engine: Engine,
     target: Path,
     advance: Callable[[int], object] = lambda _: None,
 ) -> None:
-    """Carry a plan out on a file, into another file that is written completely or not at all.
+    """Compute a problem on a file, into another file that is written completely or not at all.
 
     The results have the bits of the same call in memory.
 
     Parameters
     ----------
-    plan : Plan
+    problem : Problem
         For images of the array's shape and type.
     array : ArrayFile
         The images.
     kernels : numpy.ndarray or None
-        The kernels that were planned for; None for a pooling.
+        None for pooling.
+    engine : callable
+        Computes a problem on a part of the images: ``engine(problem, part, kernels, out)``.
     target : pathlib.Path
         The .npy file to write.
     advance : callable
@@ -134,8 +139,7 @@ def stream(
     ValueError
         If the pixels under a single window are too large for memory.
     """
-    plan = settled(plan, kernels)  # once, for all tiles
-    problem, output = plan.problem, Spec(plan.output_shape, plan.output_dtype)
+    output = Spec(problem.output_shape, problem.output_dtype)
     tiles = _tiles(problem)
     free = shutil.disk_usage(target.resolve().parent).free
     if free < output.nbytes:
@@ -147,7 +151,7 @@ def stream(
         for _ in range(WORKERS):
             source_file = stack.enter_context(open(array.path, "rb", buffering=0))
             target_file = stack.enter_context(open(temporary, "r+b", buffering=0))
-            idle.put(_Worker(plan, kernels, (source_file, target_file), starts))
+            idle.put(_Worker(problem, kernels, engine, (source_file, target_file), starts))
 
         def carry_out(tile: Tile) -> float:
             worker = idle.get()
@@ -200,23 +204,24 @@ class _Worker:
 
     def __init__(
         self,
-        plan: Plan,
+        problem: Problem,
         kernels: Array | None,
+        engine: Engine,
         files: tuple[FileIO, FileIO],
         starts: tuple[int, int],
     ) -> None:
-        self._plan, self._kernels = plan, kernels
+        self._problem, self._kernels, self._engine = problem, kernels, engine
         self._source, self._target = files
         self._first_pixel, self._first_result = starts
         self._memory = _Memory()
 
     def carry_out(self, tile: Tile) -> float:
         """Read, compute and write a tile; returns the seconds that computing took."""
-        plan, problem = self._plan, self._plan.problem
+        problem = self._problem
         part, images = _read(self._source, self._first_pixel, problem, tile, self._memory)
-        result = self._memory.array("result", part.output_shape, plan.output_dtype)
+        result = self._memory.array("result", part.output_shape, problem.output_dtype)
         began = perf_counter()
-        execute(replace(plan, problem=part), images, self._kernels, result)
+        self._engine(part, images, self._kernels, result)
         seconds = perf_counter() - began
         _write(self._target, self._first_result, problem, tile, result)
         return seconds
