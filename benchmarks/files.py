@@ -14,7 +14,8 @@ from time import perf_counter
 import numpy as np
 
 import convlens
-from convlens.streaming import open_array, stream
+from convlens.execute.files import open_array
+from convlens.plan import execute_file
 
 WANTED = 0.7  # the wanted share of the lesser of two speeds: in memory, and the disk's
 BLOCK = 2**23  # bytes that are read or written at once
@@ -96,7 +97,7 @@ def _row(case: FileCase, folder: Path, quick: bool) -> FileRow:
     result = np.empty(plan.output_shape, plan.output_dtype)
     array = open_array(source)
     calls = {
-        "streamed": lambda: stream(plan, array, case.kernel, target),
+        "streamed": lambda: execute_file(plan, array, case.kernel, target),
         "memory": lambda: plan(*operands, out=result),
         "disk": lambda: _move(source, target, result.nbytes),
     }

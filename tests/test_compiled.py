@@ -31,11 +31,12 @@ from strategies import (
 )
 
 import convlens
-from convlens import streaming
 from convlens.compiled import choice as choice_of
 from convlens.compiled import work
 from convlens.compiled.library import LEVEL, Run, load
 from convlens.compiled.variants import Variants
+from convlens.execute import files
+from convlens.plan import execute_file
 
 pytestmark = built
 
@@ -658,11 +659,11 @@ def test_thin_images_have_the_same_bits_in_parts(name, tmp_path, monkeypatch):
     lazy = verb(da.from_array(images, chunks=chunks), rest, **case.options)
     assert lazy.compute(scheduler="sync").tobytes() == whole.tobytes()
 
-    monkeypatch.setattr(streaming, "TILE_BYTES", 2000)
+    monkeypatch.setattr(files, "TILE_BYTES", 2000)
     np.save(tmp_path / "images.npy", images)
     kernels = rest if case.verb == "convolve" else None
-    array = streaming.open_array(tmp_path / "images.npy")
-    streaming.stream(plan, array, kernels, tmp_path / "result.npy")
+    array = files.open_array(tmp_path / "images.npy")
+    execute_file(plan, array, kernels, tmp_path / "result.npy")
     assert np.load(tmp_path / "result.npy").tobytes() == whole.tobytes()
 
 

@@ -17,22 +17,14 @@ import dask.array as da
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 from strategies import (
     PAD_MODES,
     POOL_MODES,
-    SHAPES,
-    TYPES,
+    built,
     each_method,
-    law,
-    pad_modes,
-    pool_modes,
-    random_numbers,
-    seeds,
-    steps,
+    random_convolution,
+    random_pooling,
     takes,
-    windows,
 )
 from test_invariance import DENSE, SHALLOW, arrays, same_bits
 
@@ -68,74 +60,30 @@ def check(function, images, *arguments, **options):
 # ----------------------------------------------------------------------------------- bits
 
 
-@st.composite
-def in_chunks(draw, values):
+def in_chunks(rng, values):
     """A Dask array of these values in random chunks, some of one pixel or of none."""
     chunks = []
     for size in values.shape:
-        bounds = sorted(draw(st.lists(st.integers(0, size), max_size=4)))
+        bounds = sorted(rng.integers(0, size + 1, rng.integers(0, 5)).tolist())
         chunks.append(tuple(stop - start for start, stop in pairwise([0, *bounds, size])))
     return da.from_array(values, chunks=tuple(chunks))
 
 
-sides = st.tuples(st.integers(0, 9), st.integers(0, 9))
-paddings = st.sampled_from(["valid", "same", "full"]) | st.tuples(sides, sides)
-types = st.sampled_from(TYPES)
-few = st.integers(1, 3)
-many = settings(law, max_examples=250)
+VERBS = {"convolve": (convolve, random_convolution), "pool": (pool, random_pooling)}
 
 
-@each_method
-@many
-@given(st.data(), seeds, windows, steps, steps, paddings, pad_modes, st.tuples(types, types))
-def test_convolve(method, data, seed, window, stride, dilation, padding, pad_mode, dtypes):
-    """A random convolution of any kind has other bits in some chunks."""
-    assume(takes(method, *dtypes))
-    of_images, of_kernels = data.draw(st.sampled_from(SHAPES))
-    groups = data.draw(few) if of_kernels == "yxcn" else 1
-    each = data.draw(few)  # channels of a group
-    sizes = {
-        "m": data.draw(few),
-        "h": data.draw(st.integers(1, 9)),
-        "w": data.draw(st.integers(1, 9)),
-    }
-    sizes |= dict(zip("yx", window, strict=True)) | {"n": groups * data.draw(few)}
-    rng = np.random.default_rng(seed)
-    images = random_numbers(rng, [(sizes | {"c": groups * each})[a] for a in of_images], dtypes[0])
-    kernels = random_numbers(rng, [(sizes | {"c": each})[a] for a in of_kernels], dtypes[1])
-    check(
-        convolve,
-        data.draw(in_chunks(images)),
-        kernels,
-        padding,
-        stride,
-        dilation=dilation,
-        groups=groups,
-        pad_mode=pad_mode,
-        method=method,
-    )
-
-
-@each_method
-@many
-@given(st.data(), seeds, windows, steps, steps, paddings, pool_modes, st.booleans(), types)
-def test_pool(method, data, seed, window, stride, dilation, padding, mode, count_padding, dtype):
-    """A random pooling of any kind has other bits in some chunks."""
-    assume(takes(method, dtype))
-    shape = data.draw(st.lists(st.integers(1, 9), min_size=2, max_size=4))
-    images = random_numbers(np.random.default_rng(seed), shape, dtype)
-    check(
-        pool,
-        data.draw(in_chunks(images)),
-        window,
-        data.draw(st.none() | st.just(stride)),
-        mode,
-        padding=padding,
-        dilation=dilation,
-        count_padding=count_padding,
-        partial=data.draw(st.booleans()),
-        method=method,
-    )
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("method", ["auto", pytest.param("compiled", marks=built), "numpy"])
+def test_any_call(method, verb):
+    """A random call of any kind, in any number of axes, has other bits in some chunks."""
+    function, draw = VERBS[verb]
+    for seed in range(250):
+        rng = np.random.default_rng([12, seed])
+        case = draw(rng)
+        if method != "auto" and not takes(method, *case.types):
+            continue
+        images, *rest = case.arguments
+        check(function, in_chunks(rng, np.asarray(images)), *rest, **case.options, method=method)
 
 
 def cut_at(values, *bounds):

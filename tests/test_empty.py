@@ -18,7 +18,8 @@ from strategies import (
 )
 
 import convlens
-from convlens.streaming import open_array, stream
+from convlens.execute.files import open_array
+from convlens.plan import execute_file
 
 # Of each axis: its size, the taps of a window, and the cells of padding on either side.
 SIZES = {"m": 2, "d": 2, "h": 3, "w": 4, "c": 3, "n": 5}
@@ -46,7 +47,7 @@ def results(verb, images, arguments, options, tmp_path):
     yield verb(da.from_array(images, chunks=2), *arguments, **options).compute(scheduler="sync")
     np.save(tmp_path / "images.npy", images)
     kernels = arguments[0] if verb is convlens.convolve else None
-    stream(plan, open_array(tmp_path / "images.npy"), kernels, tmp_path / "results.npy")
+    execute_file(plan, open_array(tmp_path / "images.npy"), kernels, tmp_path / "results.npy")
     yield np.load(tmp_path / "results.npy")
 
 

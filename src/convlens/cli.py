@@ -20,11 +20,12 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from convlens import __version__, files, filters, pictures, spelling, streaming
+from convlens import __version__, files, filters, pictures, spelling
 from convlens.arguments import PAD_MODES, POOL_MODES, ChannelsWarning
 from convlens.core.problem import Array, Spec
+from convlens.execute.files import open_array
 from convlens.operations import plan_convolve, plan_pool
-from convlens.plan import Plan
+from convlens.plan import Plan, execute_file
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -445,9 +446,9 @@ def to_file(
     """Read one file and write the result; returns the shape and type of what was written."""
     kernels = operation.kernels if isinstance(operation.kernels, np.ndarray) else None
     if files.is_array(source):
-        array = streaming.open_array(source)
+        array = open_array(source)
         plan = operation.planned(array.spec)
-        streaming.stream(plan, array, kernels, target, advance)
+        execute_file(plan, array, kernels, target, advance)
         return Spec(plan.output_shape, plan.output_dtype)
     picture = pictures.read(source)
     pictures.check_format(target, picture.pixels.dtype, alpha=picture.alpha is not None)
@@ -469,7 +470,7 @@ def show_plan(operation: Operation, what: str, as_json: bool) -> None:
     if shape is not None:
         spec = Spec(shape, np.dtype(dtype or np.float64))
     elif files.is_array(Path(what)):
-        spec = streaming.open_array(Path(what)).spec
+        spec = open_array(Path(what)).spec
     else:
         spec = pictures.spec(Path(what))
         spec = Spec(operation.layout(spec.shape), spec.dtype)

@@ -30,6 +30,11 @@ class Border(NamedTuple):
     mode: str = "constant"
     value: Any = 0
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the cells take their values from pixels."""
+        return self.mode not in ("constant", "nothing")
+
 
 ZEROS = Border()
 

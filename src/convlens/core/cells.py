@@ -6,7 +6,8 @@ window, for many windows at once.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,62 @@ def sources(cells: Integers, size: int, mode: str) -> npt.NDArray[np.int64]:
         pixels = np.where(pixels < size, pixels, 2 * turn - twice - pixels)
         pixels = np.minimum(pixels, size - 1)  # "reflect" of a single pixel repeats that pixel
     return pixels.astype(np.int64)
+
+
+class Needed(NamedTuple):
+    """What some outputs need along an axis.
+
+    Attributes
+    ----------
+    axis : Axis
+        How the window slides over these pixels alone. Its padding may be negative, which means that
+        windows leave out so many pixels.
+    before, inner, after : array, range, array
+        The pixels, in their order: those that cells of padding repeat, and between them `inner`.
+    """
+
+    axis: Axis
+    before: Integers
+    inner: range
+    after: Integers
+
+
+def needed(axis: Axis, outputs: range) -> Needed:
+    """The pixels that these outputs need along an axis; at least one, if the axis has any.
+
+    Padding stays padding, which a pooling must be able to tell from pixels. But where it repeats
+    pixels, which may lie at the other end of the axis, the cells that windows touch become pixels.
+    If so many cells are touched, the outputs need the whole axis.
+
+    Examples
+    --------
+    >>> from convlens.core.axis import Border
+    >>> axis = Axis(size=9, window=3, stride=1, dilation=1, before=1, after=1)
+    >>> part, _, inner, _ = needed(axis, range(3))
+    >>> inner, (part.before, part.size, part.after)
+    (range(0, 4), (1, 4, 0))
+    >>> needed(replace(axis, border=Border("wrap")), range(3)).before.tolist()
+    [8]
+    """
+    start = axis.pixels(outputs[0])[0]
+    stop = min(axis.pixels(outputs[-1])[-1] + 1, axis.size + axis.after)  # a partial one hangs over
+    pixels = range(min(max(start, 0), axis.size), min(max(stop, 0), axis.size))
+    none = np.empty(0, np.int64)
+    if axis.border.repeats and axis.size and len(pixels) < stop - start:
+        if stop - start < axis.size:
+            before, after = (
+                sources(arange(cells), axis.size, axis.border.mode)
+                for cells in (range(start, min(stop, 0)), range(max(start, axis.size), stop))
+            )
+            part = replace(axis, size=stop - start, before=0, after=0)
+            return Needed(part, before, pixels, after)
+        pixels = range(axis.size)
+    if not pixels and axis.size:  # Engines take no images without pixels.
+        nearest = 0 if stop <= 0 else axis.size - 1
+        pixels = range(nearest, nearest + 1)
+    before_pixels, after_pixels = pixels.start - start, stop - pixels.stop
+    part = replace(axis, size=len(pixels), before=before_pixels, after=after_pixels)
+    return Needed(part, none, pixels, none)
 
 
 def counts(axis: Axis, outputs: range | None = None, *, padding: bool = False) -> Integers:

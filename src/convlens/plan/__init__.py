@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,9 @@ from convlens.core.problem import Array, Problem, Spec
 from convlens.methods import METHODS, Program
 from convlens.plan import words
 from convlens.plan.drawing import draw
+
+if TYPE_CHECKING:
+    from convlens.execute.files import ArrayFile
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -215,12 +220,12 @@ def settled(plan: Plan, kernels: Array | None) -> Plan:
 def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:
     """Carry a settled plan out on arrays that have been checked; only `out` has not."""
     if arguments.is_dask(images):
-        from convlens import chunked  # noqa: PLC0415  # seldom needed
+        from convlens.execute import dask  # noqa: PLC0415  # seldom needed
 
         with arguments.refusing(plan.operation):
             arguments.no_output(out)
             run = partial(_execute_part, plan)
-            lazy: Array = chunked.lazily(plan.problem, images, kernels, run)
+            lazy: Array = dask.lazily(plan.problem, images, kernels, run)
         return lazy
     with arguments.refusing(plan.operation):
         result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
@@ -236,6 +241,22 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
     return result
 
 
-def _execute_part(plan: Plan, problem: Problem, images: Array, kernels: Array | None) -> Array:
+def execute_file(
+    plan: Plan,
+    array: ArrayFile,
+    kernels: Array | None,
+    target: Path,
+    advance: Callable[[int], object] = lambda _: None,
+) -> None:
+    """Carry a plan out on a file, as `convlens.execute.files.stream` does."""
+    from convlens.execute import files  # noqa: PLC0415  # seldom needed
+
+    run = partial(_execute_part, settled(plan, kernels))  # settled once, for all tiles
+    files.stream(plan.problem, array, kernels, run, target, advance)
+
+
+def _execute_part(
+    plan: Plan, problem: Problem, images: Array, kernels: Array | None, out: Array | None = None
+) -> Array:
     """Carry out a call on a part of the images, with what was settled for the whole problem."""
-    return execute(replace(plan, problem=problem), images, kernels, None)
+    return execute(replace(plan, problem=problem), images, kernels, out)

@@ -1,7 +1,7 @@
 """Carry a plan out on a .npy file that may be larger than memory, tile by tile, into another file.
 
-A tile is a part of the output that is small enough for memory: several whole images, or several
-rows of one image, or a part of these rows. One thread reads a tile's pixels, computes the tile and
+A tile is a region of the output that is small enough for memory: several whole images, or a part of
+one, of whole rows if it can be. One thread reads a tile's pixels, computes the tile and
 writes it, so that its numbers stay in the processor's caches. Two threads do this, each with a tile
 of its own, so that one can compute while the other waits for the disk. Files are read and not
 mapped into memory, because mapped pages count as memory in use, and because a mapped file that is
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from io import FileIO
+from itertools import chain, product
 from math import prod
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,10 +27,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from convlens.core.axis import Axis
-from convlens.core.cells import arange, sources
-from convlens.core.problem import Array, Problem, Spec
+from convlens.core.cells import needed
+from convlens.core.problem import FULL, Array, Problem, Region, Spec
 from convlens.files import replacing
-from convlens.plan import Plan, execute, settled
 
 # The bytes of a tile's pixels and results together: few enough for the caches, and so many that the
 # fixed cost of a tile, up to half a millisecond, does not matter.
@@ -45,17 +45,7 @@ WORKERS = 2
 LONG = 0.5
 
 
-class Tile(NamedTuple):
-    """A part of a call's output: a range of images, of rows and of columns."""
-
-    images: range
-    rows: range
-    columns: range
-
-    @property
-    def windows(self) -> int:
-        """The number of windows, which is the number of outputs of one channel."""
-        return len(self.images) * len(self.rows) * len(self.columns)
+Engine = Callable[[Problem, Array, Array | None, Array], object]
 
 
 class ArrayFile(NamedTuple):
@@ -104,24 +94,27 @@ def open_array(path: Path) -> ArrayFile:
 
 
 def stream(
-    plan: Plan,
+    problem: Problem,
     array: ArrayFile,
     kernels: Array | None,
+    engine: Engine,
     target: Path,
     advance: Callable[[int], object] = lambda _: None,
 ) -> None:
-    """Carry a plan out on a file, into another file that is written completely or not at all.
+    """Compute a problem on a file, into another file that is written completely or not at all.
 
     The results have the bits of the same call in memory.
 
     Parameters
     ----------
-    plan : Plan
+    problem : Problem
         For images of the array's shape and type.
     array : ArrayFile
         The images.
     kernels : numpy.ndarray or None
-        The kernels that were planned for; None for a pooling.
+        None for pooling.
+    engine : callable
+        Computes a problem on a part of the images: ``engine(problem, part, kernels, out)``.
     target : pathlib.Path
         The .npy file to write.
     advance : callable
@@ -134,8 +127,7 @@ def stream(
     ValueError
         If the pixels under a single window are too large for memory.
     """
-    plan = settled(plan, kernels)  # once, for all tiles
-    problem, output = plan.problem, Spec(plan.output_shape, plan.output_dtype)
+    output = Spec(problem.output_shape, problem.output_dtype)
     tiles = _tiles(problem)
     free = shutil.disk_usage(target.resolve().parent).free
     if free < output.nbytes:
@@ -147,25 +139,25 @@ def stream(
         for _ in range(WORKERS):
             source_file = stack.enter_context(open(array.path, "rb", buffering=0))
             target_file = stack.enter_context(open(temporary, "r+b", buffering=0))
-            idle.put(_Worker(plan, kernels, (source_file, target_file), starts))
+            idle.put(_Worker(problem, kernels, engine, (source_file, target_file), starts))
 
-        def carry_out(tile: Tile) -> float:
+        def carry_out(tile: Region) -> float:
             worker = idle.get()
             try:
                 return worker.carry_out(tile)
             finally:
                 idle.put(worker)
 
-        windows, done = prod(problem.full_output_shape[:3]), 0
+        windows, done = prod(problem.full_output_shape[:-1]), 0
         for tile in stack.enter_context(closing(_in_turns(tiles, carry_out))):
             before = array.spec.nbytes * done // windows
-            done += tile.windows
+            done += prod(map(len, (tile.images, *tile.places)))
             advance(array.spec.nbytes * done // windows - before)
 
 
 def _in_turns(
-    tiles: Iterator[Tile], carry_out: Callable[[Tile], float]
-) -> Generator[Tile, None, None]:
+    tiles: Iterator[Region], carry_out: Callable[[Region], float]
+) -> Generator[Region, None, None]:
     """Carry tiles out in order, and yield each when it is done.
 
     `carry_out` returns the seconds that it took to compute a tile. The first tiles run here, until
@@ -177,7 +169,7 @@ def _in_turns(
         if seconds <= LONG:
             break
     pool = ThreadPoolExecutor(WORKERS)
-    under_way: deque[tuple[Tile, Future[float]]] = deque()
+    under_way: deque[tuple[Region, Future[float]]] = deque()
     try:
         for tile in tiles:
             under_way.append((tile, pool.submit(carry_out, tile)))
@@ -189,7 +181,7 @@ def _in_turns(
         pool.shutdown(cancel_futures=True)
 
 
-def _finished(tile: Tile, future: Future[float]) -> Tile:
+def _finished(tile: Region, future: Future[float]) -> Region:
     """Wait for the tile and return it; an error in its thread is raised here."""
     future.result()
     return tile
@@ -200,23 +192,24 @@ class _Worker:
 
     def __init__(
         self,
-        plan: Plan,
+        problem: Problem,
         kernels: Array | None,
+        engine: Engine,
         files: tuple[FileIO, FileIO],
         starts: tuple[int, int],
     ) -> None:
-        self._plan, self._kernels = plan, kernels
+        self._problem, self._kernels, self._engine = problem, kernels, engine
         self._source, self._target = files
         self._first_pixel, self._first_result = starts
         self._memory = _Memory()
 
-    def carry_out(self, tile: Tile) -> float:
+    def carry_out(self, tile: Region) -> float:
         """Read, compute and write a tile; returns the seconds that computing took."""
-        plan, problem = self._plan, self._plan.problem
+        problem = self._problem
         part, images = _read(self._source, self._first_pixel, problem, tile, self._memory)
-        result = self._memory.array("result", part.output_shape, plan.output_dtype)
+        result = self._memory.array("result", part.output_shape, problem.output_dtype)
         began = perf_counter()
-        execute(replace(plan, problem=part), images, self._kernels, result)
+        self._engine(part, images, self._kernels, result)
         seconds = perf_counter() - began
         _write(self._target, self._first_result, problem, tile, result)
         return seconds
@@ -239,35 +232,29 @@ class _Memory:
 # ------------------------------------------------------------------------------- tiles
 
 
-def _tiles(problem: Problem) -> Iterator[Tile]:
+def _tiles(problem: Problem) -> Iterator[Region]:
     """The tiles of the output, in the order in which the file stores them."""
-    m, oh, ow, _ = problem.full_output_shape
+    m, *outputs, _ = problem.full_output_shape
     if 0 in problem.full_output_shape:
-        return iter(())
-    count, height, width = _tile_size(problem)
-    return (
-        Tile(
-            range(n, min(n + count, m)),
-            range(y, min(y + height, oh)),
-            range(x, min(x + width, ow)),
-        )
-        for n in range(0, m, count)
-        for y in range(0, oh, height)
-        for x in range(0, ow, width)
+        return
+    cuts = (
+        [range(start, min(start + step, size)) for start in range(0, size, step)]
+        for size, step in zip((m, *outputs), _tile_size(problem), strict=True)
     )
+    for images, *places in product(*cuts):
+        yield Region(images, tuple(places))
 
 
-def _tile_size(problem: Problem) -> tuple[int, int, int]:
-    """The number of images, rows and columns of a tile."""
-    m, oh, ow, nc = problem.full_output_shape
+def _tile_size(problem: Problem) -> tuple[int, ...]:
+    """The number of images of a tile, and of places along each axis."""
+    m, *outputs, nc = problem.full_output_shape
     pixel = problem.channels * problem.images.dtype.itemsize
     result = nc * problem.output_dtype.itemsize
 
-    def nbytes(height: int, width: int) -> int:
-        under = _under(problem.rows, height) * _under(problem.columns, width)
-        return under * pixel + height * width * result
+    def nbytes(shape: Sequence[int]) -> int:
+        return prod(map(_under, problem.axes, shape)) * pixel + prod(shape) * result
 
-    window = nbytes(1, 1)
+    window = nbytes([1] * len(outputs))
     if window > LARGEST_TILE:
         raise ValueError(
             f"the pixels under one window take {window:,} bytes, more than the {LARGEST_TILE:,} "
@@ -275,68 +262,57 @@ def _tile_size(problem: Problem) -> tuple[int, int, int]:
             f"convlens.{problem.operation}"
         )
     most = max(TILE_BYTES, min(WINDOWS * window, LARGEST_TILE))
-    height, width = oh, ow
-    while nbytes(height, width) > most and (height, width) != (1, 1):
-        # Whole rows can be read in one piece, so a tile loses height before width. But it stays
-        # higher than two windows while it can, as neighbouring tiles both read what they share.
-        rows = height * problem.rows.stride / problem.rows.reach  # in windows
-        columns = width * problem.columns.stride / problem.columns.reach
-        if width == 1 or (height > 1 and (rows > 2 or rows >= columns)):
-            height = -(-height // 2)
-        else:
-            width = -(-width // 2)
-    if (height, width) != (oh, ow):
-        return 1, height, width
-    return min(m, max(1, most // max(1, nbytes(oh, ow)))), oh, ow
+    shape = list(outputs)
+    while nbytes(shape) > most and prod(shape) > 1:
+        # Whole rows, and whole slabs, can be read in one piece, so outer axes are divided first.
+        # But a tile stays longer than two windows along each axis while it can, because
+        # neighbouring tiles both read what they share.
+        windows = [
+            size * axis.stride / axis.reach if size > 1 else 0
+            for size, axis in zip(shape, problem.axes, strict=True)
+        ]
+        longest = windows.index(max(windows))
+        divided = next((number for number, n in enumerate(windows) if n > 2), longest)
+        shape[divided] = -(-shape[divided] // 2)
+    if shape != outputs:
+        return 1, *shape
+    return min(m, max(1, most // max(1, nbytes(outputs)))), *outputs
 
 
 def _under(axis: Axis, outputs: int) -> int:
-    """The number of cells, of the image and its padding, under so many windows."""
+    """The most pixels that a tile with so many outputs along this axis holds."""
     if outputs == axis.outputs:
         return axis.size
-    return min(axis.padded, (outputs - 1) * axis.stride + axis.reach)
+    return min(axis.size, (outputs - 1) * axis.stride + axis.reach)
 
 
-def _part(axis: Axis, outputs: range, pad_mode: str) -> tuple[Axis, list[range]]:
-    """The axis that has just these outputs, and the pixels it consists of, run after run.
-
-    Zeros remain padding, which a pooling must know from pixels; any other padding that the windows
-    touch becomes pixels.
-    """
+def _part(axis: Axis, outputs: range) -> tuple[Axis, list[range]]:
+    """The axis that has just these outputs, and the pixels it consists of, run after run."""
     if len(outputs) == axis.outputs:
         return axis, [range(axis.size)]
-    start = axis.pixels(outputs[0])[0]
-    stop = min(axis.pixels(outputs[-1])[-1] + 1, axis.size + axis.after)
-    above = range(start, max(start, min(stop, 0)))  # cells of padding before the image
-    below = range(min(stop, max(start, axis.size)), stop)
-    inside = range(above.stop, below.start)
-    if pad_mode in ("constant", "nothing") or axis.size == 0:
-        runs = [inside] if inside else []
-        part = replace(axis, size=len(inside), before=len(above), after=len(below))
-    else:
-        borders = [sources(arange(cells), axis.size, pad_mode) for cells in (above, below)]
-        first, last = [[range(n, n + 1) for n in border.tolist()] for border in borders]
-        runs = [*first, *([inside] if inside else []), *last]
-        part = replace(axis, size=stop - start, before=0, after=0)
-    return part, runs
+    part, before, inner, after = needed(axis, outputs)
+    first, last = ([range(n, n + 1) for n in border.tolist()] for border in (before, after))
+    return part, [*first, *([inner] if inner else []), *last]
 
 
 # ------------------------------------------------------------------------------- files
 
 
 def _read(
-    file: FileIO, start: int, problem: Problem, tile: Tile, memory: _Memory
+    file: FileIO, start: int, problem: Problem, tile: Region, memory: _Memory
 ) -> tuple[Problem, Array]:
-    """Read the pixels of one tile; returns the call for this tile alone, and its images."""
-    rows, down = _part(problem.rows, tile.rows, problem.pad_mode)
-    columns, across = _part(problem.columns, tile.columns, problem.pad_mode)
-    sizes = {"m": len(tile.images), "h": rows.size, "w": columns.size, "c": problem.channels}
-    shape = tuple(sizes[axis] for axis in problem.layout.images)
+    """Read the pixels of one tile; returns the problem for this tile alone, and its images."""
+    axes, runs = zip(*map(_part, problem.axes, tile.places), strict=True)
+    lengths = len(tile.images), *(axis.size for axis in axes), problem.channels
+    sizes = zip(lengths, FULL[len(axes)].images, strict=True)
+    shape = tuple(size for size, axis in sizes if axis in problem.layout.images)
     images = memory.array("images", shape, problem.images.dtype)
-    part = replace(problem, images=Spec(shape, images.dtype), axes=(rows, columns))
-    size = problem.rows.size, problem.columns.size, problem.channels * images.dtype.itemsize
+    part = replace(problem, images=Spec(shape, images.dtype), axes=axes)
+    whole = [axis.size for axis in problem.axes]
     into = images.reshape(-1).view(np.uint8).data
-    for place, length in _pieces(tile.images, down, across, size):
+    for place, length in _pieces(
+        [[tile.images], *runs], whole, problem.channels * images.dtype.itemsize
+    ):
         file.seek(start + place)
         piece, into = into[:length], into[length:]
         while piece:
@@ -347,12 +323,12 @@ def _read(
     return part, images
 
 
-def _write(file: FileIO, start: int, problem: Problem, tile: Tile, result: Array) -> None:
+def _write(file: FileIO, start: int, problem: Problem, tile: Region, result: Array) -> None:
     """Write the results of one tile to their places in the file."""
-    _, oh, ow, nc = problem.full_output_shape
-    size = oh, ow, nc * result.dtype.itemsize
+    _, *whole, nc = problem.full_output_shape
     rest = result.reshape(-1).view(np.uint8).data
-    for place, length in _pieces(tile.images, [tile.rows], [tile.columns], size):
+    runs = [[places] for places in (tile.images, *tile.places)]
+    for place, length in _pieces(runs, whole, nc * result.dtype.itemsize):
         file.seek(start + place)
         piece, rest = rest[:length], rest[length:]
         while piece:
@@ -360,25 +336,23 @@ def _write(file: FileIO, start: int, problem: Problem, tile: Tile, result: Array
 
 
 def _pieces(
-    images: range, down: list[range], across: list[range], size: tuple[int, int, int]
+    runs: Sequence[list[range]], sizes: Sequence[int], pixel: int
 ) -> Iterator[tuple[int, int]]:
-    """The pieces of a file in which a part of its array (m, h, w, c) lies, as (first byte, bytes).
+    """The pieces of a file in which a part of its array lies, in order, as (first byte, bytes).
 
-    `down` and `across` are runs of rows and columns, and `size` is (h, w, bytes of a pixel).
+    `runs` are runs of images and of places along each axis, and `sizes` the lengths of the axes. A
+    pixel takes `pixel` bytes.
     """
-    h, w, pixel = size
-    whole_rows = across == [range(w)]
-    if whole_rows and down == [range(h)]:
-        yield images.start * h * w * pixel, len(images) * h * w * pixel
-        return
-    for image in images:
-        for rows in down:
-            if whole_rows:
-                yield (image * h + rows.start) * w * pixel, len(rows) * w * pixel
-                continue
-            for row in rows:
-                for columns in across:
-                    yield ((image * h + row) * w + columns.start) * pixel, len(columns) * pixel
+    axis = len(sizes)  # the last axis that is not whole, where images are axis 0
+    while axis and runs[axis] == [range(sizes[axis - 1])]:
+        axis -= 1
+    unit = pixel * prod(sizes[axis:])
+    for places in product(*(chain(*several) for several in runs[:axis])):
+        first = 0
+        for place, size in zip(places, sizes[:axis], strict=True):
+            first = (first + place) * size
+        for run in runs[axis]:
+            yield (first + run.start) * unit, len(run) * unit
 
 
 def _write_header(file: FileIO, output: Spec) -> int:
