@@ -49,7 +49,7 @@ def is_deep(problem: Problem) -> bool:
     if problem.kernels is not None or problem.pad_mode != "nothing" or len(problem.axes) < 3:
         return False
     deep, rows, columns = problem.axes
-    return deep.window > DEEP and rows.reach * columns.reach * problem.channels <= RESULTS
+    return deep.window > DEEP and rows.reach * columns.reach <= RESULTS
 
 
 def is_large(problem: Problem, method: Method) -> bool:
@@ -139,7 +139,11 @@ def compute(
 ) -> None:
     """Write the result into `out`, where `engine` computes the parts. All arrays are full forms."""
     if is_deep(problem):
-        _compute_deep(problem, way, images, out, engine)
+        # As many channels at a time as there is memory for, under one window in a slab.
+        together = RESULTS // (problem.rows.reach * problem.columns.reach)
+        for c in _cuts(problem.channels, together):
+            some = replace(problem, groups=len(c), channels=len(c), output_channels=len(c))
+            _compute_deep(some, way, images[..., _slice(c)], out[..., _slice(c)], engine)
         return
     full = FULL[len(problem.axes)]
     layout = Layout(full.images, problem.layout.kernels, full.output)
