@@ -96,6 +96,47 @@ def test_pool_an_array(typed):
 
 
 @pytest.mark.usefixtures("here")
+def test_signals(typed):
+    """Signals, with kernels of any kind and from any file, differ from the library's."""
+    rng = np.random.default_rng(9)
+    signals = rng.standard_normal((4, 50, 2), np.float32)
+    np.save("i.npy", signals)
+    Path("row.txt").write_text("1 2 3\n")
+    Path("column.csv").write_text("1\n2\n3\n")
+    np.save("k.npy", kernels := rng.standard_normal((5, 2, 3), np.float32))
+    for name, kernel in (("row.txt", [1, 2, 3]), ("column.csv", [1, 2, 3]), ("k.npy", kernels)):
+        options = "--space 1 --padding 1,4 --stride 2 --dilation 3 --pad-value 0.5 --force"
+        assert typed(f"apply {name} i.npy -o o.npy {options}")[::2] == (0, "")
+        expected = convlens.convolve(
+            *(signals, np.asarray(kernel), ((1, 4),), 2), dilation=3, pad_value=0.5, space=1
+        )
+        np.testing.assert_array_equal(np.load("o.npy"), expected)
+    assert typed("pool 7 i.npy -o p.npy --space 1 --mode avg --stride 1")[::2] == (0, "")
+    np.testing.assert_array_equal(np.load("p.npy"), convlens.pool(signals, 7, 1, "avg", space=1))
+
+
+@pytest.mark.usefixtures("here")
+def test_volumes(typed):
+    """Volumes, with a number for each axis and two for its sides, differ from the library's."""
+    rng = np.random.default_rng(9)
+    volume, kernel = rng.standard_normal((9, 8, 7)), rng.standard_normal((3, 2, 4))
+    np.save("v.npy", volume)
+    np.save("k.npy", kernel)
+    options = "--padding 0,1,2,3,4,5 --stride 2,1,3 --dilation 1x2x1 --pad-mode reflect"
+    assert typed(f"apply k.npy v.npy -o o.npy --space 3 {options}")[::2] == (0, "")
+    padding, stride, dilation = ((0, 1), (2, 3), (4, 5)), (2, 1, 3), (1, 2, 1)
+    expected = convlens.convolve(
+        *(volume, kernel, padding, stride), dilation=dilation, pad_mode="reflect", space=3
+    )
+    np.testing.assert_array_equal(np.load("o.npy"), expected)
+    options = "--padding 1,2,0 --pad-mode constant --pad-value 3 --mode sum"
+    assert typed(f"pool 2,3,1 v.npy -o p.npy {options} --space 3")[::2] == (0, "")
+    border = {"pad_mode": "constant", "pad_value": 3}
+    expected = convlens.pool(volume, (2, 3, 1), None, "sum", padding=(1, 2, 0), **border, space=3)
+    np.testing.assert_array_equal(np.load("p.npy"), expected)
+
+
+@pytest.mark.usefixtures("here")
 def test_pool_a_picture(typed):
     """The windows of a pooling lie side by side by default."""
     assert typed("pool 2 a.png -o o.png --mode avg")[0] == 0
@@ -280,6 +321,19 @@ REFUSED = {
     "apply box a.png b.tif -o words.txt": "several inputs need a folder to be written to",
     "apply box a.png sub/a.png -o out": "would both be written to",
     "apply box a.png -o o.png --stride 1,2,3": "'--stride': expected a number, or two: down,across",
+    "apply box x.npy -o o.npy --space 4": "'--space': 4 is not in the range 1<=x<=3.",
+    "apply box x.npy -o o.npy --space 1": "box is a filter for images: give kernels for --space 1",
+    "apply sobel_x x.npy -o o.npy --space 3": "give kernels for --space 3 in a .npy file",
+    "explain apply box 9x9x9 --space 3": "box is a filter for images: give kernels for --space 3",
+    "apply square.txt x.npy -o o.npy --space 1": "for --space 1; got 2 rows of 2",
+    "apply square.txt x.npy -o o.npy --space 3": "square.txt holds rows of numbers, not slabs",
+    "pool 2 a.png -o o.png --space 3": "a.png is a picture, which has two spatial axes; got --spa",
+    "explain pool 2 a.png --space 1": "leave it out, or give signals as .npy arrays",
+    "pool 2,2 x.npy -o o.npy --space 1": "'WINDOW': expected a number, as signals have one axis",
+    "pool 2,2 x.npy -o o.npy --space 3": "'WINDOW': expected a number, or three: along the depth",
+    "pool 2 x.npy -o o.npy --padding 1,2,3 --space 1": "one or two numbers: both sides or before,",
+    "pool 2 x.npy -o o.npy --padding 1,2 --space 3": "one, three or six numbers: all, depth,vert",
+    "pool 2 x.npy -o o.npy --pad-value much": "'--pad-value': expected a number; got 'much'",
     "apply box a.png -o o.png --padding some": "'--padding': expected same, valid, full, or one",
     "apply box a.png -o o.png --padding 1,2,3": "'--padding': expected same, valid, full, or one",
     "apply box a.png -o o.png --pad-mode zero": "'--pad-mode': 'zero' is not one of 'constant'",
@@ -305,7 +359,7 @@ def test_refused(here, typed, line):
     (here / "sub").mkdir()
     Image.fromarray(NOISE).save("sub/a.png")
     contents = {"words.txt": "a b\n", "uneven.csv": "1,2\n3\n", "empty.txt": "\n"}
-    contents |= {"huge.txt": f"1 {10**20}\n", "digits.txt": "9" * 5000}
+    contents |= {"square.txt": "1 2\n3 4\n", "huge.txt": f"1 {10**20}\n", "digits.txt": "9" * 5000}
     contents |= {"fake.npy": "x", "page.html": "precious"}
     for name, text in contents.items():
         (here / name).write_text(text)
@@ -384,6 +438,9 @@ def test_explain(typed):
         "apply sobel_x x.npy": convlens.plan_convolve(np.load("x.npy"), filters.sobel_x()),
         "apply box a.png": convlens.plan_convolve(NOISE[np.newaxis], filters.box()),
         "pool 2 50000x28x28": convlens.plan_pool((50000, 28, 28), 2),
+        "pool 2 10000 --space 1": convlens.plan_pool((10000,), 2, space=1),
+        "apply 31 9x10000 --space 1": convlens.plan_convolve((9, 10000), (31,), space=1),
+        "apply 3x3x3 90x80x70 --space 3": convlens.plan_convolve((90, 80, 70), (3, 3, 3), space=3),
         "pool 2 b.tif --mode avg": convlens.plan_pool(NOISE[np.newaxis], 2, mode="avg"),
     }.items():
         assert typed(f"explain {line}") == (0, f"{plan}\n", "")
@@ -505,7 +562,7 @@ SHOWN = re.findall(r"(?m)^\$ (convlens .*)\n((?:(?!\$ |```).*\n)*)", README)
 
 @pytest.fixture(scope="module")
 def readers_folder(tmp_path_factory):
-    """The files that the README's commands name: a cat, a holiday, and digits."""
+    """The files that the README's commands name: a cat, a holiday, digits, and a scan."""
     import skimage.data  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("reader")
@@ -517,6 +574,7 @@ def readers_folder(tmp_path_factory):
     (folder / "holiday" / "ferry.jpg").write_text("not copied to its end")
     digits = np.random.default_rng(0).integers(0, 256, (50_000, 28, 28), np.uint8)
     np.save(folder / "digits.npy", digits)
+    np.save(folder / "scan.npy", np.ones((128, 128, 128), np.float32))
     return folder
 
 
@@ -527,7 +585,7 @@ def test_the_examples_of_the_help(readers_folder, tmp_path, typed, monkeypatch):
     for words in COMMANDS:
         examples = typed(f"{words} --help")[1].partition("Example")[2]
         lines += re.findall(r"(?m)^ +convlens (.*)$", examples)
-    assert len(lines) == 13
+    assert len(lines) == 15
     for number, line in enumerate(lines):
         folder = tmp_path / str(number)
         shutil.copytree(readers_folder / "holiday", folder / "holiday")
@@ -536,6 +594,9 @@ def test_the_examples_of_the_help(readers_folder, tmp_path, typed, monkeypatch):
             Image.fromarray(NOISE).save(name)
         np.save("images.npy", np.ones((10, 32, 32, 3), np.float32))
         np.save("kernels.npy", np.ones((3, 3, 3, 8), np.float32))
+        np.save("signals.npy", np.ones((5, 1000)))
+        Path("taps.txt").write_text("0.25 0.5 0.25")
+        np.save("volume.npy", np.ones((20, 30, 40), np.float32))
         assert typed(line)[0] == (1 if "holiday/" in line else 0), line
 
 

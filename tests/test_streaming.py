@@ -292,6 +292,7 @@ LARGE = {
     "one image": ((1, 17_000, 17_300), ["apply", "box:5", "--stride", "5", "--pad-mode", "wrap"]),
     "one row": ((1, 294_000_000), ["pool", "1,4"]),
     "large windows": ((17_000, 17_300), ["pool", "4000", "--mode", "max"]),
+    "one volume": ((660, 660, 675), ["pool", "4", "--space", "3", "--pad-mode", "edge"]),
     "one image, pooled": ((17_000, 17_300), ["pool", "7,7", "--mode", "avg", "--partial"]),
 }
 
@@ -327,6 +328,8 @@ def expected_of(case, images):
         return convlens.convolve(images, convlens.filters.box(5), stride=5, pad_mode="wrap")
     if case == "one row":
         return convlens.pool(images, (1, 4))
+    if case == "one volume":
+        return convlens.pool(images, 4, pad_mode="edge", space=3)
     if case == "large windows":
         return convlens.pool(images, 4000)
     return convlens.pool(images, 7, mode="avg", partial=True)

@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from convlens import __version__, files, filters, pictures, spelling
-from convlens.arguments import PAD_MODES, POOL_MODES, ChannelsWarning
+from convlens.arguments import PAD_MODES, POOL_MODES, SPACES, ChannelsWarning
 from convlens.core.problem import Array, Spec
 from convlens.execute.files import open_array
 from convlens.operations import plan_convolve, plan_pool
@@ -70,28 +70,49 @@ def pooling(window: Any, stride: Any, mode: Any, **options: Any) -> Operation:
 
 
 class Typed(click.ParamType[Any]):
-    """The type of an argument that a function of `convlens.spelling` reads."""
+    """The type of an argument that a function of `convlens.spelling` reads.
 
-    def __init__(self, name: str, read: Callable[[str], Any], expected: str) -> None:
+    If `expected` differs with the number of spatial axes, the function takes this number, too.
+    """
+
+    def __init__(self, name: str, read: Callable[..., Any], expected: str | dict[int, str]) -> None:
         self.name, self.read, self.expected = name, read, expected
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read the text; a default, which is no text, is returned as it is."""
         if not isinstance(value, str):
             return value
+        expected, space = self.expected, 2 if ctx is None else ctx.params.get("space", 2)
         try:
-            return self.read(value)
+            if isinstance(expected, str):
+                return self.read(value)
+            expected = expected[space]
+            return self.read(value, space)
         except (ValueError, TypeError):
-            self.fail(f"expected {self.expected}; got {value!r}", param, ctx)
+            self.fail(f"expected {expected}; got {value!r}", param, ctx)
 
 
-PAIR = Typed("N or V,H", spelling.pair, "a number, or two: down,across")
+NUMBERS = Typed(
+    "N or V,H",
+    spelling.numbers,
+    {
+        1: "a number, as signals have one axis",
+        2: "a number, or two: down,across",
+        3: "a number, or three: along the depth,down,across",
+    },
+)
 PADDING = Typed(
     "padding",
     spelling.padding,
-    "same, valid, full, or one, two or four numbers: all, vertical,horizontal or "
-    "top,bottom,left,right",
+    {
+        1: "same, valid, full, or one or two numbers: both sides or before,after",
+        2: "same, valid, full, or one, two or four numbers: all, vertical,horizontal or "
+        "top,bottom,left,right",
+        3: "same, valid, full, or one, three or six numbers: all, depth,vertical,horizontal or "
+        "front,back,top,bottom,left,right",
+    },
 )
+NUMBER = Typed("number", spelling.number, "a number")
 DTYPE = Typed("dtype", np.dtype, "a NumPy dtype, such as float32")
 PATH = click.Path(path_type=Path)
 
@@ -107,45 +128,65 @@ def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Co
     return decorate
 
 
-def window_options(padding: str, stride: int | None) -> Callable[[Command], Command]:
+def window_options(
+    padding: str, stride: int | None, pad_mode: str | None, held: str
+) -> Callable[[Command], Command]:
     """The options for where windows lie, with the defaults of either `apply` or `pool`."""
     return options(
+        click.option(
+            "--space",
+            type=click.IntRange(1, 3),
+            default=2,
+            show_default=True,
+            is_eager=True,  # because the other options differ with it
+            metavar="1|2|3",
+            help="Spatial axes: 1 for signals, 2 for images and pictures, 3 for volumes.",
+        ),
         click.option(
             "--padding",
             type=PADDING,
             default=padding,
             show_default=True,
             metavar="PADDING",
-            help="same, valid, full, N, V,H or TOP,BOTTOM,LEFT,RIGHT: cells around the image.",
+            help="same, valid, full, N, V,H or TOP,BOTTOM,LEFT,RIGHT: cells around the image. "
+            "Volumes have three numbers or six, FRONT,BACK first, and signals BEFORE,AFTER.",
+        ),
+        click.option(
+            "--pad-mode",
+            type=click.Choice(PAD_MODES),
+            default=pad_mode,
+            show_default=pad_mode is not None,
+            help=held,
+        ),
+        click.option(
+            "--pad-value",
+            type=NUMBER,
+            default=0,
+            show_default=True,
+            metavar="NUMBER",
+            help="What the padding holds if --pad-mode is constant.",
         ),
         click.option(
             "--stride",
-            type=PAIR,
+            type=NUMBERS,
             default=stride,
             show_default="the window's size" if stride is None else True,
-            metavar="N|V,H",
+            metavar="N|V,H|D,V,H",
             help="Pixels from one window to the next.",
         ),
         click.option(
             "--dilation",
-            type=PAIR,
+            type=NUMBERS,
             default=1,
             show_default=True,
-            metavar="N|V,H",
+            metavar="N|V,H|D,V,H",
             help="Pixels from one tap of a window to the next.",
         ),
     )
 
 
 convolve_options = options(
-    window_options("same", 1),
-    click.option(
-        "--pad-mode",
-        type=click.Choice(PAD_MODES),
-        default="constant",
-        show_default=True,
-        help="What the padding holds; constant is zeros.",
-    ),
+    window_options("same", 1, "constant", "What the padding holds."),
     click.option(
         "--groups", type=int, default=1, show_default=True, help="Groups of channels and kernels."
     ),
@@ -159,7 +200,10 @@ pool_options = options(
         show_default=True,
         help="What is kept.",
     ),
-    window_options("valid", None),
+    window_options(
+        *("valid", None, None),
+        "What the padding holds: then it counts like pixels. By default it holds nothing.",
+    ),
     click.option(
         "--count-padding", is_flag=True, help="Count the padding in an average, as zeros."
     ),
@@ -188,7 +232,7 @@ file_options = options(
     json_option,
 )
 inputs_argument = click.argument("inputs", nargs=-1, required=True, type=PATH, metavar="INPUT...")
-window_argument = click.argument("window", type=PAIR, metavar="WINDOW")
+window_argument = click.argument("window", type=NUMBERS, metavar="WINDOW")
 filter_argument = click.argument("filter_", metavar="FILTER")
 what_argument = click.argument("what", metavar="FILE|SHAPE")
 
@@ -214,6 +258,7 @@ def command() -> None:
       convlens apply sobel_x photo.png -o edges.png --map absolute --pad-mode edge
       convlens apply sharpen holiday/ -o sharper/
       convlens apply kernels.npy images.npy -o features.npy --stride 2 --dtype float32
+      convlens apply taps.txt signals.npy -o smooth.npy --space 1 --pad-mode edge
     """,
 )
 @filter_argument
@@ -238,9 +283,10 @@ def apply(
     A picture's channels are filtered one by one; transparency is kept aside. An array may be larger
     than memory.
     """
-    operation = convolution(spelling.kernel(filter_), **rest)
+    operation = convolution(spelling.kernel(filter_, rest["space"]), **rest)
     kernel_path = spelling.kernel_path(filter_)
     pairs = files.pair_up(inputs, output, force=force, also_read=kernel_path)
+    check_space(rest["space"], [source for source, _ in pairs])
     return carry_out(operation, pairs, how, as_json)
 
 
@@ -250,6 +296,7 @@ def apply(
     Examples:
       convlens pool 2 photo.png -o half.png --mode avg
       convlens pool 3,3 images.npy -o pooled.npy --stride 2 --padding same
+      convlens pool 2 volume.npy -o half.npy --space 3 --mode avg
     """,
 )
 @window_argument
@@ -265,12 +312,13 @@ def pool(
     as_json: bool,
     **rest: Any,
 ) -> int:
-    """Keep the largest, smallest, mean or sum of each WINDOW: N, or V,H.
+    """Keep the largest, smallest, mean or sum of each WINDOW: N, V,H, or D,V,H for volumes.
 
     INPUT is a .png, .jpg, .tif, .webp or .npy file, or a folder of them. An array may be larger
     than memory.
     """
     pairs = files.pair_up(inputs, output, force=force)
+    check_space(rest["space"], [source for source, _ in pairs])
     return carry_out(pooling(window, **rest), pairs, how, as_json)
 
 
@@ -296,8 +344,9 @@ def explain_apply(filter_: str, what: str, as_json: bool, **rest: Any) -> None:
 
     FILTER may be a shape as well, such as 3x3. Shapes are of float64 unless they say otherwise.
     """
-    kernels = spelling.shape(filter_) or spelling.kernel(filter_)
-    show_plan(convolution(kernels, **rest), what, as_json)
+    space = rest["space"]
+    kernels = spelling.shape(filter_, space) or spelling.kernel(filter_, space)
+    show_plan(convolution(kernels, **rest), what, space, as_json)
 
 
 @explain.command(
@@ -313,7 +362,7 @@ def explain_apply(filter_: str, what: str, as_json: bool, **rest: Any) -> None:
 @json_option
 def explain_pool(window: Any, what: str, as_json: bool, **rest: Any) -> None:
     """Explain a pooling of a file, or of a SHAPE such as 1000x28x28:uint8."""
-    show_plan(pooling(window, **rest), what, as_json)
+    show_plan(pooling(window, **rest), what, rest["space"], as_json)
 
 
 @command.command(
@@ -463,15 +512,26 @@ def to_file(
     return Spec(made.pixels.shape[1:], made.pixels.dtype)
 
 
-def show_plan(operation: Operation, what: str, as_json: bool) -> None:
+def check_space(space: int, sources: Sequence[Path]) -> None:
+    """Refuse pictures where signals or volumes are meant."""
+    picture = next((source for source in sources if not files.is_array(source)), None)
+    if space != 2 and picture is not None:
+        raise ValueError(
+            f"{picture} is a picture, which has two spatial axes; got --space {space}: leave it "
+            f"out, or give {SPACES[space].noun}s as .npy arrays"
+        )
+
+
+def show_plan(operation: Operation, what: str, space: int, as_json: bool) -> None:
     """Print the plan for a file, or for a shape, which may have a type."""
     size, _, dtype = what.partition(":")
-    shape = spelling.shape(size)
+    shape = spelling.shape(size, space)
     if shape is not None:
         spec = Spec(shape, np.dtype(dtype or np.float64))
     elif files.is_array(Path(what)):
         spec = open_array(Path(what)).spec
     else:
+        check_space(space, [Path(what)])
         spec = pictures.spec(Path(what))
         spec = Spec(operation.layout(spec.shape), spec.dtype)
     with catch_warnings(category=ChannelsWarning, action="ignore"):  # the plan has it as a note

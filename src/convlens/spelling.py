@@ -1,4 +1,4 @@
-"""Read what is typed at a prompt: filters with parameters, kernel files, shapes and pairs."""
+"""Read what is typed at a prompt: filters with parameters, kernel files, shapes and numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convlens.core.problem import Array
 KERNEL_FILES = (".npy", ".txt", ".csv")
 
 
-def kernel(text: str) -> Array:
+def kernel(text: str, space: int = 2) -> Array:
     """Read kernels from the name of a filter with its parameters, or from a file.
 
     Parameters
@@ -26,6 +26,8 @@ def kernel(text: str) -> Array:
     text : str
         A name of `convlens.filters`, which parameters may follow after a colon; or the path of a
         .npy file, or of a .txt or .csv file with rows of numbers.
+    space : {1, 2, 3}
+        The number of spatial axes. Filters with names have two.
 
     Returns
     -------
@@ -47,13 +49,18 @@ def kernel(text: str) -> Array:
     """
     path = kernel_path(text)
     if path is not None:
-        return _from_file(path)
+        return _from_file(path, space)
     name, _, parameters = text.partition(":")
     name = name.strip().replace("-", "_")
     if name not in filters.__all__:
         close = get_close_matches(name, filters.__all__, n=1)
         hint = f"did you mean {close[0]}?" if close else "`convlens filters` lists them"
         raise ValueError(f"there is no filter {name!r}: {hint}")
+    if space != 2:
+        raise ValueError(
+            f"{name} is a filter for images: give kernels for --space {space} in a .npy file"
+            + " or as one row of numbers in a .txt or .csv file" * (space == 1)
+        )
     positional: list[Any] = []
     by_name: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in parameters.split(","))):
@@ -114,7 +121,7 @@ def _value(text: str) -> Any:
     return text
 
 
-def _from_file(path: Path) -> Array:
+def _from_file(path: Path, space: int) -> Array:
     if path.suffix.lower() == ".npy":
         with open(path, "rb") as file:
             try:
@@ -122,9 +129,11 @@ def _from_file(path: Path) -> Array:
             except ValueError as error:
                 raise ValueError(f"{path} is no .npy file of numbers: {error}") from None
             return loaded
+    if space == 3:
+        raise ValueError(f"{path} holds rows of numbers, not slabs: use a .npy file for --space 3")
     try:
         rows = [
-            [_number(word) for word in line.replace(",", " ").split()]
+            [number(word) for word in line.replace(",", " ").split()]
             for line in path.read_text(encoding="utf-8").splitlines()
             if line.strip()
         ]
@@ -137,37 +146,49 @@ def _from_file(path: Path) -> Array:
         raise ValueError(
             f"{path} holds integers of more than 64 bits; write them as floats, such as 1e20"
         )
+    if space == 1:
+        if 1 not in numbers.shape:
+            raise ValueError(
+                f"{path} must hold one row of numbers, or one number in each row, for --space 1; "
+                f"got {numbers.shape[0]} rows of {numbers.shape[1]}"
+            )
+        return numbers.ravel()
     return numbers
 
 
-def _number(word: str) -> float:
-    try:
-        return int(word)
-    except ValueError:
-        number = float(word)
-    if isinf(number) and "inf" not in word.lower():
-        raise ValueError(f"{word[:20]}… is beyond 1.8e308, the largest number")
-    return number
-
-
-def pair(text: str) -> int | tuple[int, int]:
-    """Read one number for both directions, or two: down and across.
+def number(text: str) -> float:
+    """Read a number, whole or not.
 
     Examples
     --------
-    >>> pair("2"), pair("2,3"), pair("2x3")
-    (2, (2, 3), (2, 3))
+    >>> number("3"), number("1e3")
+    (3, 1000.0)
     """
-    numbers = [int(word) for word in re.split(r"[,x]", text)]
-    if len(numbers) > 2:
+    try:
+        return int(text)
+    except ValueError:
+        read = float(text)
+    if isinf(read) and "inf" not in text.lower():
+        raise ValueError(f"{text[:20]}… is beyond 1.8e308, the largest number")
+    return read
+
+
+def numbers(text: str, space: int = 2) -> int | tuple[int, ...]:
+    """Read one number for all spatial axes, or one for each, the outermost first.
+
+    Examples
+    --------
+    >>> numbers("2"), numbers("2,3"), numbers("1x2x3", space=3)
+    (2, (2, 3), (1, 2, 3))
+    """
+    each = tuple(int(word) for word in re.split(r"[,x]", text))
+    if len(each) not in (1, space):
         raise ValueError(text)
-    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+    return each[0] if len(each) == 1 else each
 
 
-def padding(text: str) -> str | int | tuple[Any, Any]:
-    """Read a padding: a word, or one number for all sides, two for both directions, or four.
-
-    Four numbers are the cells above, below, left and right.
+def padding(text: str, space: int = 2) -> str | int | tuple[Any, ...]:
+    """Read a padding: a word, or one number for all sides, one for each axis, or two for each.
 
     Examples
     --------
@@ -176,18 +197,21 @@ def padding(text: str) -> str | int | tuple[Any, Any]:
     """
     if text in PADDING_WORDS:
         return text
-    numbers = [int(word) for word in text.split(",")]
-    if len(numbers) == 4:
-        return (numbers[0], numbers[1]), (numbers[2], numbers[3])
-    return pair(text)
+    cells = [int(word) for word in text.split(",")]
+    if len(cells) == 2 * space:
+        return tuple(zip(cells[::2], cells[1::2], strict=True))
+    return numbers(text, space)
 
 
-def shape(text: str) -> tuple[int, ...] | None:
+def shape(text: str, space: int = 2) -> tuple[int, ...] | None:
     """Read a shape such as 50000x28x28; None if the text is not of this form.
+
+    A single number is the shape of a signal, but otherwise none.
 
     Examples
     --------
-    >>> shape("50000x28x28"), shape("photo.png")
-    ((50000, 28, 28), None)
+    >>> shape("50000x28x28"), shape("10000", space=1), shape("photo.png")
+    ((50000, 28, 28), (10000,), None)
     """
-    return tuple(map(int, text.split("x"))) if re.fullmatch(r"\d+(x\d+)+", text) else None
+    form = r"\d+(x\d+)*" if space == 1 else r"\d+(x\d+)+"
+    return tuple(map(int, text.split("x"))) if re.fullmatch(form, text) else None
