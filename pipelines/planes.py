@@ -35,9 +35,7 @@ def planes(
     at = (y, n, t) if volume else (y, n)
     if not padded:
         # The last tile may reach below the images, with rows that are not written.
-        row = hl.min(y, conv.cells.last_row)
-        slab = conv.cells.slabs[t, n] if volume else n
-        spread[q, p, *at] = conv.cells.pixel(q, row, slab)
+        spread[q, p, y, n] = conv.cells.pixel(q, hl.min(y, conv.cells.last_row), n)
     elif ready:
         spread[q, p, *at] = conv.cells.func[q, p, *at]
     else:
