@@ -23,7 +23,7 @@ import numpy as np
 from convlens.compiled.blocks import STRIP, most
 from convlens.compiled.choice import Method, choose, largest
 from convlens.core.axis import Axis
-from convlens.core.cells import counts
+from convlens.core.cells import counts, needed
 from convlens.core.pairwise import Pairwise
 from convlens.core.problem import FULL, Array, Layout, Problem, Region, Spec
 
@@ -124,14 +124,10 @@ def parts(problem: Problem, method: Method, taps: Part | None = None) -> list[Pa
     ]
 
 
-def problem_on(problem: Problem, part: Part, region: Region, images: Spec) -> Problem:
+def problem_on(problem: Problem, part: Part, region: Region) -> Problem:
     """The problem for this part of the window, and for this region of the output."""
-    axes = tuple(
-        axis.part(places, taps)
-        for axis, places, taps in zip(problem.axes, region.places, part, strict=True)
-    )
     mode = "sum" if problem.mode == "avg" else problem.mode
-    return replace(problem, mode=mode, axes=axes, images=images, output_dtype=problem.sum_dtype)
+    return replace(problem.part(region, part), mode=mode, output_dtype=problem.sum_dtype)
 
 
 def compute(
@@ -147,7 +143,7 @@ def compute(
         return
     full = FULL[len(problem.axes)]
     layout = Layout(full.images, problem.layout.kernels, full.output)
-    problem = replace(problem, layout=layout)
+    problem = replace(problem, layout=layout, images=Spec(images.shape, images.dtype))
     method = choose(problem, way.numbers, way.factors is not None)
     if problem.channels != problem.groups:
         _compute(problem, way, method, images, kernels, out, engine)
@@ -179,7 +175,7 @@ def _compute(
     for region in _regions(out.shape, RESULTS // (len(window).bit_length() + 2)):
         some, merged = images[_slice(region.images)], Pairwise(MERGES[problem.mode])
         for part in window:
-            on_part = problem_on(problem, part, region, Spec(some.shape, some.dtype))
+            on_part = problem_on(problem, part, region)
             taps = None if kernels is None else kernels[tuple(map(_slice, part))]
             dtype = out.dtype if on_part.output_dtype.kind == "b" else on_part.output_dtype  # bytes
             result = np.empty((*map(len, (region.images, *region.places)), out.shape[-1]), dtype)
@@ -204,14 +200,10 @@ def _compute_deep(problem: Problem, way: Way, images: Array, out: Array, engine:
     cuts = _cuts(len(images), 1), _cuts(oz, slabs), _cuts(oh, height), _cuts(ow, width)
     for image, *places in product(*cuts):
         region = Region(image, tuple(places))
-        cropped = [_cropped(*each) for each in zip(problem.axes[1:], places[1:], strict=True)]
-        (rows, y), (columns, x) = cropped
+        (rows, _, y, _), (columns, _, x, _) = map(needed, problem.axes[1:], places[1:])
         pixels = images[image.start][:, _slice(y), _slice(x)]  # (d, h, w, c)
         d, h, w, _ = pixels.shape
-        result = np.zeros((*map(len, (image, *places)), c), dtype)
-        if 0 in pixels.shape:  # Windows on padding alone add up to zero; none chooses from it.
-            _write(problem, region, result, out)
-            continue
+        result = np.empty((*map(len, (image, *places)), c), dtype)
         # The slabs are the rows of h images, one for each of the slabs' own rows.
         along = deep.part(places[0], range(deep.window)), Axis(w, 1, 1, 1, 0, 0, border=rows.border)
         merged = np.empty((h, len(places[0]), w, c), dtype)
@@ -221,15 +213,6 @@ def _compute_deep(problem: Problem, way: Way, images: Array, out: Array, engine:
         in_slabs = replace(common, axes=(rows, columns), images=Spec(merged.shape, dtype))
         engine(in_slabs, way, merged, None, result[0])
         _write(problem, region, result, out)
-
-
-def _cropped(axis: Axis, outputs: range) -> tuple[Axis, range]:
-    """The axis for these outputs on the pixels that they need alone, and which pixels these are."""
-    part = axis.part(outputs, range(axis.window))
-    stop = axis.size + min(0, part.after)
-    start = min(max(0, -part.before), stop)
-    before, after = part.before + start, part.after + axis.size - stop
-    return replace(part, size=stop - start, before=before, after=after), range(start, stop)
 
 
 def _write(problem: Problem, region: Region, total: Array, out: Array) -> None:

@@ -147,8 +147,7 @@ def describe(problem: Problem, way: Way | None) -> str:
         else:
             words.append("the taps that meet a pixel" if taps else "channels apart")
         whole = Region(range(problem.batch), tuple(range(axis.outputs) for axis in problem.axes))
-        part = large.problem_on(problem, parts[0], whole, problem.images)
-        method = choose(part, numbers, separable)
+        method = choose(large.problem_on(problem, parts[0], whole), numbers, separable)
     space = 2 if flat else space
     words += [_words(method.family, space), f"in {method.numbers}"]
     integers = problem.sum_dtype.kind != "f" and problem.images.dtype.itemsize < 8

@@ -160,18 +160,26 @@ class Problem:
         """The layout of arrays that have all axes."""
         return FULL[len(self.axes)]
 
-    def part(self, region: Region) -> Problem:
-        """The problem that has these outputs alone, over the same pixels of its images.
+    def part(self, region: Region, taps: tuple[range, ...] | None = None) -> Problem:
+        """The problem that has these outputs alone, over all pixels of these images.
 
         Its padding may be negative, which means that windows leave out so many pixels.
+
+        Parameters
+        ----------
+        region : Region
+        taps : tuple of range, optional
+            Taps along each axis, if its window is to have these alone.
         """
-        axes = tuple(
-            axis.part(places, range(axis.window))
-            for axis, places in zip(self.axes, region.places, strict=True)
-        )
+        taps = taps or tuple(range(axis.window) for axis in self.axes)
+        axes = zip(self.axes, region.places, taps, strict=True)
         shape = self.images.shape
         shape = (len(region.images), *shape[1:]) if "m" in self.layout.images else shape
-        return replace(self, axes=axes, images=Spec(shape, self.images.dtype))
+        return replace(
+            self,
+            axes=tuple(axis.part(places, some) for axis, places, some in axes),
+            images=Spec(shape, self.images.dtype),
+        )
 
     def of_zeros(self, kernels: Array | None) -> Array:
         """The result for images without pixels, whose windows cover padding alone: (…, n).
