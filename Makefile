@@ -25,7 +25,7 @@ PIP_AARCH64 := .venv/bin/python -m pip install --quiet --disable-pip-version-che
 
 # Printed by the commands that newcomers start with, if there is no compiled engine: it says what is
 # missed, and how to get it.
-MISSED = .venv/bin/python -c 'import sys; from convlens.engines.library import load; \
+MISSED = .venv/bin/python -c 'import sys; from convlens.compiled.library import load; \
 	sys.exit(isinstance(load(), str) and "NOTE: the compiled engine is not here, so NumPy does \
 all the work, several times slower. To have it, install CPython 3.11, 3.12 or \
 3.13 (not free-threaded), remove .venv, and run this again. Or run `make wheels` on another machine \
@@ -58,7 +58,7 @@ screenshot: .venv/test  ## draw the README's picture of the explorer anew; needs
 	.venv/bin/python docs/screenshot.py docs/explorer.png
 
 pipelines: .venv/test .venv/group-pipelines  ## compile the pipelines again, if they were edited
-	.venv/bin/python pipelines/build.py src/convlens/engines
+	.venv/bin/python pipelines/build.py src/convlens/compiled
 
 wheels: .venv/group-wheels  ## build a wheel for each platform into dist/, and look into them
 	rm -rf dist

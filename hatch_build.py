@@ -68,7 +68,7 @@ class CompiledPipelines(BuildHookInterface):  # type: ignore[type-arg]
             return
         # For this machine the library is built where a checkout looks for it, so that a wheel and
         # an editable install share it and it is compiled once.
-        folder = ROOT / (f"build/{target}" if target else "src/convlens/engines")
+        folder = ROOT / (f"build/{target}" if target else "src/convlens/compiled")
         command = [sys.executable, str(ROOT / "pipelines" / "build.py"), str(folder)]
         if target:
             command += ["--target", target]
@@ -78,7 +78,7 @@ class CompiledPipelines(BuildHookInterface):  # type: ignore[type-arg]
         subprocess.run(command, check=True)
         if version != "editable":  # which finds it in the checkout
             for path in folder.glob("pipelines.*"):
-                build_data["force_include"][str(path)] = f"convlens/engines/{path.name}"
+                build_data["force_include"][str(path)] = f"convlens/compiled/{path.name}"
         build_data["pure_python"] = False
         build_data["tag"] = tag(target)
 

@@ -43,6 +43,8 @@ def draw_plans():
         "stride": convlens.plan_convolve((7, 9), (3, 3), "valid", stride=2),
         "dilation": convlens.plan_convolve((7, 9), (3, 3), "valid", dilation=2),
         "partial": convlens.plan_pool((5, 7), 2, partial=True),
+        "signal": convlens.plan_convolve((14,), (3,), space=1),
+        "volume": convlens.plan_convolve((5, 6, 6), (3, 3, 3), space=3),
     }
     for name, plan in plans.items():
         (MADE / f"{name}.svg").write_text(plan._repr_svg_(), encoding="utf-8")

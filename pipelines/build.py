@@ -1,6 +1,6 @@
 """Compile every pipeline for every level of a processor, and link them into one shared library.
 
-    python pipelines/build.py src/convlens/engines
+    python pipelines/build.py src/convlens/compiled
 
 This writes the library into that folder, and beside it ``pipelines.json``, which lists its content.
 """
@@ -22,7 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import halide as hl
-from levels import LEVELS, Level
+from levels import LEVELS, Level, Pipeline
 from variants import table
 
 SUFFIXES = {"linux": ".so", "osx": ".dylib", "windows": ".dll"}
@@ -42,8 +42,8 @@ RUNTIME = (
 )
 
 
-def compile_one(job: tuple[str, str, str, Path]) -> tuple[str, list[str]]:
-    """Compile one pipeline for one level into an object file; returns its arguments' names."""
+def compile_one(job: tuple[str, str, str, Path]) -> tuple[str, dict[str, str]]:
+    """Compile one variant for one level into an object file; returns its name and arguments."""
     name, base, level_name, folder = job
     level = next(level for level in levels_of(base) if level.name == level_name)
     pipeline = next(each for each in table() if each.name == name).make(level)
@@ -51,7 +51,16 @@ def compile_one(job: tuple[str, str, str, Path]) -> tuple[str, list[str]]:
     function = f"{name}_{level.name}"
     outputs = {hl.OutputFileType.object: str(folder / f"{function}.o")}
     pipeline.func.compile_to(outputs, pipeline.arguments, function, target)
-    return name, [*(argument.name() for argument in pipeline.arguments), "out"]
+    return name, arguments_of(pipeline)
+
+
+def arguments_of(pipeline: Pipeline) -> dict[str, str]:
+    """The names of a pipeline's arguments in their order, each an "array" or a type of scalar."""
+    kinds = {
+        each.name(): "array" if isinstance(each, hl.ImageParam) else str(each.type())
+        for each in pipeline.arguments
+    }
+    return kinds | {"out": "array"}
 
 
 def levels_of(base: str) -> tuple[Level, ...]:

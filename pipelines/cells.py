@@ -95,7 +95,7 @@ class Cells:
         q, p, y, n, tap = (hl.Var(name) for name in ("q", "p", "y", "n", "tap"))
         self.numbers, self.planes, self._axes = numbers, planes, (q, p)
         self.volume, self.merged = volume, merging is not None
-        number = self.number
+        number: Callable[..., hl.Expr] = self.number
         if merging is not None:
             self._merge_slabs(merging)
             number = self._merged_number

@@ -43,7 +43,7 @@ class Level:
 
     def lanes(self, numbers: hl.Type) -> int:
         """The number of numbers of this type in a vector."""
-        return self.vector // numbers.bits()
+        return int(self.vector // numbers.bits())
 
 
 AVX2 = ("sse41", "avx", "f16c", "fma", "avx2")

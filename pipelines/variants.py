@@ -11,13 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
 from typing import Any
 
-import convolution
 import halide as hl
-import pooling
+from dense import dense
+from depthwise import depthwise
+from doubling import doubling
 from levels import Level, Pipeline
+from planes import planes
+from separable import separable
+from squares import squares
+from windows import windows
 
 TYPES = {
     "u8": hl.UInt(8),
@@ -72,8 +78,8 @@ class Variant:
                 words.append(f"{fact}{low}")
         return "_".join(words)
 
-    def described(self, arguments: list[str]) -> dict[str, Any]:
-        """The variant as the engine reads it, with the names of its arguments in their order."""
+    def described(self, arguments: dict[str, str]) -> dict[str, Any]:
+        """The variant as the engine reads it, with the kinds of its arguments in their order."""
         return {
             "name": self.name,
             "family": self.family,
@@ -187,8 +193,13 @@ def _plane(
         "planes",
         tuple(names.split("_")),
         requires,
-        lambda level: convolution.planes(
-            level, _types(names), **fixed, padded=padded, blocks=bool(long), volume=bool(volume)
+        partial(
+            planes,
+            types=_types(names),
+            **fixed,
+            padded=padded,
+            blocks=bool(long),
+            volume=bool(volume),
         ),
         preference=1 if "taps" in sizes else 0,
     )
@@ -211,8 +222,12 @@ def _dense() -> Iterator[Variant]:
                     "dense",
                     tuple(names.split("_")),
                     exactly(separable=0, volume=volume, long=long) | needs,
-                    lambda level, t=names, s=tile, v=volume, b=long: convolution.dense(
-                        level, _types(t), tile=s, blocks=bool(b), volume=bool(v)
+                    partial(
+                        dense,
+                        types=_types(names),
+                        tile=tile,
+                        blocks=bool(long),
+                        volume=bool(volume),
                     ),
                     preference=3 if tile == "eight" else 2,
                 )
@@ -228,9 +243,7 @@ def _depthwise() -> Iterator[Variant]:
                 "depthwise",
                 tuple(names.split("_")),
                 of_groups | exactly(volume=volume, long=long) | {"groups": (4, None)},
-                lambda level, t=names, v=volume, b=long: convolution.depthwise(
-                    level, _types(t), blocks=bool(b), volume=bool(v)
-                ),
+                partial(depthwise, types=_types(names), blocks=bool(long), volume=bool(volume)),
                 preference=2,
             )
         # Strides and dilations of 1, and constant padding: images are read in place.
@@ -239,7 +252,7 @@ def _depthwise() -> Iterator[Variant]:
             "depthwise",
             tuple(names.split("_")),
             of_groups | exactly(volume=0, long=0) | steps | {"groups": (vector, None)},
-            lambda level, t=names: convolution.depthwise(level, _types(t), taps=3),
+            partial(depthwise, types=_types(names), taps=3),
             preference=2,
         )
 
@@ -252,9 +265,7 @@ def _separable() -> Iterator[Variant]:
                 "separable",
                 tuple(names.split("_")),
                 exactly(separable=1, volume=volume),
-                lambda level, t=names, v=volume: convolution.separable(
-                    level, _types(t), volume=bool(v)
-                ),
+                partial(separable, types=_types(names), volume=bool(volume)),
             )
 
 
@@ -275,13 +286,18 @@ def _poolings() -> Iterator[Variant]:
         types = (mode, *names.split("_"))
         rounded = mode == "avg" and names in (*FLOATS, "f16_f32_f16")
         for volume, long in KINDS if rounded else ((0, 0), (1, 0)):
-            for sizes in ({}, {"channels": 1}):
+            for channels in (None, 1):
                 yield Variant(
                     "windows",
                     types,
-                    exactly(volume=volume, long=long, **sizes),
-                    lambda level, t=names, m=mode, s=sizes, v=volume, b=long: pooling.windows(
-                        level, _types(t), m, **s, blocks=bool(b), volume=bool(v)
+                    exactly(volume=volume, long=long) | (exactly(channels=1) if channels else {}),
+                    partial(
+                        windows,
+                        types=_types(names),
+                        mode=mode,
+                        channels=channels,
+                        blocks=bool(long),
+                        volume=bool(volume),
                     ),
                 )
         for volume in (0, 1):
@@ -289,9 +305,7 @@ def _poolings() -> Iterator[Variant]:
                 "doubling",
                 types,
                 exactly(volume=volume, doubled=1),
-                lambda level, t=names, m=mode, v=volume: pooling.doubling(
-                    level, _types(t), m, volume=bool(v)
-                ),
+                partial(doubling, types=_types(names), mode=mode, volume=bool(volume)),
                 preference=2,
             )
         if names in ("u8_u8_u8", "f16_f32_f16", "f32_f32_f32", "u8_i32_f64"):
@@ -300,8 +314,6 @@ def _poolings() -> Iterator[Variant]:
                     "squares",
                     types,
                     exactly(side=2, channels=channels),
-                    lambda level, t=names, m=mode, c=channels: pooling.squares(
-                        level, _types(t), m, channels=c, side=2
-                    ),
+                    partial(squares, types=_types(names), mode=mode, channels=channels, side=2),
                     preference=1,
                 )

@@ -15,12 +15,15 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from convlens.engines.library import load
+from convlens.compiled.library import load
+from convlens.methods import METHODS
 
 # Every test of meaning is run with each engine by itself; what "auto" chooses of them is tested in
 # test_plan.py. Types that the compiled engine does not take are computed by NumPy's alone.
 built = pytest.mark.skipif(isinstance(load(), str), reason=f"no compiled engine: {load()}")
-each_method = pytest.mark.parametrize("method", [pytest.param("compiled", marks=built), "numpy"])
+each_method = pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=built if name == "compiled" else ()) for name in METHODS]
+)
 
 
 def takes(method, *types):
@@ -29,7 +32,7 @@ def takes(method, *types):
     return method == "numpy" or not any(each.kind == "c" or each.itemsize > 8 for each in types)
 
 
-law = settings(max_examples=100, deadline=None, derandomize=True)  # the same ones every time
+law = settings(max_examples=80, deadline=None, derandomize=True)  # the same ones every time
 
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 POOL_MODES = ("max", "min", "avg", "sum")

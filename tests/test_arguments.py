@@ -14,7 +14,8 @@ import pytest
 from strategies import built
 
 from convlens import convolve, plan_convolve, plan_pool, pool
-from convlens.engines import compiled_engine, numpy_engine
+from convlens.methods.compiled import CompiledProgram
+from convlens.methods.taps import Taps
 
 GRAY = np.ones((2, 5, 6))  # (m, h, w)
 COLOUR = np.ones((2, 5, 6, 4))  # (m, h, w, c)
@@ -69,8 +70,8 @@ def refuses(monkeypatch):
         out = arguments.pop("out", np.full((2, 5, 6), 7.0))
         before = np.array(out)
         with monkeypatch.context() as patched:
-            for engine, verb in product((compiled_engine, numpy_engine), ("convolve", "pool")):
-                patched.setattr(engine, verb, lambda *call: computed.append(call))
+            for program in (CompiledProgram, Taps):
+                patched.setattr(program, "run", lambda *call: computed.append(call))
             with pytest.raises(error, match=match):
                 call(**arguments, out=out)
         assert computed == []
@@ -498,7 +499,7 @@ def test_numbers_that_are_none_of_every_space(refuses, call, space):
             "depth: 3 (reaching over 5 pixels, dilation 2) against 0 + 4 + 0 = 4, 1 too many",
         ),
         (OF_SPACE[3][pool] | {"kernel_shape": (5, 2, 2)}, "shape=(2, 4, 5, 6), window 5 x 2 x 2"),
-        (OF_SPACE[1][pool] | {"padding": (3, 0)}, "output column 0 cover no pixel, padding alone"),
+        (OF_SPACE[1][pool] | {"padding": (3, 0)}, "output number 0 cover no pixel, padding alone"),
         (
             OF_SPACE[3][pool] | {"padding": ((3, 0), (0, 0), (0, 0))},
             "output slab 0 cover no pixel, padding alone (window 2, padding 3 before and 0 after 4",
@@ -521,6 +522,100 @@ def test_windows_and_channels_of_signals_and_volumes(refuses, changes, words):
     """The messages name the axes: width, or depth, height and width."""
     call = pool if "kernel_shape" in changes else convolve
     refuses(call, changes, ValueError, words)
+
+
+SIGNALS, VOLUMES = ones(2, 9), ones(2, 4, 5, 6)
+OF_SIGNALS = "images must be (m, w), (m, w, c), (w,) or (w, c), with kernels (kw,), (kw, c) or (kw"
+OF_VOLUMES = (
+    "images must be (m, d, h, w), (m, d, h, w, c), (d, h, w) or (d, h, w, c), with kernels "
+    "(kd, kh, kw), (kd, kh, kw, c) or (kd, kh, kw, c // groups, nc) to match; "
+)
+SENTENCES = [  # a call, and what its user reads, to the end
+    (
+        convolve,
+        {"images": ones(9), "kernels": ones(3, 3), "space": 1},
+        f"{OF_SIGNALS}, c // groups, nc) to match; images.shape=(9,), kernels.shape=(3, 3)",
+    ),
+    (
+        convolve,
+        {"images": ones(9, 9), "kernels": ones(3, 3), "space": 3},
+        f"{OF_VOLUMES}images.shape=(9, 9), kernels.shape=(3, 3): did you mean space=2, for images?",
+    ),
+    (
+        convolve,
+        {"images": ones(9, 9, 9), "kernels": ones(3, 3), "space": 3},
+        f"{OF_VOLUMES}images.shape=(9, 9, 9), kernels.shape=(3, 3): did you mean space=2, for "
+        "images? For volumes kernels[np.newaxis] is a kernel of one slab",
+    ),
+    (
+        convolve,
+        {"images": ones(2, 9, 9, 9, 4), "kernels": ones(5), "space": 3},
+        f"{OF_VOLUMES}images.shape=(2, 9, 9, 9, 4), kernels.shape=(5,): "
+        "kernels[np.newaxis, np.newaxis] is a kernel along the width alone",
+    ),
+    (
+        convolve,
+        {"images": ones(9, 9, 9), "kernels": ones(3, 3, 3, 1, 8), "space": 3},
+        f"{OF_VOLUMES}images.shape=(9, 9, 9), kernels.shape=(3, 3, 3, 1, 8): "
+        "images[..., np.newaxis] has a channel",
+    ),
+    (
+        convolve,
+        {"images": ones(9), "kernels": ones(3, 1, 8), "space": 1},
+        f"{OF_SIGNALS}, c // groups, nc) to match; images.shape=(9,), kernels.shape=(3, 1, 8): "
+        "images[..., np.newaxis] has a channel",
+    ),
+    (
+        pool,
+        {"images": ones(2, 3, 4, 5), "kernel_shape": 2, "space": 1},
+        "images must be (m, w, c), (m, w) or (w,); images.shape=(2, 3, 4, 5): did you mean "
+        "space=2, for images?",
+    ),
+    (
+        pool,
+        {"images": ones(4, 5), "kernel_shape": 2, "space": 3},
+        "images must be (m, d, h, w, c), (m, d, h, w) or (d, h, w); images.shape=(4, 5): did you "
+        "mean space=2, for images?",
+    ),
+    (
+        convolve,
+        {"images": SIGNALS, "kernels": ones(12), "padding": "valid", "space": 1},
+        "the kernel is larger than the padded signals along the width: 12 against 0 + 9 + 0 = 9, "
+        "3 too many; images.shape=(2, 9), kernel 12",
+    ),
+    (
+        convolve,
+        {"images": VOLUMES, "kernels": ones(3, 9, 3), "padding": 1, "space": 3},
+        "the kernel is larger than the padded volumes along the height: 9 against 1 + 5 + 1 = 7, "
+        "2 too many; images.shape=(2, 4, 5, 6), kernel 3 x 9 x 3",
+    ),
+    (
+        pool,
+        {"images": SIGNALS, "kernel_shape": 2, "padding": (3, 0), "space": 1},
+        "the windows of output number 0 cover no pixel, padding alone (window 2, padding 3 before "
+        "and 0 after 9 pixels), and mode='max' has nothing to go by; use less padding",
+    ),
+    (
+        convolve,
+        {"images": ones(9, 4), "kernels": ones(3, 2, 6), "groups": 4, "space": 1},
+        "kernels expect 2 channels, each of 4 groups has 1; images.shape=(9, 4), "
+        "kernels.shape=(3, 2, 6)",
+    ),
+    (
+        convolve,
+        {"images": ones(4, 5, 6, 4), "kernels": ones(3, 3, 3, 2, 6), "groups": 3, "space": 3},
+        "groups=3 does not divide the images' 4 channels; images.shape=(4, 5, 6, 4), "
+        "kernels.shape=(3, 3, 3, 2, 6)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "changes", "words"), SENTENCES)
+def test_whole_sentences_about_signals_and_volumes(call, changes, words):
+    """The sentences are whole, speak of signals or volumes, and end where they should."""
+    arguments = {name: value for name, value in RIGHT[call].items() if name not in changes}
+    with pytest.raises(ValueError, match=f"^{call.__name__}: {re.escape(words)}$"):
+        call(**arguments | changes)
 
 
 # ------------------------------------------------------------------- what the padding holds

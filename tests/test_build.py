@@ -168,7 +168,7 @@ def test_without_halide_the_package_is_built_and_says_so(tmp_path, code, setting
     assert [wheel.name.split("-", 2)[2] for wheel in wheels] == ["py3-none-any.whl"], said
     with ZipFile(wheels[0]) as archive:
         names = archive.namelist()
-    assert "convlens/engines/library.py" in names
+    assert "convlens/compiled/library.py" in names
     assert not any("pipelines" in name for name in names)
 
 
@@ -271,7 +271,7 @@ def test_the_levels_of_a_target(build, target):
 
 def test_what_convlens_calls_is_exported(build):
     """A function of Halide's runtime is called but not exported, or exported for nobody."""
-    engine = (ROOT / "src/convlens/engines/library.py").read_text(encoding="utf-8")
+    engine = (ROOT / "src/convlens/compiled/library.py").read_text(encoding="utf-8")
     assert set(re.findall(r"_library\.(halide_\w+)", engine)) == set(build.RUNTIME)
 
 

@@ -1,6 +1,7 @@
-"""One photograph (h, w, 3) that is taken for h images is warned of, and nothing else is."""
+"""One photograph (h, w, 3), recording or film taken for many is warned of, and nothing else is."""
 
 import json
+import re
 import warnings
 from itertools import product
 
@@ -103,6 +104,85 @@ def test_just_these_shapes():
 def test_kernels_with_channels(kernels):
     """Under kernels with channels three axes are one picture already."""
     assert plan_convolve((48, 64, 3), kernels).note is None
+
+
+# ------------------------------------------------------------------- signals and volumes
+
+OTHERS = [  # images, the number of spatial axes, and the warning
+    (
+        (1000, 2),
+        1,
+        "images (1000, 2) are taken for 1000 signals of 2: pass images[np.newaxis] if they are one "
+        "signal with 2 channels, or images[..., np.newaxis] if they are 1000 signals",
+    ),
+    (
+        (44100, 1),
+        1,
+        "images (44100, 1) are taken for 44100 signals of 1: pass images[np.newaxis] if they are "
+        "one signal with 1 channel, or images[..., np.newaxis] if they are 44100 signals",
+    ),
+    (
+        (25, 48, 64, 3),
+        3,
+        "images (25, 48, 64, 3) are taken for 25 volumes of 48 x 64 x 3: pass images[np.newaxis] "
+        "if they are one volume with 3 channels, or images[..., np.newaxis] if they are 25 volumes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("shape", "space", "words"), OTHERS)
+def test_recordings_and_films_without_an_m(shape, space, words):
+    """Recordings (w, c) and films or volumes (d, h, w, c) are warned of, in words of their own."""
+    for operation, call in (
+        ("convolve", lambda: plan_convolve(shape, (1,) * space, space=space)),
+        ("pool", lambda: plan_pool(shape, 1, space=space)),
+    ):
+        with pytest.warns(ChannelsWarning, match=f"^{operation}: {re.escape(words)}$") as caught:
+            plan = call()
+        assert len(caught) == 1
+        assert plan.note == words
+        assert str(plan).endswith(f"\nnote      {words}")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("shape", "space", "words"), OTHERS)
+def test_both_ways_out_of_recordings_and_films(shape, space, words):
+    """What the warning says to pass is what it says, and is not warned of."""
+    noun = "signal" if space == 1 else "volume"
+    one = plan_pool((1, *shape), 1, space=space)
+    assert one.note is None
+    assert str(one).startswith(f"pool      one {noun} of ")
+    assert f" with {shape[-1]} channels" in str(one)
+    many = plan_pool((*shape, 1), 1, space=space)
+    assert many.note is None
+    assert str(many).startswith(f"pool      {shape[0]:,} {noun}s of ")
+    assert words.startswith(f"images {shape} are taken for {shape[0]} {noun}s")
+
+
+def test_just_these_signals_and_volumes():
+    """Up to four numbers are no signal; three or four are channels of a volume, as of an image."""
+
+    def warns(shape, space):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            plan_convolve(shape, (1,) * space, space=space)
+            plan_pool(shape, 1, space=space)
+        return len(caught) == 2
+
+    for m, w in product((1, 15, 16, 500), (1, 2, 3, 4, 5, 16)):
+        assert warns((m, w), 1) == (m >= 16 and w <= 4), (m, w)
+    for shape in product((15, 16), (15, 16, 40), (15, 16), (1, 2, 3, 4, 5, 16)):
+        assert warns(shape, 3) == (min(shape[:3]) >= 16 and shape[3] in (3, 4)), shape
+
+
+@pytest.mark.filterwarnings("error")
+def test_shapes_that_mean_something_else_elsewhere():
+    """What is warned of as images is right as a volume, and a kernel with channels says enough."""
+    assert plan_pool((48, 64, 3), 1, space=3).note is None
+    assert plan_convolve((48, 64, 3), (3, 3), space=1).note is None  # (m, w, c) and (kw, c)
+    assert plan_convolve((1000, 2), (9, 2), space=1).note is None
+    assert plan_convolve((1000, 2), (9, 2, 8), space=1).note is None
+    assert plan_convolve((25, 48, 64, 3), (3, 3, 3, 3), space=3).note is None
 
 
 # ---------------------------------------------------------------------- the command

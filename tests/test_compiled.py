@@ -31,9 +31,10 @@ from strategies import (
 )
 
 import convlens
-from convlens.engines import compiled_engine, methods
-from convlens.engines.library import LEVEL, Run, load
-from convlens.engines.variants import Variants
+from convlens.compiled import choice as choice_of
+from convlens.compiled import work
+from convlens.compiled.library import LEVEL, Run, load
+from convlens.compiled.variants import Variants
 from convlens.execute import files
 from convlens.plan import execute_file
 
@@ -457,16 +458,16 @@ def check_ways(case):
     library = load()
     everything, used, expected = library.variants, [], {}
 
-    choice = compiled_engine.choose
+    choice = work.choose
 
     def noting(*arguments):
         used.append(choice(*arguments).variant)
         return choice(*arguments)
 
-    compiled_engine.choose = noting
+    work.choose = noting
     try:
         while True:
-            compiled_engine._prepared.cache_clear()
+            work._prepared.cache_clear()
             result = case.run("compiled")
             exact = case.verb == "pool" and case.options["mode"] in ("max", "min")
             way = "" if exact or result.dtype.kind != "f" else rounding(used[-1])
@@ -483,8 +484,8 @@ def check_ways(case):
         return 0
     finally:
         library.variants = everything
-        compiled_engine.choose = choice
-        compiled_engine._prepared.cache_clear()
+        work.choose = choice
+        work._prepared.cache_clear()
 
 
 def lower_right(case, outputs):
@@ -590,7 +591,7 @@ def test_the_plan_says_what_runs(monkeypatch):
         families = {1: OF_SIGNALS, 3: OF_VOLUMES}.get(space, {})
         words = (FAMILIES | families)[family]
         words, turned = f"{words}, in {NUMBERS[numbers]}", TURNED in plan.reason
-        taps = "the taps that meet a pixel, " if plan.way.taps else ""
+        taps = "the taps that meet a pixel, " if plan.program.way.taps else ""
         words = f"compiled, for {LIBRARY.level}, {flat}{TURNED if turned else ''}{taps}{words}"
         assert f"{plan.method}, {plan.reason},".startswith(f"{words},"), case
         # The columns of a thin image are no more than the rows that its windows need.
@@ -710,14 +711,14 @@ def test_columns_times_rows_of_integers_are_found():
         kernel = np.outer(column, row)
         call = convlens.plan_convolve(images, kernel).problem
         full = call.full_kernels(kernel)
-        numbers = methods.summing_type(call, full)
-        (down, across), scale = methods.rank_1(call, numbers, full)
+        numbers = choice_of.summing_type(call, full)
+        (down, across), scale = choice_of.rank_1(call, numbers, full)
         assert scale == 1
         assert (np.outer(down, across) == kernel).all()
         assert not (down % 1).any()
         assert not (across % 1).any()
         kernel[rng.integers(9), rng.integers(9)] += 1
-        assert methods.rank_1(call, numbers, full) is None
+        assert choice_of.rank_1(call, numbers, full) is None
 
 
 @pytest.mark.parametrize("window", [(2, 2), (3, 4), (47, 53)])

@@ -19,8 +19,8 @@ from strategies import POOL_MODES, built
 from test_invariance import DENSE, SHALLOW, arrays, bits, same_bits
 
 import convlens
-from convlens.engines import compiled_engine, methods
-from convlens.engines.library import Run, frame, load
+from convlens.compiled import choice, work
+from convlens.compiled.library import Run, frame, load
 
 pytestmark = built
 
@@ -326,18 +326,23 @@ def test_ctrl_c(kind):
 # --------------------------------------------------------------------------------- errors
 
 
-def test_an_error_in_the_library_is_an_exception():
+def test_an_error_in_the_library_is_an_exception(monkeypatch):
     """An error in a pipeline ends the process, as Halide's own handler would."""
     x, k = images(2, 9, 9), np.ones((4, 4), "f4")
     out = np.empty_like(x)
     call = convlens.plan_convolve(x, k).problem
-    method = methods.convolution(call, np.dtype("f4"), separable=False)
-    placement = compiled_engine.Placement.of(x[..., None])  # of images and output alike
-    work = compiled_engine.Work(call, method, placement, placement, threads=1)
-    ((_, _, ((_, run),)),) = work.pieces(x[..., None], out[..., None])
-    names = method.variant.arguments
-    objects = [getattr(each, "_obj", each) for each in run._arguments]  # those behind byref
-    right = dict(zip(names, objects, strict=True))
+    method = choice.convolution(call, np.dtype("f4"), separable=False)
+    placement = work.Placement.of(x[..., None])  # of images and output alike
+    prepared = work.Work(call, method, placement, placement, threads=1)
+    right = {}
+
+    class Noting(Run):
+        def __init__(self, library, variant, arguments, arrays):
+            right.update(arguments)
+            super().__init__(library, variant, arguments, arrays)
+
+    monkeypatch.setattr(work, "Run", Noting)
+    assert len(list(prepared.pieces(x[..., None], out[..., None]))) == 1
     wrong_type = right | {"images": frame((2, 9, 9), (648, 72, 8), np.dtype("f8"))}
     wrong_size = right | {"images": frame((2, 9, 2), (648, 72, 4), np.dtype("f4"))}
     for arguments, words in (
@@ -348,6 +353,17 @@ def test_an_error_in_the_library_is_an_exception():
         for _ in range(3):
             with pytest.raises(RuntimeError, match=f"^the compiled pipeline planes_.*: .*{words}"):
                 broken(images(2, 9, 9, dtype="f8"), k, out)
+    for arguments, words in (  # faults of the engine's own
+        (
+            {n: a for n, a in right.items() if n != "strip"},
+            r"missing arguments \['strip'\], superfluous ones \[\]",
+        ),
+        (right | {"slabs": right["rows"]}, r"missing arguments \[\], superfluous ones \['slabs'\]"),
+        (right | {"rows": 3}, "takes rows as array; got 3"),
+        (right | {"sx": right["rows"]}, "takes sx as int32; got <"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            Run(load(), method.variant, arguments, ["images", "kernels", "out"])
     assert convlens.convolve(x, k).shape == x.shape
 
 

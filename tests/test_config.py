@@ -12,7 +12,7 @@ import pytest
 from strategies import built
 
 import convlens
-from convlens.engines.library import LEVEL, THREADS, load
+from convlens.compiled.library import LEVEL, THREADS, load
 
 PACKAGE = Path(convlens.__file__).parent
 
@@ -145,7 +145,7 @@ def test_show_config(capsys):
     assert lines["compiled"] == (
         f"for {library.level}, of {', '.join(library.levels)}; Halide {library.halide}"
     )
-    assert Path(lines["library"]).parent == PACKAGE / "engines"
+    assert Path(lines["library"]).parent == PACKAGE / "compiled"
     assert lines["threads"] == str(library.threads)
 
 
@@ -164,40 +164,40 @@ def test_show_config_shows_the_environment():
 # ---------------------------------------------------------------- a library that is not there
 
 
-def no_library(engines):
+def no_library(folder):
     """Delete the library and its list, as if the package had been built without Halide."""
-    for path in engines.glob("pipelines.*"):
+    for path in folder.glob("pipelines.*"):
         path.unlink()
     return "convlens was built without it"
 
 
-def empty(engines):
+def empty(folder):
     """Leave an empty file, as a full disk does."""
-    for path in engines.glob("pipelines.*"):
+    for path in folder.glob("pipelines.*"):
         if path.suffix != ".json":
             path.write_bytes(b"")
     return r"pipelines\.\w+ cannot be loaded: .+"
 
 
-def truncated(engines):
+def truncated(folder):
     """Leave half of the library, as a broken download does."""
-    for path in engines.glob("pipelines.*"):
+    for path in folder.glob("pipelines.*"):
         if path.suffix != ".json":
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     return r"pipelines\.\w+ cannot be loaded: .+"
 
 
-def for_another_machine(engines):
+def for_another_machine(folder):
     """Put something else there, as an environment copied from another machine has it."""
-    for path in engines.glob("pipelines.*"):
+    for path in folder.glob("pipelines.*"):
         if path.suffix != ".json":
             path.write_bytes(b"\x00" * 10_000)
     return r"pipelines\.\w+ cannot be loaded: .+"
 
 
-def no_list(engines):
+def no_list(folder):
     """Delete the list, as somebody who tidies up might."""
-    (engines / "pipelines.json").unlink()
+    (folder / "pipelines.json").unlink()
     return r"pipelines\.\w+ cannot be loaded: .+pipelines\.json.+"
 
 
@@ -231,7 +231,7 @@ convlens.show_config()
 def test_without_the_library(broken, tmp_path):
     """Importing or calling fails, or plans do not say why NumPy does the work."""
     copy = shutil.copytree(PACKAGE, tmp_path / "convlens", ignore=shutil.ignore_patterns("__py*"))
-    why = broken(copy / "engines")
+    why = broken(copy / "compiled")
     printed = run(WITHOUT, path=tmp_path)
     lines = printed.splitlines()
     assert len(lines) == 10, printed

@@ -265,7 +265,7 @@ end()
 def test_fork_after_arguments_that_fail():
     """A pipeline that could not be called is counted as running, so that forks wait for it."""
     code = """
-from convlens.engines.library import RUNNING
+from convlens.compiled.library import RUNNING
 
 def fail():
     try:

@@ -83,8 +83,8 @@ KEYWORDS = [  # of whom, the keyword, its value, and the hint
     (CONVOLVE, "boundary", "symm", "did you mean pad_mode=?"),
     (CONVOLVE, "padding_mode", "zeros", "did you mean pad_mode=?"),
     (CONVOLVE, "borderType", 4, "did you mean pad_mode=?"),
-    (CONVOLVE, "axis", 0, "the window slides down and across; a window of one row, (1, n), "),
-    (CONVOLVE, "axes", (0, 1), "the window slides down and across; a window of one row, (1, n), "),
+    (CONVOLVE, "axis", 0, "the window slides along every spatial axis, but not along one "),
+    (CONVOLVE, "axes", (0, 1), "the window slides along every spatial axis, but not along one "),
     (CONVOLVE, "cval", 1.0, "did you mean pad_value=?"),
     (CONVOLVE, "fillvalue", 1, "did you mean pad_value=?"),
     (CONVOLVE, "constant_values", 1, "did you mean pad_value=?"),
@@ -122,7 +122,7 @@ KEYWORDS = [  # of whom, the keyword, its value, and the hint
     (POOL, "dims", 1, "did you mean space=?"),
     (POOL, "dtype", "f4", "convert the result, or the images"),
     (POOL, "groups", 2, "every channel is pooled by itself"),
-    (POOL, "axis", 1, "the window slides down and across; a window of one row, (1, n), slides alo"),
+    (POOL, "axis", 1, "the window slides along every spatial axis, but not along one where its"),
 ]
 
 
@@ -361,3 +361,89 @@ def test_channels_first(images, kernels, groups, hint):
     if "first" in hint:
         shape = convolve(images, kernels, groups=groups).shape
         assert shape.count(32) == 2  # rows and columns
+
+
+def ones(*shape):
+    """An array of ones of that shape."""
+    return np.ones(shape)
+
+
+NCDHW = ones(2, 3, 6, 8, 8)  # as in PyTorch
+NCW = ones(2, 3, 50)
+TO_LAST = "puts them last"
+OF_SIGNALS = f"{TO_LAST}, and kernels.transpose(2, 1, 0) those of kernels (nc, c, kw)"
+MOVED = "np.moveaxis(images, {}, -1)"
+
+
+@pytest.mark.parametrize(
+    ("space", "images", "kernels", "groups", "hint"),
+    [
+        (3, NCDHW, ones(3, 3, 3, 3, 16), 1, f"{MOVED.format(1)} {TO_LAST}"),
+        (3, NCDHW, ones(3, 3, 3, 3), 1, f"{MOVED.format(1)} {TO_LAST}"),
+        (3, NCDHW[0], ones(3, 3, 3, 3), 1, f"{MOVED.format(0)} {TO_LAST}"),
+        (3, NCDHW, ones(3, 3, 3, 1, 6), 3, f"{MOVED.format(1)} {TO_LAST}"),
+        (
+            3,
+            np.moveaxis(NCDHW, 1, -1),
+            ones(16, 3, 5, 5, 5),
+            1,
+            f"kernels.transpose(2, 3, 4, 1, 0) {TO_LAST}",
+        ),
+        (
+            3,
+            NCDHW,
+            ones(16, 3, 5, 5, 5),
+            1,
+            f"{MOVED.format(1)} and kernels.transpose(2, 3, 4, 1, 0) put them last",
+        ),
+        (
+            3,
+            np.moveaxis(NCDHW, 1, -1),
+            ones(3, 5, 5, 5),
+            1,
+            f"np.moveaxis(kernels, 0, -1) {TO_LAST}",
+        ),
+        (1, NCW, ones(9, 3, 16), 1, f"{MOVED.format(1)} {OF_SIGNALS}"),
+        (1, NCW[0], ones(9, 3, 16), 1, f"{MOVED.format(0)} {OF_SIGNALS}"),
+        (1, NCW, ones(9, 3), 1, f"{MOVED.format(1)} {TO_LAST}"),
+        (1, np.moveaxis(NCW, 1, -1), ones(3, 9), 1, f"np.moveaxis(kernels, 0, -1) {TO_LAST}"),
+    ],
+)
+def test_channels_first_of_signals_and_volumes(space, images, kernels, groups, hint):
+    """So are signals (m, c, w) and volumes (m, c, d, h, w), and moving their axes works."""
+    with pytest.raises(ValueError, match=rf"are the channels first\? {re.escape(hint)}$"):
+        convolve(images, kernels, groups=groups, space=space)
+    if "np.moveaxis(images" in hint:
+        images = np.moveaxis(images, images.ndim - space - 1, -1)
+    if "kernels.transpose(2, 3" in hint:
+        kernels = kernels.transpose(2, 3, 4, 1, 0)
+    if "np.moveaxis(kernels" in hint:
+        kernels = np.moveaxis(kernels, 0, -1)
+    shape = convolve(images, kernels, groups=groups, space=space).shape
+    assert (50 in shape) if space == 1 else (shape.count(8) == 2)
+
+
+@pytest.mark.parametrize(
+    ("space", "images", "kernels"),
+    [
+        (3, ones(2, 8, 8, 8, 3), ones(3, 3, 3, 4, 2)),  # a cube: no axis of it is of channels
+        (3, ones(2, 3, 6, 8, 8), ones(4, 4, 4, 4, 2)),
+        (1, ones(2, 50, 3), ones(9, 4, 2)),
+        (1, ones(50, 3), ones(9, 4)),
+    ],
+)
+def test_channels_of_signals_and_volumes_that_just_differ(space, images, kernels):
+    """Where moving an axis would not help, it is not suggested."""
+    words = re.escape(f"images.shape={images.shape}, kernels.shape={kernels.shape}")
+    with pytest.raises(ValueError, match=f"{words}$"):
+        convolve(images, kernels, space=space)
+
+
+def test_kernels_of_volumes_that_lack_axes():
+    """What the message says of a kernel with too few axes for a volume works."""
+    volume = np.random.default_rng(0).random((4, 5, 6))
+    kernel = np.array([[1.0, 2, 3], [0, 1, 2]])
+    slabs = convolve(volume, kernel[np.newaxis], space=3)
+    np.testing.assert_array_equal(slabs, convolve(volume, kernel))
+    lines = convolve(volume, kernel[0][np.newaxis, np.newaxis], space=3)
+    np.testing.assert_array_equal(lines, convolve(volume, kernel[:1]))

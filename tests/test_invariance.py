@@ -58,7 +58,7 @@ VOLUMES = {
     "a first layer of volumes": ((4, 6, 7, 8, 3), (3, 3, 3, 3, 16), {"space": 3, "stride": 2}),
     "a layer of volumes": ((2, 2, 3, 11, 70), (2, 3, 3, 70, 66), {"space": 3}),
     "depthwise volumes": ((3, 5, 6, 7, 33), (3, 3, 3, 1, 33), {"space": 3, "groups": 33}),
-    "a large volume": ((2, 41, 43, 47), (3, 3, 3), {"space": 3, "pad_mode": "edge"}),
+    "a large volume": ((2, 41, 40, 41), (2, 2, 3), {"space": 3, "pad_mode": "edge"}),
 }
 
 
@@ -302,16 +302,23 @@ def layouts(values, folder):
     yield "read-only", read_only
 
 
-LAID_OUT = {
-    name: SHALLOW[name] for name in ("gray", "photographs", "a blur", "first layer", "a small bank")
-}
-
-
 @pytest.mark.parametrize("dtype", "efdgD")
-@pytest.mark.parametrize("sizes", LAID_OUT | SIGNALS | VOLUMES)
+@pytest.mark.parametrize("sizes", ["gray", "photographs", "a blur", "first layer", "a small bank"])
 def test_layouts_of_a_convolution(method, sizes, dtype, tmp_path):
     """Images or kernels of another layout give other bits."""
-    x, k, options = arrays((LAID_OUT | SIGNALS | VOLUMES)[sizes], dtype)
+    check_layouts(SHALLOW[sizes], dtype, method, tmp_path)
+
+
+@pytest.mark.parametrize("dtype", "efd")
+@pytest.mark.parametrize("sizes", SIGNALS | VOLUMES)
+def test_layouts_of_signals_and_volumes(method, sizes, dtype, tmp_path):
+    """Signals, volumes or kernels of another layout give other bits."""
+    check_layouts((SIGNALS | VOLUMES)[sizes], dtype, method, tmp_path)
+
+
+def check_layouts(sizes, dtype, method, tmp_path):
+    """Fail unless images and kernels give the same bits in every layout."""
+    x, k, options = arrays(sizes, dtype)
     expected = convlens.convolve(x, k, **options, method=method)
     for name, images in layouts(x, tmp_path):
         result = convlens.convolve(images, k, **options, method=method)

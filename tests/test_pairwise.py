@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convlens.engines.pairwise import Pairwise
+from convlens.core.pairwise import Pairwise
 
 
 @pytest.mark.parametrize("count", [*range(1, 40), 1000])

@@ -13,7 +13,7 @@ from strategies import built
 
 import convlens
 from convlens import Plan, convolve, plan_convolve, plan_pool, pool
-from convlens.engines.library import load
+from convlens.compiled.library import load
 
 
 def numbers(shape, dtype="f8"):
@@ -107,6 +107,34 @@ CASES = {
         windows=42,
         multiply_adds=42 * 4,
         bytes_moved=2 * 56 + 2 * 4 + 4 * 42,
+    ),
+    "signals": Case(
+        plan_convolve((2, 9, 3), (4, 3, 5), (2, 1), 2, dilation=2, space=1),
+        *((2, 3, 5), "f8", ((2, 1),), (2,), (2,), 1, (4,)),
+        windows=2 * 3,
+        multiply_adds=2 * 3 * 5 * 12,
+        bytes_moved=8 * (54 + 60 + 30),
+    ),
+    "one signal": Case(
+        plan_pool(numbers(10, "i2"), 3, 1, "avg", padding="same", space=1),
+        *((10,), "f8", ((1, 1),), (1,), (1,), 1, (3,)),
+        windows=10,
+        multiply_adds=10 * 3,
+        bytes_moved=2 * 10 + 8 * 10,
+    ),
+    "a volume": Case(
+        plan_convolve((4, 5, 6), (3, 1, 2), ((1, 0), (0, 0), (2, 3)), (1, 2, 3), space=3),
+        *((3, 3, 4), "f8", ((1, 0), (0, 0), (2, 3)), (1, 2, 3), (1, 1, 1), 1, (3, 1, 2)),
+        windows=3 * 3 * 4,
+        multiply_adds=3 * 3 * 4 * 6,
+        bytes_moved=8 * (120 + 6 + 36),
+    ),
+    "volumes with channels": Case(
+        plan_pool((2, 4, 6, 8, 3), 2, dilation=(1, 1, 2), space=3),
+        *((2, 2, 3, 3, 3), "f8", ((0, 0),) * 3, (2, 2, 2), (1, 1, 2), 3, (2, 2, 2)),
+        windows=2 * 2 * 3 * 3,
+        multiply_adds=2 * 2 * 3 * 3 * 3 * 8,
+        bytes_moved=8 * (1152 + 108),
     ),
     "no images": Case(
         plan_convolve((0, 5, 6), (3, 3)),
@@ -275,6 +303,10 @@ CONVOLUTIONS = [
     ((2, 5, 6, 4), (3, 3, 2, 6), {"groups": 2, "dilation": 2, "pad_mode": "reflect"}),
     ((2, 5, 6, 4), (3, 3), {"padding": ((3, 0), (1, 2)), "stride": 2, "pad_mode": "edge"}),
     ((0, 5, 6), (3, 3), {}),
+    ((2, 9), (4,), {"space": 1, "pad_value": 3}),
+    ((2, 9, 2), (4, 2, 3), {"space": 1, "padding": (3, 1), "stride": 2}),
+    ((4, 5, 6), (3, 2, 3), {"space": 3, "pad_mode": "edge"}),
+    ((2, 4, 5, 6, 2), (3, 1, 3, 2, 3), {"space": 3, "stride": (1, 2, 1)}),
 ]
 POOLINGS = [
     ((2, 5, 6), (2, {})),
@@ -282,6 +314,9 @@ POOLINGS = [
     ((5, 6), (3, {"stride": 2, "mode": "sum", "partial": True})),
     ((2, 5, 6), (2, {"mode": "min", "dilation": 3, "stride": 1})),
     ((2, 5, 6), (3, {"mode": "avg", "padding": 1, "count_padding": True})),
+    ((2, 5, 6), (3, {"mode": "avg", "padding": 1, "pad_mode": "wrap"})),
+    ((9,), (4, {"space": 1, "stride": 1, "mode": "avg", "padding": "same"})),
+    ((4, 5, 6), ((1, 2, 2), {"space": 3, "partial": True})),
 ]
 
 
@@ -542,6 +577,157 @@ memory    reads 392 B, writes 128 B
 method    numpy, as asked
 """,
     ),
+    "signals": (
+        plan_convolve((1000, 10000), (31,), space=1, method="numpy"),
+        """\
+convolve  1,000 signals of 10,000, one kernel of 31 taps
+input     (1000, 10000) float64, kernels (31,) float64
+output    (1000, 10000) float64
+width     (w + before + after - kw) // sw + 1 = (10000 + 15 + 15 - 31) // 1 + 1 = 10000
+padding   same: 15 before, 15 after, holding zeros
+windows   1,000 x 10,000 = 10,000,000, each of 31 taps
+work      310 million multiply-adds
+memory    reads 80 MB, writes 80 MB
+method    numpy, as asked
+""",
+    ),
+    "signals with channels, dilated": (
+        plan_convolve(
+            np.ones((64, 4000, 64), "f4"),
+            np.ones((9, 64, 128), "f4"),
+            "valid",
+            2,
+            dilation=8,
+            space=1,
+            method="numpy",
+        ),
+        """\
+convolve  64 signals of 4,000 with 64 channels, 128 kernels of 9 x 64
+input     (64, 4000, 64) float32, kernels (9, 64, 128) float32
+output    (64, 1968, 128) float32
+width     (w + before + after - ((kw - 1) * dw + 1)) // sw + 1 = (4000 + 0 + 0 - ((9 - 1) * 8 + 1)) // 2 + 1 = 1968
+padding   none
+windows   64 x 1,968 = 125,952, each of 9 x 64 = 576 taps
+work      9.29 billion multiply-adds
+memory    reads 65.8 MB, writes 64.5 MB
+method    numpy, as asked
+""",  # noqa: E501
+    ),
+    "a running mean": (
+        plan_pool(
+            (100000,), 1001, 1, "avg", padding="same", pad_mode="edge", space=1, method="numpy"
+        ),
+        """\
+pool      one signal of 100,000, the mean of each window of 1,001 taps
+input     (100000,) float64
+output    (100000,) float64
+width     (w + before + after - kw) // sw + 1 = (100000 + 500 + 500 - 1001) // 1 + 1 = 100000
+padding   same: 500 before, 500 after, holding the nearest pixel, counted like pixels
+windows   100,000, each of 1,001 taps
+work      100 million additions
+memory    reads 800 kB, writes 800 kB
+method    numpy, as asked
+""",
+    ),
+    "what a partial window of a signal covers": (
+        plan_pool(
+            np.ones((3, 50, 2), "u1"), 4, padding=(1, 0), partial=True, space=1, method="numpy"
+        ),
+        """\
+pool      3 signals of 50 with 2 channels, the largest of each window of 4 taps
+input     (3, 50, 2) uint8
+output    (3, 13, 2) uint8
+width     ceil((w + before + after - kw) / sw) + 1 = ceil((50 + 1 + 0 - 4) / 4) + 1 = 13
+padding   1 before, 0 after, left out of every window
+windows   3 x 13 = 39, each of 4 taps
+work      312 comparisons
+memory    reads 300 B, writes 78 B
+method    numpy, as asked
+""",
+    ),
+    "a volume": (
+        plan_convolve((128, 256, 256), (3, 3, 3), space=3, method="numpy"),
+        """\
+convolve  one volume of 128 x 256 x 256, one 3 x 3 x 3 kernel
+input     (128, 256, 256) float64, kernels (3, 3, 3) float64
+output    (128, 256, 256) float64
+depth     (d + front + back - kd) // sd + 1 = (128 + 1 + 1 - 3) // 1 + 1 = 128
+rows      (h + top + bottom - kh) // sh + 1 = (256 + 1 + 1 - 3) // 1 + 1 = 256
+columns   (w + left + right - kw) // sw + 1 = (256 + 1 + 1 - 3) // 1 + 1 = 256
+padding   same: 1 in front, 1 behind, 1 above, 1 below, 1 left, 1 right, holding zeros
+windows   128 x 256 x 256 = 8,388,608, each of 3 x 3 x 3 = 27 taps
+work      226 million multiply-adds
+memory    reads 67.1 MB, writes 67.1 MB
+method    numpy, as asked
+""",
+    ),
+    "volumes with groups of channels, and sevens around them": (
+        plan_convolve(
+            np.ones((2, 16, 56, 56, 4), "u1"),
+            np.ones((3, 3, 3, 2, 32), "i1"),
+            ((1, 0), (1, 2), (3, 0)),
+            (1, 2, 2),
+            dilation=(1, 1, 3),
+            groups=2,
+            pad_value=7,
+            space=3,
+            method="numpy",
+        ),
+        """\
+convolve  2 volumes of 16 x 56 x 56 with 4 channels, 32 kernels of 3 x 3 x 3 x 2 in 2 groups of channels
+input     (2, 16, 56, 56, 4) uint8, kernels (3, 3, 3, 2, 32) int8
+output    (2, 15, 29, 27, 32) int64
+depth     (d + front + back - kd) // sd + 1 = (16 + 1 + 0 - 3) // 1 + 1 = 15
+rows      (h + top + bottom - kh) // sh + 1 = (56 + 1 + 2 - 3) // 2 + 1 = 29
+columns   (w + left + right - ((kw - 1) * dw + 1)) // sw + 1 = (56 + 3 + 0 - ((3 - 1) * 3 + 1)) // 2 + 1 = 27
+padding   1 in front, 0 behind, 1 above, 2 below, 3 left, 0 right, holding 7
+windows   2 x 15 x 29 x 27 = 23,490, each of 3 x 3 x 3 x 2 = 54 taps
+work      40.6 million multiply-adds
+memory    reads 403 kB, writes 6.01 MB
+method    numpy, as asked
+""",  # noqa: E501
+    ),
+    "the largest of cubes": (
+        plan_pool((8, 64, 64, 64, 16), 2, space=3, method="numpy"),
+        """\
+pool      8 volumes of 64 x 64 x 64 with 16 channels, the largest of each 2 x 2 x 2 window
+input     (8, 64, 64, 64, 16) float64
+output    (8, 32, 32, 32, 16) float64
+depth     (d + front + back - kd) // sd + 1 = (64 + 0 + 0 - 2) // 2 + 1 = 32
+rows      (h + top + bottom - kh) // sh + 1 = (64 + 0 + 0 - 2) // 2 + 1 = 32
+columns   (w + left + right - kw) // sw + 1 = (64 + 0 + 0 - 2) // 2 + 1 = 32
+padding   none
+windows   8 x 32 x 32 x 32 = 262,144, each of 2 x 2 x 2 = 8 taps
+work      33.6 million comparisons
+memory    reads 268 MB, writes 33.6 MB
+method    numpy, as asked
+""",
+    ),
+    "the sum of each slab and its mirror images": (
+        plan_pool(
+            (9, 9, 9),
+            (1, 3, 3),
+            1,
+            "sum",
+            padding="full",
+            pad_mode="reflect",
+            space=3,
+            method="numpy",
+        ),
+        """\
+pool      one volume of 9 x 9 x 9, the sum of each 1 x 3 x 3 window
+input     (9, 9, 9) float64
+output    (9, 11, 11) float64
+depth     (d + front + back - kd) // sd + 1 = (9 + 0 + 0 - 1) // 1 + 1 = 9
+rows      (h + top + bottom - kh) // sh + 1 = (9 + 2 + 2 - 3) // 1 + 1 = 11
+columns   (w + left + right - kw) // sw + 1 = (9 + 2 + 2 - 3) // 1 + 1 = 11
+padding   full: 0 in front, 0 behind, 2 above, 2 below, 2 left, 2 right, holding the volume mirrored at its last pixel, counted like pixels
+windows   9 x 11 x 11 = 1,089, each of 1 x 3 x 3 = 9 taps
+work      9,801 additions
+memory    reads 5.83 kB, writes 8.71 kB
+method    numpy, as asked
+""",  # noqa: E501
+    ),
 }
 
 
@@ -557,6 +743,10 @@ def test_the_whole_text(name):
     [
         ({"pad_mode": "edge"}, "holding the nearest pixel"),
         ({"pad_mode": "symmetric"}, "holding the image mirrored at its edge"),
+        ({"pad_value": 7}, "holding 7"),
+        ({"pad_value": -0.1}, "holding -0.1"),
+        ({"pad_value": np.nan}, "holding nan"),
+        ({"pad_value": -np.inf}, "holding -inf"),
         ({"padding": ((0, 1), (0, 0))}, "0 above, 1 below, 0 left, 0 right, holding zeros"),
         ({"padding": ((0, 0), (0, 1))}, "0 above, 0 below, 0 left, 1 right, holding zeros"),
         ({"padding": ((1, 0), (0, 0))}, "1 above, 0 below, 0 left, 0 right, holding zeros"),
@@ -568,6 +758,88 @@ def test_padding_in_words(options, words):
     assert f"\npadding   {words}\n" in f"{plan_convolve((5, 6), (3, 3), **options)}".replace(
         "same: 1 above, 1 below, 1 left, 1 right, ", ""
     )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "words"),
+    [
+        ("f4", 0.1, "0.1"),  # not 0.10000000149011612, which it is
+        ("f2", 1 / 3, "0.3333"),
+        ("f8", 1e300, "1e+300"),
+        ("u1", 255, "255"),
+        ("?", True, "True"),
+        ("F", 1 - 2j, "(1-2j)"),
+        ("f8", 0.0, "zeros"),
+    ],
+)
+def test_what_constant_padding_holds_in_words(dtype, value, words):
+    """The number is written as one of the images' type, and zeros by name."""
+    plan = plan_convolve(np.ones((5, 6), dtype), np.ones((3, 3), dtype), pad_value=value)
+    assert f" 1 right, holding {words}\n" in str(plan)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "left out of every window"),
+        ({"mode": "avg"}, "left out of every window"),
+        ({"mode": "avg", "count_padding": True}, "counted as zeros"),
+        ({"count_padding": True}, "left out of every window"),
+        ({"pad_mode": "constant"}, "holding zeros, counted like pixels"),
+        ({"pad_mode": "constant", "pad_value": 7}, "holding 7, counted like pixels"),
+        ({"pad_mode": "edge", "mode": "avg"}, "holding the nearest pixel, counted like pixels"),
+        ({"pad_mode": "wrap"}, "holding the {} over again, counted like pixels"),
+        ({"pad_mode": "symmetric"}, "holding the {} mirrored at its edge, counted like pixels"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("space", "noun", "sides"),
+    [
+        (1, "signal", "1 before, 1 after"),
+        (2, "image", "1 above, 1 below, 1 left, 1 right"),
+        (3, "volume", "1 in front, 1 behind, 1 above, 1 below, 1 left, 1 right"),
+    ],
+)
+def test_padding_of_poolings_in_words(space, noun, sides, options, words):
+    """The text says whether padding takes part, what it then holds, and where it is."""
+    plan = plan_pool((5,) * space, 3, padding=1, space=space, **options)
+    assert f"\npadding   {sides}, {words.format(noun)}\n" in str(plan)
+
+
+@pytest.mark.parametrize(
+    ("plan", "title"),
+    [
+        (plan_convolve((1,), (1,), space=1), "one signal of 1, one kernel of 1 tap"),
+        (plan_convolve((20, 5), (3,), space=1), "20 signals of 5, one kernel of 3 taps"),
+        (
+            plan_convolve((20, 5, 2), (3,), space=1),
+            "20 signals of 5 with 2 channels, one kernel of 3 taps on each channel",
+        ),
+        (
+            plan_convolve((5, 4), (3, 4), space=1),
+            "one signal of 5 with 4 channels, one 3 x 4 kernel",
+        ),
+        (
+            plan_convolve((5, 4), (3, 2, 6), groups=2, space=1),
+            "one signal of 5 with 4 channels, 6 kernels of 3 x 2 in 2 groups of channels",
+        ),
+        (
+            plan_pool((2, 9000), 2000, space=1),
+            "2 signals of 9,000, the largest of each window of 2,000 taps",
+        ),
+        (
+            plan_convolve((3, 5, 6, 7, 4), (3, 3, 3), space=3),
+            "3 volumes of 5 x 6 x 7 with 4 channels, one 3 x 3 x 3 kernel on each channel",
+        ),
+        (
+            plan_convolve((5, 6, 7, 4), (3, 3, 3, 4, 8), space=3),
+            "one volume of 5 x 6 x 7 with 4 channels, 8 kernels of 3 x 3 x 3 x 4",
+        ),
+    ],
+)
+def test_titles_of_signals_and_volumes(plan, title):
+    """The first line says what goes in and what slides over it, in the right number."""
+    assert str(plan).split("\n")[0][10:] == title
 
 
 @pytest.mark.parametrize(
@@ -625,44 +897,52 @@ def test_how_much_memory(size, words):
     assert f"\nmemory    {words}\n" in str(plan_convolve((size, 1), (1, 1)))
 
 
-def random_plans(count):
+def random_plans(count, space=2):
     """Plans of random calls of all kinds, without those that are refused."""
     rng = np.random.default_rng(5)
     made = 0
     while made < count:
-        whole = rng.integers(0, [9, 9, 4, 4, 4, 4]).tolist()
+        shape, before, after = rng.integers(0, [[9], [4], [4]], (3, space)).tolist()
         options = {
-            "padding": [(tuple(whole[2:4]), tuple(whole[4:6])), "same", "full"][rng.integers(3)],
-            "stride": tuple(rng.integers(1, 5, 2).tolist()),
-            "dilation": tuple(rng.integers(1, 4, 2).tolist()),
+            "padding": [(*zip(before, after, strict=True),), "same", "full"][rng.integers(3)],
+            "stride": tuple(rng.integers(1, 5, space).tolist()),
+            "dilation": tuple(rng.integers(1, 4, space).tolist()),
+            "space": space,
         }
-        window = tuple(rng.integers(1, 5, 2).tolist())
+        shape, window = tuple(shape), tuple(rng.integers(1, 5, space).tolist())
         try:
             if rng.random() < 0.5:
-                yield plan_convolve(tuple(whole[:2]), window, **options)
+                yield plan_convolve(shape, window, **options)
             else:
                 partial = bool(rng.random() < 0.7)
-                yield plan_pool(tuple(whole[:2]), window, mode="sum", partial=partial, **options)
+                yield plan_pool(shape, window, mode="sum", partial=partial, **options)
         except ValueError as error:
-            assert "larger than the padded images" in str(error)  # noqa: PT017
+            assert "larger than the padded" in str(error)  # noqa: PT017
             continue
         made += 1
 
 
-def test_the_formula_in_the_text_is_true():
+ROWS, COLUMNS = ("rows", "h", "top", "bottom"), ("columns", "w", "left", "right")
+LINES = {
+    1: [("width", "w", "before", "after")],
+    2: [ROWS, COLUMNS],
+    3: [("depth", "d", "front", "back"), ROWS, COLUMNS],
+}
+
+
+@pytest.mark.parametrize("space", LINES)
+def test_the_formula_in_the_text_is_true(space):
     """Both formulas in the text, with letters and with numbers, give the number of outputs."""
     seen = set()
-    for plan in random_plans(2000):
-        (top, bottom), (left, right) = plan.padding
-        (h, w), (kh, kw) = plan.problem.images.shape, plan.window
-        (sh, sw), (dh, dw) = plan.stride, plan.dilation
-        letters = {"h": h, "top": top, "bottom": bottom, "kh": kh, "sh": sh, "dh": dh}
-        letters |= {"w": w, "left": left, "right": right, "kw": kw, "sw": sw, "dw": dw}
-        for name, outputs in zip(("rows", "columns"), plan.output_shape, strict=True):
+    for plan in random_plans(1500, space):
+        for n, (name, letter, before, after) in enumerate(LINES[space]):
+            letters = dict(zip((before, after), plan.padding[n], strict=True))
+            letters |= {letter: plan.problem.images.shape[n], f"k{letter}": plan.window[n]}
+            letters |= {f"s{letter}": plan.stride[n], f"d{letter}": plan.dilation[n]}
             formula = re.search(rf"^{name} +(.*)$", str(plan), re.MULTILINE)[1]
             symbols, numbers, result = formula.split(" = ")
-            assert eval(numbers, {"ceil": math.ceil}) == int(result) == outputs, plan
-            assert eval(symbols, letters | {"ceil": math.ceil}) == outputs, plan
+            assert eval(numbers, {"ceil": math.ceil}) == int(result) == plan.output_shape[n], plan
+            assert eval(symbols, letters | {"ceil": math.ceil}) == plan.output_shape[n], plan
             seen |= {
                 "ceil" if "ceil" in symbols else "//",
                 "dilated" if "- 1) *" in numbers else "",
@@ -670,11 +950,12 @@ def test_the_formula_in_the_text_is_true():
     assert seen == {"ceil", "//", "dilated", ""}
 
 
-def test_columns_of_the_text_are_aligned():
-    """A plan's text has ten lines, each with its name in the first ten columns."""
-    for plan in random_plans(50):
+@pytest.mark.parametrize("space", LINES)
+def test_columns_of_the_text_are_aligned(space):
+    """A plan's text has a line for each axis and eight more; names fill the first ten columns."""
+    for plan in random_plans(50, space):
         lines = str(plan).split("\n")
-        assert len(lines) == 10
+        assert len(lines) == 8 + space
         for line in lines:
             assert re.match(r"[a-z]+ +$", line[:10])
             assert re.match(r"\S.*\S$", line[10:])
@@ -698,6 +979,34 @@ DRAWN = {
     "more outputs than pixels": plan_convolve((2, 2), (1, 1), 50),
     "windows that hang over": plan_pool((4, 4), 3, partial=True),
     "dilated windows that hang over": plan_pool((9, 9), 3, 5, dilation=3, partial=True),
+    "a short signal": plan_convolve((12,), (3,), space=1),
+    "a long signal": plan_convolve((10**7,), (64,), space=1),
+    "a signal of one number": plan_convolve((1,), (1,), space=1),
+    "a signal of nothing": plan_convolve((0,), (3,), space=1),
+    "no signals": plan_pool((0, 9), 3, space=1),
+    "a dilated signal": plan_convolve((64,), (3,), dilation=8, space=1),
+    "a signal far away": plan_convolve((9,), (5,), dilation=500, space=1),
+    "signals in steps": plan_pool((17,), 4, partial=True, space=1),
+    "more outputs than numbers": plan_convolve((2,), (1,), 50, space=1),
+    "a small volume": plan_convolve((5, 6, 6), (3, 3, 3), space=3),
+    "a single cell": plan_convolve((1, 1, 1), (1, 1, 1), space=3),
+    "a very large volume": plan_convolve((512,) * 3, (3, 3, 3), space=3),
+    "a larger volume": plan_convolve((10**6,) * 3, (99, 99, 99), "full", space=3),
+    "a single slab": plan_convolve((1, 9, 9), (1, 3, 3), space=3),
+    "a very deep volume": plan_convolve((10**7, 1, 1), (3, 1, 1), space=3),
+    "a very high volume": plan_convolve((1, 10**7, 1), (1, 3, 1), space=3),
+    "a very wide volume": plan_convolve((1, 1, 10**7), (1, 1, 3), space=3),
+    "dilated cubes": plan_convolve((9, 9, 9), (3, 3, 3), "valid", dilation=2, space=3),
+    "dilated cubes, as many as are drawn": plan_pool((9, 9, 9), 4, 1, dilation=2, space=3),
+    "more dilated cubes": plan_pool((9, 9, 9), 5, 1, dilation=2, space=3),
+    "cubes that hang over": plan_pool((4, 6, 7), 2, partial=True, space=3),
+    "a volume without slabs": plan_convolve((0, 4, 4), (3, 3, 3), space=3),
+    "a volume without cells": plan_convolve((0, 0, 0), (2, 2, 2), 3, space=3),
+    "no volumes": plan_pool((0, 4, 4, 4), 2, space=3),
+}
+OF_SPACE = {
+    space: [name for name, plan in DRAWN.items() if plan.problem.space == space]
+    for space in (1, 2, 3)
 }
 
 
@@ -720,6 +1029,7 @@ def test_the_picture_is_well_formed_and_whole(name):
     assert root.tag == f"{SVG}svg"
     width, height = float(root.get("width")), float(root.get("height"))
     assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
+    assert root.get("style") == "max-width:100%;height:auto"  # on a page that is less wide
     assert 0 < width < 800
     assert 0 < height < 800
     assert re.findall(r"nan|inf|href|url\(|@import|<script|<style|<image", text, re.I) == []
@@ -729,15 +1039,34 @@ def test_the_picture_is_well_formed_and_whole(name):
         assert min(x, y, w, h) >= 0
         assert x + w <= width + 1
         assert y + h <= height + 1
+    for each in root.iter(f"{SVG}path"):
+        for x, y in points(each.get("d")):
+            assert -1 <= x <= width + 1
+            assert -1 <= y <= height + 1
+
+
+def points(path):
+    """The points of a path, which has horizontal, vertical and straight lines alone."""
+    x = y = 0.0
+    for command, numbers in re.findall(r"([A-Za-z])([-\d. ]*)", path):
+        given = [float(number) for number in numbers.split()]
+        if command == "z":
+            continue
+        across, down = {"h": (given[0], 0), "v": (0, given[0])}.get(command, given[-2:])
+        absolute = command in "ML"
+        x, y = (across, down) if absolute else (x + across, y + down)
+        yield x, y
 
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_picture_stays_small(name):
     """The picture of a large image is small too, as a page may hold many of them."""
     assert len(DRAWN[name]._repr_svg_()) < 20_000
+    if max(DRAWN[name].problem.images.shape) >= 500:
+        assert len(DRAWN[name]._repr_svg_()) < 5000
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", OF_SPACE[2])
 def test_the_picture_names_the_sizes(name):
     """The labels give the sizes of the image, of the padded image and of the output."""
     call = DRAWN[name].problem
@@ -837,3 +1166,207 @@ def test_a_plan_reads_at_the_prompt_as_in_print():
     """A plan's repr is its printed text."""
     plan = plan_convolve((2, 5, 5), (3, 3))
     assert repr(plan) == str(plan)
+
+
+# ---------------------------------------------------------------- signals and volumes, drawn
+
+
+def texts(plan):
+    """The words in a picture."""
+    return [each.text for each in shapes(plan)[0].iter(f"{SVG}text")]
+
+
+def test_the_picture_of_a_signal_names_its_lengths():
+    """The labels have the length, that with the padding, and the outputs, in words."""
+    plan = plan_convolve((20, 10_000), (31,), space=1)
+    assert texts(plan) == ["10,000 pixels, padded to 10,030", "10,000 outputs"]
+    assert texts(plan_pool((12,), 3, space=1)) == ["12 pixels", "4 outputs"]
+    assert texts(plan_pool((1,), 1, space=1)) == ["1 pixel", "1 output"]
+    root, _ = shapes(plan)
+    title = "10000 pixels, windows of 31, 10000 outputs"
+    assert root.find(f"{SVG}title").text == title
+
+
+def test_the_picture_of_a_volume_names_its_sizes_and_axes():
+    """The labels have the sizes along all three axes, and each axis has its name at its edge."""
+    plan = plan_convolve((5, 6, 8), (3, 3, 3), space=3)
+    names = ["columns", "rows", "depth"]
+    assert texts(plan) == ["5 x 6 x 8", "padded 7 x 8 x 10", "5 x 6 x 8", *names]
+    assert texts(plan_pool((8, 8, 8), 2, space=3)) == ["8 x 8 x 8", "4 x 4 x 4", *names]
+    root, _ = shapes(plan)
+    title = "5 by 6 by 8 pixels, windows of 3 by 3 by 3, 5 by 6 by 8 outputs"
+    assert root.find(f"{SVG}title").text == title
+    # Edges that are too short have none.
+    assert texts(plan_pool((1, 9, 9), (1, 3, 3), space=3))[2:] == ["columns", "rows"]
+    assert texts(plan_pool((90, 9, 9), 3, space=3))[2:] == ["depth"]
+
+
+@pytest.mark.parametrize("name", OF_SPACE[1] + OF_SPACE[3])
+def test_the_words_of_pictures_of_signals_and_volumes_have_room(name):
+    """The labels end inside the picture, and those of a volume do not overlap."""
+    root, _ = shapes(DRAWN[name])
+    letter = 6
+    labels = [each for each in root.iter(f"{SVG}text") if each.get("x")]
+    for each in labels:
+        assert float(each.get("x")) >= 0
+        assert float(each.get("x")) + letter * len(each.text) < float(root.get("width"))
+        assert 11 < float(each.get("y")) < float(root.get("height"))
+    if DRAWN[name].problem.space == 3:
+        *given, made = labels
+        for each in given:
+            assert float(each.get("x")) + letter * len(each.text) < float(made.get("x"))
+
+
+def test_the_picture_of_a_signal_is_to_scale():
+    """Padding, pixels, outputs and windows are as long as they should be, and where they are."""
+    plan = plan_convolve((9,), (3,), (2, 1), 3, space=1)
+    _, (padded, pixels, outputs, *windows) = shapes(plan)
+    cell = padded[3] / 12
+
+    def cells(rectangle, origin):
+        return tuple(round(each / cell, 1) for each in (rectangle[1] - origin[1], rectangle[3]))
+
+    assert cells(padded, padded) == (0, 12)
+    assert cells(pixels, padded) == (2, 9)
+    assert cells(outputs, outputs) == (0, 4)
+    assert cells(outputs, padded) == (4, 4)  # the middles of both lie below one another
+    assert padded[2] == pixels[2] < outputs[2]
+    last, first = windows[:3], windows[3:]
+    assert {each[0] for each in last} != {each[0] for each in first}
+    assert [cells(each, padded) for each in first[:2]] == [(0, 3)] * 2  # filled, and framed
+    assert [cells(each, padded) for each in last[:2]] == [(9, 3)] * 2
+    assert (cells(first[2], outputs), cells(last[2], outputs)) == ((0, 1), (3, 1))
+
+
+def test_outputs_lie_below_their_windows_at_stride_one():
+    """The middle of a window and that of its output have the same place across."""
+    for padding in ("valid", "same", "full", (3, 0)):
+        plan = plan_convolve((20,), (5,), padding, space=1)
+        _, (_, _, _, *windows) = shapes(plan)
+        for _, window, output in (windows[:3], windows[3:]):
+            middles = [x + w / 2 for _, x, _, w, _ in (window, output)]
+            assert middles[0] == pytest.approx(middles[1], abs=0.2)
+
+
+def test_windows_of_long_signals_can_be_seen():
+    """They are two units wide at least, and do not reach beyond the strips."""
+    _, (padded, _, outputs, *windows) = shapes(plan_convolve((10**7,), (64,), space=1))
+    for fill, frame, output in (windows[:3], windows[3:]):
+        assert fill[3] == frame[3] == output[3] == 2
+        for each, strip in ((frame, padded), (output, outputs)):
+            assert each[1] >= strip[1] - 0.1
+            assert each[1] + 2 <= strip[1] + strip[3] + 0.1
+
+
+def test_the_picture_of_a_signal_shows_the_taps_of_a_dilated_window():
+    """A dilated window has one filled cell for each tap, with gaps between them."""
+    _, rectangles = shapes(plan_convolve((20,), (3,), "valid", dilation=4, space=1))
+    padded, windows = rectangles[0], rectangles[3:]
+    first = windows[len(windows) // 2 :]
+    cell = padded[3] / 20
+    assert [round((x - padded[1]) / cell) for _, x, *_ in first[:3]] == [0, 4, 8]
+    assert {round(w / cell, 1) for *_, w, _ in first[:3]} == {1}
+
+
+FIRST, LAST = "#0072b2", "#d55e00"
+
+
+def boxes(plan):
+    """The parts of a volume's picture: for each path its fill, its stroke and its points."""
+    root, _ = shapes(plan)
+    return [
+        (each.get("fill"), each.get("stroke"), [*points(each.get("d"))])
+        for each in root.iter(f"{SVG}path")
+    ]
+
+
+def sides(plan, colour):
+    """The corners of the front, the top and the right side of each framed window of a colour."""
+    frames = [path for fill, stroke, path in boxes(plan) if (fill, stroke) == ("none", colour)]
+    return [[frame[i : i + 4] for i in (0, 4, 8)] for frame in frames]
+
+
+def test_the_picture_of_a_volume_is_to_scale():
+    """Windows and outputs have their sizes along all axes, and lie where they should."""
+    plan = plan_convolve((6, 8, 9), (2, 3, 4), "valid", (2, 5, 1), space=3)
+    assert plan.output_shape == (3, 2, 6)
+    (front, *_), (made, *_) = sides(plan, FIRST)
+    (last, _, right), (made_last, *_) = sides(plan, LAST)
+    cell = (made[1][0] - made[0][0]) / 1
+
+    def size(side):
+        return [
+            round(abs(b - a) / cell, 1)
+            for a, b in ((side[0][0], side[1][0]), (side[1][1], side[2][1]))
+        ]
+
+    assert size(front) == size(last) == [4, 3]
+    assert size(made) == size(made_last) == [1, 1]
+    step = [b - a for a, b in zip(right[0], right[1], strict=True)]  # two cells back
+    assert step[0] > 0 > step[1]
+    back = [each / 2 for each in step]
+    # The last window: four cells back, five down and five across.
+    expected = [
+        front[0][0] + 4 * back[0] + 5 * cell,
+        front[0][1] + 4 * back[1] + 5 * cell,
+    ]
+    assert last[0] == pytest.approx(expected, abs=0.3)
+    expected = [made[0][0] + 2 * back[0] + 5 * cell, made[0][1] + 2 * back[1] + 1 * cell]
+    assert made_last[0] == pytest.approx(expected, abs=0.3)
+
+
+def test_windows_of_large_volumes_can_be_seen():
+    """Their sides are three units at least, within the box."""
+    plan = plan_convolve((512,) * 3, (3, 3, 3), space=3)
+    for colour in (FIRST, LAST):
+        for front, *_ in sides(plan, colour):
+            assert front[1][0] - front[0][0] == pytest.approx(3, abs=0.11)
+            assert front[2][1] - front[1][1] == pytest.approx(3, abs=0.11)
+
+
+@pytest.mark.parametrize(
+    ("window", "dilation", "taps"), [(2, 1, 1), (2, 2, 8), ((1, 2, 3), (1, 1, 3), 6), (5, 2, 1)]
+)
+def test_the_picture_of_a_volume_shows_the_taps_of_a_dilated_window(window, dilation, taps):
+    """A dilated window has a filled cube for each tap, unless there are too many to be seen."""
+    plan = plan_pool((9, 9, 9), window, 1, dilation=dilation, space=3)
+    for colour in (FIRST, LAST):
+        filled = [path for fill, _, path in boxes(plan) if fill == colour]
+        assert [len(path) // 4 for path in filled[:3]] == [taps] * 3  # front, top, right
+        assert [len(path) // 4 for path in filled[3:]] == [1] * 3  # the output
+
+
+def test_the_last_window_is_behind_the_glass():
+    """The last window is drawn before the volume, its frame after it, and the first at the end."""
+    for padding in ("valid", "same"):
+        paths = boxes(plan_convolve((9, 9, 9), (3, 3, 3), padding, space=3))
+        order = [LAST if LAST in path else FIRST if FIRST in path else "" for path in paths]
+        given = order[order.index(LAST) : order.index(FIRST) + 4]
+        walls = len(given) - 3 - 1 - 4
+        assert given == [LAST] * 3 + [""] * walls + [LAST] + [FIRST] * 4
+        assert walls == (4 if padding == "valid" else 7) + 1  # with the far edges, and the lines
+
+
+def test_pictures_of_signals_and_volumes_without_windows():
+    """No windows are drawn where the result is empty."""
+    for name in ("a signal of nothing", "no signals"):
+        assert len(shapes(DRAWN[name])[1]) == 3
+    for name in ("a volume without slabs", "no volumes"):
+        assert {FIRST, LAST}.isdisjoint(each for path in boxes(DRAWN[name]) for each in path[:2])
+
+
+def test_lines_between_cells_of_signals_and_volumes():
+    """Cells are separated by lines if they are large enough."""
+
+    def lines(plan):
+        white = [
+            each.get("d")
+            for each in shapes(plan)[0].iter(f"{SVG}path")
+            if each.get("stroke") == "#ffffff"
+        ]
+        return [path.count("M") for path in white]
+
+    assert lines(plan_pool((12,), 3, space=1)) == [11, 11, 3]  # padded, pixels, outputs
+    assert lines(plan_pool((1200,), 3, space=1)) == []
+    assert lines(plan_pool((4, 6, 8), 2, space=3)) == [3 + 5 + 7, 1 + 2 + 3]
+    assert lines(plan_pool((40, 60, 80), 2, space=3)) == []

@@ -38,13 +38,13 @@ def contents(wheel):
 @pytest.fixture
 def listed(contents):
     """What the wheel's list says of its library."""
-    return json.loads(contents["convlens/engines/pipelines.json"])
+    return json.loads(contents["convlens/compiled/pipelines.json"])
 
 
 @pytest.fixture
 def library(contents):
     """The library of the wheel, parsed by lief."""
-    names = [n for n in contents if re.fullmatch(r"convlens/engines/pipelines\.[sd]\w+", n)]
+    names = [n for n in contents if re.fullmatch(r"convlens/compiled/pipelines\.[sd]\w+", n)]
     assert len(names) == 1, names
     return lief.parse(contents[names[0]])
 

@@ -647,6 +647,8 @@ def numbers(
     Messages show the argument as `given`. `words` are the words that other arguments take, because
     the value may have been meant for one of them.
     """
+    if type(value) is int and at_least <= value <= _LARGEST:  # mostly; the rest takes its time
+        return (value,) * space
     if isinstance(value, np.ndarray):
         value = value.tolist()
     given = value if given is None else given

@@ -6,7 +6,7 @@ import os
 import platform
 
 from convlens import arguments
-from convlens.engines import library
+from convlens.compiled import library
 
 
 def set_threads(count: int) -> int:

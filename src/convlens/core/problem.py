@@ -155,7 +155,7 @@ class Problem:
         axes = zip(self.full_output_shape, self._full.output, strict=True)
         return tuple(size for size, axis in axes if axis in self.layout.output)
 
-    @property
+    @cached_property
     def _full(self) -> Layout:
         """The layout of arrays that have all axes."""
         return FULL[len(self.axes)]

@@ -14,16 +14,12 @@ import numpy.typing as npt
 
 from convlens import arguments
 from convlens.core.problem import Array, Problem, Spec
-from convlens.engines import compiled_engine, methods, numpy_engine, ways
+from convlens.methods import METHODS, Program
 from convlens.plan import words
 from convlens.plan.drawing import draw
 
 if TYPE_CHECKING:
     from convlens.execute.files import ArrayFile
-
-ENGINES = {"compiled": compiled_engine, "numpy": numpy_engine}
-
-SMALL = "which is the faster one where there is so little to do"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -39,12 +35,12 @@ class Plan:
         The arguments, normalised.
     method : str
         The engine that will carry the plan out.
+    program : Program
+        How the method computes the problem, for the arrays that the plan was made from. A plan of
+        bare shapes leaves open what depends on the kernels' numbers, and says so; one that is
+        called with other kernels looks at theirs.
     missing : str or None
-        Why the compiled engine will not, where NumPy's was not asked for.
-    way : Way or None
-        What the kernels' numbers decide of how the compiled engine works, for the arrays that the
-        plan was made from. A plan of bare shapes leaves it open, and says what it depends on; one
-        that is called with other kernels looks at theirs.
+        Why a faster method does not compute it, where none was asked for.
     reason : str
         Why this engine, and how it works.
     operation, output_shape, output_dtype, padding, stride, dilation, groups, window, windows
@@ -68,17 +64,15 @@ class Plan:
 
     problem: Problem
     method: str
+    program: Program = field(compare=False)  # plans are of shapes and types
     missing: str | None = None
-    way: ways.Way | None = field(default=None, compare=False)  # plans are of shapes and types
 
     @property
     def reason(self) -> str:
         """Why this engine, and how it works."""
         if self.method == "compiled":
-            return ways.describe(self.problem, self.way)
-        if self.missing in (None, SMALL):
-            return self.missing or "as asked"
-        return f"which takes every type; the compiled engine would be faster, but {self.missing}"
+            return self.program.describe()
+        return self.missing or "as asked"
 
     @property
     def operation(self) -> str:
@@ -198,26 +192,29 @@ class Plan:
 
 
 def choose(problem: Problem, method: str, kernels: Array | None = None) -> Plan:
-    """Make the plan for a problem. "auto" takes the compiled engine unless it is missing or slower.
+    """Make the plan for a problem. "auto" takes the first method that can, and is not slow at it.
 
     `kernels` are None for pooling, and where only their shape is known.
     """
-    missing = None if method == "numpy" else methods.missing(problem)
-    if method == "compiled" and missing is not None:
-        raise ValueError(f"method='compiled' needs the compiled engine, but {missing}")
-    if method == "auto" and missing is None and ways.suited(problem).tiny:
-        missing = SMALL
-    if method == "numpy" or missing is not None:
-        return Plan(problem, "numpy", missing)
-    bare = problem.kernels is not None and kernels is None
-    return Plan(problem, "compiled", way=None if bare else ways.settle(problem, kernels))
+    missing = None
+    for name, candidate in METHODS.items():
+        if method not in ("auto", name):
+            continue
+        refusal = candidate.refuses(problem)
+        if refusal is not None and method == name:
+            raise ValueError(f"method={name!r} needs the compiled engine, but {refusal}")
+        if refusal is not None:
+            missing = f"which takes every type; the compiled engine would be faster, but {refusal}"
+        elif method == "auto" and (slow := candidate.is_slow_at(problem)) is not None:
+            missing = slow
+        else:
+            return Plan(problem, name, candidate.prepare(problem, kernels), missing)
+    raise AssertionError("the last method takes every problem")
 
 
 def settled(plan: Plan, kernels: Array | None) -> Plan:
     """The plan with everything settled that depends on these kernels; they are None for pooling."""
-    if plan.method == "numpy":
-        return plan
-    return replace(plan, way=ways.settle(plan.problem, kernels))
+    return replace(plan, program=METHODS[plan.method].prepare(plan.problem, kernels))
 
 
 def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:
@@ -234,17 +231,13 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
         result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
     if result.size == 0:
         return result
-    engine = ENGINES[plan.method]
-    compute = engine.pool if kernels is None else engine.convolve
-    settled = [] if plan.way is None else [plan.way]
-    numbers = [images] if kernels is None else [images, kernels]
     # NaN, inf and numbers that are too large or too small for a type are valid results, which must
     # not raise, whatever np.seterr says.
     with np.errstate(all="ignore"):
         if images.size == 0:
             result[...] = plan.problem.of_zeros(kernels)
         else:
-            compute(plan.problem, *settled, *numbers, result)
+            plan.program.run(plan.problem, images, kernels, result)
     return result
 
 

@@ -1,8 +1,8 @@
 """Drawings of calls, to scale: what is padded, its first and last window, and the output.
 
 A signal is a strip of cells above its output, an image a grid beside it, and a volume a box of
-glass, seen from its front, from above and from the right. However large they are, a drawing has few
-elements.
+glass, seen from its front, from above and from the right, with the depth shortened. However large
+they are, a drawing has few elements.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NOTE = "#546e7a"  # smaller letters
 # Of the front, the top and the right side of volumes: the colours of the glass, and how dense the
 # colour of a window is before it and behind it.
 WALLS = PIXELS, "#dde4e7", "#b0bec5"
-BEFORE, BEHIND = ("0.5", "0.3", "0.65"), ("0.8", "0.6", "0.95")
+BEFORE, BEHIND = ("0.5", "0.3", "0.65"), ("0.65", "0.45", "0.8")
 
 
 def draw(problem: Problem) -> str:
@@ -189,7 +189,7 @@ def _image(problem: Problem) -> str:
     gap = 56
     sizes, made = ", ".join(_sizes(problem.spatial)), _by((rows.outputs, columns.outputs))
     x = left + max(across * cell, LETTER * len(sizes)) + gap
-    height = top + max(down, rows.outputs) * cell + MARGIN
+    height = top + max(down * cell, rows.outputs * cell, 28) + MARGIN  # there is room for the arrow
     width = x + max(columns.outputs * cell, LETTER * len(made)) + MARGIN
     pixels_x, pixels_y = left + columns.before * cell, top + rows.before * cell
     parts = [
@@ -267,7 +267,7 @@ def _volume(problem: Problem) -> str:
     windows = [_window(colour, output, axes, cell) for colour, output in ends]
     places = [_only(colour, Cuboid(output, ONE)) for colour, output in ends]
     parts = [
-        *(_label(MARGIN, top - 8 - 14 * i, line) for i, line in enumerate(reversed(sizes))),
+        *(_label(MARGIN, MARGIN + 12 + 14 * i, line) for i, line in enumerate(sizes)),
         _label(x, top - 8, made),
         *given.names(),
         _arrow(x - gap + 16, top + high / 2, gap - 32),

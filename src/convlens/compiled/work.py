@@ -18,14 +18,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from convlens.compiled import large
+from convlens.compiled.blocks import COPIED, STRIP, VECTORS, Blocks, Grid, copied, grid, numbers_of
+from convlens.compiled.choice import F16, I64, U8, U64, DType, Method, choose
+from convlens.compiled.library import Buffer, Run, buffer, frame, loaded
+from convlens.compiled.ways import Way, deepened, flattened, turn, turn_array
 from convlens.core.axis import Axis
 from convlens.core.cells import counts
 from convlens.core.problem import Array, Problem, Region, Spec
-from convlens.engines import large
-from convlens.engines.blocks import COPIED, STRIP, VECTORS, Blocks, Grid, copied, grid, numbers_of
-from convlens.engines.library import Buffer, Run, buffer, frame, loaded
-from convlens.engines.methods import F16, I64, U8, U64, DType, Method, choose
-from convlens.engines.ways import Way, deepened, flattened, turn, turn_array
 
 DIRECT = 2**26  # the most numbers that a block may read or write in place
 KERNELS = 2**20  # the most numbers of the kernels in a block
@@ -41,19 +41,18 @@ LARGEST = 2**31 - 1  # the largest index that a pipeline can use
 Runs = list[tuple[slice, Run]]  # which of the kernels a run takes, and the run
 
 
-def convolve(problem: Problem, way: Way, images: Array, kernels: Array, out: Array) -> None:
-    """Write the convolution of images and kernels into `out`."""
-    full = problem.full_kernels(kernels)  # (*taps, c // groups, nc)
-    _full(problem, way, images, full[0] if way.flat else full, out)
+def compute(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
+    """Write the result into `out`; all arrays have the caller's form."""
+    if kernels is not None:
+        kernels = problem.full_kernels(kernels)  # (*taps, c // groups, nc)
+        kernels = kernels[0] if way.flat else kernels
+    _compute_images(problem, way, images, kernels, out)
 
 
-def pool(problem: Problem, way: Way, images: Array, out: Array) -> None:
-    """Write the pooled images into `out`."""
-    _full(problem, way, images, None, out)
-
-
-def _full(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
-    """Write the result into `out`; images and `out` have the caller's form."""
+def _compute_images(
+    problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array
+) -> None:
+    """Write the result into `out`; only the kernels have their full form."""
     if not way.flat:
         problem = deepened(problem)
         images, out = problem.full_images(images), problem.full_output(out)
@@ -67,7 +66,7 @@ def _full(problem: Problem, way: Way, images: Array, kernels: Array | None, out:
     slabs, way = flattened(problem), way._replace(flat=False)
     for some, target in volumes:
         problem = replace(slabs, images=Spec(some.shape, some.dtype))
-        _full(problem, way, some, kernels, target)
+        _compute_images(problem, way, some, kernels, target)
 
 
 def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> None:

@@ -24,8 +24,8 @@ import numpy as np
 
 from convlens.core.axis import Axis, sparse
 from convlens.core.cells import arange, counts, sources
+from convlens.core.pairwise import Pairwise
 from convlens.core.problem import Array, Problem, times
-from convlens.engines.pairwise import Pairwise
 
 BLOCK = 2**16  # the most numbers in an array of a block: half a megabyte of float64
 LONG = 32  # the number of terms that are added up one after another
@@ -47,6 +47,33 @@ class Tap(NamedTuple):
 
     pixels: Array  # (channels, groups, m, *outputs)
     numbers: Array  # (channels, groups, n)
+
+
+class Taps:
+    """The method "numpy", and its program: there is nothing to settle."""
+
+    def refuses(self, problem: Problem) -> str | None:  # noqa: ARG002
+        """Nothing: it computes every problem."""
+        return None
+
+    def is_slow_at(self, problem: Problem) -> str | None:  # noqa: ARG002
+        """Nothing: there is no other method behind it."""
+        return None
+
+    def prepare(self, problem: Problem, kernels: Array | None) -> Taps:  # noqa: ARG002
+        """The method itself is the program of every problem."""
+        return self
+
+    def describe(self) -> str:
+        """Say in which order it computes."""
+        return "term by term"
+
+    def run(self, problem: Problem, images: Array, kernels: Array | None, out: Array) -> None:
+        """Compute the problem, or a part of it, into `out`."""
+        if kernels is None:
+            pool(problem, images, out)
+        else:
+            convolve(problem, images, kernels, out)
 
 
 def convolve(problem: Problem, images: Array, kernels: Array, out: Array) -> None:

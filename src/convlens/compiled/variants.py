@@ -28,8 +28,8 @@ class Variant(NamedTuple):
         For each fact that matters, the least and the greatest number; None is no limit.
     preference : int
         Of two variants that fit, the preferred one is taken, or else the one that requires more.
-    arguments : list of str
-        The names of its arguments, in their order.
+    arguments : dict
+        For each argument, in their order: "array", or the type of a scalar, such as "int32".
     """
 
     name: str
@@ -37,7 +37,7 @@ class Variant(NamedTuple):
     types: Types
     requires: dict[str, tuple[int, int | None]]
     preference: int
-    arguments: list[str]
+    arguments: dict[str, str]
 
     def fits(self, facts: Facts) -> bool:
         """Whether the facts of a problem are what the pipeline requires."""

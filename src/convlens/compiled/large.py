@@ -4,6 +4,9 @@ There are two reasons to divide a window. Every thread holds all cells under a w
 a pipeline adds up long sums of floats less exactly. Each part is a problem of its own on the same
 pixels. How a window is divided depends on the window, the channels and the types alone, so that an
 image's result has the same bits in every batch and however the problem is divided.
+
+Pipelines for volumes merge slabs tap by tap. Therefore a pooling whose window is deep is computed
+in two passes: along the depth, as a pooling of images whose rows are the slabs, and then in slabs.
 """
 
 from __future__ import annotations
@@ -17,14 +20,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convlens.compiled.blocks import STRIP, most
+from convlens.compiled.choice import Method, choose, largest
+from convlens.core.axis import Axis
 from convlens.core.cells import counts
+from convlens.core.pairwise import Pairwise
 from convlens.core.problem import FULL, Array, Layout, Problem, Region, Spec
-from convlens.engines.blocks import STRIP, most
-from convlens.engines.methods import Method, choose, largest
-from convlens.engines.pairwise import Pairwise
 
 if TYPE_CHECKING:
-    from convlens.engines.ways import Way  # at run time it is `ways` that imports this module
+    from convlens.compiled.ways import Way  # at run time it is `ways` that imports this module
 
 # The most bytes of cells under one window. Together with the other cells of its strip and with
 # copies of the pixels, a thread then takes less than 32 MB.
@@ -33,14 +37,25 @@ CONVOLVED, POOLED = 2**23, 15 * 10**6
 # the blocks' sums one after another. A part has at most BLOCKS blocks, which bounds the error.
 BLOCK, BLOCKS = 64, 256
 RESULTS = 2**20  # the most numbers in all results of parts that are in memory at a time
+DEEP = 16  # more taps along the depth than these are merged in a pass of their own
 
 Part = tuple[range, ...]  # a part of a window, as ranges of its taps along each axis
 Compute = Callable[[Problem, "Way", Array, Array | None, Array], None]
 MERGES = {"max": np.maximum, "min": np.minimum, "sum": np.add, "avg": np.add}
 
 
+def is_deep(problem: Problem) -> bool:
+    """Whether a problem is computed in two passes, the first along the depth."""
+    if problem.kernels is not None or problem.pad_mode != "nothing" or len(problem.axes) < 3:
+        return False
+    deep, rows, columns = problem.axes
+    return deep.window > DEEP and rows.reach * columns.reach <= RESULTS
+
+
 def is_large(problem: Problem, method: Method) -> bool:
     """Whether a problem must be computed in parts, and can be: of the window, or the channels."""
+    if is_deep(problem):
+        return True
     window = tuple(axis.window for axis in problem.axes)
     can_be_cut = prod(window) > 1 or problem.channels == problem.groups > 1
     return can_be_cut and not _fits(problem, method, window, problem.channels)
@@ -123,6 +138,13 @@ def compute(
     problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array, engine: Compute
 ) -> None:
     """Write the result into `out`, where `engine` computes the parts. All arrays are full forms."""
+    if is_deep(problem):
+        # As many channels at a time as there is memory for, under one window in a slab.
+        together = RESULTS // (problem.rows.reach * problem.columns.reach)
+        for c in _cuts(problem.channels, together):
+            some = replace(problem, groups=len(c), channels=len(c), output_channels=len(c))
+            _compute_deep(some, way, images[..., _slice(c)], out[..., _slice(c)], engine)
+        return
     full = FULL[len(problem.axes)]
     layout = Layout(full.images, problem.layout.kernels, full.output)
     problem = replace(problem, layout=layout)
@@ -163,18 +185,66 @@ def _compute(
             result = np.empty((*map(len, (region.images, *region.places)), out.shape[-1]), dtype)
             engine(on_part, way.part(part), some, taps, result)
             merged.add(result)
-        total = merged.total()
-        if problem.mode == "avg":
-            divisors = [
-                counts(axis, places, padding=problem.count_padding)
-                for axis, places in zip(problem.axes, region.places, strict=True)
-            ]
-            floats = np.result_type(problem.output_dtype, problem.sum_dtype)
-            divisor = reduce(np.multiply.outer, divisors)
-            total = total / divisor.astype(floats)[..., np.newaxis]
-        # A number that is too large for the output's type becomes inf, without a warning.
-        with np.errstate(invalid="ignore", over="ignore"):
-            out[region.slices] = total
+        _write(problem, region, merged.total(), out)
+
+
+def _compute_deep(problem: Problem, way: Way, images: Array, out: Array, engine: Compute) -> None:
+    """Write the result of a pooling in two passes: along the depth, and then in the slabs."""
+    deep = problem.axes[0]
+    mode = "sum" if problem.mode == "avg" else problem.mode
+    common = replace(problem, mode=mode, layout=FULL[2], output_dtype=problem.sum_dtype)
+    dtype = out.dtype if problem.sum_dtype.kind == "b" else problem.sum_dtype  # booleans are bytes
+    way, c = way._replace(taps=None), problem.channels
+    # A region has as many slabs as the window, or more, because neighbours share what they read.
+    _, oz, oh, ow, _ = out.shape
+    numbers, least = RESULTS * 3 // 4, min(oz, deep.window)
+    width = min(ow, max(1, numbers // (least * c)))
+    height = min(oh, max(1, numbers // (least * width * c)))
+    slabs = max(least, numbers // (height * width * c))
+    cuts = _cuts(len(images), 1), _cuts(oz, slabs), _cuts(oh, height), _cuts(ow, width)
+    for image, *places in product(*cuts):
+        region = Region(image, tuple(places))
+        cropped = [_cropped(*each) for each in zip(problem.axes[1:], places[1:], strict=True)]
+        (rows, y), (columns, x) = cropped
+        pixels = images[image.start][:, _slice(y), _slice(x)]  # (d, h, w, c)
+        d, h, w, _ = pixels.shape
+        result = np.zeros((*map(len, (image, *places)), c), dtype)
+        if 0 in pixels.shape:  # Windows on padding alone add up to zero; none chooses from it.
+            _write(problem, region, result, out)
+            continue
+        # The slabs are the rows of h images, one for each of the slabs' own rows.
+        along = deep.part(places[0], range(deep.window)), Axis(w, 1, 1, 1, 0, 0, border=rows.border)
+        merged = np.empty((h, len(places[0]), w, c), dtype)
+        on_rows = replace(common, axes=along, images=Spec((h, d, w, c), pixels.dtype))
+        engine(on_rows, way, pixels.swapaxes(0, 1), None, merged)
+        merged = merged.swapaxes(0, 1)  # (oz, h, w, c)
+        in_slabs = replace(common, axes=(rows, columns), images=Spec(merged.shape, dtype))
+        engine(in_slabs, way, merged, None, result[0])
+        _write(problem, region, result, out)
+
+
+def _cropped(axis: Axis, outputs: range) -> tuple[Axis, range]:
+    """The axis for these outputs on the pixels that they need alone, and which pixels these are."""
+    part = axis.part(outputs, range(axis.window))
+    stop = axis.size + min(0, part.after)
+    start = min(max(0, -part.before), stop)
+    before, after = part.before + start, part.after + axis.size - stop
+    return replace(part, size=stop - start, before=before, after=after), range(start, stop)
+
+
+def _write(problem: Problem, region: Region, total: Array, out: Array) -> None:
+    """Write the merged numbers of a region, divided by the number of cells for a mean."""
+    if problem.mode == "avg":
+        divisors = [
+            counts(axis, places, padding=problem.count_padding)
+            for axis, places in zip(problem.axes, region.places, strict=True)
+        ]
+        floats = np.result_type(problem.output_dtype, problem.sum_dtype)
+        divisor = reduce(np.multiply.outer, divisors)
+        total = total / divisor.astype(floats)[..., np.newaxis]
+    # A number that is too large for the output's type becomes inf, without a warning.
+    with np.errstate(invalid="ignore", over="ignore"):
+        out[region.slices] = total
 
 
 def _regions(shape: tuple[int, ...], numbers: int) -> Iterator[Region]:

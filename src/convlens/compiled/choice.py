@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from convlens.compiled.blocks import STRIP
+from convlens.compiled.library import load, loaded
+from convlens.compiled.variants import Variant
 from convlens.core.axis import sparse
 from convlens.core.problem import Array, Problem, kernel_parts
-from convlens.engines.blocks import STRIP
-from convlens.engines.library import load, loaded
-from convlens.engines.variants import Variant
 
 DType = np.dtype[Any]
 F16, F32, F64 = (np.dtype(name) for name in ("f2", "f4", "f8"))
@@ -76,9 +76,8 @@ class Method:
         return self._number(limits.min if problem.mode == "max" else limits.max)
 
     def _number(self, value: Any) -> Any:
-        """A number as ctypes passes it in this type."""
-        number = np.asarray(value).astype(self.numbers)
-        return np.ctypeslib.as_ctypes_type(self.numbers)(number.item())
+        """A number as it is in the type that the pipeline computes in."""
+        return np.asarray(value).astype(self.numbers).item()
 
 
 def missing(problem: Problem | None = None) -> str | None:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convlens.compiled.variants import Variant, Variants
 from convlens.core.problem import Array
-from convlens.engines.variants import Variant, Variants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,8 +89,7 @@ class Run:
     variant : Variant
         The pipeline.
     arguments : dict
-        The pipeline's arguments by their names: numbers, and frames of arrays. It may have others,
-        which the pipeline does not take.
+        The pipeline's arguments by their names: numbers, and frames of arrays.
     arrays : list of str
         The names of those arguments that describe a layout alone, since every run has other
         arrays there.
@@ -99,6 +98,11 @@ class Run:
     ----------
     nbytes : int
         Bytes of the arrays among its arguments, which it keeps.
+
+    Raises
+    ------
+    TypeError
+        If an argument is missing or superfluous, or an array where the pipeline takes a number.
     """
 
     def __init__(
@@ -106,13 +110,19 @@ class Run:
     ) -> None:
         self._library, self._name = library, variant.name
         self._function = library.function(variant.name)
-        order = variant.arguments
+        missing = sorted(variant.arguments.keys() - arguments.keys())
+        superfluous = sorted(arguments.keys() - variant.arguments.keys())
+        if missing or superfluous:
+            raise TypeError(
+                f"the compiled pipeline {variant.name}: missing arguments {missing}, "
+                f"superfluous ones {superfluous}"
+            )
+        order = list(variant.arguments)
         self._frames = [(order.index(each), arguments[each]) for each in arrays]
-        taken = [arguments[each] for each in order]
-        kept = (getattr(argument, "array", None) for argument in taken)
+        kept = (getattr(argument, "array", None) for argument in arguments.values())
         self.nbytes = sum(array.nbytes for array in kept if array is not None)
         self._arguments = [
-            ctypes.byref(each) if isinstance(each, Buffer) else each for each in taken
+            _passed(name, kind, arguments[name]) for name, kind in variant.arguments.items()
         ]
 
     def __call__(self, *arrays: Array) -> None:
@@ -125,6 +135,20 @@ class Run:
         code = RUNNING.call(self._function, arguments)
         if code:
             raise RuntimeError(f"the compiled pipeline {self._name}: {self._library.said(code)}")
+
+
+def _passed(name: str, kind: str, argument: Any) -> Any:
+    """An argument as ctypes passes it, which knows neither arrays nor any type of number."""
+    if isinstance(argument, Buffer) != (kind == "array"):
+        raise TypeError(f"a compiled pipeline takes {name} as {kind}; got {argument!r}")
+    # Both are what ctypes would make at every call.
+    return ctypes.byref(argument) if kind == "array" else _scalar(kind).from_param(argument)
+
+
+@cache
+def _scalar(kind: str) -> Any:
+    """The type of ctypes for this type of number."""
+    return np.ctypeslib.as_ctypes_type(np.dtype(kind))
 
 
 _call: Any = operator.call  # its own annotations exclude calls of different functions

@@ -11,11 +11,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from convlens.core.axis import Axis
-from convlens.core.problem import FULL, Array, Problem, Region, Spec
-from convlens.engines import large
-from convlens.engines.library import loaded
-from convlens.engines.methods import (
+from convlens.compiled import large
+from convlens.compiled.choice import (
     F16,
     F32,
     I64,
@@ -27,6 +24,9 @@ from convlens.engines.methods import (
     rank_1,
     summing_type,
 )
+from convlens.compiled.library import loaded
+from convlens.core.axis import Axis
+from convlens.core.problem import FULL, Array, Problem, Region, Spec
 
 
 class Way(NamedTuple):
@@ -64,20 +64,26 @@ class Way(NamedTuple):
 
 def settle(problem: Problem, kernels: Array | None) -> Way:
     """Settle how to compute a problem with these kernels, which are None for pooling."""
-    flat = is_flat(problem)
-    if kernels is not None:
-        kernels = problem.full_kernels(kernels)
-        kernels = kernels[0] if flat else kernels
-    problem = deepened(flattened(problem) if flat else problem)
-    turned = suited(problem).turned
     if kernels is None:
-        taps = large.taps_on_pixels(turn(problem) if turned else problem)
-        return Way(flat, turned, None, None, taps)
-    numbers = summing_type(problem, kernels)
+        return _settle_pooling(problem)
+    flat, kernels = is_flat(problem), problem.full_kernels(kernels)
+    if flat:
+        problem, kernels = flattened(problem), kernels[0]
+    turned, numbers = suited(problem).turned, summing_type(problem, kernels)
     if turned:
         problem, kernels = turn(problem), turn_array(kernels, len(problem.axes) - 2)
     factors = rank_1(problem, numbers, kernels) if kernels.size else None
     return Way(flat, turned, numbers, factors)
+
+
+@lru_cache(maxsize=256)
+def _settle_pooling(problem: Problem) -> Way:
+    """Settle how to compute a pooling, which its sizes and types alone decide."""
+    flat = is_flat(problem)
+    problem = deepened(flattened(problem) if flat else problem)
+    turned = suited(problem).turned
+    taps = large.taps_on_pixels(turn(problem) if turned else problem)
+    return Way(flat, turned, None, None, taps)
 
 
 def is_flat(problem: Problem) -> bool:
@@ -129,6 +135,11 @@ def describe(problem: Problem, way: Way | None) -> str:
     words = ["each slab as an image"] if flat else []
     words += ["on images turned on their side"] if turned else []
     taps = way.taps if way else None
+    if large.is_deep(problem):
+        slabs = replace(problem, axes=problem.axes[1:])
+        second = choose(slabs, numbers, separable)
+        words.append("along the depth first")
+        return f"for {loaded().level}, {', '.join(words)}, then {_words(second.family, 2)}"
     if taps or large.is_large(problem, method):
         parts = large.parts(problem, method, taps)
         if len(parts) > 1:

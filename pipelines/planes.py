@@ -1,0 +1,86 @@
+"""Convolution with vectors along the rows: for few channels, and few kernels."""
+
+from __future__ import annotations
+
+import halide as hl
+from convolution import Convolution, Number, Tail, Tap, Types, g, n, o, x, y
+from levels import Level, Pipeline
+
+
+def planes(
+    level: Level,
+    types: Types,
+    *,
+    channels: int | None = None,
+    stride: int | None = None,
+    taps: int | None = None,
+    kernels: int | None = None,
+    rows: int = 1,
+    padded: bool = True,
+    blocks: bool = False,
+    volume: bool = False,
+) -> Pipeline:
+    """Convolve with vectors along x, for few channels of images and output.
+
+    Neighbours along x lie D = sx * C numbers apart. Rows are first dealt out into D planes, so that
+    a vector is loaded in one piece: ``planes[q, p] = cells[q * D + p]``. The sums of a tile, which
+    is a few vectors wide and `rows` high, stay in registers.
+    """
+    ready = stride == 1 and channels is not None  # the cells are filled as a plane for each channel
+    dealt = (channels or 1) if ready else 1
+    conv = Convolution(types, channels, stride, taps, rows, dealt, volume=volume)
+    lanes = level.lanes(conv.numbers)
+    period = conv.sx * conv.channels
+    spread, q, p, t = hl.Func("spread"), hl.Var("q"), hl.Var("p"), hl.Var("t")
+    at = (y, n, t) if volume else (y, n)
+    if not padded:
+        # The last tile may reach below the images, with rows that are not written.
+        spread[q, p, y, n] = conv.cells.pixel(q, hl.min(y, conv.cells.last_row), n)
+    elif ready:
+        spread[q, p, *at] = conv.cells.func[q, p, *at]
+    else:
+        spread[q, p, *at] = conv.cells.at(q * period + p, *at)
+
+    def product(c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
+        step = tap.x * conv.dx
+        plane = step % conv.sx * conv.channels + conv.channel(c)
+        number = spread[x + step // conv.sx, plane, row, n, *tap.z]
+        return conv.kernels[o, g, c, tap.x, tap.y, *tap.z] * number
+
+    conv.define(product)
+
+    # The sums of a tile are four vectors or more, because a multiply-add takes four cycles: 4 in a
+    # row, 2 in each of 4 rows, or for 3 kernels 2 in each of 2 rows. These are twelve, and leave
+    # enough registers for the numbers under them.
+    # Without padding a row may be as narrow as a vector, and with a stride rows are short.
+    width = lanes * (1 if stride == 2 or not padded else 2 if rows > 1 else 4)
+    yo, yi, xo, xi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi"))
+    out, sums = conv.out, conv.sums
+    conv.split_rows(yo, yi, rows)
+    # Without cells, nothing beyond the images can be read, so the last tile shifts inwards.
+    out.split(x, xo, xi, width, Tail.PredicateStores if padded else Tail.ShiftInwards)
+    if kernels:
+        out.bound(o, 0, kernels).bound(g, 0, 1)
+        out.output_buffer().dim(0).set_stride(1)
+        out.output_buffer().dim(2).set_stride(kernels)
+        out.vectorize(o)
+        conv.by_strips([o, xi, yi, xo, yo, g], lanes, padded=padded)
+    else:
+        conv.by_strips([xi, yi, xo, yo, o, g], lanes)
+    out.vectorize(xi)
+    sums.compute_at(out, xo).reorder_storage(x, o, g, y, n)
+    for func, loops in conv.chains(blocks):
+        func.bound_extent(x, width).bound_extent(y, rows).vectorize(x, lanes).unroll(x).unroll(y)
+        update = func.update().reorder(x, y, o, *loops)
+        update.vectorize(x, lanes).unroll(x).unroll(y)
+        if kernels:
+            func.bound_extent(o, kernels).unroll(o)
+            update.unroll(o)
+    # Only rows are unrolled: if more is, the compiler changes the order of the additions.
+    if taps:
+        sums.update().unroll(conv.r.z)
+    if isinstance(period, int) and not ready:
+        spread.compute_at(out, n).bound(p, 0, period).reorder(p, q, y).unroll(p).vectorize(q, lanes)
+    elif not isinstance(period, int):
+        spread.compute_at(out, n).vectorize(q, lanes)
+    return Pipeline(conv.out, conv.arguments)

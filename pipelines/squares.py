@@ -1,0 +1,37 @@
+"""Pooling of small squares side by side: the usual one."""
+
+from __future__ import annotations
+
+import halide as hl
+from levels import Level, Pipeline
+from pooling import Pooling, Tail, Types, c, f, n, x, y
+
+
+def squares(level: Level, types: Types, mode: str, *, channels: int, side: int) -> Pipeline:
+    """Merge small squares side by side, without padding, which is the usual pooling.
+
+    The pixels are read from the images in place, without cells.
+
+    across[f, y, n] = merge over kx and ky of  images[f + kx * C, y * side + ky, n]
+    out[c, x, y, n] = across[x * side * C + c, y, n]
+    """
+    pool = Pooling(level, types, mode, channels, side)
+    lanes, merge, out = level.lanes(pool.numbers), pool.merge, pool.out
+    across = hl.Func("across")
+    merged = pool.nothing
+    for kx in range(side):  # This is the order of `windows`, so that the bits are the same.
+        down = pool.nothing
+        for ky in range(side):
+            down = merge(pool.cells.pixel(f + kx * channels, y * side + ky, n), down)
+        merged = merge(down, merged)
+    across[f, y, n] = merged
+    pool.give(hl.Expr(across[x * side * channels + c, y, n]))
+
+    along, o, i = x if channels == 1 else c, hl.Var("o"), hl.Var("i")
+    out.split(y, hl.Var("strips"), y, pool.strip, Tail.ShiftInwards)
+    out.bound(c, 0, channels).output_buffer().dim(1).set_stride(channels)
+    out.split(along, o, i, min(lanes, 4) if channels > 1 else lanes, Tail.PredicateStores)
+    out.vectorize(i)
+    pool.by_strips([i, o, c, y] if channels == 1 else [i, o, x, y])
+    across.compute_at(out, y).vectorize(f, lanes, Tail.ShiftInwards)
+    return Pipeline(out, pool.arguments, strict=True)

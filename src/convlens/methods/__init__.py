@@ -1,0 +1,44 @@
+"""The methods: ways to compute a problem. All of them have one meaning, that of `taps`.
+
+A method that is registered in METHODS is what `method=` may name, and every test of meaning and of
+promises is run with it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from convlens.core.problem import Array, Problem
+from convlens.methods.compiled import Compiled
+from convlens.methods.taps import Taps
+
+
+class Program(Protocol):
+    """How a method computes a problem: whatever could change a bit is settled.
+
+    A problem may be cut into parts anywhere: into single images, along every axis, and between
+    channels that are independent of each other. A program that was prepared for the whole gives
+    every part the bits that it has in the whole.
+    """
+
+    def describe(self) -> str:
+        """Say what `run` will do."""
+
+    def run(self, problem: Problem, images: Array, kernels: Array | None, out: Array) -> None:
+        """Compute the problem that this was prepared for, or a part of it, into `out`."""
+
+
+class Method(Protocol):
+    """A way to compute problems."""
+
+    def refuses(self, problem: Problem) -> str | None:
+        """Why it cannot compute this problem; None if it can."""
+
+    def is_slow_at(self, problem: Problem) -> str | None:
+        """Why another method is faster; None if none is."""
+
+    def prepare(self, problem: Problem, kernels: Array | None) -> Program:
+        """Settle how to compute a problem; the kernels are None if only their shape is known."""
+
+
+METHODS: dict[str, Method] = {"compiled": Compiled(), "numpy": Taps()}  # the fastest first

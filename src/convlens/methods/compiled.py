@@ -1,0 +1,50 @@
+"""The compiled method: pipelines of the shared library, for all types that they take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convlens.compiled import choice, ways, work
+from convlens.core.problem import Array, Problem
+
+
+class Compiled:
+    """The method "compiled"."""
+
+    def refuses(self, problem: Problem) -> str | None:
+        """Why there is no pipeline for this problem."""
+        return choice.missing(problem)
+
+    def is_slow_at(self, problem: Problem) -> str | None:
+        """Say so if NumPy is faster, because there is next to nothing to compute."""
+        tiny = ways.suited(problem).tiny
+        return "which is the faster one where there is so little to do" if tiny else None
+
+    def prepare(self, problem: Problem, kernels: Array | None) -> CompiledProgram:
+        """Settle what the kernels' numbers decide."""
+        bare = problem.kernels is not None and kernels is None
+        return CompiledProgram(problem, None if bare else ways.settle(problem, kernels))
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledProgram:
+    """How pipelines compute a problem.
+
+    Attributes
+    ----------
+    problem : Problem
+    way : Way or None
+        None leaves open what depends on the kernels' numbers.
+    """
+
+    problem: Problem
+    way: ways.Way | None
+
+    def describe(self) -> str:
+        """Name the level of the processor, the family of the pipelines and their numbers."""
+        return ways.describe(self.problem, self.way)
+
+    def run(self, problem: Problem, images: Array, kernels: Array | None, out: Array) -> None:
+        """Compute the problem, or a part of it, into `out`."""
+        assert self.way is not None, "a plan of bare shapes is settled before it is run"
+        work.compute(problem, self.way, images, kernels, out)
