@@ -247,6 +247,23 @@ def test_only_halos_are_cut_out():
     assert cells == 2 * (2 * 2 * 400) + 3 * (2 * 3 * 300) + 4 * 6 * (2 * 3)
 
 
+@each_method
+def test_chunks_between_taps(method):
+    """Chunks that taps pass over are read, or sums are taken in other parts without them."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 700_000)).astype(np.float32)
+    kernel = rng.standard_normal((1, 10)).astype(np.float32)
+    images = da.from_array(x, chunks=(1, 5000))
+    options = {"dilation": (1, 70_000), "method": method}
+    some = convolve(images, kernel, **options)[:, 350_000:360_000]
+    assert same_bits(
+        some.compute(scheduler="sync"), convolve(x, kernel, **options)[:, 350_000:360_000]
+    )
+    needed = dask.optimize(some)[0].dask
+    slices = [key for key in dict(needed) if key[0].startswith("slice")]
+    assert len(slices) <= 2 * 10 * 2  # two chunks of the result, ten taps, on two chunks each
+
+
 def test_the_same_call_has_the_same_name():
     """Equal calls have different names, so that Dask computes both, or others have equal ones."""
     images = da.from_array(np.arange(30.0).reshape(5, 6), chunks=2)

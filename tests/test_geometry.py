@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import convlens
-from convlens.core.axis import Axis, resolve_padding
-from convlens.core.cells import arange, counts, sources
+from convlens.core.axis import Axis, Border, resolve_padding
+from convlens.core.cells import arange, counts, needed, sources
 
 SIZES, WINDOWS, STRIDES = range(8), range(1, 5), range(1, 5)
 DILATIONS, PADDINGS = range(1, 4), range(5)
@@ -212,6 +212,33 @@ def test_source_is_numpy_pads(size, mode):
                 # Whole periods away, the cells must hold the same pixels.
                 moved = arange(range(cells.start - far, cells.stop - far))
                 assert sources(moved, size, mode).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("mode", ["nothing", "constant", "edge", "reflect", "symmetric", "wrap"])
+def test_what_outputs_need(mode):
+    """On the pixels that `needed` names, windows cover other pixels, or count other cells."""
+    rng = np.random.default_rng(0)
+    for _ in range(5000):
+        size, window, stride, dilation = (int(n) for n in rng.integers(1, (12, 5, 6, 9)))
+        partial = mode == "nothing" and bool(rng.integers(2))
+        cells = map(int, rng.integers(0, 20, 2))
+        axis = Axis(size, window, stride, dilation, *cells, partial, Border(mode))
+        if axis.outputs < 1:
+            continue
+        start = int(rng.integers(axis.outputs))
+        outputs = range(start, int(rng.integers(start, axis.outputs)) + 1)
+        part, before, inner, after = needed(axis, outputs)
+        pixels = np.array([*before, *inner, *after])
+        assert part.outputs == len(outputs), axis
+        assert part.size == len(pixels) <= min(size, (len(outputs) - 1) * stride + axis.reach)
+        for number, output in enumerate(outputs):
+            under = sources(arange(part.pixels(number)), part.size, mode)
+            expected = sources(arange(axis.pixels(output)), size, mode)
+            assert np.where(under < 0, -1, pixels[under]).tolist() == expected.tolist(), axis
+        if not axis.border.repeats:
+            for padding in (False, True):
+                counted = counts(part, padding=padding).tolist()
+                assert counted == counts(axis, outputs, padding=padding).tolist(), axis
 
 
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
