@@ -117,7 +117,7 @@ def lazily(problem: Problem, images: DaskArray, kernels: Array | None, engine: E
     batches = [(chunk, size) for chunk, size in enumerate(sizes["m"]) if size]
     chunks = {
         "m": tuple(size for _, size in batches),
-        **{letter: tuple(map(len, ranges)) for letter, ranges in outputs.items()},
+        **{letter: tuple(map(_length, ranges)) for letter, ranges in outputs.items()},
         "n": tuple(part.outputs for part in channels),
     }
     chunks_of_output = tuple(chunks[axis] for axis in problem.layout.output)
@@ -187,6 +187,11 @@ def _graph(
 
 
 # ------------------------------------------------------------------------- what goes where
+
+
+def _length(outputs: range) -> int:
+    """The number of outputs, of which there may be more than `len` can count."""
+    return outputs.stop - outputs.start
 
 
 def _outputs(axis: Axis, sizes: Sequence[int]) -> list[range]:
