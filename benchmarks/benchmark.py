@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from time import perf_counter
 
@@ -120,8 +121,8 @@ def _floor(task: Task, speed: float, rates: dict[str, float]) -> float:
     plan, work = task.plan, task.plan.multiply_adds
     if task.case.operation == "pool":
         work = 0
-    elif task.case.separable:  # one pass goes down and one across
-        work = work * sum(plan.window) // (plan.window[0] * plan.window[1])
+    elif task.case.sigma:  # a pass along each axis
+        work = work * sum(plan.window) // prod(plan.window)
     return max(plan.bytes_moved / speed, work / rates[task.real.name])
 
 

@@ -21,7 +21,7 @@ allows each sum, against float64.
 
 *Of the floor* is the share of a time nothing could be much faster than: the larger of the bytes of
 input and output over the memory's bandwidth, and the multiply-adds over the rate of a large matrix
-product (for a kernel that is a column times a row: of both passes; for poolings: none). Arrays of
+product (for a gaussian: of a pass along each axis; for poolings: none). Arrays of
 a few megabytes stay in the processor's cache, which is faster than memory; there it may pass 100%.
 """
 

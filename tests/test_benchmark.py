@@ -84,7 +84,7 @@ def test_a_wrong_contender_is_caught_and_not_timed(harness, name):
             spoil(values)
             return values
 
-        return contenders.Contender(spoil.__name__, fresh, task.plan.problem.full_output)
+        return contenders.Contender(spoil.__name__, fresh, task.full_output)
 
     def nothing(values):
         pass
