@@ -18,7 +18,7 @@ TYPES = {
 
 def contenders(task: Task) -> list[Contender]:
     """Its operator for floats, which does not take float64; for uint8 also that for integers."""
-    if task.mode == "sum" and task.real == np.float64:
+    if (task.mode == "sum" and task.real == np.float64) or not task.pads_zeros:
         return []
     found = [_contender(task, "ONNX Runtime", integers=False)]
     if task.mode == "sum" and task.case.dtype == "uint8":
@@ -27,10 +27,10 @@ def contenders(task: Task) -> list[Contender]:
 
 
 def _contender(task: Task, name: str, *, integers: bool) -> Contender:
-    m, oh, ow, nc = task.output_shape
     output_type = np.dtype("int32") if integers else task.real
-    pixels = np.ascontiguousarray(task.pixels.transpose(0, 3, 1, 2))  # (m, c, h, w)
-    out = np.empty((m, nc, oh, ow), output_type)
+    pixels = np.ascontiguousarray(np.moveaxis(task.pixels, -1, 1))  # (m, c, *space)
+    m, *outputs, nc = task.output_shape
+    out = np.empty((m, nc, *outputs), output_type)
     images = onnxruntime.OrtValue.ortvalue_from_numpy(pixels)  # no copies
     results = onnxruntime.OrtValue.ortvalue_from_numpy(out)
     session = _session(task, pixels, out, integers)
@@ -45,7 +45,7 @@ def _contender(task: Task, name: str, *, integers: bool) -> Contender:
     return Contender(
         name,
         partial(session.run_with_ort_values, None, {"images": images}),
-        lambda result: result[0].numpy().transpose(0, 2, 3, 1),
+        lambda result: np.moveaxis(result[0].numpy(), 1, -1),
         into,
     )
 
@@ -53,16 +53,15 @@ def _contender(task: Task, name: str, *, integers: bool) -> Contender:
 def _session(task: Task, pixels, out, integers: bool) -> onnxruntime.InferenceSession:
     """The model, compiled."""
     plan = task.plan
-    (top, bottom), (left, right) = plan.padding
     options = {"kernel_shape": plan.window, "strides": plan.stride, "dilations": plan.dilation}
-    options["pads"] = top, left, bottom, right
+    options["pads"] = [cells for side in zip(*plan.padding, strict=True) for cells in side]
     nodes, inputs, constants = [], ["images"], []
     if pixels.dtype == np.uint8 and not integers:
         to = TYPES[task.real.name]
         nodes.append(helper.make_node("Cast", ["images"], ["floats"], to=to))
         inputs = ["floats"]
     if task.mode == "sum":
-        taps = task.taps.transpose(3, 2, 0, 1).astype("int8" if integers else task.real)
+        taps = np.moveaxis(task.taps, (-1, -2), (0, 1)).astype("int8" if integers else task.real)
         constants.append(numpy_helper.from_array(np.ascontiguousarray(taps), "kernels"))
         inputs.append("kernels")
         operator, options["group"] = "ConvInteger" if integers else "Conv", plan.groups
