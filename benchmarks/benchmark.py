@@ -9,6 +9,7 @@ from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import files
 import growth
@@ -102,7 +103,9 @@ def _facts(speed: float, rates: dict[str, float], quick: bool) -> list[str]:
     ]
 
 
-def _row(case: Case, peers: dict, speed: float, rates: dict[str, float], quick: bool) -> report.Row:
+def _row(
+    case: Case, peers: dict[str, Any], speed: float, rates: dict[str, float], quick: bool
+) -> report.Row:
     """Check and time everyone on one case, and measure the memory of the two best."""
     task = Task(case.small() if quick else case)
     results = check(contenders(task, peers), reference(task))
@@ -130,11 +133,11 @@ def _told(row: report.Row) -> str:
     """A row's result in one line, to show the progress."""
     wrong = [each.name for each in row.results if each.fault]
     ahead, best = row.ahead(), row.best("peer")
-    text = "no peer" if ahead is None else f"{ahead:.3g}x ahead of {best.name}"
+    text = "no peer" if ahead is None or best is None else f"{ahead:.3g}x ahead of {best.name}"
     return text + (f"; wrong: {', '.join(wrong)}" if wrong else "")
 
 
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file so that it appears under its name only when it is whole."""
     part = path.with_name(f".{path.name}.part")
     write(part)

@@ -85,7 +85,8 @@ def _gaussian_of_volumes(sigma: float, radius: int) -> np.ndarray:
     """A product of three lines of the normal density, which sum to 1: (kd, kh, kw)."""
     line = np.exp(-((np.arange(-radius, radius + 1) / sigma) ** 2) / 2)
     line /= line.sum()
-    return np.einsum("z,y,x->zyx", line, line, line).astype(np.float32)
+    kernel: np.ndarray = np.einsum("z,y,x->zyx", line, line, line)
+    return kernel.astype(np.float32)
 
 
 def _pool(mode: str, **options: Any) -> dict[str, Any]:
@@ -100,7 +101,12 @@ def _main(file: str, *arguments: Any, **more: Any) -> dict[str, Any]:
 
 def _layer(m: int, side: int, c: int, nc: int, size: int = 3, **more: Any) -> Case:
     """A layer of a neural network."""
-    values = {"wanted": 1.05, "wanted_of_floor": 0.9, "options": SAME, "dtype": "float32"} | more
+    values: dict[str, Any] = {
+        "wanted": 1.05,
+        "wanted_of_floor": 0.9,
+        "options": SAME,
+        "dtype": "float32",
+    } | more
     name = f"{m} x {side} x {side} x {c} to {nc}, {size}x{size}"
     name += f", {values['dtype']}" * (values["dtype"] != "float32")
     name += "".join(f", {key} {value}" for key, value in values["options"].items())

@@ -49,7 +49,7 @@ def reference(task: Task) -> Answer:
             sizes[part] = _slid(task, np.abs(padded), empty, sizes=True)
     additions = 0
     if not task.exact:
-        additions = prod(task.plan.window) * (1 if task.taps is None else task.taps.shape[-2])
+        additions = prod(task.plan.window) * (task.taps.shape[-2] if task.mode == "sum" else 1)
     if task.mode == "avg":  # of pixels that are not negative here: these are the sizes too
         values /= _counts(task)
         sizes = values
@@ -104,8 +104,9 @@ def _pass(
 
 def _products(pixels: np.ndarray, tap: np.ndarray, groups: int) -> np.ndarray:
     """Pixels (…, c) times numbers (c // groups, nc), summed over the channels of each group."""
-    if groups == pixels.shape[-1] == tap.shape[1]:
-        return pixels * tap[0]
+    if groups == pixels.shape[-1] and groups in (1, tap.shape[1]):  # a channel for each kernel
+        products: np.ndarray = pixels * tap[0]
+        return products
     parts = np.split(pixels, groups, axis=-1), np.split(tap, groups, axis=-1)
     return np.concatenate([one @ other for one, other in zip(*parts, strict=True)], axis=-1)
 
@@ -119,7 +120,7 @@ def _counts(task: Task) -> np.ndarray:
         cells = starts[:, np.newaxis] + np.arange(axis.window) * axis.dilation  # (outputs, taps)
         inside = (cells >= 0) & (cells < axis.size)
         counts.append((inside | every).sum(1))
-    return reduce(np.multiply.outer, counts)[..., np.newaxis]
+    return np.asarray(reduce(np.multiply.outer, counts))[..., np.newaxis]
 
 
 def fault(given: np.ndarray, right: Answer) -> str:

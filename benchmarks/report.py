@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cases import WANTED_OF_COURSE, Case
@@ -112,7 +112,7 @@ def text(
     growth: bool,
 ) -> str:
     """The whole page, without the parts that were not measured."""
-    parts = ["# How fast\n", "Made by `make bench`.\n", *facts]
+    parts: list[str | None] = ["# How fast\n", "Made by `make bench`.\n", *facts]
     if missing:
         parts.append(f"\nNot installed, so left out: {', '.join(missing)}.\n")
     parts += ["", HOW_TO_READ]
@@ -247,7 +247,9 @@ def _everyone(rows: list[Row]) -> str | None:
     return _section("Everyone", about, ("case", "contender", "ms"), lines)
 
 
-def _section(title: str, about: str, head: Iterable[str], lines: list) -> str | None:
+def _section(
+    title: str, about: str, head: Iterable[str], lines: Sequence[tuple[str, ...]]
+) -> str | None:
     """A table under its title, if there is anything in it."""
     if not lines:
         return None

@@ -1,10 +1,11 @@
 """ONNX Runtime: a model of one operator, on images stored channel by channel, as it keeps them."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import onnxruntime
-from contenders import Contender, Task
+from contenders import Array, Contender, Task
 from machine import THREADS
 from onnx import TensorProto, helper, numpy_helper
 
@@ -38,7 +39,7 @@ def _contender(task: Task, name: str, *, integers: bool) -> Contender:
     binding.bind_ortvalue_input("images", images)
     binding.bind_ortvalue_output("results", results)
 
-    def into():
+    def into() -> tuple[Any]:
         session.run_with_iobinding(binding)
         return (results,)
 
@@ -50,10 +51,11 @@ def _contender(task: Task, name: str, *, integers: bool) -> Contender:
     )
 
 
-def _session(task: Task, pixels, out, integers: bool) -> onnxruntime.InferenceSession:
+def _session(task: Task, pixels: Array, out: Array, integers: bool) -> onnxruntime.InferenceSession:
     """The model, compiled."""
     plan = task.plan
-    options = {"kernel_shape": plan.window, "strides": plan.stride, "dilations": plan.dilation}
+    options: dict[str, Any] = {"kernel_shape": plan.window, "strides": plan.stride}
+    options["dilations"] = plan.dilation
     options["pads"] = [cells for side in zip(*plan.padding, strict=True) for cells in side]
     nodes, inputs, constants = [], ["images"], []
     if pixels.dtype == np.uint8 and not integers:

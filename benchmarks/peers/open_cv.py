@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
-from contenders import Contender, Task
+from contenders import Array, Contender, Task
 from machine import THREADS
 
 from peers.sliding import Sliding
@@ -43,39 +44,39 @@ def contenders(task: Task) -> list[Contender]:
     return found
 
 
-def _filter(task: Task) -> tuple[Callable | None, np.dtype]:
+def _filter(task: Task) -> tuple[Callable[..., Any] | None, np.dtype[Any]]:
     """A function of images (m, *space, c) and of the output for each pixel, and that one's type."""
-    plan, dtype, kernel = task.plan, task.real, task.same_kernel
-    if plan.dilation != (1,) * task.space or (task.mode == "sum" and kernel is None):
+    plan, dtype = task.plan, task.real
+    kernel, convolution = task.same_kernel, task.mode == "sum"
+    if plan.dilation != (1,) * task.space or (convolution and kernel is None):
         return None, dtype
     if task.mode == "avg" and not task.count_padding and task.pads:
         return None, dtype
     if task.mode == "max":
         dtype = task.pixels.dtype
-    elif task.mode == "sum" and task.exact and 255 * np.abs(kernel).sum() < 2**15:
+    elif kernel is not None and task.exact and 255 * np.abs(kernel).sum() < 2**15:
         dtype = np.dtype("int16")
     image = partial(_of_image, task, dtype)
+    lines = task.lines if task.case.sigma else []
     if task.space == 1:
-        whole = image((1, *plan.window), kernel if kernel is None else [kernel[np.newaxis]])
+        whole = image((1, *plan.window), [] if kernel is None else [kernel[np.newaxis]])
         return lambda images, out: whole(_plain(images), _plain(out)), dtype
     if task.space == 2:
-        return partial(
-            _each, image(plan.window, task.lines if task.case.sigma else [kernel])
-        ), dtype
+        taps = lines or ([] if kernel is None else [kernel])
+        return partial(_each, image(plan.window, taps)), dtype
     depth, *window = plan.window
-    if task.mode == "sum" and not task.case.sigma:
+    if kernel is not None and not lines:
         return partial(_summed, [image(window, [part]) for part in kernel]), dtype
-    along, down, across = task.lines if task.case.sigma else (None, None, None)
-    line = image((depth, 1), None if along is None else [along[:, np.newaxis]])
-    return partial(_along_and_across, line, image(window, [down, across])), dtype
+    line = image((depth, 1), [each[:, np.newaxis] for each in lines[:1]])
+    return partial(_along_and_across, line, image(window, lines[1:])), dtype
 
 
 def _of_image(
-    task: Task, dtype: np.dtype, window: Sequence[int], taps: Sequence[np.ndarray] | None
-) -> Callable:
+    task: Task, dtype: np.dtype[Any], window: Sequence[int], taps: Sequence[Array]
+) -> Callable[..., Any]:
     """A function of an image (h, w[, c]) and dst=.
 
-    `taps` are of a convolution: a kernel (kh, kw), or a column (kh,) and a row (kw,).
+    The taps of a convolution are a kernel (kh, kw), or a column (kh,) and a row (kw,).
     """
     if task.mode == "max":
         ones = np.ones(window, np.uint8)
@@ -86,35 +87,33 @@ def _of_image(
         return lambda image, dst: cv2.boxFilter(image, depth, size, dst=dst, borderType=border)
     taps = [each.astype(task.real) for each in taps]
     if len(taps) == 1:
-        return lambda image, dst: cv2.filter2D(image, depth, *taps, dst=dst, borderType=border)
+        (kernel,) = taps
+        return lambda image, dst: cv2.filter2D(image, depth, kernel, dst=dst, borderType=border)
     column, row = taps
     return lambda image, dst: cv2.sepFilter2D(image, depth, row, column, dst=dst, borderType=border)
 
 
-def _each(function: Callable, images: np.ndarray, out: np.ndarray) -> None:
+def _each(function: Callable[..., Any], images: Array, out: Array) -> None:
     """Image after image of (m, h, w, c)."""
     for image, dst in zip(_plain(images), _plain(out), strict=True):
         function(image, dst)
 
 
-def _summed(functions: Sequence[Callable], volumes: np.ndarray, out: np.ndarray) -> None:
+def _summed(functions: Sequence[Callable[..., Any]], volumes: Array, out: Array) -> None:
     """Sum what the slabs under a kernel's slabs make, of volumes (m, d, h, w, c); zeros around."""
-    part = np.empty_like(_plain(out)[0, 0])
+    part, middle = np.empty_like(_plain(out)[0, 0]), len(functions) // 2
     for slabs, results in zip(_plain(volumes), _plain(out), strict=True):
         for z, result in enumerate(results):
-            first = z - len(functions) // 2
-            under = [
-                (function, slabs[first + i])
-                for i, function in enumerate(functions)
-                if 0 <= first + i < len(slabs)
-            ]
-            for i, (function, slab) in enumerate(under):
-                function(slab, part if i else result)
-                if i:
+            functions[middle](slabs[z], result)
+            for y, function in enumerate(functions, z - middle):
+                if y != z and 0 <= y < len(slabs):
+                    function(slabs[y], part)
                     cv2.add(result, part, dst=result)
 
 
-def _along_and_across(line: Callable, slab: Callable, volumes: np.ndarray, out: np.ndarray) -> None:
+def _along_and_across(
+    line: Callable[..., Any], slab: Callable[..., Any], volumes: Array, out: Array
+) -> None:
     """First along the depth of volumes (m, d, h, w, c), and then slab by slab."""
     between = np.empty(volumes.shape[1:], out.dtype)
     for volume, results in zip(volumes, out, strict=True):
@@ -122,14 +121,18 @@ def _along_and_across(line: Callable, slab: Callable, volumes: np.ndarray, out: 
         _each(slab, between, results)
 
 
-def _depth(dtype: np.dtype) -> int:
+def _depth(dtype: np.dtype[Any]) -> int:
     return {"int16": cv2.CV_16S, "float32": cv2.CV_32F, "float64": cv2.CV_64F}[dtype.name]
 
 
 def _sliding(
-    name: str, function: Callable, sliding: Sliding, dtype: np.dtype, role: str = "peer"
+    name: str,
+    function: Callable[..., Any],
+    sliding: Sliding,
+    dtype: np.dtype[Any],
+    role: str = "peer",
 ) -> Contender:
-    def call(out):
+    def call(out: Array) -> Array:
         function(sliding.padded(), out)
         return out
 
@@ -142,7 +145,7 @@ def _sliding(
     )
 
 
-def _tall(function: Callable, images: np.ndarray, out: np.ndarray) -> None:
+def _tall(function: Callable[..., Any], images: Array, out: Array) -> None:
     """Rows where windows would see two images at once are left out afterwards."""
     function(_stack(images), _stack(out))
 
@@ -156,7 +159,7 @@ def _shrinks(task: Task) -> bool:
 
 
 def _shrinking(task: Task, name: str, *, tall: bool = False) -> Contender:
-    def call(out):
+    def call(out: Array) -> Array:
         images, results = task.pixels.astype(task.real, copy=False), out
         if tall:
             images, results = _stack(images), _stack(results)
@@ -172,16 +175,16 @@ def _shrinking(task: Task, name: str, *, tall: bool = False) -> Contender:
     )
 
 
-def _shrink(image: np.ndarray, dst: np.ndarray) -> None:
+def _shrink(image: Array, dst: Array) -> None:
     cv2.resize(image, dst.shape[1::-1], dst=dst, interpolation=cv2.INTER_AREA)
 
 
-def _plain(images: np.ndarray) -> np.ndarray:
+def _plain(images: Array) -> Array:
     """Images without the axis of their channels if there is but one: OpenCV's shapes."""
     return images[..., 0] if images.shape[-1] == 1 else images
 
 
-def _stack(images: np.ndarray) -> np.ndarray:
+def _stack(images: Array) -> Array:
     """(m, h, w, c) as one image (1, m * h, w, c)."""
     m, h, w, c = images.shape
     return images.reshape(1, m * h, w, c)

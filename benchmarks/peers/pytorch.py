@@ -1,6 +1,7 @@
 """PyTorch, on images stored channel by channel and pixel by pixel."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ def _contender(task: Task, layout: str) -> Contender:
     padding = [before for before, _ in plan.padding]
     names = {"sum": "conv", "max": "max_pool", "avg": "avg_pool"}
     function = getattr(functional, f"{names[task.mode]}{task.space}d")
+    arguments: tuple[Any, ...]
     out = None
     if task.mode == "sum":
         taps = _stored(np.moveaxis(task.taps.astype(task.real), -1, 0), layout)  # (nc, c, *taps)
@@ -38,7 +40,7 @@ def _contender(task: Task, layout: str) -> Contender:
         if task.space > 1:
             out = _stored(np.empty(task.output_shape, task.real), layout)
 
-    def fresh(**options):
+    def fresh(**options: Any) -> Any:
         return function(pixels.to(real), *arguments, **options)  # .to: nothing, for floats
 
     return Contender(

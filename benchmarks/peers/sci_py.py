@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
-from contenders import Contender, Task
+from contenders import Array, Contender, Task
 from scipy import ndimage, signal
 
 from peers.sliding import Sliding
@@ -21,7 +22,7 @@ def contenders(task: Task) -> list[Contender]:
         dtype = task.plan.output_dtype if task.mode == "max" else task.real
         out = np.empty(sliding.shape, dtype)
 
-        def into(out):
+        def into(out: Array) -> Array:
             function(sliding.padded(), output=out)
             return out
 
@@ -36,7 +37,7 @@ def contenders(task: Task) -> list[Contender]:
     return found + _fourier(task)
 
 
-def _filter(task: Task) -> Callable | None:
+def _filter(task: Task) -> Callable[..., Any] | None:
     """A function of images (m, *space, c) and output=, or None."""
     plan = task.plan
     if plan.dilation != (1,) * task.space:
@@ -70,7 +71,7 @@ def _fourier(task: Task) -> list[Contender]:
     flipped = np.flip(task.taps[..., 0])[np.newaxis]  # (1, *taps, c)
     padding, axes = ((0, 0), *plan.padding, (0, 0)), range(1, 2 + task.space)
 
-    def call(function):
+    def call(function: Callable[..., Array]) -> Array:
         padded = np.pad(task.pixels, padding) if task.pads else task.pixels
         sums = function(padded, flipped, mode="valid", axes=axes)
         return sums[:, *(slice(None, None, stride) for stride in plan.stride)]

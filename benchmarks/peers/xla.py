@@ -1,6 +1,7 @@
 """JAX, compiled before it is timed, on images stored pixel by pixel and channel by channel."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +37,7 @@ def _contender(task: Task, layout: str, order: tuple[int, ...]) -> Contender:
     )
 
 
-def _compute(task: Task, layout: str, order: tuple[int, ...], pixels, taps=None):
+def _compute(task: Task, layout: str, order: tuple[int, ...], pixels: Any, taps: Any = None) -> Any:
     """The function that is compiled."""
     plan, pixels = task.plan, pixels.astype(task.real)
     if task.mode == "sum":
@@ -50,7 +51,7 @@ def _compute(task: Task, layout: str, order: tuple[int, ...], pixels, taps=None)
             feature_group_count=plan.groups,
         )
 
-    def axes(inner, other):
+    def axes(inner: tuple[Any, ...], other: Any) -> tuple[Any, ...]:
         full = (other, *inner, other)
         return tuple(full[axis] for axis in order)
 
