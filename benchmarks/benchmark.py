@@ -6,8 +6,10 @@ import argparse
 import os
 import re
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import files
 import growth
@@ -101,7 +103,9 @@ def _facts(speed: float, rates: dict[str, float], quick: bool) -> list[str]:
     ]
 
 
-def _row(case: Case, peers: dict, speed: float, rates: dict[str, float], quick: bool) -> report.Row:
+def _row(
+    case: Case, peers: dict[str, Any], speed: float, rates: dict[str, float], quick: bool
+) -> report.Row:
     """Check and time everyone on one case, and measure the memory of the two best."""
     task = Task(case.small() if quick else case)
     results = check(contenders(task, peers), reference(task))
@@ -120,8 +124,8 @@ def _floor(task: Task, speed: float, rates: dict[str, float]) -> float:
     plan, work = task.plan, task.plan.multiply_adds
     if task.case.operation == "pool":
         work = 0
-    elif task.case.separable:  # one pass goes down and one across
-        work = work * sum(plan.window) // (plan.window[0] * plan.window[1])
+    elif task.case.sigma:  # a pass along each axis
+        work = work * sum(plan.window) // prod(plan.window)
     return max(plan.bytes_moved / speed, work / rates[task.real.name])
 
 
@@ -129,11 +133,11 @@ def _told(row: report.Row) -> str:
     """A row's result in one line, to show the progress."""
     wrong = [each.name for each in row.results if each.fault]
     ahead, best = row.ahead(), row.best("peer")
-    text = "no peer" if ahead is None else f"{ahead:.3g}x ahead of {best.name}"
+    text = "no peer" if ahead is None or best is None else f"{ahead:.3g}x ahead of {best.name}"
     return text + (f"; wrong: {', '.join(wrong)}" if wrong else "")
 
 
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file so that it appears under its name only when it is whole."""
     part = path.with_name(f".{path.name}.part")
     write(part)

@@ -18,7 +18,8 @@ class Case:
     ----------
     name : str
     images : tuple of int
-        (m, h, w, c), (m, h, w) or (h, w); they are filled with random numbers.
+        (m, h, w, c), (m, h, w) or (h, w), or as many sizes as `space` has; they are filled with
+        random numbers.
     kernels : tuple of int, or numpy.ndarray
         A convolution has a shape, to be filled with random numbers, or the numbers themselves. A
         pooling has its window here.
@@ -31,8 +32,11 @@ class Case:
         The images' type, and that of random kernels.
     wanted_of_floor : float, optional
         What the floor's time over ours should be at the least.
-    separable : bool
-        Whether the kernel is a column times a row, which peers may be told.
+    space : {1, 2, 3}
+        The number of spatial axes.
+    sigma : float, optional
+        The kernel is a gaussian with this standard deviation, which peers may be told: they have
+        functions of their own for it, or take it for a product of one line along each axis.
     course : tuple, optional
         The course's file, its function, and what it takes after images and kernel.
     note : str
@@ -47,22 +51,27 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     dtype: str = "float32"
     wanted_of_floor: float | None = None
-    separable: bool = False
+    space: int = 2
+    sigma: float | None = None
     course: tuple[Any, ...] | None = None
     note: str = ""
 
     def small(self) -> Case:
         """The same case with few and small images, for a quick try."""
-        axes = {2: "hw", 3: "mhw", 4: "mhwc"}[len(self.images)]
-        most = {"m": 3, "h": 40, "w": 40, "c": 10**9}
-        sizes = zip(self.images, axes, strict=True)
-        return replace(self, images=tuple(min(size, most[axis]) for size, axis in sizes))
+        batch = (3,) * (len(self.images) > self.space)
+        side = {1: 1500, 2: 40, 3: 20}[self.space]
+        most = (*batch, *(side,) * self.space, 10**9)  # of channels, if there are any
+        sizes = zip(self.images, most, strict=False)
+        return replace(self, images=tuple(min(pair) for pair in sizes))
 
 
 WANTED_OF_COURSE = 5.0  # what the course file's time over ours should be at the least
 
 VALID, SAME = {"padding": "valid"}, {"padding": "same"}
+SLIDING = {"stride": 1, "padding": "same"}  # a pooling with an output for every pixel
 DIGITS, COLOURS = (50_000, 28, 28), (10_000, 32, 32, 3)
+VOLUME = (128, 256, 256)
+SPEECH = (64, 4_000, 64), (9, 64, 64)  # signals of 64 channels, and 64 kernels
 
 # The kernels of the course's mains, under the names that they have there.
 UPRIGHT = np.array([[1, 0, -1]] * 3)
@@ -70,6 +79,14 @@ LEVEL = np.array([[1, 1, 1], [0, 0, 0], [-1, -1, -1]])
 SHARPEN = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
 THREE = np.stack([np.stack([SHARPEN, UPRIGHT, LEVEL], axis=-1)] * 3, axis=2)  # (3, 3, 3, 3)
 GAUSSIAN = filters.gaussian(sigma=5, size=31).astype(np.float32)
+
+
+def _gaussian_of_volumes(sigma: float, radius: int) -> np.ndarray:
+    """A product of three lines of the normal density, which sum to 1: (kd, kh, kw)."""
+    line = np.exp(-((np.arange(-radius, radius + 1) / sigma) ** 2) / 2)
+    line /= line.sum()
+    kernel: np.ndarray = np.einsum("z,y,x->zyx", line, line, line)
+    return kernel.astype(np.float32)
 
 
 def _pool(mode: str, **options: Any) -> dict[str, Any]:
@@ -84,7 +101,12 @@ def _main(file: str, *arguments: Any, **more: Any) -> dict[str, Any]:
 
 def _layer(m: int, side: int, c: int, nc: int, size: int = 3, **more: Any) -> Case:
     """A layer of a neural network."""
-    values = {"wanted": 1.05, "wanted_of_floor": 0.9, "options": SAME, "dtype": "float32"} | more
+    values: dict[str, Any] = {
+        "wanted": 1.05,
+        "wanted_of_floor": 0.9,
+        "options": SAME,
+        "dtype": "float32",
+    } | more
     name = f"{m} x {side} x {side} x {c} to {nc}, {size}x{size}"
     name += f", {values['dtype']}" * (values["dtype"] != "float32")
     name += "".join(f", {key} {value}" for key, value in values["options"].items())
@@ -95,6 +117,14 @@ def _layer(m: int, side: int, c: int, nc: int, size: int = 3, **more: Any) -> Ca
         (size, size, c // groups, nc),
         **values,
     )
+
+
+def _signals(name: str, images: tuple[int, ...], kernels: Any, wanted: float, **more: Any) -> Case:
+    return Case(name, images, kernels, wanted, space=1, **more)
+
+
+def _volumes(name: str, images: tuple[int, ...], kernels: Any, wanted: float, **more: Any) -> Case:
+    return Case(name, images, kernels, wanted, space=3, **more)
 
 
 def _woken(calls: int, bound: float) -> str:
@@ -227,20 +257,20 @@ CASES = [
     Case("4096 x 4096, 3x3", (4096, 4096), (3, 3), 2.5, options=SAME),
     Case("1080 x 1920 x 3, 5x5 each", (1, 1080, 1920, 3), (5, 5), 1.5, options=SAME),
     Case("1080 x 1920, 31x31", (1080, 1920), (31, 31), 1.4, options=SAME),
-    Case("1080 x 1920, 31x31 gaussian", (1080, 1920), GAUSSIAN, 1, options=SAME, separable=True),
+    Case("1080 x 1920, 31x31 gaussian", (1080, 1920), GAUSSIAN, 1, options=SAME, sigma=5),
     Case(
         "2048 x 2048, 31x31 max",
         (2048, 2048),
         (31, 31),
         1,
-        **_pool("max", stride=1, padding="same"),
+        **_pool("max", **SLIDING),
     ),
     Case(
         "2048 x 2048, 31x31 average",
         (2048, 2048),
         (31, 31),
         1,
-        **_pool("avg", stride=1, padding="same", count_padding=True),
+        **_pool("avg", **SLIDING, count_padding=True),
     ),
     _layer(8, 56, 64, 64, note=LAYER_NOTE),
     _layer(16, 28, 128, 128, note="as above."),
@@ -275,6 +305,82 @@ CASES = [
         wanted_of_floor=None,
         note="as above, with one vector by 2 rows of 4 pixels: 2.3; 28 pixels 2.6, 14 2.6, 8 2.5."
         + _woken(41, 2.6),
+    ),
+    # Volumes. Those of which memory is the limit have a mark for the floor, too.
+    _volumes(
+        "volume 128 x 256 x 256, 3x3x3", VOLUME, (3, 3, 3), 10, wanted_of_floor=0.5, options=SAME
+    ),
+    _volumes(
+        "volume 128 x 256 x 256, 17x17x17 gaussian",
+        VOLUME,
+        _gaussian_of_volumes(sigma=2, radius=8),
+        15,
+        wanted_of_floor=0.5,
+        options=SAME | {"pad_mode": "symmetric"},
+        sigma=2,
+    ),
+    _volumes(
+        "volume 128 x 256 x 256, 5x5x5 max",
+        VOLUME,
+        (5, 5, 5),
+        15,
+        wanted_of_floor=0.5,
+        **_pool("max", **SLIDING),
+    ),
+    _volumes(
+        "volume 128 x 256 x 256, 7x7x7 average",
+        VOLUME,
+        (7, 7, 7),
+        15,
+        wanted_of_floor=0.5,
+        **_pool("avg", **SLIDING, count_padding=True),
+    ),
+    _volumes(
+        "volumes 16 x 16 x 56 x 56 x 32 to 32, 3x3x3",
+        (16, 16, 56, 56, 32),
+        (3, 3, 3, 32, 32),
+        1,
+        options=SAME,
+    ),
+    _volumes(
+        "volumes 8 x 64 x 64 x 64 x 1 to 16, 3x3x3",
+        (8, 64, 64, 64, 1),
+        (3, 3, 3, 1, 16),
+        3,
+        options=SAME,
+    ),
+    _volumes(
+        "volumes 8 x 64 x 64 x 64 x 16, 2x2x2 max",
+        (8, 64, 64, 64, 16),
+        (2, 2, 2),
+        2,
+        wanted_of_floor=0.5,
+        **_pool("max"),
+    ),
+    _signals("signals 1,000 x 10,000, 31 taps", (1_000, 10_000), (31,), 4, options=VALID),
+    _signals("signal of 10,000,000, 64 taps", (10_000_000,), (64,), 2, options=VALID),
+    _signals("signals 64 x 4,000 x 64 to 64, 9 taps", *SPEECH, 1, options=SAME),
+    _signals(
+        "signals 64 x 4,000 x 64 to 64, 9 taps, dilation 8",
+        *SPEECH,
+        1,
+        options=SAME | {"dilation": 8},
+    ),
+    _signals(
+        "signals 100 x 100,000, 1,001 average",
+        (100, 100_000),
+        1_001,
+        5,
+        wanted_of_floor=0.5,
+        **_pool("avg", **SLIDING, count_padding=True),
+    ),
+    _signals(
+        "signals 100 x 100,000, 1,001 max",
+        (100, 100_000),
+        1_001,
+        5,
+        wanted_of_floor=0.5,
+        **_pool("max", **SLIDING),
     ),
 ]
 CASES = [replace(case, note=case.note or NOTES.get(case.name, "")) for case in CASES]

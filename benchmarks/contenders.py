@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from cases import Case
 
 import convlens
 
+Array = npt.NDArray[Any]
 COURSE = Path(__file__).parents[1] / "math" / "convolutions_and_pooling"
 PEERS = {  # the modules of `peers`, by the name of what they compare with
     "PyTorch": "pytorch",
@@ -34,12 +36,17 @@ class Task:
     images, kernels : numpy.ndarray
         As convlens takes them; a pooling has no kernels.
     plan : convlens.Plan
+    space : {1, 2, 3}
+        The number of spatial axes.
     pixels : numpy.ndarray
-        The images, (m, h, w, c).
-    taps : numpy.ndarray or None
-        The kernels, (kh, kw, c // groups, nc).
+        The images, (m, *space, c): signals are (m, w, c), volumes are (m, d, h, w, c).
+    taps : numpy.ndarray
+        The kernels of a convolution, (*taps, c // groups, nc).
     mode : {"sum", "max", "avg"}
         "sum" is a convolution.
+    border : str
+        What the padding holds: "constant" is zeros, "nothing" takes no part in a pooling, and the
+        others are modes of `numpy.pad`.
     real : numpy.dtype
         The floating type in which peers compute.
     """
@@ -49,34 +56,60 @@ class Task:
         self.case = case
         self.images = _random(rng, case.images, case.dtype)
         pooling = case.operation == "pool"
-        self.kernels = None
+        self.kernels: Array | None = None
         if not pooling:
             numbers = isinstance(case.kernels, np.ndarray)
             self.kernels = case.kernels if numbers else _normal(rng, case.kernels, case.dtype)
         self.arguments = (self.images, case.kernels if pooling else self.kernels)
-        self.plan = getattr(convlens, f"plan_{case.operation}")(*self.arguments, **case.options)
-        call = self.plan.problem
-        self.mode, self.count_padding, self.channels = call.mode, call.count_padding, call.channels
-        self.real = np.dtype("float64" if case.dtype == "float64" else "float32")
+        self.options = case.options | {"space": case.space}
+        self.plan: convlens.Plan = getattr(convlens, f"plan_{case.operation}")(
+            *self.arguments, **self.options
+        )
+        problem = self.plan.problem
+        self.space, self.mode, self.border = problem.space, problem.mode, problem.pad_mode
+        self.count_padding, self.channels = problem.count_padding, problem.channels
+        self.real: np.dtype[Any] = np.dtype("float64" if case.dtype == "float64" else "float32")
 
-    def run(self, out: np.ndarray | None = None) -> np.ndarray:
+    def run(self, out: Array | None = None) -> Array:
         """Compute the task with convlens, called as a user calls it."""
-        return getattr(convlens, self.case.operation)(*self.arguments, **self.case.options, out=out)
+        result: Array = getattr(convlens, self.case.operation)(
+            *self.arguments, **self.options, out=out
+        )
+        return result
 
     @cached_property
-    def pixels(self) -> np.ndarray:
+    def pixels(self) -> Array:
         """The images with all axes."""
-        return self.plan.problem.full_images(self.images)
+        images = self.plan.problem.full_images(self.images)
+        return images[:, 0] if self.space == 1 else images  # convlens: an image of one row
 
     @cached_property
-    def taps(self) -> np.ndarray | None:
+    def taps(self) -> Array:
         """The kernels with all axes."""
-        return None if self.kernels is None else self.plan.problem.full_kernels(self.kernels)
+        assert self.kernels is not None, "a pooling has none"
+        kernels = self.plan.problem.full_kernels(self.kernels)
+        return kernels[0] if self.space == 1 else kernels
+
+    def full_output(self, output: Array) -> Array:
+        """A result of the caller's form with all axes: (m, *outputs, nc)."""
+        output = self.plan.problem.full_output(output)
+        return output[:, 0] if self.space == 1 else output
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """(m, oh, ow, nc)."""
-        return self.plan.problem.full_output_shape
+        """(m, *outputs, nc)."""
+        m, *outputs, nc = self.plan.problem.full_output_shape
+        return m, *outputs[-self.space :], nc
+
+    @property
+    def pads(self) -> bool:
+        """Whether there is padding at all."""
+        return any(map(any, self.plan.padding))
+
+    @property
+    def pads_zeros(self) -> bool:
+        """Whether padding, if there is any, is what all peers know: zeros, or left out of a max."""
+        return not self.pads or self.border in ("constant", "nothing")
 
     @property
     def exact(self) -> bool:
@@ -84,12 +117,18 @@ class Task:
         return self.mode == "max" or self.plan.output_dtype.kind in "iu"
 
     @property
-    def same_kernel(self) -> np.ndarray | None:
-        """The (kh, kw) kernel that is applied to each channel, if that is what is asked for."""
-        if self.taps is None or self.plan.groups != self.channels or self.taps.shape[2] != 1:
+    def same_kernel(self) -> Array | None:
+        """The kernel (*taps) that is applied to each channel, if that is what is asked for."""
+        if self.mode != "sum" or self.plan.groups != self.channels or self.taps.shape[-2] != 1:
             return None
-        kernel = self.taps[:, :, 0, 0]
-        return kernel if (self.taps[:, :, 0] == kernel[..., np.newaxis]).all() else None
+        kernel = self.taps[..., 0, 0]
+        return kernel if (self.taps[..., 0, :] == kernel[..., np.newaxis]).all() else None
+
+    @property
+    def lines(self) -> list[Array]:
+        """A line of taps along each axis, of which a gaussian is the product, as it sums to 1."""
+        kernel, axes = self.taps[..., 0, 0].astype(float), range(self.space)
+        return [kernel.sum(tuple(other for other in axes if other != axis)) for axis in axes]
 
 
 @dataclass(frozen=True)
@@ -103,7 +142,7 @@ class Contender:
     fresh : callable
         Computes the task into a new array, and returns that.
     answer : callable
-        Turns a result into a NumPy array (m, oh, ow, nc).
+        Turns a result into a NumPy array (m, *outputs, nc).
     into : callable, optional
         Computes the task into an array made before.
     role : {"peer", "trick", "course", "ours"}
@@ -113,7 +152,7 @@ class Contender:
 
     name: str
     fresh: Callable[[], Any]
-    answer: Callable[[Any], np.ndarray]
+    answer: Callable[[Any], Array]
     into: Callable[[], Any] | None = None
     role: str = "peer"
 
@@ -141,11 +180,11 @@ def contenders(task: Task, peers: dict[str, Any]) -> list[Contender]:
 
 def _convlens(task: Task) -> Contender:
     out = np.empty(task.plan.output_shape, task.plan.output_dtype)
-    full = task.plan.problem.full_output
-    return Contender("convlens", task.run, full, partial(task.run, out), role="ours")
+    return Contender("convlens", task.run, task.full_output, partial(task.run, out), role="ours")
 
 
 def _course(task: Task) -> Contender:
+    assert task.case.course is not None
     file, name, arguments = task.case.course
     sys.path.insert(0, str(COURSE))
     try:
@@ -153,14 +192,14 @@ def _course(task: Task) -> Contender:
     finally:
         sys.path.remove(str(COURSE))
     call = partial(function, *task.arguments, *arguments)
-    return Contender("the course file", call, task.plan.problem.full_output, role="course")
+    return Contender("the course file", call, task.full_output, role="course")
 
 
-def _random(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+def _random(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
     if dtype == "uint8":
         return rng.integers(0, 256, shape, np.uint8)
-    return rng.random(shape, dtype)
+    return rng.random(shape, np.dtype(dtype).type)
 
 
-def _normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
     return rng.standard_normal(shape).astype(dtype)

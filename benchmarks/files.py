@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -91,20 +92,20 @@ def _row(case: FileCase, folder: Path, quick: bool) -> FileRow:
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8).astype(case.dtype)
     _save(source, images)
     if case.kernel is None:
-        plan, operands = convlens.plan_pool(images, 2), (images,)
+        plan = convlens.plan_pool(images, 2)
     else:
-        plan, operands = convlens.plan_convolve(images, case.kernel), (images, case.kernel)
+        plan = convlens.plan_convolve(images, case.kernel)
     result = np.empty(plan.output_shape, plan.output_dtype)
     array = open_array(source)
-    calls = {
+    calls: dict[str, Callable[[], Any]] = {
         "streamed": lambda: execute_file(plan, array, case.kernel, target),
-        "memory": lambda: plan(*operands, out=result),
+        "memory": lambda: plan(images, case.kernel, out=result),
         "disk": lambda: _move(source, target, result.nbytes),
     }
     for name in ("memory", "streamed"):
         calls[name]()
     assert np.array_equal(np.load(target, mmap_mode="r"), result), case.name
-    times = {name: [] for name in calls}
+    times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(1 if quick else ROUNDS):
         for name, call in calls.items():
             target.unlink(missing_ok=True)
@@ -124,7 +125,7 @@ def _save(path: Path, images: np.ndarray) -> None:
 
 def _move(source: Path, target: Path, size: int) -> None:
     """Read one file and write so many bytes to another, without computing anything."""
-    block = memoryview(np.ones(BLOCK, np.uint8))
+    block = np.ones(BLOCK, np.uint8).data
     with open(source, "rb", buffering=0) as file:
         while file.readinto(block):
             pass

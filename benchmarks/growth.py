@@ -13,7 +13,7 @@ from race import check, race
 from reference import reference
 
 # Okabe and Ito's colours: people who confuse red and green can tell them apart. Markers help too.
-STYLES = {
+STYLES: dict[str, dict[str, Any]] = {
     "convlens": {"color": "black", "marker": "o", "linewidth": 2.5, "zorder": 3},
     "PyTorch": {"color": "#D55E00", "marker": "s"},
     "ONNX Runtime": {"color": "#0072B2", "marker": "^"},
@@ -21,6 +21,7 @@ STYLES = {
     "SciPy": {"color": "#CC79A7", "marker": "v"},
     "JAX": {"color": "#E69F00", "marker": "X"},
 }
+Curves = dict[str, list[tuple[int, float]]]  # sizes and seconds, by library
 LONGEST = 0.2  # seconds; who takes longer for a size is not timed on larger ones
 
 
@@ -61,18 +62,18 @@ PANELS: list[tuple[str, str, list[int], Callable[[int], Case]]] = [
 ]
 
 
-def measure(peers: dict[str, Any], *, quick: bool, progress: Callable) -> list[dict]:
+def measure(peers: dict[str, Any], *, quick: bool, progress: Callable[[str], None]) -> list[Curves]:
     """For each panel, and each library in it, sizes and seconds."""
     curves = []
     for title, _, sizes, make in PANELS:
-        lines = {}
+        lines: Curves = {}
         running = set(STYLES)
         for size in sizes[:2] if quick else sizes:
             task = Task(make(size))
             installed = {name: peer for name, peer in peers.items() if name in running}
             known = [each for each in contenders(task, installed) if each.role != "trick"]
             results = check(known, reference(task))
-            how = {"budget": 0.1, "pause": 0} if quick else {"budget": 1}
+            how: dict[str, Any] = {"budget": 0.1, "pause": 0} if quick else {"budget": 1}
             race(results, **how, outclassed=np.inf)
             for name in STYLES:
                 own = [each for each in results if each.library == name]
@@ -86,7 +87,7 @@ def measure(peers: dict[str, Any], *, quick: bool, progress: Callable) -> list[d
     return curves
 
 
-def draw(curves: list[dict], path: Path) -> None:
+def draw(curves: list[Curves], path: Path) -> None:
     """Draw the four panels into a PNG file."""
     from matplotlib.figure import Figure  # noqa: PLC0415  # not needed to time
 

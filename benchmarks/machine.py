@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
+from typing import Any
 
 THREADS = 2
 PACKAGES = {  # the packages that are compared, by the names that pip has for them
@@ -65,8 +67,8 @@ def bandwidth(size: int) -> float:
     source, target = np.ones(size // 4, np.float32), np.ones(size // 4, np.float32)
     halves = [slice(0, size // 8), slice(size // 8, None)]
 
-    def rate(work, moved):
-        def both():
+    def rate(work: Callable[[slice], Any], moved: int) -> float:
+        def both() -> None:
             threads = [Thread(target=work, args=(half,)) for half in halves]
             for thread in threads:
                 thread.start()
@@ -87,10 +89,10 @@ def multiply_add_rate(dtype: str, side: int) -> float:
     import numpy as np  # noqa: PLC0415  # after limit_threads
 
     left, right, product = (np.ones((side, side), dtype) for _ in range(3))
-    return side**3 / _least(lambda: np.matmul(left, right, out=product))
+    return float(side**3) / _least(lambda: np.matmul(left, right, out=product))
 
 
-def _least(call, repeats: int = 7) -> float:
+def _least(call: Callable[[], Any], repeats: int = 7) -> float:
     times = []
     for _ in range(repeats):
         start = perf_counter()

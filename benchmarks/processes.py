@@ -76,7 +76,7 @@ def programs(installed: set[str], repeats: int = 5) -> dict[str, float]:
     wanted = dict(PROGRAMS)
     if "PyTorch" not in installed:
         del wanted["PyTorch"]
-    times = {name: [] for name in wanted}
+    times: dict[str, list[float]] = {name: [] for name in wanted}
     for _ in range(repeats):
         for name, code in wanted.items():
             start = perf_counter()

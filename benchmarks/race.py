@@ -43,7 +43,7 @@ class Result:
 
     name: str
     role: str
-    calls: dict[str, Callable]
+    calls: dict[str, Callable[..., Any]]
     fault: str = ""
     times: dict[str, list[float]] = field(default_factory=lambda: {"into": [], "fresh": []})
     outclassed: bool = False
@@ -109,7 +109,7 @@ def race(
 
 
 def _take_turns(
-    running: list[tuple[list[float], Callable]], budget: float, most: int, pause: float
+    running: list[tuple[list[float], Callable[..., Any]]], budget: float, most: int, pause: float
 ) -> None:
     """Time calls in turns, in another order each round; at least three rounds.
 
@@ -133,7 +133,7 @@ def _take_turns(
     gc.enable()
 
 
-def _timed(call: Callable) -> tuple[float, Any]:
+def _timed(call: Callable[..., Any]) -> tuple[float, Any]:
     """Seconds and the result, whose memory is given back later and not timed."""
     start = perf_counter()
     result = call()

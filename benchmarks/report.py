@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cases import WANTED_OF_COURSE, Case
@@ -21,7 +21,7 @@ allows each sum, against float64.
 
 *Of the floor* is the share of a time nothing could be much faster than: the larger of the bytes of
 input and output over the memory's bandwidth, and the multiply-adds over the rate of a large matrix
-product (for a kernel that is a column times a row: of both passes; for poolings: none). Arrays of
+product (for a gaussian: of a pass along each axis; for poolings: none). Arrays of
 a few megabytes stay in the processor's cache, which is faster than memory; there it may pass 100%.
 """
 
@@ -112,7 +112,7 @@ def text(
     growth: bool,
 ) -> str:
     """The whole page, without the parts that were not measured."""
-    parts = ["# How fast\n", "Made by `make bench`.\n", *facts]
+    parts: list[str | None] = ["# How fast\n", "Made by `make bench`.\n", *facts]
     if missing:
         parts.append(f"\nNot installed, so left out: {', '.join(missing)}.\n")
     parts += ["", HOW_TO_READ]
@@ -247,7 +247,9 @@ def _everyone(rows: list[Row]) -> str | None:
     return _section("Everyone", about, ("case", "contender", "ms"), lines)
 
 
-def _section(title: str, about: str, head: Iterable[str], lines: list) -> str | None:
+def _section(
+    title: str, about: str, head: Iterable[str], lines: Sequence[tuple[str, ...]]
+) -> str | None:
     """A table under its title, if there is anything in it."""
     if not lines:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import re
 import shlex
@@ -58,6 +59,16 @@ def test_without_a_place_for_the_page_it_is_printed():
     assert sorted(BENCHMARKS.iterdir()) == before
 
 
+def test_signals_and_volumes_are_rows_that_can_be_chosen():
+    """A signal or a volume is not timed, or its row has no peer."""
+    page = run("--only", "^signal of|^volume .* gaussian$")
+    for name in ("signal of 10,000,000, 64 taps", "volume 128 x 256 x 256, 17x17x17 gaussian"):
+        cells = re.search(rf"^\| {name} \|(.*)\|$", page, re.MULTILINE)[1]
+        assert "nobody" not in cells
+    assert "colours" not in page
+    assert "wrong answers" not in page
+
+
 def test_files(harness):
     """A file's times are missing, or its share is not of the slower of memory and disk."""
     page = run("--only", "^files$")
@@ -84,7 +95,7 @@ def test_a_wrong_contender_is_caught_and_not_timed(harness, name):
             spoil(values)
             return values
 
-        return contenders.Contender(spoil.__name__, fresh, task.plan.problem.full_output)
+        return contenders.Contender(spoil.__name__, fresh, task.full_output)
 
     def nothing(values):
         pass
@@ -138,6 +149,60 @@ def test_every_reference_is_what_convlens_says(harness):
         task = contenders.Task(case.small())
         found = race.check(contenders.contenders(task, {}), harness("reference").reference(task))
         assert [result.fault for result in found] == [""] * (1 + bool(case.course)), case.name
+
+
+def test_light_peers_are_right_on_signals_and_volumes(harness):
+    """A peer is left out of a row that it can do, or is timed with something else."""
+    contenders, race = harness("contenders"), harness("race")
+    peers, missing = contenders.find_peers(["SciPy", "OpenCV"])
+    assert not missing
+    slabs = {"SciPy, ndimage", "OpenCV, slab by slab"}
+    rows = {"SciPy, ndimage", "OpenCV"}
+    fourier = {"SciPy, oaconvolve", "SciPy, fftconvolve"}
+    expected = {
+        "volume 128 x 256 x 256, 3x3x3": slabs | fourier,
+        "volume 128 x 256 x 256, 17x17x17 gaussian": slabs,
+        "volume 128 x 256 x 256, 5x5x5 max": slabs,
+        "volume 128 x 256 x 256, 7x7x7 average": slabs,
+        "volumes 16 x 16 x 56 x 56 x 32 to 32, 3x3x3": set(),
+        "volumes 8 x 64 x 64 x 64 x 1 to 16, 3x3x3": set(),
+        "volumes 8 x 64 x 64 x 64 x 16, 2x2x2 max": slabs,
+        "signals 1,000 x 10,000, 31 taps": rows | fourier,
+        "signal of 10,000,000, 64 taps": rows | fourier,
+        "signals 64 x 4,000 x 64 to 64, 9 taps": set(),
+        "signals 64 x 4,000 x 64 to 64, 9 taps, dilation 8": set(),
+        "signals 100 x 100,000, 1,001 average": rows,
+        "signals 100 x 100,000, 1,001 max": rows,
+    }
+    cases = [case for case in harness("cases").CASES if case.space != 2]
+    assert [case.name for case in cases] == list(expected)
+    for case in cases:
+        task = contenders.Task(case.small())
+        answer = harness("reference").reference(task)
+        found = race.check(contenders.contenders(task, peers), answer)
+        assert {each.name for each in found} == {"convlens"} | expected[case.name], case.name
+        assert {each.fault for each in found} == {""}, case.name
+
+
+def test_gaussians_and_poolings_are_checked_as_their_whole_window_would_be(harness):
+    """Pass by pass, the right answer is another than tap by tap."""
+    cases, contenders = harness("cases"), harness("contenders")
+    reference = harness("reference").reference
+    (case,) = (case for case in cases.CASES if case.sigma and case.space == 3)
+    case = dataclasses.replace(case, images=(10, 9, 11))
+    passes, whole = (
+        reference(contenders.Task(dataclasses.replace(case, sigma=sigma))).values
+        for sigma in (case.sigma, None)
+    )
+    np.testing.assert_allclose(passes, whole, rtol=1e-6)
+    for mode, reduced in (("max", np.max), ("avg", np.mean)):
+        options = {"mode": mode, "stride": (1, 2, 3), "pad_mode": "wrap", "padding": (1, 0, 2)}
+        case = cases.Case("", (2, 6, 7, 8), (3, 2, 4), 1, "pool", options, "float32", space=3)
+        task = contenders.Task(case)
+        padded = np.pad(task.images.astype(float), ((0, 0), (1, 1), (0, 0), (2, 2)), mode="wrap")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 2, 4), (1, 2, 3))
+        expected = reduced(windows[:, :, ::2, ::3], axis=(-3, -2, -1))
+        np.testing.assert_allclose(reference(task).values[..., 0], expected, rtol=1e-14)
 
 
 def test_make_bench_begins_with_the_tests_of_the_heavy_peers():

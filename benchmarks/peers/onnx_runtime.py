@@ -1,10 +1,11 @@
 """ONNX Runtime: a model of one operator, on images stored channel by channel, as it keeps them."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import onnxruntime
-from contenders import Contender, Task
+from contenders import Array, Contender, Task
 from machine import THREADS
 from onnx import TensorProto, helper, numpy_helper
 
@@ -18,7 +19,7 @@ TYPES = {
 
 def contenders(task: Task) -> list[Contender]:
     """Its operator for floats, which does not take float64; for uint8 also that for integers."""
-    if task.mode == "sum" and task.real == np.float64:
+    if (task.mode == "sum" and task.real == np.float64) or not task.pads_zeros:
         return []
     found = [_contender(task, "ONNX Runtime", integers=False)]
     if task.mode == "sum" and task.case.dtype == "uint8":
@@ -27,10 +28,10 @@ def contenders(task: Task) -> list[Contender]:
 
 
 def _contender(task: Task, name: str, *, integers: bool) -> Contender:
-    m, oh, ow, nc = task.output_shape
     output_type = np.dtype("int32") if integers else task.real
-    pixels = np.ascontiguousarray(task.pixels.transpose(0, 3, 1, 2))  # (m, c, h, w)
-    out = np.empty((m, nc, oh, ow), output_type)
+    pixels = np.ascontiguousarray(np.moveaxis(task.pixels, -1, 1))  # (m, c, *space)
+    m, *outputs, nc = task.output_shape
+    out = np.empty((m, nc, *outputs), output_type)
     images = onnxruntime.OrtValue.ortvalue_from_numpy(pixels)  # no copies
     results = onnxruntime.OrtValue.ortvalue_from_numpy(out)
     session = _session(task, pixels, out, integers)
@@ -38,31 +39,31 @@ def _contender(task: Task, name: str, *, integers: bool) -> Contender:
     binding.bind_ortvalue_input("images", images)
     binding.bind_ortvalue_output("results", results)
 
-    def into():
+    def into() -> tuple[Any]:
         session.run_with_iobinding(binding)
         return (results,)
 
     return Contender(
         name,
         partial(session.run_with_ort_values, None, {"images": images}),
-        lambda result: result[0].numpy().transpose(0, 2, 3, 1),
+        lambda result: np.moveaxis(result[0].numpy(), 1, -1),
         into,
     )
 
 
-def _session(task: Task, pixels, out, integers: bool) -> onnxruntime.InferenceSession:
+def _session(task: Task, pixels: Array, out: Array, integers: bool) -> onnxruntime.InferenceSession:
     """The model, compiled."""
     plan = task.plan
-    (top, bottom), (left, right) = plan.padding
-    options = {"kernel_shape": plan.window, "strides": plan.stride, "dilations": plan.dilation}
-    options["pads"] = top, left, bottom, right
+    options: dict[str, Any] = {"kernel_shape": plan.window, "strides": plan.stride}
+    options["dilations"] = plan.dilation
+    options["pads"] = [cells for side in zip(*plan.padding, strict=True) for cells in side]
     nodes, inputs, constants = [], ["images"], []
     if pixels.dtype == np.uint8 and not integers:
         to = TYPES[task.real.name]
         nodes.append(helper.make_node("Cast", ["images"], ["floats"], to=to))
         inputs = ["floats"]
     if task.mode == "sum":
-        taps = task.taps.transpose(3, 2, 0, 1).astype("int8" if integers else task.real)
+        taps = np.moveaxis(task.taps, (-1, -2), (0, 1)).astype("int8" if integers else task.real)
         constants.append(numpy_helper.from_array(np.ascontiguousarray(taps), "kernels"))
         inputs.append("kernels")
         operator, options["group"] = "ConvInteger" if integers else "Conv", plan.groups

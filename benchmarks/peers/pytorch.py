@@ -1,7 +1,9 @@
 """PyTorch, on images stored channel by channel and pixel by pixel."""
 
 from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from contenders import Contender, Task
 from machine import THREADS
@@ -10,45 +12,51 @@ from torch.nn import functional
 torch.set_num_threads(THREADS)
 torch.set_grad_enabled(False)
 
-LAYOUTS = {"channels-last": torch.channels_last, "contiguous": torch.contiguous_format}
+LAYOUTS = ("channels-last", "contiguous")
 
 
 def contenders(task: Task) -> list[Contender]:
     """Both layouts, unless two sides are padded differently, which PyTorch cannot express."""
-    if any(before != after for before, after in task.plan.padding):
+    if any(before != after for before, after in task.plan.padding) or not task.pads_zeros:
         return []
-    return [_contender(task, name, layout) for name, layout in LAYOUTS.items()]
+    return [_contender(task, layout) for layout in LAYOUTS]
 
 
-def _contender(task: Task, name: str, layout: torch.memory_format) -> Contender:
+def _contender(task: Task, layout: str) -> Contender:
     plan, real = task.plan, getattr(torch, task.real.name)
-    pixels = _stored(torch.from_numpy(task.pixels).permute(0, 3, 1, 2), layout)  # (m, c, h, w)
+    pixels = _stored(task.pixels, layout)
     padding = [before for before, _ in plan.padding]
+    names = {"sum": "conv", "max": "max_pool", "avg": "avg_pool"}
+    function = getattr(functional, f"{names[task.mode]}{task.space}d")
+    arguments: tuple[Any, ...]
     out = None
     if task.mode == "sum":
-        taps = torch.from_numpy(task.taps.astype(task.real)).permute(3, 2, 0, 1)
-        arguments = (_stored(taps, layout), None, plan.stride, padding, plan.dilation, plan.groups)
-        function = functional.conv2d
+        taps = _stored(np.moveaxis(task.taps.astype(task.real), -1, 0), layout)  # (nc, c, *taps)
+        arguments = (taps, None, plan.stride, padding, plan.dilation, plan.groups)
     elif task.mode == "max":
         arguments = (plan.window, plan.stride, padding, plan.dilation)
-        function = functional.max_pool2d
     else:
         arguments = (plan.window, plan.stride, padding, False, task.count_padding)
-        function = functional.avg_pool2d
-        m, oh, ow, nc = task.output_shape
-        out = torch.empty((m, nc, oh, ow), dtype=real).to(memory_format=layout)
+        if task.space > 1:
+            out = _stored(np.empty(task.output_shape, task.real), layout)
 
-    def fresh(**options):
+    def fresh(**options: Any) -> Any:
         return function(pixels.to(real), *arguments, **options)  # .to: nothing, for floats
 
     return Contender(
-        f"PyTorch, {name}",
+        f"PyTorch, {layout}",
         fresh,
-        lambda result: result.permute(0, 2, 3, 1).numpy(),
+        lambda result: result.movedim(1, -1).numpy(),
         None if out is None else partial(fresh, out=out),
     )
 
 
-def _stored(values: torch.Tensor, layout: torch.memory_format) -> torch.Tensor:
-    """A copy with the strides of a layout, also where an axis has length 1 and any would do."""
-    return torch.empty(values.shape, dtype=values.dtype, memory_format=layout).copy_(values)
+def _stored(values: np.ndarray, layout: str) -> torch.Tensor:
+    """A copy (m, c, *space) of values (m, *space, c) with the strides of a layout.
+
+    They are so also where an axis has length 1 and any would do.
+    """
+    if layout == "contiguous":
+        values = np.moveaxis(values, -1, 1)
+    stored = torch.from_numpy(values.copy())
+    return stored if layout == "contiguous" else stored.movedim(-1, 1)

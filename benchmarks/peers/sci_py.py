@@ -1,12 +1,16 @@
 """SciPy: ndimage's filters and signal's convolution by Fourier transforms, both one thread."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
-from contenders import Contender, Task
+from contenders import Array, Contender, Task
 from scipy import ndimage, signal
 
 from peers.sliding import Sliding
+
+BORDERS = {"constant": "constant", "symmetric": "reflect"}  # ndimage's names for NumPy's
 
 
 def contenders(task: Task) -> list[Contender]:
@@ -18,7 +22,7 @@ def contenders(task: Task) -> list[Contender]:
         dtype = task.plan.output_dtype if task.mode == "max" else task.real
         out = np.empty(sliding.shape, dtype)
 
-        def into(out):
+        def into(out: Array) -> Array:
             function(sliding.padded(), output=out)
             return out
 
@@ -30,49 +34,49 @@ def contenders(task: Task) -> list[Contender]:
                 partial(into, out),
             )
         )
-    fourier = _fourier(task)
-    return [*found, fourier] if fourier else found
+    return found + _fourier(task)
 
 
-def _filter(task: Task):
-    """A function of images (m, h, w, c) and output=, or None."""
+def _filter(task: Task) -> Callable[..., Any] | None:
+    """A function of images (m, *space, c) and output=, or None."""
     plan = task.plan
-    size = (1, *plan.window, 1)
-    if task.mode == "max":
-        return partial(ndimage.maximum_filter, size=size, mode="constant", cval=-np.inf)
-    if task.mode == "avg":
-        if not task.count_padding and plan.padding != ((0, 0), (0, 0)):
-            return None
-        return partial(ndimage.uniform_filter, size=size, mode="constant")
-    kernel = task.same_kernel
-    if kernel is None or plan.dilation != (1, 1):
+    if plan.dilation != (1,) * task.space:
         return None
-    if task.case.separable:  # and sums to 1
-        column, row = kernel.sum(1), kernel.sum(0)
+    size, mode = (1, *plan.window, 1), "constant" if task.pads_zeros else BORDERS[task.border]
+    if task.mode == "max":
+        return partial(ndimage.maximum_filter, size=size, mode=mode, cval=-np.inf)
+    if task.mode == "avg":
+        if task.pads and task.border == "nothing" and not task.count_padding:
+            return None
+        return partial(ndimage.uniform_filter, size=size, mode=mode)
+    kernel = task.same_kernel
+    if kernel is None:
+        return None
+    if task.case.sigma:
+        sigma = (0, *(task.case.sigma,) * task.space, 0)
+        radius = [taps // 2 for taps in size]
+        return partial(ndimage.gaussian_filter, sigma=sigma, radius=radius, mode=mode)
+    if task.space == 1:
+        return partial(ndimage.correlate1d, weights=kernel, axis=1, mode=mode)
+    return partial(ndimage.correlate, weights=kernel[np.newaxis, ..., np.newaxis], mode=mode)
 
-        def separably(images, output):
-            between = ndimage.correlate1d(images, column, axis=1, mode="constant")
-            ndimage.correlate1d(between, row, axis=2, mode="constant", output=output)
 
-        return separably
-    weights = kernel[np.newaxis, :, :, np.newaxis]
-    return partial(ndimage.correlate, weights=weights, mode="constant")
-
-
-def _fourier(task: Task) -> Contender | None:
+def _fourier(task: Task) -> list[Contender]:
     """Sums over channels too, as an axis along which the kernel fits once; not for integers."""
     plan = task.plan
-    if task.mode != "sum" or task.exact or plan.dilation != (1, 1) or plan.groups != 1:
-        return None
-    if task.taps.shape[3] > 1:
-        return None
-    flipped = task.taps[::-1, ::-1, ::-1, 0][np.newaxis]  # (1, kh, kw, c)
-    (top, bottom), (left, right) = plan.padding
-    padding = ((0, 0), (top, bottom), (left, right), (0, 0))
+    if task.mode != "sum" or task.exact or plan.dilation != (1,) * task.space or plan.groups != 1:
+        return []
+    if task.taps.shape[-1] > 1 or not task.pads_zeros:
+        return []
+    flipped = np.flip(task.taps[..., 0])[np.newaxis]  # (1, *taps, c)
+    padding, axes = ((0, 0), *plan.padding, (0, 0)), range(1, 2 + task.space)
 
-    def call():
-        padded = np.pad(task.pixels, padding) if any(map(any, plan.padding)) else task.pixels
-        sums = signal.oaconvolve(padded, flipped, mode="valid", axes=(1, 2, 3))
-        return sums[:, :: plan.stride[0], :: plan.stride[1]]
+    def call(function: Callable[..., Array]) -> Array:
+        padded = np.pad(task.pixels, padding) if task.pads else task.pixels
+        sums = function(padded, flipped, mode="valid", axes=axes)
+        return sums[:, *(slice(None, None, stride) for stride in plan.stride)]
 
-    return Contender("SciPy, oaconvolve", call, np.asarray)
+    return [
+        Contender(f"SciPy, {function.__name__}", partial(call, function), np.asarray)
+        for function in (signal.oaconvolve, signal.fftconvolve)
+    ]

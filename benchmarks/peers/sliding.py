@@ -15,28 +15,27 @@ class Sliding:
     Attributes
     ----------
     pixels : numpy.ndarray
-        (m, h, w, c).
+        (m, *space, c).
     padding : tuple
-        Pairs for rows and columns that must be added first, because outputs are asked for whose
+        A pair for each spatial axis that must be added first, because outputs are asked for whose
         windows have their middle outside the images.
-    rows, columns : slice
-        Of the filter's output.
+    outputs : tuple of slice
+        Of the filter's output, along each spatial axis.
     """
 
     pixels: np.ndarray
-    padding: tuple[tuple[int, int], tuple[int, int]]
-    rows: slice
-    columns: slice
+    padding: tuple[tuple[int, int], ...]
+    outputs: tuple[slice, ...]
 
     @staticmethod
     def of(task: Task, *, stacked: bool = False) -> Sliding | None:
-        """None if a pooling's windows lie too far outside for this.
+        """None if windows lie too far outside for this, and padding would not be zeros.
 
-        With `stacked`, rows are padded wherever windows leave an image, so that images can lie one
-        above the other in a tall one.
+        With `stacked`, the first axis is padded wherever windows leave an image, so that images can
+        lie one above the other in a tall one.
         """
         plan, padding, slices = task.plan, [], []
-        for axis in (0, 1):
+        for axis in range(task.space):
             size, outputs = task.pixels.shape[1 + axis], task.output_shape[1 + axis]
             window, stride = plan.window[axis], plan.stride[axis]
             first = window // 2 - plan.padding[axis][0]
@@ -46,15 +45,16 @@ class Sliding:
                 before, after = plan.padding[axis]
             padding.append((before, after))
             slices.append(slice(first + before, last + before + 1, stride))
-        if task.mode != "sum" and any(map(any, padding)):
+        zeros = task.mode == "sum" and task.border == "constant"
+        if any(map(any, padding)) and not zeros:
             return None
-        return Sliding(task.pixels, tuple(padding), *slices)
+        return Sliding(task.pixels, tuple(padding), tuple(slices))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the filter's output: (m, h, w, c) with the padding."""
-        m, h, w, c = self.pixels.shape
-        return m, h + sum(self.padding[0]), w + sum(self.padding[1]), c
+        """Of the filter's output: (m, *space, c) with the padding."""
+        m, *sizes, c = self.pixels.shape
+        return m, *(size + sum(pair) for size, pair in zip(sizes, self.padding, strict=True)), c
 
     def padded(self) -> np.ndarray:
         """The images as the filter needs them; usually as they are."""
@@ -63,5 +63,5 @@ class Sliding:
         return np.pad(self.pixels, ((0, 0), *self.padding, (0, 0)))
 
     def picked(self, filtered: np.ndarray) -> np.ndarray:
-        """The outputs asked for, of the filter's: a view (m, oh, ow, c)."""
-        return filtered[:, self.rows, self.columns]
+        """The outputs asked for, of the filter's: a view (m, *outputs, nc)."""
+        return filtered[:, *self.outputs]

@@ -1,6 +1,7 @@
 """JAX, compiled before it is timed, on images stored pixel by pixel and channel by channel."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,19 +11,23 @@ from jax import lax
 
 jax.config.update("jax_enable_x64", True)  # else float64 would quietly become float32
 
-LAYOUTS = {"NHWC": (0, 1, 2, 3), "NCHW": (0, 3, 1, 2)}
-
 
 def contenders(task: Task) -> list[Contender]:
-    """Both layouts."""
-    return [_contender(task, name, order) for name, order in LAYOUTS.items()]
+    """Both layouts, such as NHWC and NCHW."""
+    if not task.pads_zeros:
+        return []
+    letters, (first, *space, last) = "DHW"[-task.space :], range(2 + task.space)
+    return [
+        _contender(task, f"N{letters}C", (first, *space, last)),
+        _contender(task, f"NC{letters}", (first, last, *space)),
+    ]
 
 
 def _contender(task: Task, layout: str, order: tuple[int, ...]) -> Contender:
     pixels = jnp.asarray(np.ascontiguousarray(task.pixels.transpose(order)))
     inputs = [pixels]
     if task.mode == "sum":
-        inputs.append(jnp.asarray(task.taps.astype(task.real)))  # (kh, kw, c // groups, nc)
+        inputs.append(jnp.asarray(task.taps.astype(task.real)))  # (*taps, c // groups, nc)
     compiled = jax.jit(partial(_compute, task, layout, order)).lower(*inputs).compile()
     back = np.argsort(order)
     return Contender(
@@ -32,7 +37,7 @@ def _contender(task: Task, layout: str, order: tuple[int, ...]) -> Contender:
     )
 
 
-def _compute(task: Task, layout: str, order: tuple[int, ...], pixels, taps=None):
+def _compute(task: Task, layout: str, order: tuple[int, ...], pixels: Any, taps: Any = None) -> Any:
     """The function that is compiled."""
     plan, pixels = task.plan, pixels.astype(task.real)
     if task.mode == "sum":
@@ -42,18 +47,19 @@ def _compute(task: Task, layout: str, order: tuple[int, ...], pixels, taps=None)
             plan.stride,
             plan.padding,
             rhs_dilation=plan.dilation,
-            dimension_numbers=(layout, "HWIO", layout),
+            dimension_numbers=(layout, "DHWIO"[-2 - task.space :], layout),
             feature_group_count=plan.groups,
         )
 
-    def axes(rows, columns, other):
-        return tuple((other, rows, columns, other)[axis] for axis in order)
+    def axes(inner: tuple[Any, ...], other: Any) -> tuple[Any, ...]:
+        full = (other, *inner, other)
+        return tuple(full[axis] for axis in order)
 
-    where = (axes(*plan.window, 1), axes(*plan.stride, 1), axes(*plan.padding, (0, 0)))
+    where = (axes(plan.window, 1), axes(plan.stride, 1), axes(plan.padding, (0, 0)))
     if task.mode == "max":
         return lax.reduce_window(pixels, -np.inf, lax.max, *where)
     sums = lax.reduce_window(pixels, 0.0, lax.add, *where)
-    if task.count_padding or not any(map(any, plan.padding)):
+    if task.count_padding or not task.pads:
         return sums / np.prod(plan.window)
-    ones = jnp.ones_like(pixels, shape=axes(*task.pixels.shape[1:3], 1))
+    ones = jnp.ones_like(pixels, shape=axes(task.pixels.shape[1:-1], 1))
     return sums / lax.reduce_window(ones, 0.0, lax.add, *where)
