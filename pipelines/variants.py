@@ -56,7 +56,10 @@ class Variant:
     make : callable
         Makes the pipeline for a level of processors.
     preference : int
-        Of two variants that a problem meets, the one with the larger number is taken.
+        Of two variants that a problem meets, the one with the larger number is taken. Vectors along
+        many kernels or channels (2; 3 for just eight kernels) come before vectors along the rows,
+        and of these a fixed number of taps (1) before tiles of several rows. Of poolings, doubling
+        (2) comes before squares (1), and these before the taps one by one.
     """
 
     family: str

@@ -1,5 +1,5 @@
 // The integer arithmetic of where windows lie along one axis. All sizes on the page come from here.
-// The tests compare it with convlens/geometry.py, which defines the same.
+// The tests compare it with convlens/core/axis.py, which defines the same.
 
 export class Axis {
   constructor(size, window, stride, dilation, before, after, partial = false) {
