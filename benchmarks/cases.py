@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -47,11 +47,11 @@ class Case:
     images: tuple[int, ...]
     kernels: Any
     wanted: float
-    operation: str = "convolve"
+    operation: Literal["convolve", "pool"] = "convolve"
     options: dict[str, Any] = field(default_factory=dict)
     dtype: str = "float32"
     wanted_of_floor: float | None = None
-    space: int = 2
+    space: Literal[1, 2, 3] = 2
     sigma: float | None = None
     course: tuple[Any, ...] | None = None
     note: str = ""
@@ -89,7 +89,7 @@ def _gaussian_of_volumes(sigma: float, radius: int) -> np.ndarray:
     return kernel.astype(np.float32)
 
 
-def _pool(mode: str, **options: Any) -> dict[str, Any]:
+def _pool(mode: Literal["max", "avg"], **options: Any) -> dict[str, Any]:
     return {"operation": "pool", "options": {"mode": mode, **options}}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,14 @@ from cases import Case
 import convlens
 
 Array = npt.NDArray[Any]
+Role = Literal["peer", "trick", "course", "ours"]
 COURSE = Path(__file__).parents[1] / "math" / "convolutions_and_pooling"
 PEERS = {  # the modules of `peers`, by the name of what they compare with
     "PyTorch": "pytorch",
     "ONNX Runtime": "onnx_runtime",
     "OpenCV": "open_cv",
     "SciPy": "sci_py",
+    "NumPy": "num_py",
     "JAX": "xla",
 }
 
@@ -154,7 +156,7 @@ class Contender:
     fresh: Callable[[], Any]
     answer: Callable[[Any], Array]
     into: Callable[[], Any] | None = None
-    role: str = "peer"
+    role: Role = "peer"
 
 
 def find_peers(names: Iterable[str] = tuple(PEERS)) -> tuple[dict[str, Any], list[str]]:

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from math import inf
 from statistics import median
 from time import perf_counter, sleep
-from typing import Any
+from typing import Any, Literal
 
-from contenders import Contender
+from contenders import Contender, Role
 from reference import Answer, fault
+
+Column = Literal["into", "fresh"]
+COLUMNS: tuple[Column, ...] = ("into", "fresh")
 
 OUTCLASSED = 6  # who is so many times slower than the fastest peer is called a few times only
 LONG = 3  # seconds; a call as long as this is not repeated to find out who runs
@@ -42,10 +45,10 @@ class Result:
     """
 
     name: str
-    role: str
-    calls: dict[str, Callable[..., Any]]
+    role: Role
+    calls: dict[Column, Callable[[], Any]]
     fault: str = ""
-    times: dict[str, list[float]] = field(default_factory=lambda: {"into": [], "fresh": []})
+    times: dict[Column, list[float]] = field(default_factory=lambda: {"into": [], "fresh": []})
     outclassed: bool = False
 
     @property
@@ -53,7 +56,7 @@ class Result:
         """The name up to the comma."""
         return self.name.partition(",")[0]
 
-    def seconds(self, column: str) -> float:
+    def seconds(self, column: Column) -> float:
         """The median of a column; who cannot write into an array is taken with fresh ones."""
         return median(self.times[column] or self.times["fresh"])
 
@@ -62,7 +65,10 @@ def check(contenders: Iterable[Contender], right: Answer) -> list[Result]:
     """Call everyone in both ways, and compare the results with the right answer."""
     results = []
     for contender in contenders:
-        ways = {"into": contender.into, "fresh": contender.fresh}
+        ways: dict[Column, Callable[[], Any] | None] = {
+            "into": contender.into,
+            "fresh": contender.fresh,
+        }
         calls = {column: call for column, call in ways.items() if call}
         result = Result(contender.name, contender.role, calls)
         results.append(result)
@@ -87,12 +93,11 @@ def race(
 ) -> None:
     """Time everyone whose answer is right, for about `budget` seconds; then drop their arrays."""
     running = []
-    for column in ("into", "fresh"):
+    for column in COLUMNS:
         right = [each for each in results if column in each.calls and not each.fault]
         for each in right:
-            first = max(
-                each.times[column], default=0
-            )  # of the check, which had to fetch new memory too
+            # The time of the check, which had to fetch new memory too.
+            first = max(each.times[column], default=0)
             if first < LONG:
                 repeats = 1 if first > 10 * BRIEF else 3
                 each.times[column] = [_timed(each.calls[column])[0] for _ in range(repeats)]
@@ -109,7 +114,7 @@ def race(
 
 
 def _take_turns(
-    running: list[tuple[list[float], Callable[..., Any]]], budget: float, most: int, pause: float
+    running: list[tuple[list[float], Callable[[], Any]]], budget: float, most: int, pause: float
 ) -> None:
     """Time calls in turns, in another order each round; at least three rounds.
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cases import WANTED_OF_COURSE, Case
+from contenders import Role
 from files import WANTED as WANTED_OF_FILES
 from files import FileRow
-from race import Result
+from race import Column, Result
 
 HOW_TO_READ = """\
 Times are medians in milliseconds: first the time into an array made before (`out=`, OpenCV's dst,
@@ -68,12 +69,12 @@ class Row:
         """The result of convlens, which comes first."""
         return self.results[0]
 
-    def best(self, role: str, column: str = "into") -> Result | None:
+    def best(self, role: Role, column: Column = "into") -> Result | None:
         """The fastest of those that gave the right answer."""
         right = [each for each in self.results if each.role == role and not each.fault]
         return min(right, key=lambda each: each.seconds(column), default=None)
 
-    def ahead(self, role: str = "peer", column: str = "into") -> float | None:
+    def ahead(self, role: Role = "peer", column: Column = "into") -> float | None:
         """The best contender's time over ours, if both are right."""
         best = self.best(role, column)
         if best is None or self.ours.fault:

@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from contenders import Array, Contender, Task
+from contenders import Array, Contender, Role, Task
 from machine import THREADS
 
 from peers.sliding import Sliding
@@ -130,7 +130,7 @@ def _sliding(
     function: Callable[..., Any],
     sliding: Sliding,
     dtype: np.dtype[Any],
-    role: str = "peer",
+    role: Role = "peer",
 ) -> Contender:
     def call(out: Array) -> Array:
         function(sliding.padded(), out)
