@@ -110,7 +110,7 @@ def _row(
     task = Task(case.small() if quick else case)
     results = check(contenders(task, peers), reference(task))
     race(results, **({"budget": 0.05, "most": 3, "pause": 0} if quick else {"budget": 8}))
-    row = report.Row(case, results, _floor(task, speed, rates))
+    row = report.Row(case, results, floor(task, speed, rates))
     best = row.best("peer")
     for each in filter(None, (row.ours, best)):
         extra = processes.extra_bytes(case, each.name, small=quick)
@@ -119,7 +119,7 @@ def _row(
     return row
 
 
-def _floor(task: Task, speed: float, rates: dict[str, float]) -> float:
+def floor(task: Task, speed: float, rates: dict[str, float]) -> float:
     """Seconds that the machine's rates of memory and of multiply-adds leave a task at the least."""
     plan, work = task.plan, task.plan.multiply_adds
     if task.case.operation == "pool":

@@ -151,9 +151,9 @@ def _table(rows: list[Row]) -> str:
         lines.append(
             (
                 row.case.name,
-                _ratio(row.ahead()),
+                ratio(row.ahead()),
                 f"{row.case.wanted:g}x",
-                _ratio(row.ahead(column="fresh")),
+                ratio(row.ahead(column="fresh")),
                 _both(row.ours),
                 peer,
                 floor,
@@ -161,7 +161,7 @@ def _table(rows: list[Row]) -> str:
             )
         )
     head = ("case", "ahead", "wanted", "ahead, new arrays", "convlens", "best peer", "of the floor")
-    return _markdown((*head, "mark"), lines)
+    return markdown((*head, "mark"), lines)
 
 
 def _notes(rows: list[Row]) -> str | None:
@@ -175,7 +175,7 @@ def _course(rows: list[Row]) -> str | None:
         course = row.best("course")
         if course:
             ahead = row.ahead("course")
-            lines.append((row.case.name, _ratio(ahead), _both(row.ours), _both(course)))
+            lines.append((row.case.name, ratio(ahead), _both(row.ours), _both(course)))
     head = ("call", f"ahead, {WANTED_OF_COURSE:g}x wanted", "convlens", "the course file")
     return _section("The mains' calls next to the course files", "", head, lines)
 
@@ -185,7 +185,7 @@ def _tricks(rows: list[Row]) -> str | None:
     for row in rows:
         trick = row.best("trick")
         if trick:
-            values = _ratio(row.ahead("trick")), _both(row.ours), _both(trick), trick.name
+            values = ratio(row.ahead("trick")), _both(row.ours), _both(trick), trick.name
             lines.append((row.case.name, *values))
     head = ("case", "ahead", "convlens", "the trick", "which")
     return _section("A trick", TRICK, head, lines)
@@ -204,13 +204,13 @@ def _memory(rows: list[Row]) -> str | None:
 
 
 def _processes(first_calls: dict[str, float], programs: dict[str, float]) -> str:
-    first = [(name, _milliseconds(seconds)) for name, seconds in first_calls.items()]
-    whole = [(name, _milliseconds(seconds)) for name, seconds in programs.items()]
+    first = [(name, milliseconds(seconds)) for name, seconds in first_calls.items()]
+    whole = [(name, milliseconds(seconds)) for name, seconds in programs.items()]
     return (
         "## In a new process\n\n"
-        + _markdown(("what happens first", "ms"), first)
+        + markdown(("what happens first", "ms"), first)
         + "\nA whole process, `python -c` from start to result: 50,000 digits, one 3x3 kernel.\n\n"
-        + _markdown(("with", "ms"), whole)
+        + markdown(("with", "ms"), whole)
     )
 
 
@@ -219,7 +219,7 @@ def _files(rows: list[FileRow]) -> str | None:
         (
             row.name,
             f"{row.read / 1e6:,.0f} and {row.written / 1e6:,.0f}",
-            *(_milliseconds(row.seconds[name]) for name in ("streamed", "memory", "disk")),
+            *(milliseconds(row.seconds[name]) for name in ("streamed", "memory", "disk")),
             f"{row.share:.0%}" + ", **missed**" * (row.share < WANTED_OF_FILES),
         )
         for row in rows
@@ -254,10 +254,11 @@ def _section(
     """A table under its title, if there is anything in it."""
     if not lines:
         return None
-    return f"## {title}\n\n" + (f"{about}\n" if about else "") + _markdown(head, lines)
+    return f"## {title}\n\n" + (f"{about}\n" if about else "") + markdown(head, lines)
 
 
-def _markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+def markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown."""
     head = list(head)
     table = [head, ["---"] * len(head), *lines]
     return "".join(f"| {' | '.join(line)} |\n" for line in table)
@@ -271,10 +272,11 @@ def _both(result: Result) -> str:
 
 
 def _times(into: float, fresh: float) -> str:
-    return f"{_milliseconds(into)} ({_milliseconds(fresh)})"
+    return f"{milliseconds(into)} ({milliseconds(fresh)})"
 
 
-def _milliseconds(seconds: float) -> str:
+def milliseconds(seconds: float) -> str:
+    """Seconds as milliseconds, of three digits."""
     value = 1e3 * seconds
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
@@ -283,7 +285,8 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f}"
 
 
-def _ratio(value: float | None) -> str:
+def ratio(value: float | None) -> str:
+    """How many times faster, of three digits."""
     if value is None:
         return ""
     return f"{value:.0f}x" if value >= 100 else f"{value:.2g}x" if value < 0.1 else f"{value:.2f}x"

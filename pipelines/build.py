@@ -33,12 +33,14 @@ ZIG_TARGETS = {
     "x86-64-osx": "x86_64-macos.11.0",
     "x86-64-windows": "x86_64-windows-gnu",
 }
-# The functions of Halide's runtime that convlens calls.
+POOL = Path(__file__).parent / "runtime" / "pool.c"
+# The functions of Halide's runtime, and of the pool of threads, that convlens calls.
 RUNTIME = (
     "halide_can_use_target_features",
     "halide_set_error_handler",
-    "halide_set_num_threads",
-    "halide_shutdown_thread_pool",
+    "halide_set_custom_do_par_for",
+    "pool_run",
+    "pool_set_threads",
 )
 
 
@@ -84,7 +86,7 @@ def features_of(level: Level) -> list[int]:
 
 
 def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
-    """Link with the system's C compiler, or with zig's, which can link for every target.
+    """Link them and the pool, with the system's C compiler or zig's, which knows every target.
 
     The library exports only the functions that convlens calls, and contains only the part of
     Halide's runtime that it needs.
@@ -94,7 +96,8 @@ def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
         compiler = [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGETS[base]]
     functions = [*RUNTIME, *(path.stem for path in objects if path.stem != "runtime")]
     exports = library.with_suffix(".def")
-    inputs, options = [path.as_posix() for path in objects], ["-shared"]
+    inputs = [path.as_posix() for path in (POOL, *objects)]
+    options = ["-shared", "-fPIC", "-O2"]
     if "linux" in base:
         exports.write_text(f"{{ global: {'; '.join(functions)}; local: *; }};\n")
         options += [f"-Wl,--version-script={exports}", "-Wl,--gc-sections", "-s"]
@@ -122,7 +125,7 @@ def host() -> str:
 def fingerprint() -> str:
     """A hash of all that a library is made from: these files, and Halide's version."""
     digest = hashlib.sha256(version("halide").encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), POOL):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

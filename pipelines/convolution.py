@@ -172,13 +172,20 @@ class Convolution:
         self.out.split(y, hl.Var("strips"), y, whole_tiles, Tail.GuardWithIf)
         self.out.split(y, yo, yi, rows, Tail.GuardWithIf).unroll(yi)
 
-    def by_strips(self, order: list[hl.Var], vector: int, *, padded: bool = True) -> None:
+    def by_strips(
+        self, order: list[hl.Var], vector: int, *, padded: bool = True, parts: hl.Var | None = None
+    ) -> None:
         """Divide the output into strips of rows and chunks of images; a task is a strip of a chunk.
 
-        `order` names the axes inside a strip of one image, from the innermost.
+        `order` names the axes inside a strip of one image, from the innermost. If there are `parts`
+        too, a task is one of the parts of a strip of a chunk.
         """
         strips, images, task = hl.Var("strips"), hl.Var("images"), hl.Var("task")
         self.out.split(n, images, n, self.chunk, Tail.GuardWithIf)
-        self.out.reorder(*order, n, strips, images).fuse(strips, images, task).parallel(task)
+        self.out.reorder(*order, n, *([parts] if parts else []), strips, images)
+        self.out.fuse(strips, images, task)
+        if parts:
+            self.out.fuse(parts, task, task)
+        self.out.parallel(task)
         if padded:
             self.cells.fill_at(self.out, n, task, vector)

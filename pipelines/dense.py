@@ -23,14 +23,24 @@ TILES = {
 
 
 def dense(
-    level: Level, types: Types, *, tile: str, blocks: bool = False, volume: bool = False
+    level: Level,
+    types: Types,
+    *,
+    tile: str,
+    blocks: bool = False,
+    volume: bool = False,
+    packing: bool = True,
 ) -> Pipeline:
     """Convolve with vectors along o, for many kernels.
 
     A tile of sums stays in registers during the loops over taps and channels. Each multiply-add
     takes one number of a pixel, the same for all lanes, and a vector of the kernels' numbers, which
     are packed so that the numbers for a tile lie together. If kernels are few or small, the loop
-    over them is inside the loop over the pixels of a strip, and otherwise outside.
+    over them is inside the loop over the pixels of a strip, and otherwise outside. A task takes
+    `share` kernels, so that threads have something to divide where images are small.
+
+    Where images have few pixels, kernels are not worth packing: without `packing` they are read
+    where they are, and their number must be a multiple of a tile's.
     """
     vectors, pixels, rows = TILES[level.name][tile]
     conv = Convolution(types, volume=volume)
@@ -39,54 +49,74 @@ def dense(
     packed = hl.Func("packed")
     b, ob, c, *at = (hl.Var(name) for name in ("b", "ob", "c", "i", "j", "k"))
     at = at if volume else at[:2]  # a tap's place in the window
-    kernel = hl.min(ob * block + b, conv.kernels.dim(0).extent() - 1)
-    packed[b, c, *at, ob, g] = conv.kernels[kernel, g, c, *at]
+    lane = hl.RDom([(0, block)], "lane")
+    lane.where(ob * block + lane.x < conv.kernels.dim(0).extent())
+    packed[b, c, *at, ob, g] = hl.cast(conv.numbers, 0)
+    packed[lane.x, c, *at, ob, g] = conv.kernels[ob * block + lane.x, g, c, *at]
 
     def product(c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
         position = (x * conv.sx + tap.x * conv.dx) * conv.channels + conv.channel(c)
         pixel = conv.cells.at(position, row, n, *tap.z)
-        return packed[o % block, c, tap.x, tap.y, *tap.z, o // block, g] * pixel
+        at = tap.x, tap.y, *tap.z
+        if packing:
+            return packed[o % block, c, *at, o // block, g] * pixel
+        return conv.kernels[o, g, c, *at] * pixel
 
-    zeros = ~some_infinite(packed, conv, block) & (conv.cells.padding == 0)
+    skips = hl.Param(hl.Int(32), "skips")  # whether there are rows of padding, which hold zeros
+    share = hl.Param(hl.Int(32), "share")
 
     def needed(row: hl.Expr, tap: Tap) -> hl.Expr:
         lines = [conv.cells.rows[row], *(conv.cells.slabs[kz, n] for kz in tap.z)]
+        zeros = ~some_infinite(packed, conv, block, skips) & (skips > 0)
         return reduce(and_, (line >= 0 for line in lines)) | ~zeros
 
     # Rows of padding can be skipped only if a tile has one row: others may still need the cells.
-    conv.define(product, needed if rows == 1 else None)
+    conv.define(product, needed if rows == 1 and packing else None)
+    conv.arguments += [skips, share]
+    conv.kernels.dim(0).set_stride(1)
     yo, yi, xo, xi, oo, oi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "oo", "oi"))
-    out, sums = conv.out, conv.sums
+    out, sums, parts = conv.out, conv.sums, hl.Var("parts")
     out.output_buffer().dim(0).set_stride(1)
     conv.split_rows(yo, yi, rows)
-    out.split(o, oo, oi, block, Tail.PredicateStores).vectorize(oi)
+    out.split(o, oo, oi, block, Tail.PredicateStores if packing else Tail.RoundUp).vectorize(oi)
+    out.split(oo, parts, oo, (share + block - 1) // block, Tail.GuardWithIf)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
     kernels_first = tile in ("eight", "few")
-    conv.by_strips([oi, xi, yi, *([oo, xo, yo] if kernels_first else [xo, yo, oo]), g], lanes)
+    order = [oi, xi, yi, *([oo, xo, yo] if kernels_first else [xo, yo, oo]), g]
+    conv.by_strips(order, lanes, parts=parts)
     sums.compute_at(out, oo if kernels_first else xo)
     for func, loops in conv.chains(blocks):
         func.bound_extent(o, block).bound_extent(x, pixels).bound_extent(y, rows)
         func.vectorize(o).unroll(x).unroll(y)
         func.update().reorder(o, x, y, *loops).vectorize(o).unroll(x).unroll(y)
-    packed.compute_root().bound(b, 0, block).vectorize(b).fuse(ob, g, g).parallel(g)
+    if packing:
+        packed.compute_root().bound(b, 0, block).vectorize(b).fuse(ob, g, g).parallel(g)
+        packed.update().vectorize(lane.x).fuse(ob, g, g).parallel(g)
     return Pipeline(conv.out, conv.arguments)
 
 
-def some_infinite(packed: hl.Func, conv: Convolution, block: int) -> hl.Expr:
-    """Whether the kernels hold NaN or inf: then products with zeros count, because they are NaN."""
+def some_infinite(packed: hl.Func, conv: Convolution, block: int, asked: hl.Expr) -> hl.Expr:
+    """Whether the kernels hold NaN or inf: then products with zeros count, because they are NaN.
+
+    Unless it is asked, nothing is looked at.
+    """
     bits, mantissa = conv.numbers.bits(), {32: 23, 64: 52}[conv.numbers.bits()]
     word, magnitude = hl.UInt(bits), (1 << bits - 1) - 1  # a mask of all bits except the sign
     infinity = magnitude + 1 - (1 << mantissa)
-    count, *extents = (conv.kernels.dim(axis).extent() for axis in range(conv.kernels.dimensions()))
-    r = hl.RDom([(0, extent) for extent in ((count + block - 1) // block, *extents)], "r")
-    lane = hl.RDom([(0, block)], "lane")
-    b, largest, overall = hl.Var("b"), hl.Func("largest"), hl.Func("overall")
-    taps = (r[axis] for axis in range(2, conv.kernels.dimensions()))
-    number = hl.reinterpret(word, packed[b, *taps, r[0], r[1]])
-    largest[b] = hl.cast(word, 0)
-    largest[b] = hl.max(largest[b], number & hl.cast(word, magnitude))
+    count, groups, *extents = (
+        conv.kernels.dim(axis).extent() for axis in range(conv.kernels.dimensions())
+    )
+    tiles = (count + block - 1) // block
+    b, t, largest, overall = hl.Var("b"), hl.Var("t"), hl.Func("largest"), hl.Func("overall")
+    r = hl.RDom([(0, extent) for extent in extents], "r")
+    taps = (r[axis] for axis in range(1, len(extents)))
+    number = hl.reinterpret(word, packed[b, r[0], *taps, t % tiles, t // tiles])
+    largest[b, t] = hl.cast(word, 0)
+    largest[b, t] = hl.max(largest[b, t], number & hl.cast(word, magnitude))
+    every = hl.RDom([(0, block), (0, hl.select(asked > 0, tiles * groups, 0))], "every")
     overall[()] = hl.cast(word, 0)
-    overall[()] = hl.max(overall[()], largest[lane.x])
-    largest.compute_root().vectorize(b).update().vectorize(b)
+    overall[()] = hl.max(overall[()], largest[every.x, every.y])
+    largest.compute_root().parallel(t).bound(b, 0, block).vectorize(b).update().vectorize(b)
+    largest.update().parallel(t)
     overall.compute_root()
     return overall[()] >= hl.cast(word, infinity)

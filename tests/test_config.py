@@ -12,7 +12,8 @@ import pytest
 from strategies import built
 
 import convlens
-from convlens.compiled.library import LEVEL, THREADS, load
+from convlens.compiled.library import LEVEL, load
+from convlens.compiled.threads import THREADS
 
 PACKAGE = Path(convlens.__file__).parent
 

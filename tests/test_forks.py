@@ -41,7 +41,7 @@ def check():  # in a child
     signal.alarm(10)  # which ends a child that hangs
     threads = load().threads
     alike = same_bits(function(x), expected)
-    alike &= load()._library.halide_set_num_threads(threads) == threads
+    alike &= load()._library.pool_set_threads(threads) == threads
     os._exit(0 if alike else 1)
 
 def fork():
@@ -265,11 +265,11 @@ end()
 def test_fork_after_arguments_that_fail():
     """A pipeline that could not be called is counted as running, so that forks wait for it."""
     code = """
-from convlens.compiled.library import RUNNING
+from convlens.compiled.threads import RUNNING
 
 def fail():
     try:
-        RUNNING.call(load()._library.halide_set_num_threads, [object()])
+        RUNNING.call(load()._library.pool_set_threads, [object()])
     except ctypes.ArgumentError:
         failed.set()
         time.sleep(1000)  # so that no other thread takes its number

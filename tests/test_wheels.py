@@ -14,8 +14,9 @@ WHEELS = sorted(DIST.glob("*.whl"))
 RUNTIME = {
     "halide_can_use_target_features",
     "halide_set_error_handler",
-    "halide_set_num_threads",
-    "halide_shutdown_thread_pool",
+    "halide_set_custom_do_par_for",
+    "pool_run",
+    "pool_set_threads",
 }
 
 if not WHEELS:

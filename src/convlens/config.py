@@ -6,14 +6,15 @@ import os
 import platform
 
 from convlens import arguments
-from convlens.compiled import library
+from convlens.compiled import library, threads
 
 
 def set_threads(count: int) -> int:
     """Set how many threads the compiled engine may use, for calls from now on.
 
     At first it is the number in the environment variable CONVLENS_THREADS, or without that the
-    number of processors that this process may run on. Results are the same to the last bit with any
+    number of processors that this process may run on, or of those whose time its control groups
+    allow it. Results are the same to the last bit with any
     number of threads.
 
     Parameters
@@ -42,8 +43,8 @@ def set_threads(count: int) -> int:
     """
     with arguments.refusing("set_threads"):
         count = arguments.integer("count", count)
-        if not 1 <= count <= library.MOST_THREADS:
-            raise ValueError(f"count must be 1 to {library.MOST_THREADS}; got {count}")
+        if not 1 <= count <= threads.MOST_THREADS:
+            raise ValueError(f"count must be 1 to {threads.MOST_THREADS}; got {count}")
     found = library.load()
     if isinstance(found, str):
         return 1  # because NumPy's engine has no threads of its own
@@ -78,7 +79,7 @@ def show_config() -> None:
         )
         lines["library"] = str(found.path)
         lines["threads"] = str(found.threads)
-    for name in (library.LEVEL, library.THREADS):
+    for name in (library.LEVEL, threads.THREADS):
         if name in os.environ:
             lines[name] = os.environ[name]
     width = max(map(len, lines))

@@ -9,25 +9,22 @@ CONVLENS_LEVEL names.
 from __future__ import annotations
 
 import ctypes
-import operator
 import os
-from collections.abc import Sequence
 from ctypes import POINTER, c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 from functools import cache, partial
-from itertools import chain, starmap
-from threading import get_ident
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convlens.compiled.threads import RUNNING, threads_of_environment
 from convlens.compiled.variants import Variant, Variants
 from convlens.core.problem import Array
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LEVEL, THREADS = "CONVLENS_LEVEL", "CONVLENS_THREADS"  # the names of environment variables
+LEVEL = "CONVLENS_LEVEL"  # the name of an environment variable
 
 
 class _Dimension(ctypes.Structure):
@@ -151,75 +148,6 @@ def _scalar(kind: str) -> Any:
     return np.ctypeslib.as_ctypes_type(np.dtype(kind))
 
 
-_call: Any = operator.call  # its own annotations exclude calls of different functions
-
-
-class Running:
-    """Which threads run pipelines and which fork, so that nothing runs at the moment of a fork.
-
-    A forked process has one thread, and all memory as it was. If Halide's threads, or another
-    thread's pipeline, were at work at that moment, then the new process would inherit locks that
-    nobody opens again. So a fork waits for the pipelines of other threads, and other threads' calls
-    wait for a fork.
-
-    Signal handlers make this delicate. A handler runs in the main thread between any two bytecodes.
-    There it may raise an exception, as that of Ctrl-C does, or it may call `fork` or a pipeline.
-    But it never runs inside C code that neither waits for a lock nor calls Python. So two rules
-    keep the state true at all times:
-
-    * Each change of state is made in C code, in the same call as the thing it stands for. Only one
-      call notes the thread, runs the pipeline and removes the note; so they happen together or not
-      at all.
-    * There is no lock. A thread that must wait looks again and again, and holds nothing meanwhile.
-      No thread waits for itself.
-    """
-
-    def __init__(self) -> None:
-        # One entry for each pipeline that runs, and for each fork between its hooks.
-        self._running: list[int] = []
-        self._forking: list[int] = []
-        self._steps: tuple[Any, ...] = (self._running.append, next, self._running.remove)
-        # These two are C code throughout: iter calls get_ident, and map passes on what it returns.
-        self.begin_fork = partial(next, map(self._forking.append, iter(get_ident, None)))
-        self.end_fork = partial(next, map(self._forking.remove, iter(get_ident, None)))
-
-    def call(self, function: Any, arguments: Sequence[Any]) -> int:
-        """Call a function of the library, as soon as no other thread forks."""
-        me = get_ident()
-        first: Any
-        while True:
-            # The first item of `turn` is another thread that forks. If there is none, it is a tuple
-            # of what the function returns, which is not called before the item is asked for.
-            turn = chain(filter(me.__ne__, self._forking), zip(starmap(function, [arguments])))
-            try:
-                # This one call notes the thread, takes its turn and removes the note. A fork too is
-                # noted before it looks for pipelines. So if both begin at the same time, then at
-                # least one of them sees the other.
-                _, first, _ = list(map(_call, self._steps, (me, turn, me)))
-            except ctypes.ArgumentError:  # which the function raises before it begins
-                self._running.remove(me)
-                raise
-            if isinstance(first, tuple):
-                code: int = first[0]
-                return code
-            sleep(1e-4)
-
-    def may_fork(self) -> bool:
-        """Whether this thread's fork is the next one, and no other thread runs a pipeline."""
-        me = get_ident()
-        return self._forking[:1] in ([], [me]) and set(self._running.copy()) <= {me}
-
-    def forget_others(self) -> None:
-        """Drop the entries of all other threads, which do not exist in a forked process."""
-        me = get_ident()
-        for threads in (self._running, self._forking):
-            threads[:] = [thread for thread in threads if thread == me]
-
-
-# There is one for the whole process, since Halide's threads are shared too.
-RUNNING = Running()
-
-
 class Library:
     """The loaded library, and the pipelines of one level in it.
 
@@ -261,18 +189,19 @@ class Library:
         # Halide's own handler would end the process, so errors go to this one.
         self._handler = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)(self._note)
         self._library.halide_set_error_handler(self._handler)
+        self._library.halide_set_custom_do_par_for(self._library.pool_run)
         self._threads = c_int32()  # C code can read it, in a hook that no handler interrupts
-        self.set_threads(_threads())
+        self.set_threads(threads_of_environment())
         if hasattr(os, "register_at_fork"):
             self._register_hooks()
 
     def _register_hooks(self) -> None:
-        """Have all threads of Halide ended before a fork; they come back when they are needed."""
+        """Have the pool's threads ended before a fork; they come back when they are needed."""
         # Python calls the hooks `before` from the last to the first, and the others from the first
         # on. An exception of a signal handler can end a hook in Python at its very beginning. So
         # those are registered twice, which does no harm. The notes of a fork must be made exactly
         # once, and nothing can interrupt them, because they are C code.
-        set_threads = partial(self._library.halide_set_num_threads, self._threads)
+        set_threads = partial(self._library.pool_set_threads, self._threads)
         register = os.register_at_fork
         for _ in range(2):
             register(before=self._stop, after_in_child=RUNNING.forget_others)
@@ -284,15 +213,14 @@ class Library:
         )
 
     def _stop(self) -> None:
-        """Wait until this thread may fork, and end Halide's threads."""
+        """Wait until this thread may fork, and end the pool's threads."""
         interrupt = None
         for _ in range(1000):  # Python forks even after an exception, so this tries again
             try:
                 while not RUNNING.may_fork():
                     sleep(1e-4)
-                self._library.halide_shutdown_thread_pool()
-                # A handler that computes before the fork must not start threads again.
-                self._library.halide_set_num_threads(1)
+                # A handler that computes before the fork does not start threads again.
+                self._library.pool_set_threads(1)
                 break
             except BaseException as error:  # noqa: BLE001  # most likely that of a signal handler
                 interrupt = error
@@ -314,30 +242,13 @@ class Library:
     def set_threads(self, count: int) -> None:
         """Let pipelines run on this number of threads from now on."""
         self._threads.value = count
-        RUNNING.call(self._library.halide_set_num_threads, [self._threads])
+        RUNNING.call(self._library.pool_set_threads, [self._threads])
 
     def function(self, name: str) -> Any:
         """Look up a pipeline by its name, in the version of this level."""
         if name not in self._functions:
             self._functions[name] = getattr(self._library, f"{name}_{self.level}")
         return self._functions[name]
-
-
-def _threads() -> int:
-    """Count the threads that the environment asks for, else the processors of this process."""
-    asked = os.environ.get(THREADS)
-    if not asked:
-        mine = getattr(os, "sched_getaffinity", None)  # which not every system has
-        return len(mine(0)) if mine else os.cpu_count() or 1
-    if not asked.isdecimal() or not 1 <= int(asked) <= MOST_THREADS:
-        raise ValueError(
-            f"the environment variable {THREADS} must be a number of threads, 1 to {MOST_THREADS}; "
-            f"got {asked!r}"
-        )
-    return int(asked)
-
-
-MOST_THREADS = 256  # the limit of Halide's thread pool
 
 
 @cache

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convlens.compiled import large
+from convlens.compiled import large, long_rows
 from convlens.compiled.blocks import COPIED, STRIP, VECTORS, Blocks, Grid, copied, grid, numbers_of
 from convlens.compiled.choice import F16, I64, U8, U64, DType, Method, choose
 from convlens.compiled.library import Buffer, Run, buffer, frame, loaded
@@ -28,7 +28,8 @@ from convlens.core.cells import counts
 from convlens.core.problem import Array, Problem, Region, Spec
 
 DIRECT = 2**26  # the most numbers that a block may read or write in place
-KERNELS = 2**20  # the most numbers of the kernels in a block
+KERNELS = 2**23  # the most bytes of kernels that are packed together
+LEAST = 2**20  # the least multiply-adds of a task: they take some 25 microseconds
 # The most bytes of arrays that a prepared call may keep for the next time. `_prepared` caches 256
 # calls, so that at most 16 MB are kept in all.
 KEPT = 2**16
@@ -72,11 +73,16 @@ def _compute_images(
 def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
     """Write the result into `out`; all arrays have their full form."""
     if way.turned:
-        rows = len(problem.axes) - 2
+        axis = len(problem.axes) - 2
         problem, way = turn(problem), way._replace(turned=False)
-        images, out = turn_array(images, 1 + rows), turn_array(out, 1 + rows)
-        kernels = None if kernels is None else turn_array(kernels, rows)
-    work = _work(problem, way.numbers, way.factors is not None, images, out)
+        images, out = turn_array(images, 1 + axis), turn_array(out, 1 + axis)
+        kernels = None if kernels is None else turn_array(kernels, axis)
+    if long_rows.is_long(problem):
+        for piece, some, target in long_rows.cut(problem, images, out):
+            _compute(piece, way, some, kernels, target)
+        return
+    here = kernels is not None and kernels.dtype == way.numbers and kernels.flags.carray
+    work = _work(problem, way.numbers, way.factors is not None, images, here, out)
     if work.large or way.taps:
         large.compute(problem, way, images, kernels, out, _compute)
         return
@@ -88,7 +94,9 @@ def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, o
             if kernels is None:
                 run(pixels, results)
             elif way.factors is None:
-                taps = np.ascontiguousarray(kernels[..., part], way.numbers)
+                taps = kernels[..., part]
+                if not work.kernels_here:
+                    taps = np.ascontiguousarray(taps, way.numbers)
                 run(pixels, taps, results[..., part])
             else:
                 run(pixels, *way.factors.arrays, results)
@@ -116,18 +124,24 @@ def _prepared(
     numbers: DType | None,
     separable: bool,
     images: Placement,
+    kernels_here: bool,
     out: Placement,
     threads: int,
 ) -> Work:
-    return Work(problem, choose(problem, numbers, separable), images, out, threads)
+    return Work(problem, choose(problem, numbers, separable), images, kernels_here, out, threads)
 
 
 def _work(
-    problem: Problem, numbers: DType | None, separable: bool, images: Array, out: Array
+    problem: Problem,
+    numbers: DType | None,
+    separable: bool,
+    images: Array,
+    kernels_here: bool,
+    out: Array,
 ) -> Work:
     """The prepared problem, which is cached because calls often repeat on arrays of one form."""
-    placements = Placement.of(images), Placement.of(out)
-    return _prepared(problem, numbers, separable, *placements, loaded().threads)
+    images_at, out_at = Placement.of(images), Placement.of(out)
+    return _prepared(problem, numbers, separable, images_at, kernels_here, out_at, loaded().threads)
 
 
 class Work:
@@ -138,16 +152,23 @@ class Work:
     method : Method
     groups : int
         The number of groups of channels, as the pipeline sees them.
-    read_here, write_here : bool
-        Whether the pipeline reads the images, and writes the output, in place.
+    read_here, kernels_here, write_here : bool
+        Whether the pipeline reads the images and the kernels, and writes the output, in place.
     large : bool
         Whether the window is so large that it is computed in parts.
     """
 
     def __init__(
-        self, problem: Problem, method: Method, images: Placement, out: Placement, threads: int
+        self,
+        problem: Problem,
+        method: Method,
+        images: Placement,
+        kernels_here: bool,
+        out: Placement,
+        threads: int,
     ) -> None:
         self.problem, self.method, self.threads = problem, method, threads
+        self.kernels_here = kernels_here and not method.folded
         self.groups = 1 if method.folded else problem.groups
         self.unit = problem.channels if method.folded else 1  # how many channels lie along x
         self.read_here = _usable(problem.images.dtype, method.pixels, images, problem.channels)
@@ -167,6 +188,7 @@ class Work:
             # A step takes several instructions, and also computes the rows and columns around a
             # block.
             taps = prod(window[:-2]) + 8 * prod(window[-2:]).bit_length()
+        self.taps = taps  # multiply-adds, or steps like them, for each output
         floats = method.numbers.kind == "f"
         work = DENSE if method.family == "dense" else STEADY if floats else SLOW
         self.blocks = Blocks(
@@ -228,7 +250,7 @@ class Work:
         *taps, kh, kw = (axis.window for axis in problem.axes)
         *slabs, height, _, _ = pixels.shape
         places = results.reshape(self._places(results.shape))
-        strip, chunk = self._tasks(block, grids)
+        strip, chunk, share = self._tasks(block, grids)
         # Those cells of padding that hold nothing take no part, so none are needed on the right.
         trimmed = problem.pad_mode == "nothing" and not deep
         arguments = {
@@ -275,15 +297,23 @@ class Work:
             yield slice(None), Run(loaded(), method.variant, arguments, ["images", *names, "out"])
             return
         depth, count = problem.channels // unit // self.groups, places.shape[-1]
-        step = max(8, KERNELS // (problem.taps * depth * self.groups))
+        each = problem.taps * depth * self.groups * method.numbers.itemsize
+        step = max(8, KERNELS // each // 64 * 64)
+        if self.kernels_here and "in_place" in method.variant.requires:
+            step = count
         row = (kw, depth)
         if self.groups == across.dilation == 1 and method.family == "dense":
             row = (1, kw * depth)  # a row's taps and channels lie side by side: one loop
         for o in range(0, count, step):
             part = slice(o, min(o + step, count))
             shape = (*taps, kh, *row, self.groups, part.stop - part.start)
-            kernels, out = _packed(shape, method.numbers), _frame(places[..., part])
+            apart = count if self.kernels_here else shape[-1]
+            kernels, out = _packed(shape, method.numbers, apart), _frame(places[..., part])
             given = {"images": arguments["images"], "kernels": kernels, "out": out}
+            if method.family == "dense":
+                absent = [each.pixels for each in grids[:-1]]
+                zeros = arguments["padding"] == 0 and any((each < 0).any() for each in absent)
+                arguments |= {"skips": int(zeros), "share": share}
             yield part, Run(loaded(), method.variant, arguments | given, list(given))
 
     def _counts(self, axis: Axis, outputs: range, *, repeat: int = 1, images: int = 1) -> Array:
@@ -301,8 +331,11 @@ class Work:
         taps = np.tile(np.repeat(taps, repeat), images)
         return np.concatenate([taps, np.ones(SPARE, int)]).astype(dtype)
 
-    def _tasks(self, block: Region, grids: list[Grid]) -> tuple[int, int]:
-        """The rows of a strip and the slabs of a chunk: few enough for a core's cache."""
+    def _tasks(self, block: Region, grids: list[Grid]) -> tuple[int, int, int]:
+        """The rows of a strip, the slabs of a chunk, and the kernels that a task takes.
+
+        Strips are low enough for a core's cache, and tasks are as many as threads can share well.
+        """
         problem = self.problem
         *slabs, oh, ow = (len(each) for each in (block.images, *block.places))
         *_, down, across = grids
@@ -311,23 +344,40 @@ class Work:
         row = max(len(across) * problem.channels * deep, ow * problem.output_channels)
         row = max(row, VECTORS)  # because a row takes whole vectors, and a tile several of them
         halo = len(down) - (oh - 1) * down.stride
-        least = 8
+        tasks, parts, least = self._wanted(m * oh * ow), 1, 8
+        kernels = problem.output_channels // self.groups
+        if self.method.family == "dense":
+            least = 2
+            if self.taps * kernels > STRIP:  # Strips would all read the kernels from afar.
+                parts = min(-(-tasks // m), -(-kernels // VECTORS))
         # Neighbouring strips both compute the halo. Where it would be most of a strip, a strip is
         # at least half as high as the halo, even if that exceeds the cache.
         height = max(1, (STRIP // row - halo) // down.stride + 1, halo // (2 * down.stride))
         if self.doubling:  # It keeps only the rows of its outputs, but goes through the halo too.
             least = max(least, -(-halo // down.stride))
             height = max(least, 2 * STRIP // row)
-        if m < 4 * self.threads:
-            height = min(height, max(least, -(-oh * m // (4 * self.threads))))
+        if m * parts < tasks:
+            height = min(height, max(least, -(-oh * m * parts // tasks)))
         strips = -(-oh // min(height, oh))
+        if self.method.family == "dense":
+            parts = max(parts, min(tasks // (m * strips), -(-kernels // VECTORS)))
+        share = -(-kernels // parts)
         if len(grids) > 2:  # Neighbouring slabs share most of what they read, so a task has many.
-            return -(-oh // strips), max(1, m * strips // (4 * self.threads))
+            return -(-oh // strips), max(1, m * strips // tasks), share
         if strips > 1:
             strips = -(-strips // self.threads) * self.threads
-            return -(-oh // strips), 1
+            return -(-oh // strips), 1, share
         numbers = max(1, len(down) * len(across) * problem.channels)
-        return oh, max(1, min(m // (4 * self.threads), STRIP // numbers))
+        return oh, max(1, min(m // tasks, STRIP // numbers)), share
+
+    def _wanted(self, outputs: int) -> int:
+        """How many tasks threads should share: four each, but no task of a few microseconds.
+
+        A call of one task runs on the caller's thread alone.
+        """
+        numbers = outputs * self.problem.output_channels
+        steps = numbers * self.taps + 8 * outputs * self.problem.channels
+        return max(1, min(4 * self.threads, steps // LEAST))
 
 
 SEPARABLE = ("along", "down", "across")  # the arguments for the lines of a product, by axis
@@ -360,9 +410,10 @@ def _frame(array: Array) -> Buffer:
     return frame(array.shape, array.strides, array.dtype)
 
 
-def _packed(shape: tuple[int, ...], dtype: DType) -> Buffer:
-    """The frame of an array without gaps."""
-    strides = tuple(prod(shape[axis + 1 :]) * dtype.itemsize for axis in range(len(shape)))
+def _packed(shape: tuple[int, ...], dtype: DType, apart: int = 0) -> Buffer:
+    """The frame of an array without gaps, or with a last axis of so many numbers, cut to shape."""
+    whole = (*shape[:-1], apart or shape[-1])
+    strides = tuple(prod(whole[axis + 1 :]) * dtype.itemsize for axis in range(len(shape)))
     return frame(shape, strides, dtype)
 
 
