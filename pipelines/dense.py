@@ -20,6 +20,7 @@ TILES = {
     "baseline": {"eight": SMALL, "few": SMALL, "fours": SMALL, "sevens": SMALL},
     "neon": {"eight": (2, 4, 2), "few": (2, 4, 2), "fours": (2, 4, 2), "sevens": (2, 7, 1)},
 }
+PACKED = 64  # rows of kernels that a thread packs at a time
 
 
 def dense(
@@ -29,7 +30,6 @@ def dense(
     tile: str,
     blocks: bool = False,
     volume: bool = False,
-    packing: bool = True,
 ) -> Pipeline:
     """Convolve with vectors along o, for many kernels.
 
@@ -38,9 +38,6 @@ def dense(
     are packed so that the numbers for a tile lie together. If kernels are few or small, the loop
     over them is inside the loop over the pixels of a strip, and otherwise outside. A task takes
     `share` kernels, so that threads have something to divide where images are small.
-
-    Where images have few pixels, kernels are not worth packing: without `packing` they are read
-    where they are, and their number must be a multiple of a tile's.
     """
     vectors, pixels, rows = TILES[level.name][tile]
     conv = Convolution(types, volume=volume)
@@ -49,18 +46,20 @@ def dense(
     packed = hl.Func("packed")
     b, ob, c, *at = (hl.Var(name) for name in ("b", "ob", "c", "i", "j", "k"))
     at = at if volume else at[:2]  # a tap's place in the window
-    lane = hl.RDom([(0, block)], "lane")
-    lane.where(ob * block + lane.x < conv.kernels.dim(0).extent())
-    packed[b, c, *at, ob, g] = hl.cast(conv.numbers, 0)
-    packed[lane.x, c, *at, ob, g] = conv.kernels[ob * block + lane.x, g, c, *at]
+    count = conv.kernels.dim(0).extent()
+    whole = hl.RDom([(0, block), (0, count // block)], "whole")
+    rest = hl.RDom([(0, block), (count // block, hl.select(count % block > 0, 1, 0))], "rest")
+    kernel = rest.y * block + rest.x
+    number = conv.kernels[hl.min(kernel, count - 1), g, c, *at]
+    packed[b, c, *at, ob, g] = hl.undef(conv.numbers)
+    packed[whole.x, c, *at, whole.y, g] = conv.kernels[whole.y * block + whole.x, g, c, *at]
+    packed[rest.x, c, *at, rest.y, g] = hl.select(kernel < count, number, 0)
 
     def product(c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
         position = (x * conv.sx + tap.x * conv.dx) * conv.channels + conv.channel(c)
         pixel = conv.cells.at(position, row, n, *tap.z)
         at = tap.x, tap.y, *tap.z
-        if packing:
-            return packed[o % block, c, *at, o // block, g] * pixel
-        return conv.kernels[o, g, c, *at] * pixel
+        return packed[o % block, c, *at, o // block, g] * pixel
 
     skips = hl.Param(hl.Int(32), "skips")  # whether there are rows of padding, which hold zeros
     share = hl.Param(hl.Int(32), "share")
@@ -71,14 +70,14 @@ def dense(
         return reduce(and_, (line >= 0 for line in lines)) | ~zeros
 
     # Rows of padding can be skipped only if a tile has one row: others may still need the cells.
-    conv.define(product, needed if rows == 1 and packing else None)
+    conv.define(product, needed if rows == 1 else None)
     conv.arguments += [skips, share]
     conv.kernels.dim(0).set_stride(1)
     yo, yi, xo, xi, oo, oi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "oo", "oi"))
     out, sums, parts = conv.out, conv.sums, hl.Var("parts")
     out.output_buffer().dim(0).set_stride(1)
     conv.split_rows(yo, yi, rows)
-    out.split(o, oo, oi, block, Tail.PredicateStores if packing else Tail.RoundUp).vectorize(oi)
+    out.split(o, oo, oi, block, Tail.PredicateStores).vectorize(oi)
     out.split(oo, parts, oo, (share + block - 1) // block, Tail.GuardWithIf)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
     kernels_first = tile in ("eight", "few")
@@ -89,9 +88,13 @@ def dense(
         func.bound_extent(o, block).bound_extent(x, pixels).bound_extent(y, rows)
         func.vectorize(o).unroll(x).unroll(y)
         func.update().reorder(o, x, y, *loops).vectorize(o).unroll(x).unroll(y)
-    if packing:
-        packed.compute_root().bound(b, 0, block).vectorize(b).fuse(ob, g, g).parallel(g)
-        packed.update().vectorize(lane.x).fuse(ob, g, g).parallel(g)
+    # Kernels are read as they lie in memory, and rows of them are divided among threads.
+    packed.compute_root().bound(b, 0, block)
+    for stage, lane, tiles in ((0, whole.x, whole.y), (1, rest.x, rest.y)):
+        update = packed.update(stage).reorder(lane, tiles, c, *at, g).vectorize(lane)
+        for axis in (c, *at):
+            update.fuse(axis, g, g)
+        update.split(g, g, c, PACKED, Tail.GuardWithIf).parallel(g)
     return Pipeline(conv.out, conv.arguments)
 
 

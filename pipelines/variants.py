@@ -223,30 +223,19 @@ def _dense() -> Iterator[Variant]:
             if (tile, names) == ("eight", "f64_f64_f64"):
                 continue  # "few" serves these as well.
             for volume, long in KINDS:
-                yield _dense_tile(names, tile, needs, volume=volume, long=long)
-                if tile in ("fours", "sevens") and not volume:
-                    yield _dense_tile(
-                        names, tile, needs | exactly(in_place=1), volume=volume, long=long
-                    )
-
-
-def _dense_tile(
-    names: str, tile: str, needs: dict[str, Range], *, volume: int = 0, long: int
-) -> Variant:
-    return Variant(
-        "dense",
-        tuple(names.split("_")),
-        exactly(separable=0, volume=volume, long=long) | needs,
-        partial(
-            dense,
-            types=_types(names),
-            tile=tile,
-            blocks=bool(long),
-            volume=bool(volume),
-            packing="in_place" not in needs,
-        ),
-        preference=3 if tile == "eight" else 2,
-    )
+                yield Variant(
+                    "dense",
+                    tuple(names.split("_")),
+                    exactly(separable=0, volume=volume, long=long) | needs,
+                    partial(
+                        dense,
+                        types=_types(names),
+                        tile=tile,
+                        blocks=bool(long),
+                        volume=bool(volume),
+                    ),
+                    preference=3 if tile == "eight" else 2,
+                )
 
 
 def _depthwise() -> Iterator[Variant]:

@@ -31,7 +31,6 @@ NAMES = {
 # Longer sums of floats are taken in blocks, to keep rounding errors small. The limits are the terms
 # of a convolution's sum (taps times channels), and the taps along one axis of a pooling.
 LONG, LONG_AXIS = 256, 64
-FEW_PIXELS = 64  # in an output of so few, kernels are not worth packing
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,6 @@ def _facts_of_convolution(
     # Tiles are seven or four pixels wide: take the width that leaves less of the last one unused.
     # Few kernels, or many small ones, are better computed pixel by pixel.
     tile = 7 if -columns.outputs % 7 <= -columns.outputs % 4 else 4
-    few = rows.outputs * columns.outputs <= FEW_PIXELS
     many = kernels > lanes and not (terms <= 256 and kernels > 2 * lanes)
     return {
         "separable": separable,
@@ -164,7 +162,6 @@ def _facts_of_convolution(
         "groups": groups,
         "depth": depth,  # the channels of a group
         "kernels": kernels,  # of a group
-        "in_place": few and kernels % 32 == 0,  # kernels are read where they are, in whole tiles
         "stride": columns.stride,
         "dilation_down": rows.dilation,
         "dilation_across": columns.dilation,

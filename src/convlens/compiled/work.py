@@ -28,7 +28,7 @@ from convlens.core.cells import counts
 from convlens.core.problem import Array, Problem, Region, Spec
 
 DIRECT = 2**26  # the most numbers that a block may read or write in place
-KERNELS = 2**23  # the most bytes of kernels that are packed together
+KERNELS = 2**24  # the most bytes of kernels that are packed together
 LEAST = 2**20  # the least multiply-adds of a task: they take some 25 microseconds
 # The most bytes of arrays that a prepared call may keep for the next time. `_prepared` caches 256
 # calls, so that at most 16 MB are kept in all.
@@ -299,8 +299,6 @@ class Work:
         depth, count = problem.channels // unit // self.groups, places.shape[-1]
         each = problem.taps * depth * self.groups * method.numbers.itemsize
         step = max(8, KERNELS // each // 64 * 64)
-        if self.kernels_here and "in_place" in method.variant.requires:
-            step = count
         row = (kw, depth)
         if self.groups == across.dilation == 1 and method.family == "dense":
             row = (1, kw * depth)  # a row's taps and channels lie side by side: one loop
