@@ -163,6 +163,19 @@ class Cells:
             return hl.select(f < 0, self.merged_padding, self._merged_number(inside, *place))
         return hl.select(f < 0, self.padding, self.number(inside, *place))
 
+    def by_channels(self, channels: hl.Expr) -> hl.Func:
+        """The cells as ``padded[c, x, y, n]``, of which a few channels can be filled at a time."""
+        self.columns = hl.ImageParam(INT, 1, "columns")  # as `rows`, for each column of cells
+        self.columns.dim(0).set_min(0)
+        c, x, y, n = (hl.Var(name) for name in "cxyn")
+        padded, row, column = hl.Func("padded"), self.rows[y], self.columns[x]
+        width = self.images.dim(0).extent() // channels
+        # The last vector may be asked for channels that there are not.
+        place = hl.clamp(column, 0, width - 1) * channels + hl.min(hl.likely(c), channels - 1)
+        number = self.pixel(place, hl.clamp(row, 0, self.last_row), n)
+        padded[c, x, y, n] = hl.select((row < 0) | (column < 0), self.padding, number)
+        return padded
+
     def beneath(
         self, column: hl.Expr, c: hl.Expr, channels: hl.Expr, y: hl.Expr, n: hl.Expr
     ) -> hl.Expr:

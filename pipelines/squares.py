@@ -7,10 +7,11 @@ from levels import Level, Pipeline
 from pooling import Pooling, Tail, Types, c, f, n, x, y
 
 
-def squares(level: Level, types: Types, mode: str, *, channels: int, side: int) -> Pipeline:
+def squares(level: Level, types: Types, mode: str, *, channels: int | None, side: int) -> Pipeline:
     """Merge small squares side by side, without padding, which is the usual pooling.
 
-    The pixels are read from the images in place, without cells.
+    The pixels are read from the images in place, without cells. Vectors lie along the row if the
+    number of channels is given, and else along the channels, of which there must be a vector.
 
     across[f, y, n] = merge over kx and ky of  images[f + kx * C, y * side + ky, n]
     out[c, x, y, n] = across[x * side * C + c, y, n]
@@ -22,13 +23,17 @@ def squares(level: Level, types: Types, mode: str, *, channels: int, side: int) 
     for kx in range(side):  # This is the order of `windows`, so that the bits are the same.
         down = pool.nothing
         for ky in range(side):
-            down = merge(pool.cells.pixel(f + kx * channels, y * side + ky, n), down)
+            down = merge(pool.cells.pixel(f + kx * pool.channels, y * side + ky, n), down)
         merged = merge(down, merged)
     across[f, y, n] = merged
-    pool.give(hl.Expr(across[x * side * channels + c, y, n]))
+    pool.give(hl.Expr(across[x * side * pool.channels + c, y, n]))
 
     along, o, i = x if channels == 1 else c, hl.Var("o"), hl.Var("i")
     out.split(y, hl.Var("strips"), y, pool.strip, Tail.ShiftInwards)
+    if channels is None:
+        out.split(c, o, i, lanes, Tail.ShiftInwards).vectorize(i)
+        pool.by_strips([i, o, x, y])
+        return Pipeline(out, pool.arguments, strict=True)
     out.bound(c, 0, channels).output_buffer().dim(1).set_stride(channels)
     out.split(along, o, i, min(lanes, 4) if channels > 1 else lanes, Tail.PredicateStores)
     out.vectorize(i)

@@ -214,9 +214,9 @@ def _dense() -> Iterator[Variant]:
     """Vectors along the kernels, in tiles for eight kernels, few, or many of two widths."""
     tiles: dict[str, dict[str, Range]] = {
         "eight": exactly(kernels=8),
-        "few": {"kernels": (8, None)},
-        "fours": {"kernels": (8, None), **exactly(tile=4)},
-        "sevens": {"kernels": (8, None), **exactly(tile=7)},
+        "few": exactly(along_kernels=1),
+        "fours": exactly(along_kernels=1, tile=4),
+        "sevens": exactly(along_kernels=1, tile=7),
     }
     for names in ("f32_f32_f32", "f64_f64_f64"):
         for tile, needs in tiles.items():
@@ -251,15 +251,20 @@ def _depthwise() -> Iterator[Variant]:
                 partial(depthwise, types=_types(names), blocks=bool(long), volume=bool(volume)),
                 preference=2,
             )
-        # Strides and dilations of 1, and constant padding: images are read in place.
-        steps = exactly(stride=1, dilation_down=1, dilation_across=1, constant=1, taps=3)
-        yield Variant(
-            "depthwise",
-            tuple(names.split("_")),
-            of_groups | exactly(volume=0, long=0) | steps | {"groups": (vector, None)},
-            partial(depthwise, types=_types(names), taps=3),
-            preference=2,
-        )
+        # Windows of 3 x 3 with strides and dilations of 1 and constant padding: images are read in
+        # place. Larger windows are worth cells for a few channels at a time.
+        small = exactly(stride=1, dilation_down=1, dilation_across=1, constant=1, taps=3)
+        for needs, made in (
+            (small, partial(depthwise, types=_types(names), taps=3)),
+            ({"taps": (4, None)}, partial(depthwise, types=_types(names), large=True)),
+        ):
+            yield Variant(
+                "depthwise",
+                tuple(names.split("_")),
+                of_groups | exactly(volume=0, long=0) | needs | {"groups": (vector, None)},
+                made,
+                preference=2,
+            )
 
 
 def _separable() -> Iterator[Variant]:
@@ -314,11 +319,13 @@ def _poolings() -> Iterator[Variant]:
                 preference=2,
             )
         if names in ("u8_u8_u8", "f16_f32_f16", "f32_f32_f32", "u8_i32_f64"):
-            for channels in (1, 3):
+            vector = 512 // TYPES[names.split("_")[1]].bits()
+            few: list[tuple[int | None, Range]] = [(1, (1, 1)), (3, (3, 3))]
+            for channels, needed in (*few, (None, (vector, None))):
                 yield Variant(
                     "squares",
                     types,
-                    exactly(side=2, channels=channels),
+                    exactly(side=2) | {"channels": needed},
                     partial(squares, types=_types(names), mode=mode, channels=channels, side=2),
                     preference=1,
                 )

@@ -2,7 +2,7 @@
 
    Halide calls `pool_run` for each parallel loop. The loop becomes a job: the calling thread takes
    one iteration after another, and so do threads of the pool, until none is left. A thread of the
-   pool that finds nothing to do looks for work for a few tens of microseconds, since calls often
+   pool that finds nothing to do looks for work for a hundred microseconds, since calls often
    follow each other closely, and then sleeps. So an idle pool takes no processor time.
 
    To wake a thread takes 10 to 40 microseconds of the caller's time, and as much again or more
@@ -111,7 +111,7 @@ static void acquire(Lock *lock) {
 
 enum {
     MOST_THREADS = 256,
-    SPIN = 50,    /* microseconds for which a thread looks for work */
+    SPIN = 100,   /* microseconds for which a thread looks for work */
     WORTH = 100,  /* microseconds of work that are worth the waking of a thread */
     SHARES = 4    /* iterations for each thread that the callers divide work of any length into */
 };

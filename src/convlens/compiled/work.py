@@ -265,6 +265,8 @@ class Work:
             "strip": strip,
             "chunk": chunk,
         }
+        if "columns" in method.variant.arguments:
+            arguments["columns"] = buffer(_padded(across))
         if deep:
             table = _slabs(deep[0], problem.axes[0].window, block)
             arguments["slabs"] = buffer(table)
@@ -342,7 +344,8 @@ class Work:
         row = max(len(across) * problem.channels * deep, ow * problem.output_channels)
         row = max(row, VECTORS)  # because a row takes whole vectors, and a tile several of them
         halo = len(down) - (oh - 1) * down.stride
-        tasks, parts, least = self._wanted(m * oh * ow), 1, 8
+        read = m * len(down) * len(across) * problem.channels
+        tasks, parts, least = self._wanted(read, m * oh * ow * problem.output_channels), 1, 8
         kernels = problem.output_channels // self.groups
         if self.method.family == "dense":
             least = 2
@@ -368,13 +371,12 @@ class Work:
         numbers = max(1, len(down) * len(across) * problem.channels)
         return oh, max(1, min(m // tasks, STRIP // numbers)), share
 
-    def _wanted(self, outputs: int) -> int:
-        """How many tasks threads should share: four each, but no task of a few microseconds.
+    def _wanted(self, read: int, written: int) -> int:
+        """How many tasks to divide a block into: four for each thread, but no brief ones.
 
         A call of one task runs on the caller's thread alone.
         """
-        numbers = outputs * self.problem.output_channels
-        steps = numbers * self.taps + 8 * outputs * self.problem.channels
+        steps = written * self.taps + 8 * (read + written)  # a number takes as long as 8 of them
         return max(1, min(4 * self.threads, steps // LEAST))
 
 
@@ -468,22 +470,26 @@ def _copied(images: Array, grids: list[Grid], dtype: DType) -> tuple[Array, list
 
 def _cells(down: Grid, across: Grid, channels: int, *, trimmed: bool) -> dict[str, Any]:
     """The arguments by which a pipeline finds its cells among the pixels that these grids use."""
-    # The last strip, and its last tile, may ask for rows below the last one.
-    rows = np.full(4 * len(down) + SPARE, -1, np.int32)
-    rows[: len(down)] = _relative(down.pixels, down.used.start)
     before, after = (
         numbers_of(_relative(part, across.used.start), channels).astype(np.int32)
         for part in (across.before, across.after)
     )
     left = len(before)
     return {
-        "rows": buffer(rows),
+        "rows": buffer(_padded(down)),
         "before": buffer(before),
         "after": buffer(after[:0] if trimmed and (after < 0).all() else after),
         "left": left,
         "right": left + len(across.inner) * channels,
         "first": (across.inner.start - across.used.start) * channels if across.inner else 0,
     }
+
+
+def _padded(grid: Grid) -> Array:
+    """The pixels of a grid's cells, and of more cells: the last strip and tile may ask for them."""
+    pixels = np.full(4 * len(grid) + SPARE, -1, np.int32)
+    pixels[: len(grid)] = _relative(grid.pixels, grid.used.start)
+    return pixels
 
 
 def _relative(pixels: Array, start: int) -> Array:

@@ -9,7 +9,7 @@ present, so that one piece of code serves all forms.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -102,6 +102,14 @@ class Problem:
     count_padding: bool
     sum_dtype: np.dtype[Any]
     output_dtype: np.dtype[Any]
+
+    def __hash__(self) -> int:
+        """The hash of all fields, which several caches ask for in each call."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, each.name) for each in fields(self)))
 
     @property
     def rows(self) -> Axis:
