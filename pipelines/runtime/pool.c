@@ -1,7 +1,9 @@
 /* The threads that compiled pipelines run on.
 
    Halide calls `pool_run` for each parallel loop. The loop becomes a job: the calling thread takes
-   one iteration after another, and so do threads of the pool, until none is left. A thread of the
+   one iteration after another, and so do threads of the pool, until none is left. Each begins in a
+   part of the loop of its own, the same one in every job, and helps in others' parts afterwards: so
+   when calls repeat, a processor finds in its caches what it worked on before. A thread of the
    pool that finds nothing to do looks for work for a hundred microseconds, since calls often
    follow each other closely, and then sleeps. So an idle pool takes no processor time.
 
@@ -111,6 +113,7 @@ static void acquire(Lock *lock) {
 
 enum {
     MOST_THREADS = 256,
+    MOST_PARTS = 16,
     SPIN = 100,   /* microseconds for which a thread looks for work */
     WORTH = 100,  /* microseconds of work that are worth the waking of a thread */
     SHARES = 4    /* iterations for each thread that the callers divide work of any length into */
@@ -118,14 +121,19 @@ enum {
 
 typedef int (*Task)(void *context, int number, uint8_t *closure);
 
+typedef struct Part {
+    _Atomic int64_t next; /* the next iteration; int64, since every thread counts once too far */
+    int64_t end;
+} Part;
+
 typedef struct Job {
     Task task;
     void *context;
     uint8_t *closure;
-    int end;
-    _Atomic int64_t next; /* the next iteration; int64, since every thread counts once too far */
-    atomic_int error;     /* what the first task that failed returned */
-    atomic_int helpers;   /* how many threads of the pool are at work on it */
+    int count;          /* of its parts */
+    Part parts[MOST_PARTS];
+    atomic_int error;   /* what the first task that failed returned */
+    atomic_int helpers; /* how many threads of the pool are at work on it */
     struct Job *following;
 } Job;
 
@@ -204,14 +212,29 @@ static void wake(Worker *worker) {
 
 /* ------------------------------------------------------------------------------------ work */
 
-/* Run an iteration of a job; false if none is left. */
-static bool step(Job *job) {
-    int64_t number = atomic_fetch_add(&job->next, 1);
-    if (number >= job->end) return false;
-    int error = job->task(job->context, (int)number, job->closure), none = 0;
-    if (error && atomic_compare_exchange_strong(&job->error, &none, error))
-        atomic_store(&job->next, job->end);
-    return true;
+static int64_t left(Job *job) {
+    int64_t sum = 0;
+    for (int i = 0; i < job->count; i++) {
+        int64_t some = job->parts[i].end - atomic_load(&job->parts[i].next);
+        sum += some > 0 ? some : 0;
+    }
+    return sum;
+}
+
+/* Run an iteration of a job, of the part that this thread begins with if one is left there; false
+   if none is left at all. */
+static bool step(Job *job, int first) {
+    for (int i = 0; i < job->count; i++) {
+        Part *part = &job->parts[(first + i) % job->count];
+        if (atomic_load(&part->next) >= part->end) continue;
+        int64_t number = atomic_fetch_add(&part->next, 1);
+        if (number >= part->end) continue;
+        int error = job->task(job->context, (int)number, job->closure), none = 0;
+        if (error && atomic_compare_exchange_strong(&job->error, &none, error))
+            for (int j = 0; j < job->count; j++) atomic_store(&job->parts[j].next, job->parts[j].end);
+        return true;
+    }
+    return false;
 }
 
 static bool something_new(unsigned seen) { return atomic_load(&posted) != seen; }
@@ -220,7 +243,7 @@ static bool something_new(unsigned seen) { return atomic_load(&posted) != seen; 
 static Job *most_in_need(void) {
     Job *found = NULL;
     for (Job *job = jobs; job; job = job->following)
-        if (atomic_load(&job->next) < job->end)
+        if (left(job))
             if (!found || atomic_load(&job->helpers) < atomic_load(&found->helpers)) found = job;
     return found;
 }
@@ -258,7 +281,8 @@ static THREAD_RESULT live(void *argument) {
         if (job) {
             atomic_fetch_add(&job->helpers, 1);
             unlock(&lock);
-            while (step(job) && !something_new(seen)) continue; /* a new job may need help more */
+            /* A job that was posted meanwhile may need help more. */
+            while (step(job, (int)(self - workers) + 1) && !something_new(seen)) continue;
             leave(job);
             continue;
         }
@@ -314,9 +338,16 @@ static void start_threads(int64_t wanted) {
 /* Run task(context, number, closure) for `size` numbers from `min` on, in any order. Returns 0, or
    what the first task that failed returned; then others may not have been run. */
 int pool_run(void *context, Task task, int min, int size, uint8_t *closure) {
-    Job job = {task, context, closure, min + size, min, 0, 0, NULL};
-    if (size < 2 || atomic_load(&limit) < 1) {
-        while (step(&job)) continue;
+    Job job = {.task = task, .context = context, .closure = closure, .count = 1};
+    int threads = atomic_load(&limit) + 1;
+    if (size > 1 && threads > 1) job.count = threads < MOST_PARTS ? threads : MOST_PARTS;
+    if (job.count > size) job.count = size > 0 ? size : 1;
+    for (int i = 0; i < job.count; i++) {
+        atomic_init(&job.parts[i].next, min + (int64_t)size * i / job.count);
+        job.parts[i].end = min + (int64_t)size * (i + 1) / job.count;
+    }
+    if (job.count == 1) {
+        while (step(&job, 0)) continue;
         return atomic_load(&job.error);
     }
     int64_t began = microseconds();
@@ -325,23 +356,23 @@ int pool_run(void *context, Task task, int min, int size, uint8_t *closure) {
     job.following = jobs;
     jobs = &job;
     bool closely = began - last_ended < SPIN;
-    bool wakes = asleep && (closely || size >= SHARES * (atomic_load(&limit) + 1));
+    bool wakes = asleep && (closely || size >= SHARES * threads);
     Worker *taken = wakes ? take_sleepers(size - 1 - atomic_load(&searching)) : NULL;
     bool others = asleep && !wakes;
     atomic_fetch_add(&posted, 1);
     unlock(&lock);
     wake_all(taken);
 
-    if (others && step(&job)) { /* Few iterations may be short ones, or long ones. */
-        int64_t left = job.end - atomic_load(&job.next), took = microseconds() - began;
-        if (left > 0 && left * took > WORTH) {
+    if (others && step(&job, 0)) { /* Few iterations may be short ones, or long ones. */
+        int64_t rest = left(&job), took = microseconds() - began;
+        if (rest * took > WORTH) {
             acquire(&lock);
-            taken = take_sleepers(left - atomic_load(&searching));
+            taken = take_sleepers(rest - atomic_load(&searching));
             unlock(&lock);
             wake_all(taken);
         }
     }
-    while (step(&job)) continue;
+    while (step(&job, 0)) continue;
 
     acquire(&lock);
     Job **link = &jobs;
