@@ -14,22 +14,22 @@ def depthwise(
     types: Types,
     *,
     taps: int | None = None,
+    stride: int | None = None,
     large: bool = False,
     blocks: bool = False,
     volume: bool = False,
 ) -> Pipeline:
     """Convolve with vectors along g, for many groups of one channel and one kernel each.
 
-    If the number of taps is given, strides and dilations must be 1, and the padding must hold
-    zeros. Then neighbouring sums share what they load, and images are read in place, without cells.
+    If the numbers of taps and the stride are given, dilations must be 1, and the padding must hold
+    a constant. Then neighbouring sums share what they load, and images are read in place, without
+    cells.
     With `large`, for windows of more taps, cells are filled for a few vectors of channels at a
     time, so that they stay in the first caches however many channels there are. Both require at
     least a vector of groups.
     """
     pixels, rows = 4, 2
-    conv = Convolution(
-        types, None, 1 if taps else None, taps, rows if taps else 1, depth=1, volume=volume
-    )
+    conv = Convolution(types, None, stride, taps, rows if taps else 1, depth=1, volume=volume)
     if taps:
         conv.dx = 1
     lanes = level.lanes(conv.numbers)

@@ -251,18 +251,23 @@ def _depthwise() -> Iterator[Variant]:
                 partial(depthwise, types=_types(names), blocks=bool(long), volume=bool(volume)),
                 preference=2,
             )
-        # Windows of 3 x 3 with strides and dilations of 1 and constant padding: images are read in
-        # place. Larger windows are worth cells for a few channels at a time.
-        small = exactly(stride=1, dilation_down=1, dilation_across=1, constant=1, taps=3)
-        for needs, made in (
-            (small, partial(depthwise, types=_types(names), taps=3)),
-            ({"taps": (4, None)}, partial(depthwise, types=_types(names), large=True)),
-        ):
+        # Images are read in place under small windows. Larger ones are worth cells for a few
+        # channels at a time.
+        many: dict[str, Range] = of_groups | exactly(volume=0, long=0) | {"groups": (vector, None)}
+        simple = exactly(dilation_down=1, dilation_across=1, constant=1)
+        yield Variant(
+            "depthwise",
+            tuple(names.split("_")),
+            many | {"taps": (4, None)},
+            partial(depthwise, types=_types(names), large=True),
+            preference=2,
+        )
+        for stride in (1, 2):
             yield Variant(
                 "depthwise",
                 tuple(names.split("_")),
-                of_groups | exactly(volume=0, long=0) | needs | {"groups": (vector, None)},
-                made,
+                many | simple | exactly(taps=3, stride=stride),
+                partial(depthwise, types=_types(names), taps=3, stride=stride),
                 preference=2,
             )
 

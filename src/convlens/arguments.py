@@ -34,6 +34,7 @@ Numbers = tuple[int, ...]  # one for each spatial axis
 Padding = tuple[str, tuple[Any, ...]]
 # The largest stride, dilation and padding: sums of a few of them still fit into 64 bits.
 _LARGEST = 2**62
+_PLAIN, _INTEGERS = {int, str, bool, type(None), tuple}, {int}
 
 
 class ConvolveOptions(NamedTuple):
@@ -225,6 +226,7 @@ class ChannelsWarning(UserWarning):
     """
 
 
+@lru_cache(maxsize=256)
 def channels_note(problem: Problem) -> str | None:
     """The text of the `ChannelsWarning` for a problem; None if nothing looks wrong."""
     form, shape = SPACES[problem.space], problem.images.shape
@@ -252,6 +254,18 @@ def warn_of_channels(problem: Problem) -> None:
 
 
 # ------------------------------------------------------------------------- whole problems
+
+
+def key(*values: object) -> tuple[object, ...] | None:
+    """A key for these arguments in a cache, or None if they are not plain enough to be one.
+
+    The types are in it too, because True == 1.
+    """
+    for value in values:
+        inner = value if type(value) is tuple else ()
+        if type(value) not in _PLAIN or not _INTEGERS.issuperset(map(type, inner)):
+            return None
+    return *values, *map(type, values)
 
 
 def convolve_problem(images: Spec, kernels: Spec, options: ConvolveOptions) -> Problem:

@@ -55,6 +55,45 @@ def explains(words: hints.Words) -> Callable[[Callable[Given, Result]], Callable
     return decorate
 
 
+# Cached: calls often repeat with other arrays of the same shapes and types. `convolve` and `pool`
+# take these plans where the kernels' numbers play no part.
+_PLANS: dict[object, Plan] = {}
+MOST_PLANS = 256
+
+
+def _known_plan(
+    images: Array,
+    kernels: Array | None,
+    options: arguments.ConvolveOptions | arguments.PoolOptions,
+    method: str,
+) -> Plan | None:
+    """The plan of an earlier call with arrays like these and the same options."""
+    key = arguments.key(*options, method)
+    of_kernels = None if kernels is None else (kernels.shape, kernels.dtype)
+    plan = None if key is None else _PLANS.get((images.shape, images.dtype, of_kernels, key))
+    if plan is None:
+        return None
+    if kernels is not None:
+        with arguments.refusing("convolve"):
+            arguments.check_sums_fit(plan.problem, kernels)
+    arguments.warn_of_channels(plan.problem)
+    return plan
+
+
+def _remember(
+    plan: Plan, options: arguments.ConvolveOptions | arguments.PoolOptions, method: str
+) -> None:
+    """Keep a plan for calls like this one."""
+    key = arguments.key(*options, method)
+    if key is None or not plan.program.for_any_numbers:
+        return
+    if len(_PLANS) >= MOST_PLANS:
+        _PLANS.clear()
+    images, kernels = plan.problem.images, plan.problem.kernels
+    of_kernels = None if kernels is None else (kernels.shape, kernels.dtype)
+    _PLANS[images.shape, images.dtype, of_kernels, key] = plan
+
+
 @explains(arguments.CONVOLVE_WORDS)
 def convolve(
     images: npt.ArrayLike,
@@ -191,7 +230,10 @@ def convolve(
     with arguments.refusing("convolve"):
         images = arguments.array("images", images)
         kernels = arguments.kernels_for(images.dtype, kernels)
-    plan = _plan_convolution(images, kernels, options, method)
+    plan = _known_plan(images, kernels, options, method)
+    if plan is None:
+        plan = _plan_convolution(images, kernels, options, method)
+        _remember(plan, options, method)
     return execute(plan, images, kernels, out)
 
 
@@ -381,7 +423,10 @@ def pool(
     )
     with arguments.refusing("pool"):
         images = arguments.array("images", images)
-    plan = _plan_pooling(images, options, method)
+    plan = _known_plan(images, None, options, method)
+    if plan is None:
+        plan = _plan_pooling(images, options, method)
+        _remember(plan, options, method)
     return execute(plan, images, None, out)
 
 

@@ -76,6 +76,14 @@ def settle(problem: Problem, kernels: Array | None) -> Way:
     return Way(flat, turned, numbers, factors)
 
 
+def is_for_any_numbers(problem: Problem) -> bool:
+    """Whether a problem is settled in the same way with any kernels."""
+    if problem.kernels is None:
+        return True
+    slabs = flattened(problem) if is_flat(problem) else problem
+    return problem.sum_dtype.kind == "f" and not passes_pay(slabs)
+
+
 @lru_cache(maxsize=256)
 def _settle_pooling(problem: Problem) -> Way:
     """Settle how to compute a pooling, which its sizes and types alone decide."""

@@ -21,6 +21,10 @@ class Program(Protocol):
     every part the bits that it has in the whole.
     """
 
+    @property
+    def for_any_numbers(self) -> bool:
+        """Whether it also serves other kernels of the same shape and type."""
+
     def describe(self) -> str:
         """Say what `run` will do."""
 

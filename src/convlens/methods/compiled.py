@@ -40,6 +40,11 @@ class CompiledProgram:
     problem: Problem
     way: ways.Way | None
 
+    @property
+    def for_any_numbers(self) -> bool:
+        """Whether neither the type of the sums nor passes depend on the kernels' numbers."""
+        return self.way is not None and ways.is_for_any_numbers(self.problem)
+
     def describe(self) -> str:
         """Name the level of the processor, the family of the pipelines and their numbers."""
         return ways.describe(self.problem, self.way)

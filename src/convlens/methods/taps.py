@@ -64,6 +64,11 @@ class Taps:
         """The method itself is the program of every problem."""
         return self
 
+    @property
+    def for_any_numbers(self) -> bool:
+        """It looks at no numbers beforehand."""
+        return True
+
     def describe(self) -> str:
         """Say in which order it computes."""
         return "term by term"
