@@ -115,7 +115,7 @@ enum {
     MOST_THREADS = 256,
     MOST_PARTS = 16,
     SPIN = 100,   /* microseconds for which a thread looks for work */
-    WORTH = 100,  /* microseconds of work that are worth the waking of a thread */
+    WORTH = 200,  /* microseconds of work that are worth the waking of a thread */
     SHARES = 4    /* iterations for each thread that the callers divide work of any length into */
 };
 

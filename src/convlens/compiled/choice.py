@@ -8,7 +8,7 @@ module finds out the facts that it goes by, and the types that come into questio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from math import log2, prod
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ NAMES = {
 # Longer sums of floats are taken in blocks, to keep rounding errors small. The limits are the terms
 # of a convolution's sum (taps times channels), and the taps along one axis of a pooling.
 LONG, LONG_AXIS = 256, 64
+REMEMBERED = 2**14  # the most bytes of a kernel whose factors are kept: 4 MB for all 256 of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,22 @@ def rank_1(problem: Problem, numbers: DType, kernels: Array) -> Factors | None:
     """
     if numbers.kind != "f" or not passes_pay(problem):
         return None
-    kernel = kernels[..., 0, 0]  # (*taps,)
+    kernel, exact = kernels[..., 0, 0], problem.sum_dtype.kind != "f"  # (*taps,)
+    if kernel.nbytes > REMEMBERED:
+        return _factors(kernel, numbers, exact)
+    return _known_factors(kernel.tobytes(), kernel.shape, kernel.dtype, numbers, exact)
+
+
+@lru_cache(maxsize=256)
+def _known_factors(
+    content: bytes, shape: tuple[int, ...], dtype: DType, numbers: DType, exact: bool
+) -> Factors | None:
+    """The factors of a small kernel, which are cached because calls often repeat with it."""
+    return _factors(np.frombuffer(content, dtype).reshape(shape), numbers, exact)
+
+
+def _factors(kernel: Array, numbers: DType, exact: bool) -> Factors | None:
+    """The factors of a kernel (*taps,) in this type, exactly or up to rounding."""
     place = np.unravel_index(np.argmax(np.abs(kernel)), kernel.shape)
     largest = float(kernel[place])
     if not 0 < abs(largest) < np.inf:
@@ -216,7 +232,7 @@ def rank_1(problem: Problem, numbers: DType, kernels: Array) -> Factors | None:
         for axis in range(kernel.ndim)
     )
     limits, scale = np.finfo(numbers), 0
-    if problem.sum_dtype.kind == "f":
+    if not exact:
         first, others = first.astype(F64), [line / largest for line in others]
         # Each number of a product has one rounding, and what is computed from it here has a few
         # more for each axis. Below the smallest normal number the rounding error is absolute.
@@ -235,7 +251,7 @@ def rank_1(problem: Problem, numbers: DType, kernels: Array) -> Factors | None:
         if (error > allowed * np.abs(part) + at_least).any():
             return None
     lines = [first, *others]
-    if problem.sum_dtype.kind == "f":
+    if not exact:
         # Each line is scaled so that its pass makes no number larger than the largest pixel. The
         # scale is applied last, so that nothing overflows on the way to a result that fits.
         exponents = [_exponent(line) for line in lines]
