@@ -51,6 +51,9 @@ bench: .venv/bench  ## compare with PyTorch and JAX, then time everything; write
 	.venv/bin/python -m pytest -k "torch or jax" tests/test_peers.py tests/test_docs.py
 	.venv/bin/python benchmarks/run.py
 
+bench-layers: .venv/bench  ## time the layers of well-known networks; writes benchmarks/LAYERS.md
+	.venv/bin/python benchmarks/run_layers.py
+
 docs: .venv/docs  ## build the site in docs/_build; warnings are errors
 	.venv/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build
 
@@ -117,4 +120,4 @@ clean:  ## remove the environments, what was built, the data, the pictures and t
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-.PHONY: help demo test bench docs screenshot pipelines wheels test-wheels smoke-aarch64 clean
+.PHONY: help demo test bench bench-layers docs screenshot pipelines wheels test-wheels smoke-aarch64 clean

@@ -234,3 +234,38 @@ def test_the_page_is_replaced_only_when_it_is_whole(harness, tmp_path):
     with pytest.raises(RuntimeError):
         harness("benchmark")._replace(page, fails_halfway)
     assert page.read_text() == "as it was"
+
+
+@pytest.mark.parametrize(
+    ("network", "billions"),
+    [
+        ("ResNet-50", 3.86),
+        ("MobileNetV2", 0.299),
+        ("EfficientNet-B0", 0.384),
+        ("VGG-16", 15.35),
+    ],
+)
+def test_networks_take_the_known_number_of_multiply_adds(harness, network, billions):
+    """A layer is missing, or has another size than in the network."""
+    networks, contenders = harness("networks"), harness("contenders")
+    total = 0
+    for layer in networks.NETWORKS[network].layers():
+        if layer.kernels:
+            window = layer.window**2 * layer.channels // layer.groups
+            total += layer.outputs**2 * layer.kernels * window
+    assert total / 1e9 == pytest.approx(billions, rel=0.01)
+    assert all(
+        contenders.Task(case).plan.output_shape[1] == layer.outputs
+        for layer in list(networks.NETWORKS[network].layers())[-3:]
+        for case in [layer.case(network, 1)]
+    )
+
+
+def test_the_page_of_layers_tells_the_slowest(harness, monkeypatch, capsys):
+    """The page is not made at all, or leaves out who is behind."""
+    layers = harness("layers")
+    monkeypatch.setattr(sys, "argv", ["run_layers.py", "--only", "Net: 1 x 7 x 7 x 2048|7x7 avg"])
+    layers.main()
+    page = capsys.readouterr().out
+    assert "3 layers" in page or "Not installed, so left out: PyTorch, ONNX Runtime." in page
+    assert "## Every layer" in page
