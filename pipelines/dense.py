@@ -1,4 +1,4 @@
-"""Convolution with vectors along the kernels: for eight or more of them."""
+"""Convolution with vectors along the kernels: for eight or more of them, or for single pixels."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from convolution import Convolution, Number, Tail, Tap, Types, g, n, o, x, y
 from levels import Level, Pipeline
 
 # The sums of a tile, as (vectors of kernels, pixels, rows). They are enough to keep the multipliers
-# busy, because a multiply-add takes four cycles, and no more, because each pixel also takes a
-# register for its address. "eight" and "few" are for few or small kernels; "fours" and "sevens" are
-# for many, and the one that fits the row better is taken.
+# busy: a multiply-add takes four cycles, and there may be two multipliers. They are no more, for
+# each pixel also takes a register for its address. Two vectors of kernels share what is loaded of a
+# pixel, which matters where two multipliers wait for two loads a cycle. "fours" and "sevens" are
+# for many kernels, and the one that fits the row better is taken.
 SMALL = (2, 4, 1)
 TILES = {
-    "avx512": {"eight": (1, 4, 2), "few": (1, 4, 2), "fours": SMALL, "sevens": (2, 7, 1)},
-    "avx2": {"eight": (1, 4, 2), "few": SMALL, "fours": SMALL, "sevens": SMALL},
-    "baseline": {"eight": SMALL, "few": SMALL, "fours": SMALL, "sevens": SMALL},
-    "neon": {"eight": (2, 4, 2), "few": (2, 4, 2), "fours": (2, 4, 2), "sevens": (2, 7, 1)},
+    "avx512": {"one": (1, 4, 2), "few": (2, 7, 1), "fours": SMALL, "sevens": (2, 7, 1)},
+    "avx2": {"one": (1, 4, 2), "few": SMALL, "fours": SMALL, "sevens": SMALL},
+    "baseline": {"one": SMALL, "few": SMALL, "fours": SMALL, "sevens": SMALL},
+    "neon": {"one": (2, 4, 2), "few": (2, 4, 2), "fours": (2, 4, 2), "sevens": (2, 7, 1)},
 }
-PACKED = 64  # rows of kernels that a thread packs at a time
+FEW, PACKED = 16, 4  # rows of kernels that are packed together, and how often in a task
 
 
 def dense(
@@ -80,7 +81,7 @@ def dense(
     out.split(o, oo, oi, block, Tail.PredicateStores).vectorize(oi)
     out.split(oo, parts, oo, (share + block - 1) // block, Tail.GuardWithIf)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
-    kernels_first = tile in ("eight", "few")
+    kernels_first = tile in ("one", "few")
     order = [oi, xi, yi, *([oo, xo, yo] if kernels_first else [xo, yo, oo]), g]
     conv.by_strips(order, lanes, parts=parts)
     sums.compute_at(out, oo if kernels_first else xo)
@@ -88,13 +89,16 @@ def dense(
         func.bound_extent(o, block).bound_extent(x, pixels).bound_extent(y, rows)
         func.vectorize(o).unroll(x).unroll(y)
         func.update().reorder(o, x, y, *loops).vectorize(o).unroll(x).unroll(y)
-    # Kernels are read as they lie in memory, and rows of them are divided among threads.
+    # Kernels are read as they lie in memory, a few rows at a time, which stay in the first cache
+    # until all tiles have their part of them. The rows are divided among threads.
     packed.compute_root().bound(b, 0, block)
+    row, few = hl.Var("row"), hl.Var("few")
     for stage, lane, tiles in ((0, whole.x, whole.y), (1, rest.x, rest.y)):
-        update = packed.update(stage).reorder(lane, tiles, c, *at, g).vectorize(lane)
-        for axis in (c, *at):
+        update = packed.update(stage).split(c, few, row, FEW, Tail.GuardWithIf)
+        update.reorder(lane, row, tiles, few, *at, g).vectorize(lane)
+        for axis in (few, *at):
             update.fuse(axis, g, g)
-        update.split(g, g, c, PACKED, Tail.GuardWithIf).parallel(g)
+        update.split(g, g, few, PACKED, Tail.GuardWithIf).parallel(g)
     return Pipeline(conv.out, conv.arguments)
 
 

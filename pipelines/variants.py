@@ -57,9 +57,9 @@ class Variant:
         Makes the pipeline for a level of processors.
     preference : int
         Of two variants that a problem meets, the one with the larger number is taken. Vectors along
-        many kernels or channels (2; 3 for just eight kernels) come before vectors along the rows,
-        and of these a fixed number of taps (1) before tiles of several rows. Of poolings, doubling
-        (2) comes before squares (1), and these before the taps one by one.
+        many kernels or channels (2; 3 for a single vector of kernels) come before vectors along the
+        rows, and of these a fixed number of taps (1) before tiles of several rows. Of poolings,
+        doubling (2) comes before squares (1), and these before the taps one by one.
     """
 
     family: str
@@ -211,22 +211,20 @@ def _plane(
 
 
 def _dense() -> Iterator[Variant]:
-    """Vectors along the kernels, in tiles for eight kernels, few, or many of two widths."""
-    tiles: dict[str, dict[str, Range]] = {
-        "eight": exactly(kernels=8),
-        "few": exactly(along_kernels=1),
-        "fours": exactly(along_kernels=1, tile=4),
-        "sevens": exactly(along_kernels=1, tile=7),
-    }
+    """Vectors along the kernels: tiles of one vector of them, of few, and of many in two widths."""
     for names in ("f32_f32_f32", "f64_f64_f64"):
+        tiles: dict[str, dict[str, Range]] = {
+            "one": {"kernels": (1, 512 // TYPES[names[:3]].bits())},
+            "few": {},
+            "fours": exactly(tile=4),
+            "sevens": exactly(tile=7),
+        }
         for tile, needs in tiles.items():
-            if (tile, names) == ("eight", "f64_f64_f64"):
-                continue  # "few" serves these as well.
             for volume, long in KINDS:
                 yield Variant(
                     "dense",
                     tuple(names.split("_")),
-                    exactly(separable=0, volume=volume, long=long) | needs,
+                    exactly(separable=0, volume=volume, long=long, along_kernels=1) | needs,
                     partial(
                         dense,
                         types=_types(names),
@@ -234,7 +232,7 @@ def _dense() -> Iterator[Variant]:
                         blocks=bool(long),
                         volume=bool(volume),
                     ),
-                    preference=3 if tile == "eight" else 2,
+                    preference=3 if tile == "one" else 2,
                 )
 
 

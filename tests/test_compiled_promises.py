@@ -333,7 +333,7 @@ def test_an_error_in_the_library_is_an_exception(monkeypatch):
     call = convlens.plan_convolve(x, k).problem
     method = choice.convolution(call, np.dtype("f4"), separable=False)
     placement = work.Placement.of(x[..., None])  # of images and output alike
-    prepared = work.Work(call, method, placement, placement, threads=1)
+    prepared = work.Work(call, method, placement, False, placement, threads=1)
     right = {}
 
     class Noting(Run):

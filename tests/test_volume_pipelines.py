@@ -125,6 +125,9 @@ def check(variant, rng):
         arguments["scale"] = np.full(1, 2, numbers)
     else:
         arguments["kernels"] = kernels.astype(numbers)
+    if "share" in variant.arguments:
+        arguments["share"] = int(rng.integers(1, count + 1))
+        arguments["skips"] = int(padding == 0 and rng.random() < 0.5)
     described = {
         name: buffer(value) if isinstance(value, np.ndarray) else value
         for name, value in arguments.items()

@@ -300,7 +300,8 @@ class Work:
             return
         depth, count = problem.channels // unit // self.groups, places.shape[-1]
         each = problem.taps * depth * self.groups * method.numbers.itemsize
-        step = max(8, KERNELS // each // 64 * 64)
+        most = KERNELS if self.kernels_here else KERNELS // 2  # of which there is a copy, too
+        step = max(8, most // each // 64 * 64)
         row = (kw, depth)
         if self.groups == across.dilation == 1 and method.family == "dense":
             row = (1, kw * depth)  # a row's taps and channels lie side by side: one loop
