@@ -127,14 +127,6 @@ def _volumes(name: str, images: tuple[int, ...], kernels: Any, wanted: float, **
     return Case(name, images, kernels, wanted, space=3, **more)
 
 
-def _woken(calls: int, bound: float) -> str:
-    """Say what short calls lose on a virtual machine, as measured on 100 calls after pauses."""
-    return (
-        f" Of 100 calls {calls} ran on one processor though two were free: the second thread had "
-        f"gone to sleep, and was woken beside the first. Bound to a processor each: {bound}."
-    )
-
-
 # Why rows fall short of their marks, and what was tried; times are in milliseconds.
 NOTES = {
     "colours, three 3x3x3": (
@@ -162,13 +154,13 @@ NOTES = {
     "8 x 112 x 112 x 64, 3x3 max, stride 2": (
         "the mark is below the memory's floor. Processor time: one place at a time 1.9, two, "
         "four or eight at once 1.6; the rows under a window merged in registers first 2.5 to "
-        "3.0." + _woken(75, 2.6)
+        "3.0."
     ),
     "8 x 112 x 112 x 64, 3x3 depthwise": (
         "memory sets 1.6. Processor time: each strip copied into the cache first 2.7; images read "
         "where they are, in tiles of 2x2 pixels 1.8, 4x2 2.1, 2x4 and 1x4 1.9; channels outermost "
         "3.6 to 5.9. With all nine taps in one piece 1.4, but then the compiler adds them up in an "
-        "order of its own." + _woken(56, 2.0)
+        "order of its own."
     ),
     "4096 x 4096, 3x3": (
         "the mark is below the floor of reading and writing once. Processor time, in tiles of "
@@ -177,7 +169,7 @@ NOTES = {
     ),
     "1080 x 1920 x 3, 5x5 each": (
         "processor time, in tiles of vectors by rows that share what they load: 2x4 2.2, 4x4 "
-        "2.1, 3x4 2.1, 2x3 2.3; without sharing 3.1." + _woken(34, 3.1)
+        "2.1, 3x4 2.1, 2x3 2.3; without sharing 3.1."
     ),
     "1080 x 1920, 31x31": (
         "OpenCV takes Fourier transforms here; 961 multiply-adds an output cannot be done in "
@@ -188,7 +180,7 @@ NOTES = {
     ),
     "1080 x 1920, 31x31 gaussian": (
         "processor time: both passes in registers, in tiles of 2 vectors by 4 rows 2.3, 4x2 "
-        "2.4, 2x6 2.4, 2x2 2.9, 4x1 3.1; the first pass in memory 3.9." + _woken(58, 2.7)
+        "2.4, 2x6 2.4, 2x2 2.9, 4x1 3.1; the first pass in memory 3.9."
     ),
     "2048 x 2048, 31x31 max": (
         "processor time: strip by strip, in columns of 8 vectors, 3.3 to 3.9, of 4 3.6, of 1 "
@@ -196,6 +188,20 @@ NOTES = {
     ),
     "2048 x 2048, 31x31 average": (
         "as above: strip by strip 4.0, with two arrays to double, all down and then across, 6.3."
+    ),
+    "volume 128 x 256 x 256, 3x3x3": (
+        "the mark is below the memory's floor, 2.1. The cells of three slabs are filled anew for "
+        "each slab of the output."
+    ),
+    "volume 128 x 256 x 256, 17x17x17 gaussian": "the mark is below the floor, 4.2.",
+    "volume 128 x 256 x 256, 5x5x5 max": "the mark is below the memory's floor, 2.1.",
+    "volume 128 x 256 x 256, 7x7x7 average": "the mark is the memory's floor, 2.1.",
+    "volumes 8 x 64 x 64 x 64 x 1 to 16, 3x3x3": "the mark is below the floor, 8.9.",
+    "volumes 8 x 64 x 64 x 64 x 16, 2x2x2 max": "the mark is below the memory's floor, 4.7.",
+    "signals 1,000 x 10,000, 31 taps": "the mark is below the floor, 3.0.",
+    "signal of 10,000,000, 64 taps": (
+        "cut into rows that share numbers, so that threads share the signal: 12.2 for 26.8. A "
+        "vector is loaded for each multiply-add, from two lines of the cache unless it is aligned."
     ),
 }
 # A loop on registers alone made 58.5 billion multiply-adds/s on each core of the machine measured.
@@ -303,8 +309,7 @@ CASES = [
         options=SAME | {"groups": 4},
         wanted=1,
         wanted_of_floor=None,
-        note="as above, with one vector by 2 rows of 4 pixels: 2.3; 28 pixels 2.6, 14 2.6, 8 2.5."
-        + _woken(41, 2.6),
+        note="as above, with one vector by 2 rows of 4 pixels: 2.3; 28 pixels 2.6, 14 2.6, 8 2.5.",
     ),
     # Volumes. Those of which memory is the limit have a mark for the floor, too.
     _volumes(
