@@ -19,6 +19,7 @@ import halide as hl
 from dense import dense
 from depthwise import depthwise
 from doubling import doubling
+from fourier import fourier, spectrum
 from levels import Level, Pipeline
 from planes import planes
 from separable import separable
@@ -102,7 +103,7 @@ def exactly(**facts: int) -> dict[str, Range]:
 
 def table() -> list[Variant]:
     """Every variant, in the order in which the engine tries them."""
-    variants = [*_planes(), *_dense(), *_depthwise(), *_separable(), *_poolings()]
+    variants = [*_planes(), *_dense(), *_depthwise(), *_separable(), *_fourier(), *_poolings()]
     check(variants)
     return sorted(variants, key=lambda each: (-each.preference, -len(each.requires)))
 
@@ -280,6 +281,21 @@ def _separable() -> Iterator[Variant]:
                 exactly(separable=1, volume=volume),
                 partial(separable, types=_types(names), volume=bool(volume)),
             )
+
+
+def _fourier() -> Iterator[Variant]:
+    """Transforms of tiles of a few sizes, and of kernels."""
+    for size in (128, 256, 512):
+        for names in ("f32_f64_f32", "f32_f64_i64"):
+            yield Variant(
+                "fourier",
+                ("products", *names.split("_")),
+                exactly(size=size),
+                partial(fourier, types=_types(names), size=size),
+            )
+        yield Variant(
+            "spectrum", ("kernel", "f64"), exactly(size=size), partial(spectrum, size=size)
+        )
 
 
 # --------------------------------------------------------------------------------- pooling

@@ -124,7 +124,7 @@ def choose(problem: Problem, numbers: DType | None, separable: bool) -> Method:
 
 def convolution(problem: Problem, numbers: DType, separable: bool) -> Method:
     """The pipeline for a convolution whose sums are computed in this type."""
-    folded = _same_kernel(problem) and problem.columns.stride == 1
+    folded = same_kernel(problem) and problem.columns.stride == 1
     facts = _facts_of_convolution(problem, numbers, separable=separable, folded=folded)
     images = U8 if problem.images.dtype.kind == "b" else problem.images.dtype.newbyteorder("=")
     # The types nearest to the caller's come first. Pipelines compute unsigned sums as int64, which
@@ -176,7 +176,7 @@ def _facts_of_convolution(
     }
 
 
-def _same_kernel(problem: Problem) -> bool:
+def same_kernel(problem: Problem) -> bool:
     """Whether one kernel is applied to each channel by itself."""
     return "c" not in problem.layout.kernels
 
@@ -196,7 +196,7 @@ def passes_pay(problem: Problem) -> bool:
     """Whether to look for a line along each axis: they have kh + kw taps instead of kh * kw."""
     window = [axis.window for axis in problem.axes]
     worthwhile = sum(size >= 3 for size in window) >= 2 and problem.taps >= 2 * sum(window)
-    return worthwhile and _same_kernel(problem) and problem.columns.stride == 1
+    return worthwhile and same_kernel(problem) and problem.columns.stride == 1
 
 
 def rank_1(problem: Problem, numbers: DType, kernels: Array) -> Factors | None:

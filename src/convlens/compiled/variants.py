@@ -63,6 +63,10 @@ class Variants:
         for variant in made:
             self._by_types.setdefault(variant.types, []).append(variant)
 
+    def of(self, types: Types) -> list[Variant]:
+        """All variants for these types."""
+        return self._by_types.get(types, [])
+
     def choose(self, facts: Facts, types: Iterable[Types]) -> Variant:
         """The variant for these facts that is preferred, for one of these types.
 

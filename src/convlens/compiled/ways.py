@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from convlens.compiled import large
+from convlens.compiled import large, transforms
 from convlens.compiled.choice import (
     F16,
     F32,
@@ -45,6 +45,8 @@ class Way(NamedTuple):
         one pass for each.
     taps : Part or None
         The taps of a pooling's window that matter, if these are not all.
+    tiles : Tiles or None
+        The tiles of a convolution that is computed by Fourier transforms.
     """
 
     flat: bool
@@ -52,6 +54,7 @@ class Way(NamedTuple):
     numbers: DType | None
     factors: Factors | None
     taps: large.Part | None = None
+    tiles: transforms.Tiles | None = None
 
     def part(self, taps: large.Part) -> Way:
         """The way for a part of the window: these taps along each axis."""
@@ -69,11 +72,12 @@ def settle(problem: Problem, kernels: Array | None) -> Way:
     flat, kernels = is_flat(problem), problem.full_kernels(kernels)
     if flat:
         problem, kernels = flattened(problem), kernels[0]
-    turned, numbers = suited(problem).turned, summing_type(problem, kernels)
+    numbers, tiles = summing_type(problem, kernels), transforms.tiles(problem, kernels)
+    turned = suited(problem).turned and tiles is None
     if turned:
         problem, kernels = turn(problem), turn_array(kernels, len(problem.axes) - 2)
     factors = rank_1(problem, numbers, kernels) if kernels.size else None
-    return Way(flat, turned, numbers, factors)
+    return Way(flat, turned, numbers, factors, tiles=None if factors else tiles)
 
 
 def is_for_any_numbers(problem: Problem) -> bool:
@@ -81,7 +85,16 @@ def is_for_any_numbers(problem: Problem) -> bool:
     if problem.kernels is None:
         return True
     slabs = flattened(problem) if is_flat(problem) else problem
-    return problem.sum_dtype.kind == "f" and not passes_pay(slabs)
+    by_transforms = transforms.tiles(slabs, None) is not None
+    return problem.sum_dtype.kind == "f" and not passes_pay(slabs) and not by_transforms
+
+
+def grain(problem: Problem, way: Way | None) -> tuple[int, ...]:
+    """The outputs along each axis between which a problem may be cut without changing a bit."""
+    *outer, _, _ = problem.axes
+    exact = problem.sum_dtype.kind != "f"
+    last = (1, 1) if way is None or way.tiles is None or exact else way.tiles.grain
+    return (1,) * len(outer) + last
 
 
 @lru_cache(maxsize=256)
@@ -137,6 +150,9 @@ def describe(problem: Problem, way: Way | None) -> str:
     separable = way is not None and way.factors is not None
     # There is no way if the kernels are a bare shape, which stands for float64 numbers.
     numbers = way.numbers if way else problem.sum_dtype
+    if way and way.tiles:
+        words = ["each slab as an image"] if flat else []
+        return f"for {loaded().level}, {', '.join([*words, transforms.describe(way.tiles)])}"
     turned = way.turned if way else suited(problem).turned
     problem = turn(problem) if turned else problem
     method = choose(problem, numbers, separable)

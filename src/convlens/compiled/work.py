@@ -14,14 +14,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from convlens.compiled import large, long_rows
+from convlens.compiled import large, long_rows, transforms
 from convlens.compiled.blocks import COPIED, STRIP, VECTORS, Blocks, Grid, copied, grid, numbers_of
 from convlens.compiled.choice import F16, I64, U8, U64, DType, Method, choose
-from convlens.compiled.library import Buffer, Run, buffer, frame, loaded
+from convlens.compiled.library import Run, buffer, loaded
+from convlens.compiled.placement import (
+    Placement,
+    copied_pixels,
+    frame_of,
+    indexable,
+    packed,
+    relative,
+    slice_of,
+    usable,
+)
 from convlens.compiled.ways import Way, deepened, flattened, turn, turn_array
 from convlens.core.axis import Axis
 from convlens.core.cells import counts
@@ -37,7 +47,6 @@ SPARE = 64  # entries behind the last one: pipelines may read them, but do not u
 # Multiply-adds in a block, of dense layers, of other floats and of integers: few enough for a block
 # to end within a second, because Ctrl-C is only noticed between blocks.
 DENSE, STEADY, SLOW = 2**32, 2**30, 2**27
-LARGEST = 2**31 - 1  # the largest index that a pipeline can use
 
 Runs = list[tuple[slice, Run]]  # which of the kernels a run takes, and the run
 
@@ -77,6 +86,10 @@ def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, o
         problem, way = turn(problem), way._replace(turned=False)
         images, out = turn_array(images, 1 + axis), turn_array(out, 1 + axis)
         kernels = None if kernels is None else turn_array(kernels, axis)
+    if way.tiles:
+        assert kernels is not None, "poolings are not computed by transforms"
+        transforms.compute(problem, way, images, kernels, out, _compute)
+        return
     if long_rows.is_long(problem):
         for piece, some, target in long_rows.cut(problem, images, out):
             _compute(piece, way, some, kernels, target)
@@ -100,22 +113,6 @@ def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, o
                 run(pixels, taps, results[..., part])
             else:
                 run(pixels, *way.factors.arrays, results)
-
-
-class Placement(NamedTuple):
-    """How an array lies in memory: what a pipeline depends on besides its shape and type."""
-
-    strides: tuple[int, ...]
-    aligned: bool
-
-    @staticmethod
-    def of(array: Array) -> Placement:
-        """The placement of this array."""
-        return Placement(array.strides, array.flags.aligned)
-
-    def is_one_row_of_slabs(self, slabs: int) -> bool:
-        """Whether the slabs of all images, so many of each, lie at equal distances."""
-        return len(self.strides) == 4 or self.strides[0] == slabs * self.strides[1]
 
 
 @lru_cache(maxsize=256)
@@ -171,11 +168,9 @@ class Work:
         self.kernels_here = kernels_here and not method.folded
         self.groups = 1 if method.folded else problem.groups
         self.unit = problem.channels if method.folded else 1  # how many channels lie along x
-        self.read_here = _usable(problem.images.dtype, method.pixels, images, problem.channels)
+        self.read_here = usable(problem.images.dtype, method.pixels, images, problem.channels)
         self.read_here &= not _scattered(problem, images)
-        self.write_here = _usable(
-            problem.output_dtype, method.results, out, problem.output_channels
-        )
+        self.write_here = usable(problem.output_dtype, method.results, out, problem.output_channels)
         self.large = large.is_large(problem, method)
         window = [axis.window for axis in problem.axes]
         self.doubling, self.separable = method.family == "doubling", method.family == "separable"
@@ -215,12 +210,12 @@ class Work:
             ]
             if len(block.images) > 1 and len(grids) > 2:  # Whole volumes lie at equal distances.
                 grids[0] = replace(grids[0], used=range(self.problem.axes[0].size))
-            m = _slice(block.images)
-            used = m, *(_slice(each.used) for each in grids)
+            m = slice_of(block.images)
+            used = m, *(slice_of(each.used) for each in grids)
             pixels, target = images[used], out[block.slices]
-            in_place = self.read_here and _indexable(pixels)
+            in_place = self.read_here and indexable(pixels)
             if not in_place:
-                pixels, grids = _copied(images[m], grids, self.method.pixels)
+                pixels, grids = copied_pixels(images[m], grids, self.method.pixels)
             results = target if self.write_here else np.empty(target.shape, self.method.results)
             runs = list(self._runs(block, pixels, results, grids))
             places = self._places(results.shape)
@@ -254,7 +249,7 @@ class Work:
         # Those cells of padding that hold nothing take no part, so none are needed on the right.
         trimmed = problem.pad_mode == "nothing" and not deep
         arguments = {
-            "images": _frame(pixels.reshape(prod(slabs), height, -1)),
+            "images": frame_of(pixels.reshape(prod(slabs), height, -1)),
             **_cells(down, across, problem.channels, trimmed=trimmed),
             "padding": method.padding(problem),
             "C": problem.channels // unit,
@@ -277,7 +272,7 @@ class Work:
                 "columns_counted": buffer(self._counts(*columns, repeat=unit)),
                 "kh": kh,
                 "kw": kw,
-                "out": _frame(places),
+                "out": frame_of(places),
             }
             if outer:
                 of_slabs = self._counts(*outer[0], images=len(block.images))
@@ -292,10 +287,10 @@ class Work:
             names = (*SEPARABLE[-len(problem.axes) :], "scale")
             sizes = (*taps, kh, kw, 1)
             arguments |= {
-                name: _packed((size,), method.numbers)
+                name: packed((size,), method.numbers)
                 for name, size in zip(names, sizes, strict=True)
             }
-            arguments["out"] = _frame(places)
+            arguments["out"] = frame_of(places)
             yield slice(None), Run(loaded(), method.variant, arguments, ["images", *names, "out"])
             return
         depth, count = problem.channels // unit // self.groups, places.shape[-1]
@@ -309,7 +304,7 @@ class Work:
             part = slice(o, min(o + step, count))
             shape = (*taps, kh, *row, self.groups, part.stop - part.start)
             apart = count if self.kernels_here else shape[-1]
-            kernels, out = _packed(shape, method.numbers, apart), _frame(places[..., part])
+            kernels, out = packed(shape, method.numbers, apart), frame_of(places[..., part])
             given = {"images": arguments["images"], "kernels": kernels, "out": out}
             if method.family == "dense":
                 absent = [each.pixels for each in grids[:-1]]
@@ -388,7 +383,7 @@ def _slabs(deep: Grid, window: int, block: Region) -> Array:
     """For each slab of the output and each tap, the slab under it, or -1: (slabs, kd)."""
     outputs, taps = np.arange(len(block.places[0])), np.arange(window)
     cells = outputs[:, np.newaxis] * deep.stride + taps * deep.dilation
-    slabs = _relative(deep.pixels, deep.used.start)[cells]  # of one image
+    slabs = relative(deep.pixels, deep.used.start)[cells]  # of one image
     images = np.arange(len(block.images))[:, np.newaxis, np.newaxis] * len(deep.used)
     return np.where(slabs < 0, -1, slabs + images).reshape(-1, window).astype(np.int32)
 
@@ -406,31 +401,9 @@ def _steps(window: int, unit: int, sums: bool) -> Array:
     return np.array(steps, np.int32).reshape(-1, 2)
 
 
-def _frame(array: Array) -> Buffer:
-    """The frame of an array: all that a pipeline is told of it but its address."""
-    return frame(array.shape, array.strides, array.dtype)
-
-
-def _packed(shape: tuple[int, ...], dtype: DType, apart: int = 0) -> Buffer:
-    """The frame of an array without gaps, or with a last axis of so many numbers, cut to shape."""
-    whole = (*shape[:-1], apart or shape[-1])
-    strides = tuple(prod(whole[axis + 1 :]) * dtype.itemsize for axis in range(len(shape)))
-    return frame(shape, strides, dtype)
-
-
 def _bytes(array: Array) -> Array:
     """The array itself, or a view of booleans as bytes, which pipelines take."""
     return array.view(U8) if array.dtype.kind == "b" else array
-
-
-def _usable(dtype: DType, wanted: DType, placement: Placement, channels: int) -> bool:
-    """Whether pipelines can use an array in place, which takes rows without gaps."""
-    read_as = U8 if dtype.kind == "b" else dtype
-    if read_as != wanted or not dtype.isnative or not placement.aligned:
-        return False
-    size, strides = dtype.itemsize, placement.strides
-    side_by_side = channels == 1 or strides[-1] == size
-    return side_by_side and strides[-2] == size * channels and not any(s % size for s in strides)
 
 
 def _scattered(problem: Problem, images: Placement) -> bool:
@@ -444,35 +417,10 @@ def _scattered(problem: Problem, images: Placement) -> bool:
     return any(apart)
 
 
-def _indexable(pixels: Array) -> bool:
-    """Whether 32 bits can count these numbers, and hold the distance from the first to any."""
-    reach = sum(abs(s) * (n - 1) for s, n in zip(pixels.strides, pixels.shape, strict=True))
-    return bool(max(pixels.size, reach // pixels.itemsize) <= LARGEST)
-
-
-def _slice(used: range) -> slice:
-    return slice(used.start, used.stop)
-
-
-def _copied(images: Array, grids: list[Grid], dtype: DType) -> tuple[Array, list[Grid]]:
-    """Copy the pixels that these grids use; returns the copy, and the grids for it."""
-    taken = []
-    for axis, each in enumerate(grids, 1):
-        if len(each.used) <= 4 * len(each):
-            images = images[(slice(None),) * axis + (_slice(each.used),)]
-            taken.append(each)
-        else:  # The grid uses few pixels, which lie far apart.
-            pixels = np.unique(each.pixels)
-            pixels = pixels[pixels >= 0]
-            images = images[(slice(None),) * axis + (pixels,)]
-            taken.append(each.among(pixels))
-    return np.ascontiguousarray(images, dtype), taken
-
-
 def _cells(down: Grid, across: Grid, channels: int, *, trimmed: bool) -> dict[str, Any]:
     """The arguments by which a pipeline finds its cells among the pixels that these grids use."""
     before, after = (
-        numbers_of(_relative(part, across.used.start), channels).astype(np.int32)
+        numbers_of(relative(part, across.used.start), channels).astype(np.int32)
         for part in (across.before, across.after)
     )
     left = len(before)
@@ -489,10 +437,5 @@ def _cells(down: Grid, across: Grid, channels: int, *, trimmed: bool) -> dict[st
 def _padded(grid: Grid) -> Array:
     """The pixels of a grid's cells, and of more cells: the last strip and tile may ask for them."""
     pixels = np.full(4 * len(grid) + SPARE, -1, np.int32)
-    pixels[: len(grid)] = _relative(grid.pixels, grid.used.start)
+    pixels[: len(grid)] = relative(grid.pixels, grid.used.start)
     return pixels
-
-
-def _relative(pixels: Array, start: int) -> Array:
-    """These pixels, counted from `start`; -1 stays."""
-    return np.where(pixels < 0, -1, pixels - start)

@@ -74,7 +74,13 @@ class Job(NamedTuple):
     engine: Engine
 
 
-def lazily(problem: Problem, images: DaskArray, kernels: Array | None, engine: Engine) -> DaskArray:
+def lazily(
+    problem: Problem,
+    images: DaskArray,
+    kernels: Array | None,
+    engine: Engine,
+    grain: Sequence[int],
+) -> DaskArray:
     """Build the result of a call as a Dask array, without computing anything.
 
     Parameters
@@ -87,12 +93,14 @@ def lazily(problem: Problem, images: DaskArray, kernels: Array | None, engine: E
         None for pooling.
     engine : callable
         Carries out a call on a part of the images: ``engine(problem, part, kernels)``.
+    grain : sequence of int
+        The outputs along each axis that stay together in a chunk.
 
     Returns
     -------
     dask.array.Array
         The result, in chunks like the images': an output belongs to the chunk that holds the
-        middle of its window.
+        middle of its window, or to that of a neighbour with which it stays together.
 
     Raises
     ------
@@ -110,8 +118,8 @@ def lazily(problem: Problem, images: DaskArray, kernels: Array | None, engine: E
     sizes: dict[str, tuple[int, ...]] = dict.fromkeys(f"m{letters}c", (1,))
     sizes |= zip(problem.layout.images, images.chunks, strict=True)
     outputs = {
-        letter: _outputs(axis, sizes[letter])
-        for letter, axis in zip(letters, problem.axes, strict=True)
+        letter: _outputs(axis, sizes[letter], together)
+        for letter, axis, together in zip(letters, problem.axes, grain, strict=True)
     }
     channels = _channels(problem, sizes["c"])
     batches = [(chunk, size) for chunk, size in enumerate(sizes["m"]) if size]
@@ -194,12 +202,13 @@ def _length(outputs: range) -> int:
     return outputs.stop - outputs.start
 
 
-def _outputs(axis: Axis, sizes: Sequence[int]) -> list[range]:
-    """Divide the outputs along an axis as the images' chunks are divided."""
+def _outputs(axis: Axis, sizes: Sequence[int], together: int) -> list[range]:
+    """Divide the outputs along an axis as the images' chunks are, at multiples of `together`."""
     # An output comes before a cut if the middle pixel of its window does.
     shift = axis.before - (axis.reach - 1) // 2
     ends = accumulate(sizes[:-1])
-    bounds = [min(max(0, -(-(end + shift) // axis.stride)), axis.outputs) for end in ends]
+    first = (max(0, -(-(end + shift) // axis.stride)) for end in ends)
+    bounds = [min((bound + together // 2) // together * together, axis.outputs) for bound in first]
     return [outputs for bound in pairwise([0, *bounds, axis.outputs]) if (outputs := range(*bound))]
 
 

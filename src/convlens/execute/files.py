@@ -99,6 +99,7 @@ def stream(
     kernels: Array | None,
     engine: Engine,
     target: Path,
+    grain: Sequence[int],
     advance: Callable[[int], object] = lambda _: None,
 ) -> None:
     """Compute a problem on a file, into another file that is written completely or not at all.
@@ -117,6 +118,8 @@ def stream(
         Computes a problem on a part of the images: ``engine(problem, part, kernels, out)``.
     target : pathlib.Path
         The .npy file to write.
+    grain : sequence of int
+        The outputs along each axis that stay together in a tile.
     advance : callable
         Called with the number of bytes of the images that were processed since the last call.
 
@@ -128,7 +131,7 @@ def stream(
         If the pixels under a single window are too large for memory.
     """
     output = Spec(problem.output_shape, problem.output_dtype)
-    tiles = _tiles(problem)
+    tiles = _tiles(problem, grain)
     free = shutil.disk_usage(target.resolve().parent).free
     if free < output.nbytes:
         raise OSError(f"the result takes {output.nbytes:,} bytes, and its disk has {free:,} left")
@@ -232,20 +235,20 @@ class _Memory:
 # ------------------------------------------------------------------------------- tiles
 
 
-def _tiles(problem: Problem) -> Iterator[Region]:
+def _tiles(problem: Problem, grain: Sequence[int]) -> Iterator[Region]:
     """The tiles of the output, in the order in which the file stores them."""
     m, *outputs, _ = problem.full_output_shape
     if 0 in problem.full_output_shape:
         return
     cuts = (
         [range(start, min(start + step, size)) for start in range(0, size, step)]
-        for size, step in zip((m, *outputs), _tile_size(problem), strict=True)
+        for size, step in zip((m, *outputs), _tile_size(problem, grain), strict=True)
     )
     for images, *places in product(*cuts):
         yield Region(images, tuple(places))
 
 
-def _tile_size(problem: Problem) -> tuple[int, ...]:
+def _tile_size(problem: Problem, grain: Sequence[int]) -> tuple[int, ...]:
     """The number of images of a tile, and of places along each axis."""
     m, *outputs, nc = problem.full_output_shape
     pixel = problem.channels * problem.images.dtype.itemsize
@@ -274,6 +277,10 @@ def _tile_size(problem: Problem) -> tuple[int, ...]:
         longest = windows.index(max(windows))
         divided = next((number for number, n in enumerate(windows) if n > 2), longest)
         shape[divided] = -(-shape[divided] // 2)
+    shape = [
+        min(size, -(-part // together) * together)
+        for size, part, together in zip(outputs, shape, grain, strict=True)
+    ]
     if shape != outputs:
         return 1, *shape
     return min(m, max(1, most // max(1, nbytes(outputs)))), *outputs

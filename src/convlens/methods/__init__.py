@@ -16,14 +16,17 @@ from convlens.methods.taps import Taps
 class Program(Protocol):
     """How a method computes a problem: whatever could change a bit is settled.
 
-    A problem may be cut into parts anywhere: into single images, along every axis, and between
-    channels that are independent of each other. A program that was prepared for the whole gives
-    every part the bits that it has in the whole.
+    A problem may be cut into parts: into single images, along every axis between multiples of the
+    grain, and between channels that are independent of each other. A program that was prepared for
+    the whole gives every part the bits that it has in the whole.
     """
 
     @property
     def for_any_numbers(self) -> bool:
         """Whether it also serves other kernels of the same shape and type."""
+
+    def grain(self, problem: Problem) -> tuple[int, ...]:
+        """How many outputs stay together along each axis; 1 if cuts may be anywhere."""
 
     def describe(self) -> str:
         """Say what `run` will do."""

@@ -45,6 +45,10 @@ class CompiledProgram:
         """Whether neither the type of the sums nor passes depend on the kernels' numbers."""
         return self.way is not None and ways.is_for_any_numbers(self.problem)
 
+    def grain(self, problem: Problem) -> tuple[int, ...]:
+        """Transforms are rounded tile by tile, so that cuts must lie between their tiles."""
+        return ways.grain(problem, self.way)
+
     def describe(self) -> str:
         """Name the level of the processor, the family of the pipelines and their numbers."""
         return ways.describe(self.problem, self.way)

@@ -69,6 +69,10 @@ class Taps:
         """It looks at no numbers beforehand."""
         return True
 
+    def grain(self, problem: Problem) -> tuple[int, ...]:
+        """It may be cut anywhere."""
+        return (1,) * len(problem.axes)
+
     def describe(self) -> str:
         """Say in which order it computes."""
         return "term by term"

@@ -224,8 +224,8 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
 
         with arguments.refusing(plan.operation):
             arguments.no_output(out)
-            run = partial(_execute_part, plan)
-            lazy: Array = dask.lazily(plan.problem, images, kernels, run)
+            run, grain = partial(_execute_part, plan), plan.program.grain(plan.problem)
+            lazy: Array = dask.lazily(plan.problem, images, kernels, run, grain)
         return lazy
     with arguments.refusing(plan.operation):
         result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
@@ -251,8 +251,9 @@ def execute_file(
     """Carry a plan out on a file, as `convlens.execute.files.stream` does."""
     from convlens.execute import files  # noqa: PLC0415  # seldom needed
 
-    run = partial(_execute_part, settled(plan, kernels))  # settled once, for all tiles
-    files.stream(plan.problem, array, kernels, run, target, advance)
+    plan = settled(plan, kernels)  # once, for all tiles
+    run, grain = partial(_execute_part, plan), plan.program.grain(plan.problem)
+    files.stream(plan.problem, array, kernels, run, target, grain, advance)
 
 
 def _execute_part(
