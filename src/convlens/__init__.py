@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from convlens import filters
+from convlens import filters, ndimage
 from convlens.arguments import ChannelsWarning
 from convlens.config import set_threads, show_config
 from convlens.operations import convolve, plan_convolve, plan_pool, pool
@@ -19,6 +19,7 @@ __all__ = [
     "convolve",
     "explore",
     "filters",
+    "ndimage",
     "plan_convolve",
     "plan_pool",
     "pool",
