@@ -191,8 +191,14 @@ def expanded(
 
 
 def origins(origin: Any, filtered: Sequence[int], rank: int) -> list[int]:
-    """An origin for each axis of the input: 0 for those that are not filtered."""
+    """An origin for each axis of the input: 0 for those that are not filtered.
+
+    Where all are, SciPy reads origins in the order of the input's axes, whatever that of `axes`.
+    """
+    given = [operator.index(each) for each in sequence(origin, len(filtered), "origin")]
+    if len(filtered) == rank:
+        return given
     each = [0] * rank
-    for number, value in zip(filtered, sequence(origin, len(filtered), "origin"), strict=True):
-        each[number] = operator.index(value)
+    for number, value in zip(filtered, given, strict=True):
+        each[number] = value
     return each

@@ -66,7 +66,7 @@ def filter_blocks(
                 for each, first, more in zip(block, start, halo, strict=True)
             )
             computed = compute(cells(input_, places, steps, dtype), places)
-            write(computed, output[block] if block else output)
+            (output[block] if block else output)[...] = converted(computed, output.dtype)
 
 
 def blocks(
@@ -133,16 +133,16 @@ def _sources(start: int, stop: int, size: int, mode: str) -> Array:
     return sources(np.arange(start, stop), size, mode)
 
 
-def write(values: Array, out: Array) -> None:
-    """Write numbers in another type as C converts them: cut off to integers, which wrap around."""
-    if out.dtype.kind == "b" and values.dtype.kind == "f":
-        out[...] = np.abs(values) >= 1
-    else:
-        out[...] = converted(values, out.dtype)
+def copied(input_: Array, output: Array) -> None:
+    """Write the input into the output as NumPy does, and SciPy where nothing is filtered."""
+    with np.errstate(all="ignore"):
+        output[...] = input_
 
 
 def converted(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Numbers in another type, as C converts them."""
+    """Numbers in another type, as C converts them: cut off to integers, which wrap around."""
+    if values.dtype.kind == "f" and dtype.kind == "b":
+        return np.abs(values) >= 1
     if values.dtype.kind == "f" and dtype.kind in "iu":
         # The conversion of numbers that a type does not hold is left open by C. SciPy's compilers
         # convert to an integer of 32 or 64 bits and keep the low ones.

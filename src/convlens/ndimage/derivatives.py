@@ -14,7 +14,7 @@ import numpy.typing as npt
 from convlens.core.problem import Array
 from convlens.ndimage import arguments, sums
 from convlens.ndimage.arguments import Output, Step
-from convlens.ndimage.blocks import write
+from convlens.ndimage.blocks import copied
 from convlens.ndimage.linear import correlate1d
 
 Derivative = Callable[..., Any]
@@ -185,7 +185,7 @@ def _along(
     if "c" in (array.dtype.kind, output.dtype.kind):
         # Through `correlate1d`, which refuses what is wrong and divides complex numbers.
         if not lines:
-            output[...] = array
+            copied(array, output)
         for axis, line, mode in lines:
             correlate1d(array, line, axis, output, mode, cval)
             array = output
@@ -195,7 +195,7 @@ def _along(
         for axis, line, mode in lines
     ]
     if not steps:
-        write(array, output)
+        copied(array, output)
         return
     arguments.supported(array)
     arguments.supported(output, "output")
@@ -357,7 +357,7 @@ def generic_laplace(
     out = arguments.output_for(array, output)
     filtered = arguments.axes(axes, array.ndim)
     if not filtered:
-        write(array, out)
+        copied(array, out)
         return out
     if np.may_share_memory(array, out) and len(filtered) > 1:
         array = array.copy()
@@ -558,7 +558,7 @@ def generic_gradient_magnitude(
     out = arguments.output_for(array, output)
     filtered = arguments.axes(axes, array.ndim)
     if not filtered:
-        write(array, out)
+        copied(array, out)
         return out
     if np.may_share_memory(array, out) and len(filtered) > 1:
         array = array.copy()

@@ -11,25 +11,26 @@ import numpy as np
 from convlens.core.problem import Array
 from convlens.ndimage import engine
 from convlens.ndimage.arguments import Step
-from convlens.ndimage.blocks import apart, fill, filter_blocks, outputs, shifted, write
+from convlens.ndimage.blocks import apart, converted, copied, fill, filter_blocks, outputs, shifted
 
 
 def along_axes(input_: Array, output: Array, steps: Sequence[Step], merge: np.ufunc) -> None:
     """Merge rectangular windows by `numpy.maximum` or `numpy.minimum`."""
     if not steps:
-        with np.errstate(all="ignore"):
-            write(input_, output)
+        copied(input_, output)
         return
     input_ = apart(input_, output)
     mode = "max" if merge is np.maximum else "min"
     if input_.dtype == output.dtype and engine.pooled(input_, output, steps, mode):
         return
-    dtype = cells_type(input_, steps)
+    dtype = _holding(input_.dtype, steps)
+    between = _holding(output.dtype, steps)
 
     def compute(cells: Array, places: tuple[range, ...]) -> Array:
         places_left = list(places)
         for number, step in enumerate(steps):
             if number:  # What was computed beyond the edges is no part of the array in between.
+                cells = converted(cells, output.dtype).astype(between, copy=False)
                 fill(cells, places_left, step, input_.shape[step.axis])
             at = places_left[step.axis]
             count = len(at) - step.size + 1
@@ -50,16 +51,19 @@ def under_footprint(
 ) -> None:
     """Merge the cells under a footprint of as many axes as the input has.
 
-    The structure, of the same shape, is added to them before, or for the smallest subtracted.
+    The structure, of the same shape, is added to them before, or for the smallest subtracted, in
+    the input's type. A border's number is converted to it, too, as SciPy does.
     """
     input_ = apart(input_, output)
     sign = 1 if merge is np.maximum else -1
+    dtype = input_.dtype.newbyteorder("=")
     if structure is None:
         lines = _lines(footprint)
-        dtype = cells_type(input_, steps)
     else:
-        taps = [(at, sign * structure[at]) for at in np.ndindex(footprint.shape) if footprint[at]]
-        dtype = np.dtype(np.float64)
+        dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
+        heights = converted(sign * structure, dtype)
+        taps = [(at, heights[at]) for at in np.ndindex(footprint.shape) if footprint[at]]
+    steps = in_type(steps, dtype)
 
     def merged(cells: Array, places: tuple[range, ...]) -> Array:
         shape = outputs(places, footprint.shape)
@@ -73,20 +77,32 @@ def under_footprint(
 
     def raised(cells: Array, places: tuple[range, ...]) -> Array:
         shape = outputs(places, footprint.shape)
-        (first, height), *others = taps
-        total: Array = shifted(cells, first, shape) + height
+        # SciPy lets the first tap's sum be of any size, and those of the others wrap around.
+        (first, _), *others = taps
+        total: Array = shifted(cells, first, shape) + sign * structure[first]
+        rest: Array | None = None
         for at, height in others:
-            merge(total, shifted(cells, at, shape) + height, out=total)
-        return total
+            part = shifted(cells, at, shape) + height
+            rest = part if rest is None else merge(rest, part, out=rest)
+        return total if rest is None else np.asarray(merge(total, rest))
 
     filter_blocks(input_, output, steps, dtype, merged if structure is None else raised)
 
 
-def cells_type(input_: Array, steps: Sequence[Step]) -> np.dtype[Any]:
-    """The input's type if it holds the borders' numbers, and otherwise float64."""
-    dtype = input_.dtype.newbyteorder("=")
+def in_type(steps: Sequence[Step], dtype: np.dtype[Any]) -> list[Step]:
+    """The steps with the numbers of their borders converted to a type."""
+    with np.errstate(all="ignore"):
+        return [
+            step._replace(border=step.border._replace(value=converted(number, dtype)[()]))
+            for step in steps
+            for number in [np.asarray(step.border.value, np.float64)]
+        ]
+
+
+def _holding(dtype: np.dtype[Any], steps: Sequence[Step]) -> np.dtype[Any]:
+    """A type if it holds the borders' numbers, and otherwise float64."""
     held = all(engine.holds(step.border, dtype) for step in steps)
-    return dtype if held else np.dtype(np.float64)
+    return dtype.newbyteorder("=") if held else np.dtype(np.float64)
 
 
 def _lines(footprint: Array) -> dict[int, list[tuple[int, ...]]]:

@@ -9,14 +9,13 @@ import numpy as np
 from convlens.core.problem import Array
 from convlens.ndimage import engine
 from convlens.ndimage.arguments import Step
-from convlens.ndimage.blocks import apart, converted, fill, filter_blocks, windows, write
+from convlens.ndimage.blocks import apart, converted, copied, fill, filter_blocks, windows
 
 
 def along_axes(input_: Array, output: Array, steps: Sequence[Step]) -> None:
     """Take means along one axis after the other, each time into the output's type."""
     if not steps:
-        with np.errstate(all="ignore"):
-            write(input_, output)
+        copied(input_, output)
         return
     input_ = apart(input_, output)
     if output.dtype.kind == "f" and engine.pooled(input_, output, steps, "avg"):
@@ -84,8 +83,9 @@ def sum_along(cells: Array, axis: int, size: int, count: int) -> Array:
         if size & width:  # This part of the window lies behind those before it.
             parts.append(doubled[(*along, slice(done, done + count))])
             done += width
-        length = doubled.shape[axis] - width
-        doubled = doubled[(*along, slice(0, length))] + doubled[(*along, slice(width, None))]
+        if 2 * width <= size:
+            length = doubled.shape[axis] - width
+            doubled = doubled[(*along, slice(0, length))] + doubled[(*along, slice(width, None))]
         width *= 2
     total = parts.pop().copy()
     for part in parts:

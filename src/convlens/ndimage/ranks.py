@@ -201,8 +201,15 @@ def _ranked(
     if not 0 <= rank < count:
         raise RuntimeError(f"rank not within filter footprint size: the window has {count} numbers")
     if rank in (0, count - 1) and not half:
+        # A footprint's axes are in the order of the input's, whatever that of `axes`.
+        origins = arguments.origins(origin, filtered, array.ndim)
+        if not isinstance(modes, str):
+            modes = [
+                modes[filtered.index(axis)] if axis in filtered else some_mode
+                for axis in range(array.ndim)
+            ]
         merge = np.maximum if rank else np.minimum
-        return windowed(array, None, footprint, None, output, modes, cval, origin, filtered, merge)
+        return windowed(array, None, full, None, output, modes, cval, origins, None, merge)
     arguments.one_border(modes, cval)
     out = arguments.output_for(array, output)
     if not (half and out.dtype == array.dtype):  # SciPy takes float16 along a single axis alone.

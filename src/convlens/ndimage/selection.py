@@ -17,7 +17,7 @@ from convlens.core.problem import Array
 from convlens.ndimage import networks
 from convlens.ndimage.arguments import Step
 from convlens.ndimage.blocks import apart, filter_blocks, outputs, shifted
-from convlens.ndimage.extremes import cells_type
+from convlens.ndimage.extremes import in_type
 from convlens.ndimage.means import sum_along
 
 NETWORK = 130  # the most taps of a window that goes through a network
@@ -31,9 +31,10 @@ def under_footprint(
 ) -> None:
     """Write the number of this rank under a footprint with as many axes as the input."""
     input_ = apart(input_, output)
-    dtype = cells_type(input_, steps)
+    dtype = input_.dtype.newbyteorder("=")
     if dtype.kind == "b":
         dtype = np.dtype(np.uint8)
+    steps = in_type(steps, dtype)
     full = bool(footprint.all())
     bytes_ = dtype.itemsize == 1 and full
     if full and footprint.size <= (LEVELS if bytes_ else NETWORK):
