@@ -47,10 +47,12 @@ def binary_erosion(
         Where to write; by default a new array of booleans, whatever type is given.
     border_value : int
         What lies beyond the edges, 0 or 1.
-    origin, axes
+    origin
         As `convlens.ndimage` says for all filters.
     brute_force : bool
         Taken for SciPy's sake: it changes neither the result nor the way.
+    axes : int or tuple of int, optional
+        The axes to filter along; by default all.
 
     Returns
     -------

@@ -21,6 +21,7 @@ def generic_filter(*args: Any, **kwargs: Any) -> Array:
     Returns
     -------
     numpy.ndarray
+        What SciPy returns.
 
     Raises
     ------
@@ -52,6 +53,7 @@ def generic_filter1d(*args: Any, **kwargs: Any) -> Array:
     Returns
     -------
     numpy.ndarray
+        What SciPy returns.
 
     Raises
     ------
@@ -86,6 +88,7 @@ def vectorized_filter(*args: Any, **kwargs: Any) -> Array:
     Returns
     -------
     numpy.ndarray
+        What SciPy returns.
 
     Raises
     ------

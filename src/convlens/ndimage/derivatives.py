@@ -133,12 +133,14 @@ def gaussian_filter(
         Standard deviations, in pixels; an axis with 0 is not filtered.
     order : int or sequence of int
         0 smooths; n takes the n-th derivative.
-    output, mode, cval, axes
+    output, mode, cval
         As `convlens.ndimage` says for all filters; there may be a mode for each axis.
     truncate : float
         The gaussian is cut off so many standard deviations from its middle.
     radius : int or sequence of int, optional
         The taps on either side of the middle, instead of ``int(truncate * sigma + 0.5)``.
+    axes : int or tuple of int, optional
+        The axes to filter along; by default all.
 
     Returns
     -------
@@ -324,10 +326,14 @@ def generic_laplace(
     derivative2 : callable
         Called as ``derivative2(input, axis, output, mode, cval, *extra_arguments,
         **extra_keywords)``, where output is an array, or a type of which to make one.
-    output, mode, cval, axes
+    output, mode, cval
         As `convlens.ndimage` says for all filters; there may be a mode for each axis.
     extra_arguments : tuple
+        Further arguments of the function.
     extra_keywords : dict, optional
+        Further keywords of the function.
+    axes : int or tuple of int, optional
+        The axes to take derivatives along; by default all.
 
     Returns
     -------
@@ -528,10 +534,14 @@ def generic_gradient_magnitude(
     derivative : callable
         Called as ``derivative(input, axis, output, mode, cval, *extra_arguments,
         **extra_keywords)``, where output is an array, or a type of which to make one.
-    output, mode, cval, axes
+    output, mode, cval
         As `convlens.ndimage` says for all filters; there may be a mode for each axis.
     extra_arguments : tuple
+        Further arguments of the function.
     extra_keywords : dict, optional
+        Further keywords of the function.
+    axes : int or tuple of int, optional
+        The axes to take derivatives along; by default all.
 
     Returns
     -------

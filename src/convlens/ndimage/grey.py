@@ -85,10 +85,12 @@ def grey_dilation(
 
     Parameters
     ----------
-    input, size, footprint, output, mode, cval, origin, axes
+    input, size, footprint
         As in `grey_erosion`; the window is flipped along all axes.
     structure : array_like, optional
         Heights, which are added to the numbers under the window's taps.
+    output, mode, cval, origin, axes
+        As in `grey_erosion`.
 
     Returns
     -------
