@@ -7,9 +7,10 @@ before it goes on to the next one. So there is no array between two steps but a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from convlens.core.cells import sources
 from convlens.core.problem import Array
 from convlens.ndimage.arguments import Step
 
-CELLS = 2**16  # the most cells of a block, unless a window needs more
-ROW = 2**10  # the most outputs of a block along the last axis
+# The most cells of a block, in bytes and in numbers: arrays of so many fit into a core's cache.
+BYTES, CELLS = 2**19, 2**17
+ROW = 2**8  # outputs of a block along the last axis, at the least
 LIMIT = 2**20  # the most cells of a block that is larger because its windows are
 
+Block = tuple[slice, ...]
 Compute = Callable[[Array, tuple[range, ...]], Array]
 
 
@@ -36,7 +39,7 @@ def filter_blocks(
     steps: Sequence[Step],
     dtype: np.dtype[Any] | type,
     compute: Compute,
-    most: int = CELLS,
+    most: int | None = None,
 ) -> None:
     """Write `compute` of the cells under each block's windows into the output.
 
@@ -51,7 +54,7 @@ def filter_blocks(
     compute : callable
         Takes the cells of a block, which it must not change, and the positions of the cells along
         each axis; returns what the block's outputs are.
-    most : int
+    most : int, optional
         The most cells of a block, unless a window needs more.
     """
     if output.size == 0:
@@ -59,8 +62,9 @@ def filter_blocks(
     by_axis = {step.axis: step for step in steps}
     halo = [by_axis[n].size - 1 if n in by_axis else 0 for n in range(output.ndim)]
     start = [by_axis[n].before if n in by_axis else 0 for n in range(output.ndim)]
+    most = min(CELLS, BYTES // np.dtype(dtype).itemsize) if most is None else most
     with np.errstate(all="ignore"):
-        for block in blocks(output.shape, halo, most):
+        for block in blocks(output.shape, tuple(halo), most):
             places = tuple(
                 range(each.start - first, each.stop - first + more)
                 for each, first, more in zip(block, start, halo, strict=True)
@@ -69,26 +73,33 @@ def filter_blocks(
             (output[block] if block else output)[...] = converted(computed, output.dtype)
 
 
-def blocks(
-    shape: Sequence[int], halo: Sequence[int], most: int = CELLS
-) -> Iterator[tuple[slice, ...]]:
-    """The blocks of an output of this shape, whose windows reach over so many more cells."""
-    steps: list[int] = []
-    done = 1  # cells of a block along the axes so far
-    for size, more in zip(reversed(shape), reversed(halo), strict=True):
-        step = most // done - more
-        if not steps:
-            step = min(step, ROW)
-        # Neighbouring blocks both compute the cells between them, which should not be the most.
-        if step < more and 2 * more * done <= LIMIT:
-            step = more
-        steps.append(max(1, min(size, step)))
-        done *= steps[-1] + more
+@lru_cache(maxsize=64)
+def blocks(shape: tuple[int, ...], halo: tuple[int, ...], most: int) -> tuple[Block, ...]:
+    """The blocks of an output of this shape, whose windows reach over so many more cells.
+
+    Neighbouring blocks both compute the cells between them. So a block grows along the axis where
+    these would be the most of it, or along the last one, in which numbers lie side by side.
+    """
+    sizes = [min(size, ROW if axis == len(shape) - 1 else 1) for axis, size in enumerate(shape)]
+
+    def grown(axis: int) -> bool:
+        size = min(shape[axis], 2 * sizes[axis])
+        whole = [n + more for n, more in zip(sizes, halo, strict=True)]
+        whole[axis] = size + halo[axis]
+        limit = LIMIT if halo[axis] > sizes[axis] else most
+        if size == sizes[axis] or prod(whole) > limit:
+            return False
+        sizes[axis] = size
+        return True
+
+    axes = range(len(shape))
+    while any(map(grown, sorted(axes, key=lambda n: (halo[n] / sizes[n], n), reverse=True))):
+        pass
     cuts = [
         [slice(start, min(start + step, size)) for start in range(0, size, step)]
-        for size, step in zip(shape, reversed(steps), strict=True)
+        for size, step in zip(shape, sizes, strict=True)
     ]
-    yield from product(*cuts)
+    return tuple(product(*cuts))
 
 
 def cells(

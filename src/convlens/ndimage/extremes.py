@@ -57,9 +57,10 @@ def under_footprint(
     input_ = apart(input_, output)
     sign = 1 if merge is np.maximum else -1
     dtype = input_.dtype.newbyteorder("=")
-    if structure is None:
-        lines = _lines(footprint)
-    else:
+    lines = _lines(footprint) if structure is None else {}
+    if structure is not None:
+        first = tuple(np.argwhere(footprint)[0].tolist())
+        first_height = sign * structure[first]
         dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         heights = converted(sign * structure, dtype)
         taps = [(at, heights[at]) for at in np.ndindex(footprint.shape) if footprint[at]]
@@ -78,10 +79,9 @@ def under_footprint(
     def raised(cells: Array, places: tuple[range, ...]) -> Array:
         shape = outputs(places, footprint.shape)
         # SciPy lets the first tap's sum be of any size, and those of the others wrap around.
-        (first, _), *others = taps
-        total: Array = shifted(cells, first, shape) + sign * structure[first]
+        total: Array = shifted(cells, first, shape) + first_height
         rest: Array | None = None
-        for at, height in others:
+        for at, height in taps[1:]:
             part = shifted(cells, at, shape) + height
             rest = part if rest is None else merge(rest, part, out=rest)
         return total if rest is None else np.asarray(merge(total, rest))
