@@ -20,7 +20,7 @@ from convlens.core.problem import Array
 from convlens.ndimage.arguments import Step
 
 # The most cells of a block, in bytes and in numbers: arrays of so many fit into a core's cache.
-BYTES, CELLS = 2**19, 2**17
+BYTES, CELLS = 2**21, 2**18
 ROW = 2**8  # outputs of a block along the last axis, at the least
 LIMIT = 2**20  # the most cells of a block that is larger because its windows are
 

@@ -9,19 +9,19 @@ they are taken in the output's own type, in which all wraps around as it would i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from convlens.core.problem import Array
-from convlens.ndimage import engine
+from convlens.ndimage import engine, ordered
 from convlens.ndimage.arguments import Step
-from convlens.ndimage.blocks import apart, converted, fill, filter_blocks, outputs, shifted, windows
+from convlens.ndimage.blocks import apart, converted, fill, filter_blocks, outputs, shifted
 
-EPSILON = np.finfo(np.float64).eps  # SciPy leaves out taps of a smaller weight than this
 CLOSE_TO_ONE = 1e-12
 
-OfLine = Callable[[Array, Array, int, int], Array]  # cells, weights, axis, outputs
+OfBlock = Callable[[Array, Sequence[int]], Array]  # cells, and the shape of the outputs
 
 
 def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Sequence[Array]) -> None:
@@ -44,23 +44,30 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Seque
             done = engine.product(input_, output, steps, lines)
         if done:
             return
-    whole = all(_whole(line) for line in lines)
-    if whole and _wraps(input_, output, steps):
-        dtype, of_line = output.dtype.newbyteorder("="), _wrapping_line
-        weights = [_wrapped(line, dtype) for line in lines]
+    rank = input_.ndim
+    if all(_whole(line) for line in lines) and _wraps(input_, output, steps):
+        dtype = output.dtype.newbyteorder("=")
+        sums: list[OfBlock] = [
+            partial(_wrapping, _taps(ordered.of_line(line, step.axis, rank), dtype))
+            for step, line in zip(steps, lines, strict=True)
+        ]
     else:
-        dtype, of_line, weights = np.dtype(np.float64), _line_in_order, list(lines)
+        dtype = np.dtype(np.float64)
+        sums = [
+            ordered.Sums(ordered.of_line(line, step.axis, rank))
+            for step, line in zip(steps, lines, strict=True)
+        ]
 
     def compute(cells: Array, places: tuple[range, ...]) -> Array:
-        places_left = list(places)
-        for number, (step, line) in enumerate(zip(steps, weights, strict=True)):
+        left = list(places)
+        for number, (step, add_up) in enumerate(zip(steps, sums, strict=True)):
             if number:  # What was computed beyond the edges is no part of the array in between.
                 cells = converted(cells, output.dtype).astype(dtype, copy=False)
-                fill(cells, places_left, step, input_.shape[step.axis])
-            at = places_left[step.axis]
-            count = len(at) - step.size + 1
-            cells = of_line(cells, line, step.axis, count)
-            places_left[step.axis] = range(at.start + step.before, at.start + step.before + count)
+                fill(cells, left, step, input_.shape[step.axis])
+            at = left[step.axis]
+            start = at.start + step.before
+            left[step.axis] = range(start, start + len(at) - step.size + 1)
+            cells = add_up(cells, [len(each) for each in left])
         return cells
 
     filter_blocks(input_, output, steps, dtype, compute)
@@ -69,25 +76,20 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Seque
 def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> None:
     """Correlate with weights (*window) that have as many axes as the input."""
     input_ = apart(input_, output)
-    weights = np.where(np.abs(weights) > EPSILON, weights, 0)
+    weights = np.where(np.abs(weights) > ordered.EPSILON, weights, 0)
     if output.dtype.kind == "f" and engine.kernel(input_, output, steps, weights):
         if (weights == 0).any():
             _without_empty_taps(input_, output, steps, weights)
         return
-    taps = [(at, weights[at]) for at in np.ndindex(weights.shape) if weights[at] != 0]
+    terms = ordered.of_window(weights)
     if _whole(weights) and _wraps(input_, output, steps):
         dtype = output.dtype.newbyteorder("=")
-        numbers = _wrapped(weights, dtype)
-        taps = [(at, numbers[at]) for at, _ in taps]
+        add_up: OfBlock = partial(_wrapping, _taps(terms, dtype))
     else:
-        dtype = np.dtype(np.float64)
+        dtype, add_up = np.dtype(np.float64), ordered.Sums(terms)
 
     def compute(cells: Array, places: tuple[range, ...]) -> Array:
-        shape = outputs(places, weights.shape)
-        total, term = np.zeros(shape, dtype), np.empty(shape, dtype)
-        for at, weight in taps:
-            total += np.multiply(shifted(cells, at, shape), weight, out=term)
-        return total
+        return add_up(cells, outputs(places, weights.shape))
 
     filter_blocks(input_, output, steps, dtype, compute)
 
@@ -100,14 +102,10 @@ def _without_empty_taps(
         return
     # A sum of finite numbers that overflows gives the same again.
     again = np.empty_like(output)
-    taps = [(at, weights[at]) for at in np.ndindex(weights.shape) if weights[at] != 0]
+    add_up = ordered.Sums(ordered.of_window(weights))
 
     def compute(cells: Array, places: tuple[range, ...]) -> Array:
-        shape = outputs(places, weights.shape)
-        total = np.zeros(shape)
-        for at, weight in taps:
-            total += shifted(cells, at, shape) * weight
-        return total
+        return add_up(cells, outputs(places, weights.shape))
 
     filter_blocks(input_, again, steps, np.float64, compute)
     np.copyto(output, again, where=~np.isfinite(output))
@@ -150,58 +148,27 @@ def _wraps(input_: Array, output: Array, steps: Sequence[Step]) -> bool:
     return whole and input_.dtype.kind in "biu" and output.dtype.kind in "iu"
 
 
-def _wrapped(weights: Array, dtype: np.dtype[Any]) -> Array:
-    """Whole weights in a type of integers, in which they wrap around."""
-    return weights.astype(np.int64).astype(dtype.newbyteorder("="))
+def _taps(terms: ordered.Terms, dtype: np.dtype[Any]) -> list[tuple[ordered.Place, Any]]:
+    """The taps of whole weights but 0, with these in a type of integers, which wrap around."""
+    pairs = dict(zip(terms.first, terms.weights, strict=True))
+    if terms.sign:
+        others = zip(terms.second[1:], terms.sign * terms.weights[1:], strict=True)
+        pairs |= dict(others)
+    return [(at, np.int64(weight).astype(dtype)) for at, weight in sorted(pairs.items()) if weight]
 
 
-def _line_in_order(cells: Array, weights: Array, axis: int, count: int) -> Array:
-    """Correlate along an axis in float64, with SciPy's roundings.
-
-    SciPy adds up pairs of taps with equal or opposite weights, from the outermost to the innermost,
-    to that in the middle; other taps one after another, to the last.
-    """
-    tap, last = windows(cells, axis, count), len(weights) - 1
-    sign, half = _symmetry(weights), len(weights) // 2
-    if sign == 0:
-        total: Array = np.multiply(tap(last), weights[last])
-        term = np.empty_like(total)
-        for number in range(last):
-            total += np.multiply(tap(number), weights[number], out=term)
-        return total
-    merge = np.add if sign > 0 else np.subtract
-    total = np.multiply(tap(half), weights[half])
-    term = np.empty_like(total)
-    for number in range(half):
-        merge(tap(number), tap(last - number), out=term)
-        term *= weights[number]
-        total += term
-    return total
-
-
-def _symmetry(weights: Array) -> int:
-    """1 if an odd number of weights are symmetric, -1 if they are antisymmetric, or else 0."""
-    if len(weights) % 2 == 0:
-        return 0
-    half = len(weights) // 2
-    left, right = weights[:half], weights[: -half - 1 : -1]
-    if not (np.abs(right - left) > EPSILON).any():
-        return 1
-    return 0 if (np.abs(right + left) > EPSILON).any() else -1
-
-
-def _wrapping_line(cells: Array, weights: Array, axis: int, count: int) -> Array:
-    """Correlate along an axis with integers, in their own type."""
-    tap = windows(cells, axis, count)
-    total = np.zeros_like(tap(0), order="C")
-    for number, weight in enumerate(weights.tolist()):
-        if weight == 1:
-            total += tap(number)
-        elif weight == 2:
-            total += tap(number)
-            total += tap(number)
-        elif weight and weight == (weights.dtype.type(0) - weights.dtype.type(1)).item():
-            total -= tap(number)
-        elif weight:
-            total += tap(number) * weights[number]
+def _wrapping(
+    taps: Sequence[tuple[ordered.Place, Any]], cells: Array, shape: Sequence[int]
+) -> Array:
+    """Sums of integers in their own type."""
+    total = np.zeros(shape, cells.dtype)
+    for at, weight in taps:
+        numbers = shifted(cells, at, shape)
+        if weight in (1, 2):
+            for _ in range(int(weight)):
+                total += numbers
+        elif weight + weight.dtype.type(1) == 0:
+            total -= numbers
+        else:
+            total += numbers * weight
     return total
