@@ -97,7 +97,9 @@ def _settle_pooling(problem: Problem) -> Way:
 def is_flat(problem: Problem) -> bool:
     """Whether each slab of a volume is an image of its own."""
     *outer, _, _ = problem.axes
-    return any((axis.window, axis.stride, axis.padded) == (1, 1, axis.size) for axis in outer)
+    return any(
+        (axis.window, axis.stride, axis.before, axis.after) == (1, 1, 0, 0) for axis in outer
+    )
 
 
 def flattened(problem: Problem) -> Problem:
