@@ -163,8 +163,8 @@ def _facts_of_convolution(
         "groups": groups,
         "depth": depth,  # the channels of a group
         "kernels": kernels,  # of a group
-        # A vector of less than eight kernels pays for single pixels, which are not worth dealing.
-        "along_kernels": kernels >= 8 or (problem.taps == 1 and depth >= 8),
+        # A vector of less than five kernels pays for single pixels, which are not worth dealing.
+        "along_kernels": kernels >= 5 or (problem.taps == 1 and depth >= 8),
         "stride": columns.stride,
         "dilation_down": rows.dilation,
         "dilation_across": columns.dilation,

@@ -30,7 +30,7 @@ from convlens.methods import Program
 from convlens.methods.boxes import boxes, of, steps, together
 
 Settle = Callable[[Problem, Array | None], Program]
-CACHED = 2**19  # bytes of outputs, and of images, that are computed on at a time
+CACHED = 2**20  # bytes of outputs, and of images, that are computed on at a time
 UNDER = 2**21  # bytes of cells under the taps that are computed at a time
 RESULTS = 2**20  # bytes of the kernels' numbers whose gradients are computed at a time
 
