@@ -576,3 +576,48 @@ def test_dask_arrays_are_refused():
         convolve_transpose(da.ones((1, 5, 5)), np.ones((3, 3)))
     with pytest.raises(TypeError, match="images must be in memory"):
         kernel_gradient(da.ones((1, 5, 5)), np.ones((1, 5, 5)), (3, 3))
+
+
+# --------------------------------------------------------------------- linear operators
+
+
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize(
+    ("images", "kernels", "options"),
+    [
+        ((20, 3), (3, 2), {"stride": 2}),
+        ((2, 6, 7), (3, 3), {"dilation": 2}),
+        ((6, 7, 2), (3, 3, 2), {}),
+        ((2, 6, 7, 4), (3, 3, 2, 6), {"groups": 2, "padding": "full"}),
+        ((30,), (5,), {"space": 1, "stride": 3}),
+        ((4, 5, 6), (3, 3, 3), {"space": 3}),
+    ],
+)
+def test_linear_operator(images, kernels, options, pad_mode):
+    """A linear operator is not the convolution, or its adjoint not the conjugate transpose."""
+    rng = np.random.default_rng(0)
+    k = rng.standard_normal(kernels) + 1j * rng.standard_normal(kernels)
+    for kernel in (k, k.real):
+        operator = convlens.linear_operator(images, kernel, pad_mode=pad_mode, **options)
+        x = rng.standard_normal((*images, 3))
+        expected = [convolve(x[..., n], kernel, pad_mode=pad_mode, **options) for n in range(3)]
+        columns = x.reshape(-1, 3)
+        for n in range(3):
+            np.testing.assert_allclose(operator @ columns[:, n], expected[n].ravel(), 1e-12, 1e-12)
+        y = operator @ columns
+        np.testing.assert_allclose(y[:, 1], expected[1].ravel(), 1e-12, 1e-12)
+        z = rng.standard_normal(y.shape) + 1j * rng.standard_normal(y.shape)
+        left, right = np.vdot(z, y), np.vdot(operator.H @ z, columns)
+        np.testing.assert_allclose(left, right, 1e-11)
+        one = operator.rmatvec(z[:, 0])
+        np.testing.assert_allclose(one, (operator.H @ z)[:, 0], 1e-11, 1e-11)
+
+
+def test_linear_operator_without_scipy(monkeypatch):
+    """Without SciPy, a linear operator is refused in other words than how to install it."""
+    monkeypatch.setitem(__import__("sys").modules, "scipy.sparse.linalg", None)
+    with pytest.raises(ImportError, match=r"pip install 'convlens\[scipy\]'"):
+        convlens.linear_operator((5, 5), np.ones((3, 3)))
+    monkeypatch.undo()
+    with pytest.raises(TypeError, match="images_shape must be a tuple of integers; got 5"):
+        convlens.linear_operator(5, np.ones((3, 3)))

@@ -14,6 +14,7 @@ from convlens.gradients import (
     pool_gradient,
     pool_indices,
 )
+from convlens.linear import linear_operator
 from convlens.operations import convolve, plan_convolve, plan_pool, pool
 from convlens.plan import Plan
 from convlens.plan.back import BackPlan
@@ -32,6 +33,7 @@ __all__ = [
     "explore",
     "filters",
     "kernel_gradient",
+    "linear_operator",
     "plan_convolve",
     "plan_convolve_transpose",
     "plan_kernel_gradient",
