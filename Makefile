@@ -45,6 +45,11 @@ test: .venv/test .venv/group-pipelines  ## check style and types, and run every 
 	.venv/bin/mypy
 	.venv/bin/python -m pytest
 
+# `make test` runs this too, and looks at how many of SciPy's tests reach our functions.
+test-scipy: .venv/test  ## have SciPy's own tests judge convlens.ndimage
+	PYTHONPATH=tests/judge .venv/bin/python -m pytest -c tests/judge/pytest.ini -p scipy_judge \
+		--pyargs scipy.ndimage.tests.test_filters scipy.ndimage.tests.test_morphology
+
 # The tests of the peers that `make test` does not install come first: times of wrong results would
 # be worth nothing.
 bench: .venv/bench  ## compare with PyTorch and JAX, then time everything; writes benchmarks/RESULTS.md
@@ -120,4 +125,4 @@ clean:  ## remove the environments, what was built, the data, the pictures and t
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-.PHONY: help demo test bench bench-layers docs screenshot pipelines wheels test-wheels smoke-aarch64 clean
+.PHONY: help demo test test-scipy bench bench-layers docs screenshot pipelines wheels test-wheels smoke-aarch64 clean

@@ -21,6 +21,7 @@ from depthwise import depthwise
 from doubling import doubling
 from fourier import fourier, spectrum
 from levels import Level, Pipeline
+from ordered import ordered
 from planes import planes
 from separable import separable
 from squares import squares
@@ -103,7 +104,8 @@ def exactly(**facts: int) -> dict[str, Range]:
 
 def table() -> list[Variant]:
     """Every variant, in the order in which the engine tries them."""
-    variants = [*_planes(), *_dense(), *_depthwise(), *_separable(), *_fourier(), *_poolings()]
+    variants = [*_planes(), *_dense(), *_depthwise(), *_separable(), *_fourier()]
+    variants += [*_poolings(), *_ordered()]
     check(variants)
     return sorted(variants, key=lambda each: (-each.preference, -len(each.requires)))
 
@@ -348,3 +350,11 @@ def _poolings() -> Iterator[Variant]:
                     partial(squares, types=_types(names), mode=mode, channels=channels, side=2),
                     preference=1,
                 )
+
+
+# ------------------------------------------------------------------------ SciPy's filters
+
+
+def _ordered() -> Iterator[Variant]:
+    """Sums in the order of their terms: no problem asks for them, and `ndimage` names them."""
+    yield Variant("ordered", ("terms", "f64", "f64", "f64"), {}, ordered)

@@ -36,6 +36,7 @@ from convlens.compiled import work
 from convlens.compiled.library import LEVEL, Run, load
 from convlens.compiled.variants import Variants
 from convlens.execute import files
+from convlens.ndimage import ordered
 from convlens.plan import execute_file
 
 pytestmark = built
@@ -498,6 +499,27 @@ def lower_right(case, outputs):
     return Case(case.verb, [images, case.arguments[1]], case.options), np.s_[:, 3:, 2:]
 
 
+def check_ordered(rng):
+    """Fail if sums in a given order have other bits than NumPy's, one addition after another."""
+    for shape, window in (
+        ((40, 30), (5, 4)),
+        ((300,), (9,)),
+        ((7, 8, 300), (3, 1, 5)),
+        ((1, 70), (1, 3)),
+    ):
+        cells = fenced(
+            rng, rng.normal(size=[n + k - 1 for n, k in zip(shape, window, strict=True)])
+        )
+        places = list(np.ndindex(window))
+        for sign in (-1, 0, 1):
+            order, others = (rng.permutation(len(places))[:7] for _ in range(2))
+            first, second = ([places[n] for n in each] for each in (order, others))
+            terms = ordered.Terms(rng.normal(size=len(first)), first, second, sign)
+            sums = ordered.Sums(terms)
+            expected = sums._in_numpy(cells, shape)
+            assert sums(cells, shape).tobytes() == expected.tobytes(), (shape, window, sign)
+
+
 def check_level():
     """Check one level, in a process of its own."""
     rng, ways = np.random.default_rng(0), 0
@@ -510,6 +532,7 @@ def check_level():
             raise AssertionError(f"{case}: {error}") from None
     assert ways > 5000
     check_many(100, 300, fenced)
+    check_ordered(rng)
     print(load().level, *load()._functions)
 
 

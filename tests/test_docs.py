@@ -146,8 +146,10 @@ def test_site(site):
 
     for page in PAGES:
         assert (site / page.name).with_suffix(".html").exists()
-    for name in (*convlens.__all__, *(f"filters.{name}" for name in convlens.filters.__all__)):
-        if name != "filters":  # a module
+    modules = ("filters", "ndimage")
+    members = [f"{each}.{name}" for each in modules for name in getattr(convlens, each).__all__]
+    for name in (*convlens.__all__, *members):
+        if name not in modules:
             # A function and a class are followed by their arguments, a warning by nothing.
             assert re.search(rf"convlens\.{re.escape(name)}[(¶]", text("reference.html"))
     assert "def convolve_channels(images, kernel" in text("made/course.html")

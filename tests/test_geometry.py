@@ -261,13 +261,14 @@ MAY_IMPORT = {
     "arguments": {"core", "hints"},
     "execute": {"arguments", "core", "files"},
     "filters": {"arguments"},
+    "ndimage": {"compiled", "core", "hints"},
     "plan": {"arguments", "core", "execute", "methods"},
     "operations": {"arguments", "core", "hints", "plan"},
     "config": {"arguments", "compiled"},
     "pictures": {"core", "files"},
     "spelling": {"arguments", "core", "filters"},
     "explorer": {"arguments", "core", "files", "filters", "operations"},
-    "__init__": {"arguments", "config", "explorer", "filters", "operations", "plan"},
+    "__init__": {"arguments", "config", "explorer", "filters", "ndimage", "operations", "plan"},
 }
 
 

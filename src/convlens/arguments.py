@@ -270,12 +270,12 @@ def key(*values: object) -> tuple[object, ...] | None:
 
 def convolve_problem(images: Spec, kernels: Spec, options: ConvolveOptions) -> Problem:
     """Normalise the arguments of a convolution, and make the problem."""
-    space = _space(options.space)
+    space = spatial_axes(options.space)
     return _convolve_problem(
         images,
         kernels,
         space,
-        _padding(options.padding, space, CONVOLVE_WORDS),
+        padding(options.padding, space, CONVOLVE_WORDS),
         numbers("stride", options.stride, space, words=CONVOLVE_WORDS),
         numbers("dilation", options.dilation, space, words=CONVOLVE_WORDS),
         integer("groups", options.groups),
@@ -338,7 +338,7 @@ def _convolve_problem(
 
 def pool_problem(images: Spec, options: PoolOptions) -> Problem:
     """Normalise the arguments of a pooling, and make the problem."""
-    space = _space(options.space)
+    space = spatial_axes(options.space)
     window = numbers("kernel_shape", options.kernel_shape, space, words=POOL_WORDS)
     stride, border = options.stride, Border("nothing")
     if options.pad_mode is not None:
@@ -358,7 +358,7 @@ def pool_problem(images: Spec, options: PoolOptions) -> Problem:
         window,
         window if stride is None else numbers("stride", stride, space, words=POOL_WORDS),
         _word("mode", options.mode, POOL_WORDS),
-        _padding(options.padding, space, POOL_WORDS),
+        padding(options.padding, space, POOL_WORDS),
         numbers("dilation", options.dilation, space, words=POOL_WORDS),
         border,
         flag("count_padding", options.count_padding),
@@ -681,7 +681,7 @@ def numbers(
     return integers
 
 
-def _space(value: object) -> int:
+def spatial_axes(value: object) -> int:
     """The number of spatial axes."""
     space = integer("space", value)
     if space not in SPACES:
@@ -792,7 +792,7 @@ def _groups(
     return groups, output_channels
 
 
-def _padding(value: object, space: int, words: hints.Words) -> Padding:
+def padding(value: object, space: int, words: hints.Words) -> Padding:
     """The padding, for all spatial axes."""
     expected = f"{', '.join(map(repr, PADDING_WORDS))}, {SPACES[space].paddings}"
     if isinstance(value, str):
@@ -900,20 +900,46 @@ def _convolve_dtypes(
     return np.result_type(_sums_of(natural), result), result
 
 
-def check_sums_fit(problem: Problem, kernels: Array) -> None:
+def check_sums_fit(
+    problem: Problem, kernels: Array, name: str = "images", repeats: int = 1
+) -> None:
     """Refuse integer kernels whose largest possible sums the result's type cannot hold exactly.
 
-    Sums of 64-bit images are kept in 64 bits, wrapping as NumPy's do, and are not checked.
+    Sums of 64-bit images are kept in 64 bits, wrapping as NumPy's do, and are not checked. Messages
+    call the images by `name`; a result may be the sum of as many sums as `repeats`.
     """
+    if _is_checked(problem):
+        sums = _sums_by_sign(problem.full_kernels(kernels))  # of each kernel
+        _check_sums(problem, sums, f"{name} and these kernels", "kernels", repeats)
+
+
+def check_gradient_fits(problem: Problem, outputs: Array) -> None:
+    """Refuse integer outputs that can make a gradient by the kernels that its type cannot hold."""
+    if not _is_checked(problem):
+        return
+    sums: list[tuple[int, int]] = [(0, 0)] * problem.output_channels
+    for image in problem.full_output(outputs):  # (*outputs, n)
+        more = _sums_by_sign(image.reshape(1, -1, image.shape[-1]))
+        sums = [(a + c, b + d) for (a, b), (c, d) in zip(sums, more, strict=True)]
+    _check_sums(problem, sums, "images and these outputs", "outputs", 1)
+
+
+def _is_checked(problem: Problem) -> bool:
+    """Whether sums are of integers, of types so small that they are kept exact."""
+    images, kernels, result = problem.images.dtype, problem.kernels, problem.output_dtype
+    if images.kind not in "biu" or kernels is None or kernels.dtype.kind not in "biu":
+        return False
+    return not (images.itemsize == 8 and result in (problem.sum_dtype, _INT64))
+
+
+def _check_sums(
+    problem: Problem, sums: list[tuple[int, int]], names: str, instead: str, repeats: int
+) -> None:
+    """Refuse sums of images times numbers, whose sums by sign these are, that may not fit."""
     images, result = problem.images.dtype, problem.output_dtype
-    if images.kind not in "biu" or kernels.dtype.kind not in "biu":
-        return
-    if images.itemsize == 8 and result in (problem.sum_dtype, _INT64):
-        return
     low, high = (0, 1) if images.kind == "b" else (np.iinfo(images).min, np.iinfo(images).max)
-    sums = _sums_by_sign(problem.full_kernels(kernels))  # of each kernel
-    least = min((above * low + below * high for above, below in sums), default=0)
-    largest = max((above * high + below * low for above, below in sums), default=0)
+    least = repeats * min((above * low + below * high for above, below in sums), default=0)
+    largest = repeats * max((above * high + below * low for above, below in sums), default=0)
     if result.kind in "iu":
         smallest_held, largest_held = int(np.iinfo(result).min), int(np.iinfo(result).max)
     else:  # only up to 2 ** (bits of the mantissa) has every integer a float of its own
@@ -921,9 +947,9 @@ def check_sums_fit(problem: Problem, kernels: Array) -> None:
         smallest_held = -largest_held
     if least < smallest_held or largest > largest_held:
         raise ValueError(
-            f"dtype={result} cannot hold every result exactly: {images} images and these kernels "
+            f"dtype={result} cannot hold every result exactly: {images} {names} "
             f"can give {least} to {largest}; use {'' if result == _INT64 else 'a wider dtype, or '}"
-            "floating-point kernels"
+            f"floating-point {instead}"
         )
 
 

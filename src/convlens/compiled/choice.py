@@ -7,6 +7,7 @@ module finds out the facts that it goes by, and the types that come into questio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from math import log2, prod
@@ -163,8 +164,8 @@ def _facts_of_convolution(
         "groups": groups,
         "depth": depth,  # the channels of a group
         "kernels": kernels,  # of a group
-        # A vector of less than eight kernels pays for single pixels, which are not worth dealing.
-        "along_kernels": kernels >= 8 or (problem.taps == 1 and depth >= 8),
+        # A vector of less than five kernels pays for single pixels, which are not worth dealing.
+        "along_kernels": kernels >= 5 or (problem.taps == 1 and depth >= 8),
         "stride": columns.stride,
         "dilation_down": rows.dilation,
         "dilation_across": columns.dilation,
@@ -231,7 +232,7 @@ def _factors(kernel: Array, numbers: DType, exact: bool) -> Factors | None:
         np.moveaxis(kernel, axis, -1)[place[:axis] + place[axis + 1 :]]
         for axis in range(kernel.ndim)
     )
-    limits, scale = np.finfo(numbers), 0
+    limits = np.finfo(numbers)
     if not exact:
         first, others = first.astype(F64), [line / largest for line in others]
         # Each number of a product has one rounding, and what is computed from it here has a few
@@ -252,21 +253,32 @@ def _factors(kernel: Array, numbers: DType, exact: bool) -> Factors | None:
             return None
     lines = [first, *others]
     if not exact:
-        # Each line is scaled so that its pass makes no number larger than the largest pixel. The
-        # scale is applied last, so that nothing overflows on the way to a result that fits.
-        exponents = [_exponent(line) for line in lines]
-        lines = [np.ldexp(line, -n) for line, n in zip(lines, exponents, strict=True)]
-        scale = sum(exponents)
-        if scale >= limits.maxexp:
-            return None
-    of_type = tuple(line.astype(numbers) for line in lines)
-    return Factors(of_type, np.ldexp(np.ones(1, numbers), scale))
+        return scaled(lines, numbers)
+    return Factors(tuple(line.astype(numbers) for line in lines), np.ones(1, numbers))
+
+
+def scaled(lines: Sequence[Array], numbers: DType) -> Factors | None:
+    """The factors that these lines are in a type of floats; None if it cannot hold their scale.
+
+    Each line is scaled so that its pass makes no number larger than the largest pixel. The scale is
+    applied last, so that nothing overflows on the way to a result that fits.
+    """
+    exponents = [_exponent(line) for line in lines]
+    of_type = (np.ldexp(line, -n) for line, n in zip(lines, exponents, strict=True))
+    scale = sum(exponents)
+    if scale >= np.finfo(numbers).maxexp:
+        return None
+    return Factors(
+        tuple(line.astype(numbers) for line in of_type), np.ldexp(np.ones(1, numbers), scale)
+    )
 
 
 def _exponent(numbers: Array) -> int:
     """The least exponent n >= 0 for which the absolute values surely sum to at most 2**n."""
     numbers = np.abs(numbers)
     largest = numbers.max()
+    if not 0 < largest < np.inf:
+        return 0
     return max(0, int(np.frexp(largest)[1] + np.frexp((numbers / largest).sum())[1]))
 
 

@@ -7,6 +7,7 @@ and whether axes are exchanged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from convlens.compiled.choice import (
     choose,
     passes_pay,
     rank_1,
+    scaled,
     summing_type,
 )
 from convlens.compiled.library import loaded
@@ -80,6 +82,23 @@ def settle(problem: Problem, kernels: Array | None) -> Way:
     return Way(flat, turned, numbers, factors, tiles=None if factors else tiles)
 
 
+def settle_product(problem: Problem, lines: Sequence[Array], numbers: DType) -> Way | None:
+    """Settle a convolution with the product of these lines, one along each axis.
+
+    It is None if the type of the sums does not hold the product's scale. A line along an axis whose
+    window has one tap is a single number.
+    """
+    flat, lines = is_flat(problem), list(lines)
+    if flat:
+        problem, deep = flattened(problem), lines.pop(0)
+        lines[0] = lines[0] * deep[0]
+    turned = suited(problem).turned
+    if turned:
+        lines[-2:] = lines[:-3:-1]
+    factors = scaled(lines, numbers)
+    return None if factors is None else Way(flat, turned, numbers, factors)
+
+
 def is_for_any_numbers(problem: Problem) -> bool:
     """Whether a problem is settled in the same way with any kernels."""
     if problem.kernels is None:
@@ -110,7 +129,9 @@ def _settle_pooling(problem: Problem) -> Way:
 def is_flat(problem: Problem) -> bool:
     """Whether each slab of a volume is an image of its own."""
     *outer, _, _ = problem.axes
-    return any((axis.window, axis.stride, axis.padded) == (1, 1, axis.size) for axis in outer)
+    return any(
+        (axis.window, axis.stride, axis.before, axis.after) == (1, 1, 0, 0) for axis in outer
+    )
 
 
 def flattened(problem: Problem) -> Problem:

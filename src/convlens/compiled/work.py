@@ -69,13 +69,18 @@ def _compute_images(
         _compute(problem, way, _bytes(images), kernels, _bytes(out))
         return
     images, out = problem.full_images(images), problem.full_output(out)  # (m, d, h, w, c)
+    deep = problem.axes[0]
+    if deep.outputs < deep.size:  # a part of the problem, which has some of the slabs
+        images = images[:, -deep.before : deep.size + deep.after]
+        slabs = replace(deep, size=deep.outputs, before=0, after=0)
+        problem = replace(problem, axes=(slabs, *problem.axes[1:]))
     volumes: Iterable[tuple[Array, Array]] = zip(images, out, strict=True)
     if all(each.strides[0] == each.shape[1] * each.strides[1] for each in (images, out)):
         # The slabs of all volumes lie at equal distances.
         volumes = [(images.reshape(-1, *images.shape[2:]), out.reshape(-1, *out.shape[2:]))]
-    slabs, way = flattened(problem), way._replace(flat=False)
+    flat, way = flattened(problem), way._replace(flat=False)
     for some, target in volumes:
-        problem = replace(slabs, images=Spec(some.shape, some.dtype))
+        problem = replace(flat, images=Spec(some.shape, some.dtype))
         _compute_images(problem, way, some, kernels, target)
 
 

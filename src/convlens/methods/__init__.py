@@ -31,7 +31,7 @@ class Program(Protocol):
     def describe(self) -> str:
         """Say what `run` will do."""
 
-    def run(self, problem: Problem, images: Array, kernels: Array | None, out: Array) -> None:
+    def run(self, problem: Problem, images: Array, kernels: Array | None, out: Array, /) -> None:
         """Compute the problem that this was prepared for, or a part of it, into `out`."""
 
 

@@ -14,6 +14,7 @@ from convlens.core.problem import Problem, Spec
 
 if TYPE_CHECKING:
     from convlens.plan import Plan
+    from convlens.plan.back import BackPlan
 
 
 class Words(NamedTuple):
@@ -60,6 +61,34 @@ def text(plan: Plan) -> str:
     }
     if plan.note is not None:
         lines["note"] = plan.note
+    return "\n".join(f"{name:<10}{line}" for name, line in lines.items())
+
+
+_BACK = {
+    "convolve_transpose": "",
+    "kernel_gradient": "by the kernels: ",
+    "pool_gradient": "by the images: ",
+}
+
+
+def text_of_back(plan: BackPlan) -> str:
+    """The plan of a transpose or a gradient as it is printed."""
+    problem = plan.problem
+    axes = zip(_AXES[problem.space], problem.spatial, strict=True)
+    inputs = [f"{name} {each.shape} {each.dtype}" for name, each in plan.inputs]
+    sums = "" if problem.sum_dtype == plan.output_dtype else f", summed in {problem.sum_dtype}"
+    lines = {
+        "transpose" if plan.call == "convolve_transpose" else "gradient": _BACK[plan.call]
+        + _title(problem),
+        "input": ", ".join(inputs),
+        "output": f"{plan.output_shape} {plan.output_dtype}{sums}",
+        **{words.name: _size_formula(words, axis) for words, axis in axes},
+        "padding": _padding(problem),
+        "windows": _windows(plan),
+        "work": _work(plan),
+        "memory": _memory(plan),
+        "method": f"{plan.method}, {plan.reason}",
+    }
     return "\n".join(f"{name:<10}{line}" for name, line in lines.items())
 
 
@@ -179,10 +208,8 @@ def _taps(sizes: tuple[int, ...]) -> str:
 
 
 def _work(plan: Plan) -> str:
-    sums = plan.problem.mode in ("avg", "sum")
-    what = (
-        "multiply-adds" if plan.operation == "convolve" else "additions" if sums else "comparisons"
-    )
+    sums, pools = plan.problem.mode in ("avg", "sum"), plan.problem.operation == "pool"
+    what = "multiply-adds" if not pools else "additions" if sums else "comparisons"
     return f"{_quantity(plan.multiply_adds)} {what}"
 
 

@@ -1,0 +1,197 @@
+"""The gradient of a pooling by its images.
+
+A sum gives what comes back to an output to each pixel under its window, and a mean an equal share
+of it: this is the transpose of a convolution with ones. A maximum gives everything to the pixel
+that it was taken from; NumPy finds that again, and adds up what each pixel gets.
+
+This is done for one block of pixels after another, with all outputs whose windows touch it. Where
+padding repeats pixels, its cells have blocks too, which are added to the pixels in the end. Blocks
+depend on the sizes of an image alone, so an image's result has the same bits in every batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import reduce
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from convlens.core.axis import ZEROS, Axis
+from convlens.core.cells import arange, counts, sources
+from convlens.core.pairwise import Pairwise
+from convlens.core.problem import FULL, Array, Problem, Region, Spec
+from convlens.methods import Program
+from convlens.methods.boxes import boxes, of, steps
+from convlens.methods.folds import folded
+from convlens.methods.transposed import Transposed
+from convlens.methods.winners import NUMBERS, pixel, winners
+
+Settle = Callable[[Problem, Array | None], Program]
+SHARED = 32  # the most windows on a pixel whose numbers are added up one after another
+
+
+class PoolGradient:
+    """How the gradient of a pooling is computed.
+
+    Parameters
+    ----------
+    problem : Problem
+        The pooling of the images.
+    of_outputs : Problem
+        The same pooling, by "sum" or "avg", of numbers of the outputs' type.
+    settle : callable
+        Chooses the program for a convolution, and its kernels.
+    """
+
+    for_any_numbers = True
+
+    def __init__(self, problem: Problem, of_outputs: Problem, settle: Settle) -> None:
+        self._problem, self._settle = problem, settle
+        floats = of_outputs.sum_dtype.kind in "fc" or of_outputs.mode == "sum"
+        self._dtype = of_outputs.sum_dtype if floats else of_outputs.output_dtype
+        self._repeats = any(axis.border.repeats for axis in problem.axes)
+
+    def grain(self, problem: Problem) -> tuple[int, ...]:
+        """It is computed as a whole."""
+        return tuple(axis.outputs for axis in problem.axes)
+
+    def describe(self) -> str:
+        """Say which way of the two is taken."""
+        if self._problem.mode in ("max", "min"):
+            kind = "largest" if self._problem.mode == "max" else "smallest"
+            return f"which finds the {kind} pixels again and adds up what they get"
+        return "as transposes of convolutions with ones, a block of pixels at a time"
+
+    def run(self, problem: Problem, images: Array, outputs: Array | None, out: Array) -> None:
+        """Write the gradient by the images into `out`."""
+        assert outputs is not None
+        images, out = problem.full_images(images), problem.full_images(out)  # (m, *space, c)
+        outputs = problem.full_output(outputs)  # (m, *outputs, c)
+        if self._repeats or not outputs.size:
+            out[...] = 0
+        if not outputs.size or not out.size:
+            return
+        limit = NUMBERS // problem.channels
+        for plane in product(*map(_planes, problem.axes)):
+            sizes = problem.batch, *map(len, plane)
+            for n, *cells in boxes((range(problem.batch), *plane), steps(sizes, limit)):
+                places = [_touching(*each) for each in zip(problem.axes, cells, strict=True)]
+                values = np.zeros((len(n), *map(len, cells), problem.channels), self._dtype)
+                if all(places):
+                    region = Region(n, tuple(places))
+                    if problem.mode in ("max", "min"):
+                        self._give_to_winners(images, outputs, region, plane, cells, values)
+                    else:
+                        self._give_to_all(outputs, region, cells, values)
+                at = of(n)
+                if self._repeats:
+                    _add_to_pixels(problem, values, cells, out[at])
+                else:
+                    out[at, *map(of, cells)] = values
+
+    def _give_to_all(
+        self, outputs: Array, region: Region, cells: list[range], values: Array
+    ) -> None:
+        """Give every pixel its share of the outputs whose windows cover it."""
+        problem, some = self._problem, outputs[region.slices]
+        if problem.mode == "avg":
+            taps = [
+                counts(axis, places, padding=problem.count_padding)
+                for axis, places in zip(problem.axes, region.places, strict=True)
+            ]
+            divisor = reduce(np.multiply.outer, taps).astype(self._dtype)
+            some = some / divisor[..., np.newaxis]
+        axes = tuple(_on(*each) for each in zip(problem.axes, region.places, cells, strict=True))
+        window = tuple(axis.window for axis in axes)
+        ones = np.ones(window, self._dtype)
+        full = FULL[len(axes)]
+        part = replace(
+            problem,
+            operation="convolve",
+            mode="sum",
+            images=Spec(values.shape, some.dtype),
+            kernels=Spec(window, ones.dtype),
+            layout=full._replace(kernels=full.kernels[:-2]),
+            axes=axes,
+            sum_dtype=self._dtype,
+            output_dtype=self._dtype,
+        )
+        Transposed(part, ones, self._settle).run(part, some, ones, values)
+
+    def _give_to_winners(
+        self,
+        images: Array,
+        outputs: Array,
+        region: Region,
+        plane: tuple[range, ...],
+        cells: list[range],
+        values: Array,
+    ) -> None:
+        """Give the pixels that were chosen under a window what came back to its output."""
+        problem, sizes = self._problem, tuple(map(len, plane))
+        # Cells of a plane are counted in reading order. A block's cells are neighbours in it.
+        start = 0
+        for size, whole, some in zip(sizes, plane, cells, strict=True):
+            start = start * size + some.start - whole.start
+        count = prod(map(len, cells))
+
+        def cell(axis: int, each: Array, _: Array) -> Array:
+            whole = plane[axis]
+            return np.where((each >= whole.start) & (each < whole.stop), each - whole.start, -1)
+
+        found = winners(problem, images, region, cell if self._repeats else pixel, sizes) - start
+        numbers = outputs[region.slices].astype(self._dtype)
+        here = (found >= 0) & (found < count)
+        m, channels = np.arange(len(values)), np.arange(values.shape[-1])
+        of_images = m.reshape(-1, *(1,) * (found.ndim - 1)) * count
+        at = (found + of_images) * len(channels) + channels
+        flat = values.reshape(-1)
+        shared = [-(-axis.reach // axis.stride) for axis in problem.axes]
+        if prod(shared) <= SHARED:
+            np.add.at(flat, at[here], numbers[here])
+            return
+        sums = Pairwise()
+        for first in product(*map(range, shared)):  # windows that touch no pixel together
+            alone = (slice(None), *(slice(a, None, b) for a, b in zip(first, shared, strict=True)))
+            layer = np.zeros_like(flat)
+            layer[at[alone][here[alone]]] = numbers[alone][here[alone]]
+            sums.add(layer)
+        flat[...] = sums.total()
+
+
+def _planes(axis: Axis) -> Iterator[range]:
+    """The pixels of an axis, and if its padding repeats them, the cells on either side."""
+    yield range(axis.size)
+    if axis.border.repeats:
+        for cells in (range(-axis.before, 0), range(axis.size, axis.size + axis.after)):
+            if cells:
+                yield cells
+
+
+def _touching(axis: Axis, cells: range) -> range:
+    """The outputs whose windows touch these cells, or at least reach over them."""
+    start = -((axis.reach - 1 - axis.before - cells.start) // axis.stride)
+    stop = (cells.stop - 1 + axis.before) // axis.stride + 1
+    start = max(0, start)
+    return range(start, max(start, min(stop, axis.outputs)))
+
+
+def _on(axis: Axis, places: range, cells: range) -> Axis:
+    """How the windows of these outputs slide over these cells alone."""
+    before = axis.before + cells.start - places.start * axis.stride
+    after = (len(places) - 1) * axis.stride + axis.reach - len(cells) - before
+    return Axis(len(cells), axis.window, axis.stride, axis.dilation, before, after, border=ZEROS)
+
+
+def _add_to_pixels(problem: Problem, values: Array, cells: list[range], out: Array) -> None:
+    """Add what cells got to the pixels that they hold."""
+    at = []
+    for number, (axis, some) in enumerate(zip(problem.axes, cells, strict=True), 1):
+        pixels = sources(arange(some), axis.size, axis.border.mode)
+        first, stop = int(pixels.min()), int(pixels.max()) + 1
+        values = folded(values, number, pixels - first, stop - first)
+        at.append(slice(first, stop))
+    out[:, *at] += values

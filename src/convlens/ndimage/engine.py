@@ -1,0 +1,265 @@
+"""Filters put as problems, and computed by the compiled pipelines.
+
+An array of any rank becomes images (m, *space, c) with two or three spatial axes. Neighbouring axes
+that are not filtered are taken for one axis, the first of them for a batch and the last for
+channels, as far as that needs no copy. Each function here says whether it has computed the filter;
+if not, `blocks` does, in NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from convlens.compiled import choice, ways, work
+from convlens.core.axis import ZEROS, Axis, Border
+from convlens.core.problem import FULL, Array, Layout, Problem, Spec
+from convlens.ndimage.arguments import Step
+
+DType = np.dtype[Any]
+NARROW = 16  # axes of fewer numbers are better taken for channels than for rows
+
+
+class Folded(NamedTuple):
+    """The shapes (m, *space, c) of an array's images, and the filtered axes among the spatial ones.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    filtered : tuple of int or None
+        For each spatial axis, the number of the array's axis that is filtered there, if one is.
+    """
+
+    shape: tuple[int, ...]
+    filtered: tuple[int | None, ...]
+
+
+@lru_cache(maxsize=256)
+def folded(
+    shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], filtered: tuple[int, ...]
+) -> Folded | None:
+    """How arrays with these strides become images; None if they cannot without a copy."""
+    groups: list[list[int]] = []
+    for axis in range(len(shape)):
+        before = groups[-1] if groups else None
+        if before is None or axis in filtered or before[-1] in filtered:
+            groups.append([axis])
+        elif all(
+            1 in (shape[axis], shape[before[-1]]) or each[before[-1]] == shape[axis] * each[axis]
+            for each in strides
+        ):
+            before.append(axis)
+        else:
+            groups.append([axis])
+    sizes = [prod(shape[axis] for axis in group) for group in groups]
+    numbers = [group[0] if group[0] in filtered else None for group in groups]
+    m = c = 1
+    # Rows of many numbers are as good as channels if one axis is filtered, but not if more are.
+    many = numbers and (len(filtered) > 1 or sizes[-1] < NARROW or len(sizes) > 3)
+    if many and numbers[-1] is None:
+        c = sizes.pop()
+        numbers.pop()
+    if len(sizes) > 3 and numbers[0] is None:
+        m = sizes.pop(0)
+        numbers.pop(0)
+    if len(sizes) > 3:
+        return None
+    while len(sizes) < 2:
+        sizes.insert(0, 1)
+        numbers.insert(0, None)
+    return Folded((m, *sizes, c), tuple(numbers))
+
+
+def runs(*dtypes: DType) -> bool:
+    """Whether the compiled pipelines are there, and take these types."""
+    return choice.missing() is None and all(
+        dtype.kind in "biuf" and dtype.itemsize <= 8 for dtype in dtypes
+    )
+
+
+def holds(border: Border, dtype: DType) -> bool:
+    """Whether a type holds the number of a border, so that pixels of the type can stand for it."""
+    if border.mode != "constant":
+        return True
+    with np.errstate(all="ignore"):
+        held = np.asarray(border.value).astype(dtype)
+    return bool(held == border.value)
+
+
+def sums(input_: Array, output: Array) -> DType:
+    """The type to add up in for an output of floats: float32 if input and output are no finer."""
+    small = input_.dtype.itemsize <= 2 or input_.dtype.newbyteorder("=") == np.float32
+    return np.dtype(np.float32 if small and output.dtype.itemsize == 4 else np.float64)
+
+
+def product(input_: Array, output: Array, steps: Sequence[Step], lines: Sequence[Array]) -> bool:
+    """Correlate with the product of a line along each axis, into an output of floats."""
+    if not steps or not _takes(input_, output, steps):
+        return False
+    numbers = sums(input_, output)
+    views = _views(input_, output, steps)
+    if views is None:
+        return False
+    images, out, spatial = views
+    problem = _problem(
+        "sum", images.shape, input_.dtype, output.dtype, numbers, spatial, kernels=True
+    )
+    of_axis = {step.axis: line for step, line in zip(steps, lines, strict=True)}
+    contents = tuple(
+        None if n is None else rounded(of_axis[n], numbers).tobytes() for n in spatial.filtered
+    )
+    way = _way_of_product(problem, contents, numbers)
+    if way is None:
+        return False
+    shape = tuple(axis.window for axis in problem.axes)
+    with np.errstate(all="ignore"):
+        work.compute(problem, way, images, _shape_alone(shape, numbers), out)
+    return True
+
+
+def kernel(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> bool:
+    """Correlate with weights that have as many axes as the input, into an output of floats."""
+    if not steps or not _takes(input_, output, steps):
+        return False
+    numbers = sums(input_, output)
+    views = _views(input_, output, steps)
+    if views is None:
+        return False
+    images, out, spatial = views
+    problem = _problem(
+        "sum", images.shape, input_.dtype, output.dtype, numbers, spatial, kernels=True
+    )
+    taps = weights.reshape([axis.window for axis in problem.axes]).astype(numbers)
+    with np.errstate(all="ignore"):
+        work.compute(problem, ways.settle(problem, taps), images, taps, out)
+    return True
+
+
+def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> bool:
+    """Take the largest ("max"), the smallest ("min") or the mean ("avg") of each window.
+
+    Outputs of "max" and "min" have the input's type, those of "avg" are floats.
+    """
+    if not steps or not _takes(input_, output, steps):
+        return False
+    views = _views(input_, output, steps)
+    if views is None:
+        return False
+    images, out, spatial = views
+    numbers = input_.dtype.newbyteorder("=")
+    if mode == "avg":
+        exact = input_.dtype.kind in "biu" and input_.dtype.itemsize < 8
+        numbers = np.dtype(np.int64) if exact else sums(input_, output)
+    problem = _problem(
+        mode, images.shape, input_.dtype, output.dtype, numbers, spatial, kernels=False
+    )
+    with np.errstate(all="ignore"):
+        work.compute(problem, ways.settle(problem, None), images, None, out)
+    return True
+
+
+def rounded(line: Array, numbers: DType) -> Array:
+    """A line of weights, in float64, rounded to a type that leaves its sum nearly as it was.
+
+    The rounding errors of all weights add up where the pixels are alike, and would be seen there.
+    The weight in the middle makes up for the others'.
+    """
+    line = np.asarray(line, np.float64)
+    if numbers == np.float64 or not np.isfinite(line).all():
+        return line
+    held = line.astype(numbers).astype(np.float64)
+    middle = len(line) // 2
+    held[middle] += line.sum() - held.sum()
+    return held.astype(numbers).astype(np.float64)
+
+
+class _Spatial(NamedTuple):
+    """For each spatial axis of the images, the window along it, the cells before it, its border."""
+
+    filtered: tuple[int | None, ...]
+    windows: tuple[tuple[int, int], ...]
+    borders: tuple[Border, ...]
+
+
+def _takes(input_: Array, output: Array, steps: Sequence[Step]) -> bool:
+    if not runs(input_.dtype, output.dtype):
+        return False
+    return output.size > 0 and all(holds(step.border, input_.dtype) for step in steps)
+
+
+def _views(
+    input_: Array, output: Array, steps: Sequence[Step]
+) -> tuple[Array, Array, _Spatial] | None:
+    """Input and output as images (m, *space, c)."""
+    filtered = tuple(step.axis for step in steps)
+    fold = folded(input_.shape, (input_.strides, output.strides), filtered)
+    if fold is None:
+        return None
+    of_axis = {step.axis: step for step in steps}
+    windows, borders = [], []
+    rest = next((step.border for step in steps if step.border.mode == "constant"), steps[0].border)
+    for number in fold.filtered:
+        step = None if number is None else of_axis[number]
+        windows.append((1, 0) if step is None else (step.size, step.before))
+        borders.append(rest if step is None else step.border)
+    spatial = _Spatial(fold.filtered, tuple(windows), tuple(borders))
+    return input_.reshape(fold.shape), output.reshape(fold.shape), spatial
+
+
+@lru_cache(maxsize=256)
+def _problem(
+    mode: str,
+    shape: tuple[int, ...],
+    pixels: DType,
+    results: DType,
+    numbers: DType,
+    spatial: _Spatial,
+    *,
+    kernels: bool,
+) -> Problem:
+    """The problem of a filter on images of this shape."""
+    _, *sizes, c = shape
+    # The number of a constant border is that of the whole problem, which it has from the last axis.
+    value = next((each.value for each in spatial.borders if each.mode == "constant"), ZEROS.value)
+    axes = tuple(
+        Axis(size, window, 1, 1, first, window - 1 - first, border=Border(border.mode, value))
+        for size, (window, first), border in zip(
+            sizes, spatial.windows, spatial.borders, strict=True
+        )
+    )
+    full = FULL[len(sizes)]
+    window = tuple(axis.window for axis in axes)
+    return Problem(
+        operation="convolve" if kernels else "pool",
+        mode=mode,
+        images=Spec(shape, pixels),
+        kernels=Spec(window, numbers) if kernels else None,
+        layout=Layout(full.images, full.kernels[:-2] if kernels else "", full.output),
+        axes=axes,
+        groups=c,
+        channels=c,
+        output_channels=c,
+        padding_word="given",
+        count_padding=True,
+        sum_dtype=numbers,
+        output_dtype=results,
+    )
+
+
+@lru_cache(maxsize=256)
+def _way_of_product(
+    problem: Problem, contents: tuple[bytes | None, ...], numbers: DType
+) -> ways.Way | None:
+    """The way for a product of the lines with these contents, of which None is a single 1."""
+    lines = [np.ones(1) if each is None else np.frombuffer(each) for each in contents]
+    return ways.settle_product(problem, lines, numbers)
+
+
+@lru_cache(maxsize=64)
+def _shape_alone(shape: tuple[int, ...], dtype: DType) -> Array:
+    """Kernels of a shape, for a way that has the numbers already."""
+    return np.broadcast_to(np.zeros((), dtype), shape)

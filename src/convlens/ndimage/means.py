@@ -1,0 +1,93 @@
+"""Means of rectangular windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from convlens.core.problem import Array
+from convlens.ndimage import engine
+from convlens.ndimage.arguments import Step
+from convlens.ndimage.blocks import apart, converted, copied, fill, filter_blocks, windows
+
+
+def along_axes(input_: Array, output: Array, steps: Sequence[Step]) -> None:
+    """Take means along one axis after the other, each time into the output's type."""
+    if not steps:
+        copied(input_, output)
+        return
+    input_ = apart(input_, output)
+    if output.dtype.kind == "f" and engine.pooled(input_, output, steps, "avg"):
+        return
+    integers = input_.dtype.kind in "biu" and output.dtype.kind in "iu" and _whole(steps)
+    dtype = _sums(input_, output, steps) if integers else np.dtype(np.float64)
+
+    def compute(cells: Array, places: tuple[range, ...]) -> Array:
+        places_left = list(places)
+        for number, step in enumerate(steps):
+            if number:  # What was computed beyond the edges is no part of the array in between.
+                cells = converted(cells, output.dtype).astype(dtype, copy=False)
+                fill(cells, places_left, step, input_.shape[step.axis])
+            at = places_left[step.axis]
+            count = len(at) - step.size + 1
+            total = sum_along(cells, step.axis, step.size, count)
+            if not integers:
+                total /= step.size
+            elif dtype.kind == "u":
+                total //= step.size
+            else:  # towards zero
+                total = np.sign(total) * (np.abs(total) // step.size)
+            cells = total
+            places_left[step.axis] = range(at.start + step.before, at.start + step.before + count)
+        return cells
+
+    filter_blocks(input_, output, steps, dtype, compute)
+
+
+def _whole(steps: Sequence[Step]) -> bool:
+    return all(
+        step.border.mode != "constant" or float(step.border.value).is_integer() for step in steps
+    )
+
+
+def _sums(input_: Array, output: Array, steps: Sequence[Step]) -> np.dtype[np.generic]:
+    """The smallest type that holds the sums of integers exactly; of 64-bit ones, most sums."""
+    size = max(step.size for step in steps)
+    low = high = 0
+    for dtype in (input_.dtype, output.dtype):
+        if dtype.kind != "b":
+            low, high = min(low, np.iinfo(dtype).min), max(high, np.iinfo(dtype).max)
+    for step in steps:
+        if step.border.mode == "constant":
+            low, high = min(low, int(step.border.value)), max(high, int(step.border.value))
+    for name in ("u2", "u4", "i4", "i8", "u8"):
+        dtype = np.dtype(name)
+        limits = np.iinfo(dtype)
+        if limits.min <= low * size and max(high, 1) * size <= limits.max:
+            return dtype
+    return np.dtype(np.float64)
+
+
+def sum_along(cells: Array, axis: int, size: int, count: int) -> Array:
+    """The sums of windows along an axis, added up by windows of twice the size at each step."""
+    tap = windows(cells, axis, count)
+    if size < 8:
+        total = tap(0).copy()
+        for number in range(1, size):
+            total += tap(number)
+        return total
+    along, width, doubled = (slice(None),) * axis, 1, cells
+    parts, done = [], 0
+    while width <= size:
+        if size & width:  # This part of the window lies behind those before it.
+            parts.append(doubled[(*along, slice(done, done + count))])
+            done += width
+        if 2 * width <= size:
+            length = doubled.shape[axis] - width
+            doubled = doubled[(*along, slice(0, length))] + doubled[(*along, slice(width, None))]
+        width *= 2
+    total = parts.pop().copy()
+    for part in parts:
+        total += part
+    return total

@@ -1,0 +1,174 @@
+"""Sums of products under a window, in the compiled pipelines or block by block in NumPy.
+
+Outputs of floats are within rounding of the exact sums. Outputs of integers have SciPy's bits: a
+sum that is cut off to an integer shows in which order it was rounded, so these are added up in
+float64 in SciPy's order. Where input and weights are integers the sums are exact in any order; then
+they are taken in the output's own type, in which all wraps around as it would in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from convlens.core.problem import Array
+from convlens.ndimage import engine, ordered
+from convlens.ndimage.arguments import Step
+from convlens.ndimage.blocks import apart, converted, fill, filter_blocks, outputs, shifted
+
+CLOSE_TO_ONE = 1e-12
+
+OfBlock = Callable[[Array, Sequence[int]], Array]  # cells, and the shape of the outputs
+
+
+def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Sequence[Array]) -> None:
+    """Correlate along one axis after the other, each time into the output's type.
+
+    Parameters
+    ----------
+    input_, output : array
+    steps : sequence of Step
+        The window along each axis, in the order in which SciPy filters along them.
+    lines : sequence of array
+        The weights of each, in float64.
+    """
+    input_ = apart(input_, output)
+    if output.dtype.kind == "f" and _is_one_filter(steps, lines):
+        if len(steps) == 1:
+            line = engine.rounded(lines[0], engine.sums(input_, output))
+            done = engine.kernel(input_, output, steps, line)
+        else:
+            done = engine.product(input_, output, steps, lines)
+        if done:
+            return
+    rank = input_.ndim
+    if all(_whole(line) for line in lines) and _wraps(input_, output, steps):
+        dtype = output.dtype.newbyteorder("=")
+        sums: list[OfBlock] = [
+            partial(_wrapping, _taps(ordered.of_line(line, step.axis, rank), dtype))
+            for step, line in zip(steps, lines, strict=True)
+        ]
+    else:
+        dtype = np.dtype(np.float64)
+        sums = [
+            ordered.Sums(ordered.of_line(line, step.axis, rank))
+            for step, line in zip(steps, lines, strict=True)
+        ]
+
+    def compute(cells: Array, places: tuple[range, ...]) -> Array:
+        left = list(places)
+        for number, (step, add_up) in enumerate(zip(steps, sums, strict=True)):
+            if number:  # What was computed beyond the edges is no part of the array in between.
+                cells = converted(cells, output.dtype).astype(dtype, copy=False)
+                fill(cells, left, step, input_.shape[step.axis])
+            at = left[step.axis]
+            start = at.start + step.before
+            left[step.axis] = range(start, start + len(at) - step.size + 1)
+            cells = add_up(cells, [len(each) for each in left])
+        return cells
+
+    filter_blocks(input_, output, steps, dtype, compute)
+
+
+def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> None:
+    """Correlate with weights (*window) that have as many axes as the input."""
+    input_ = apart(input_, output)
+    weights = np.where(np.abs(weights) > ordered.EPSILON, weights, 0)
+    if output.dtype.kind == "f" and engine.kernel(input_, output, steps, weights):
+        if (weights == 0).any():
+            _without_empty_taps(input_, output, steps, weights)
+        return
+    terms = ordered.of_window(weights)
+    if _whole(weights) and _wraps(input_, output, steps):
+        dtype = output.dtype.newbyteorder("=")
+        add_up: OfBlock = partial(_wrapping, _taps(terms, dtype))
+    else:
+        dtype, add_up = np.dtype(np.float64), ordered.Sums(terms)
+
+    def compute(cells: Array, places: tuple[range, ...]) -> Array:
+        return add_up(cells, outputs(places, weights.shape))
+
+    filter_blocks(input_, output, steps, dtype, compute)
+
+
+def _without_empty_taps(
+    input_: Array, output: Array, steps: Sequence[Step], weights: Array
+) -> None:
+    """Compute again what NaN and inf under taps of no weight have made of outputs."""
+    if np.isfinite(_spread(output)):
+        return
+    # A sum of finite numbers that overflows gives the same again.
+    again = np.empty_like(output)
+    add_up = ordered.Sums(ordered.of_window(weights))
+
+    def compute(cells: Array, places: tuple[range, ...]) -> Array:
+        return add_up(cells, outputs(places, weights.shape))
+
+    filter_blocks(input_, again, steps, np.float64, compute)
+    np.copyto(output, again, where=~np.isfinite(output))
+
+
+def _spread(output: Array) -> Any:
+    """A number that is not finite if one of the output's is not."""
+    with np.errstate(all="ignore"):
+        return output.max() - output.min()
+
+
+def _is_one_filter(steps: Sequence[Step], lines: Sequence[Array]) -> bool:
+    """Whether filtering along one axis after the other is one filter with the product of the lines.
+
+    A border's number lies around the array in between, too, where the filter of it may differ.
+    """
+    if len(steps) == 1:
+        return True
+    same = all(
+        step.border.mode != "constant"
+        or step.border.value == 0
+        or abs(line.sum() - 1) < CLOSE_TO_ONE
+        for step, line in zip(steps, lines, strict=True)
+    )
+    # The number of a border is the same along all axes that have one.
+    constant = any(step.border.mode == "constant" and step.border.value != 0 for step in steps)
+    return same and (not constant or all(abs(line.sum() - 1) < CLOSE_TO_ONE for line in lines))
+
+
+def _whole(weights: Array) -> bool:
+    """Whether all weights are integers that float64 holds exactly."""
+    return bool((np.abs(weights) < 2.0**53).all() and (weights == np.trunc(weights)).all())
+
+
+def _wraps(input_: Array, output: Array, steps: Sequence[Step]) -> bool:
+    """Whether sums may be taken in the output's type, in which they wrap around."""
+    whole = all(
+        step.border.mode != "constant" or float(step.border.value).is_integer() for step in steps
+    )
+    return whole and input_.dtype.kind in "biu" and output.dtype.kind in "iu"
+
+
+def _taps(terms: ordered.Terms, dtype: np.dtype[Any]) -> list[tuple[ordered.Place, Any]]:
+    """The taps of whole weights but 0, with these in a type of integers, which wrap around."""
+    pairs = dict(zip(terms.first, terms.weights, strict=True))
+    if terms.sign:
+        others = zip(terms.second[1:], terms.sign * terms.weights[1:], strict=True)
+        pairs |= dict(others)
+    return [(at, np.int64(weight).astype(dtype)) for at, weight in sorted(pairs.items()) if weight]
+
+
+def _wrapping(
+    taps: Sequence[tuple[ordered.Place, Any]], cells: Array, shape: Sequence[int]
+) -> Array:
+    """Sums of integers in their own type."""
+    total = np.zeros(shape, cells.dtype)
+    for at, weight in taps:
+        numbers = shifted(cells, at, shape)
+        if weight in (1, 2):
+            for _ in range(int(weight)):
+                total += numbers
+        elif weight + weight.dtype.type(1) == 0:
+            total -= numbers
+        else:
+            total += numbers * weight
+    return total
