@@ -32,7 +32,7 @@ from strategies import (
 
 import convlens
 from convlens.compiled import choice as choice_of
-from convlens.compiled import work
+from convlens.compiled import transforms, work
 from convlens.compiled.library import LEVEL, Run, load
 from convlens.compiled.variants import Variants
 from convlens.execute import files
@@ -520,6 +520,35 @@ def check_ordered(rng):
             assert sums(cells, shape).tobytes() == expected.tobytes(), (shape, window, sign)
 
 
+def check_transforms(rng):
+    """Fail if transforms of any size are wrong."""
+    available = transforms._available
+    transforms.STEP, transforms.FIXED = 1e-6, 0
+    for size in sorted({each.requires["size"][0] for each in load().variants.of(PRODUCTS)}):
+        transforms._available = lambda problem, size=size: [
+            each for each in available(problem) if each.size == size
+        ]
+        transforms._tiles.cache_clear()
+        for dtype, channels in (("f4", ()), ("u1", ()), ("f4", (2,)), ("u1", (2,))):
+            images = random_numbers(rng, (2, 130, 141, *channels), np.dtype(dtype))
+            kernels = random_numbers(rng, (9, 11, *channels), np.dtype("i1"))
+            case = Case("convolve", [fenced(rng, images), fenced(rng, kernels)], {})
+            plan = convlens.plan_convolve(*case.arguments)
+            assert f"transforms of {size} x {size}" in plan.reason
+            result = plan(*case.arguments)
+            exact = convlens.convolve(*case.arguments, method="numpy")
+            if dtype == "f4":
+                finite = np.isfinite(exact)
+                np.testing.assert_array_equal(np.isfinite(result), finite)
+                most = np.abs(exact[finite]).max(initial=0)
+                assert (np.abs(result - exact)[finite] <= 1e-5 * most).all()
+            else:
+                np.testing.assert_array_equal(result, exact)
+
+
+PRODUCTS = "products", "f32", "f64", "f32"
+
+
 def check_level():
     """Check one level, in a process of its own."""
     rng, ways = np.random.default_rng(0), 0
@@ -533,6 +562,7 @@ def check_level():
     assert ways > 5000
     check_many(100, 300, fenced)
     check_ordered(rng)
+    check_transforms(rng)
     print(load().level, *load()._functions)
 
 
