@@ -259,16 +259,22 @@ MAY_IMPORT = {
     "methods": {"compiled", "core"},
     "hints": set(),
     "arguments": {"core", "hints"},
+    "arguments_back": {"arguments", "core"},
     "execute": {"arguments", "core", "files"},
     "filters": {"arguments"},
     "ndimage": {"compiled", "core", "hints"},
-    "plan": {"arguments", "core", "execute", "methods"},
+    "plan": {"arguments", "arguments_back", "core", "execute", "methods"},
     "operations": {"arguments", "core", "hints", "plan"},
+    "gradients": {"arguments", "arguments_back", "core", "methods", "operations", "plan"},
+    "linear": {"arguments", "core", "gradients", "operations"},
     "config": {"arguments", "compiled"},
     "pictures": {"core", "files"},
     "spelling": {"arguments", "core", "filters"},
     "explorer": {"arguments", "core", "files", "filters", "operations"},
-    "__init__": {"arguments", "config", "explorer", "filters", "ndimage", "operations", "plan"},
+    "__init__": {
+        *("arguments", "config", "explorer", "filters", "gradients", "linear", "ndimage"),
+        *("operations", "plan"),
+    },
 }
 
 
