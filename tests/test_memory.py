@@ -149,3 +149,23 @@ def test_pool_without_order(method, mode):
     """A contiguous copy is made of a large image that is sliced and transposed."""
     x = np.zeros((4000, 7000), np.float32)[::-1, ::2].T
     check(convlens.pool, x, 3, 2, mode, method=method)
+
+
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_way_back(method, pad_mode, stride):
+    """A transpose or a gradient by the kernels takes more than the limit."""
+    images, kernels = np.zeros((1, 3000, 3000), np.float32), np.zeros((3, 3), np.float32)
+    options = {"stride": stride, "pad_mode": pad_mode, "method": method}
+    outputs = np.zeros((1, 3000 // stride, 3000 // stride), np.float32)
+    check(convlens.convolve_transpose, outputs, kernels, 3000, **options)
+    if method == "compiled":  # NumPy's engine takes a step for each output
+        check(convlens.kernel_gradient, images, outputs, (3, 3), **options)
+
+
+@pytest.mark.parametrize("mode", POOL_MODES)
+def test_gradients_of_poolings(method, mode):
+    """The gradient of a pooling takes more than the limit."""
+    images, outputs = np.zeros((1, 3000, 3000), np.float32), np.zeros((1, 1500, 1500), np.float32)
+    used = "numpy" if mode in ("max", "min") else method
+    check(convlens.pool_gradient, images, outputs, 2, mode=mode, method=used)
