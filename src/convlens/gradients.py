@@ -529,11 +529,13 @@ def pool_indices(
     ----------
     images : array_like
         As in `pool`.
-    kernel_shape, stride, padding, dilation, pad_mode, pad_value, partial
+    kernel_shape, stride
         As in `pool`.
     mode : {"max", "min"}
         Whether the largest are looked for or the smallest. Of equal ones the first in reading order
         is taken, and of several NaNs the last, as in PyTorch.
+    padding, dilation, pad_mode, pad_value, partial
+        As in `pool`.
     space : {1, 2, 3}
         The number of spatial axes: 1 for signals, 2 for images, 3 for volumes.
 
