@@ -29,7 +29,8 @@ myst_heading_anchors = 4
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"PR01", "PR02", "PR03", "PR10", "RT03", "SS01", "GL08"}
-numpydoc_validation_exclude = {r"\.(Back)?Plan$"}  # users get plans from calls and never construct one
+# Users get plans from calls and never construct one.
+numpydoc_validation_exclude = {r"\.(Back)?Plan$"}
 autodoc_typehints = "none"  # numpydoc's sections name the types in words
 autodoc_member_order = "bysource"
 
