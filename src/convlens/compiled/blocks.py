@@ -77,12 +77,13 @@ class Blocks:
         self._cuts = [(m, count), *zip(sizes, shape, strict=True)]
 
     def __iter__(self) -> Iterator[Region]:
-        cuts = (
-            [range(start, min(start + step, size)) for start in range(0, size, step)]
-            for size, step in self._cuts
-        )
-        for images, *places in product(*cuts):
+        for images, *places in product(*(cuts(size, step) for size, step in self._cuts)):
             yield Region(images, tuple(places))
+
+
+def cuts(size: int, step: int) -> list[range]:
+    """Divide a size into ranges of a step, of which the last may be shorter."""
+    return [range(start, min(start + step, size)) for start in range(0, size, step)]
 
 
 def most(upper: int, fits: Callable[[int], bool]) -> int:

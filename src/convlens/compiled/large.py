@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convlens.compiled.blocks import STRIP, most
+from convlens.compiled.blocks import STRIP, cuts, most
 from convlens.compiled.choice import Method, choose, largest
+from convlens.compiled.placement import slice_of
 from convlens.core.axis import Axis
 from convlens.core.cells import counts, needed
 from convlens.core.pairwise import Pairwise
@@ -117,10 +118,10 @@ def parts(problem: Problem, method: Method, taps: Part | None = None) -> list[Pa
         before, after = (1,) * number, sizes
         fits = lambda n, b=before, a=after: _fits(problem, method, (*b, n, *a), channels)  # noqa: E731
         sizes = (most(size, fits), *sizes)
-    cuts = [_cuts(size, step) for size, step in zip(whole, sizes, strict=True)]
+    along = [cuts(size, step) for size, step in zip(whole, sizes, strict=True)]
     return [
         tuple(all_taps[cut.start : cut.stop] for all_taps, cut in zip(taps, part, strict=True))
-        for part in product(*cuts)
+        for part in product(*along)
     ]
 
 
@@ -137,9 +138,9 @@ def compute(
     if is_deep(problem):
         # As many channels at a time as there is memory for, under one window in a slab.
         together = RESULTS // (problem.rows.reach * problem.columns.reach)
-        for c in _cuts(problem.channels, together):
+        for c in cuts(problem.channels, together):
             some = replace(problem, groups=len(c), channels=len(c), output_channels=len(c))
-            _compute_deep(some, way, images[..., _slice(c)], out[..., _slice(c)], engine)
+            _compute_deep(some, way, images[..., slice_of(c)], out[..., slice_of(c)], engine)
         return
     full = FULL[len(problem.axes)]
     layout = Layout(full.images, problem.layout.kernels, full.output)
@@ -153,11 +154,11 @@ def compute(
     window = tuple(map(len, taps))
     each = problem.output_channels // problem.channels
     together = most(problem.channels, lambda count: _fits(problem, method, window, count))
-    for c in _cuts(problem.channels, together):
+    for c in cuts(problem.channels, together):
         some = replace(problem, groups=len(c), channels=len(c), output_channels=len(c) * each)
         n = slice(c.start * each, c.stop * each)
         of_some = None if kernels is None else kernels[..., n]
-        _compute(some, way, method, images[..., _slice(c)], of_some, out[..., n], engine)
+        _compute(some, way, method, images[..., slice_of(c)], of_some, out[..., n], engine)
 
 
 def _compute(
@@ -173,10 +174,10 @@ def _compute(
     window = parts(problem, method, way.taps)
     way = way._replace(taps=None)
     for region in _regions(out.shape, RESULTS // (len(window).bit_length() + 2)):
-        some, merged = images[_slice(region.images)], Pairwise(MERGES[problem.mode])
+        some, merged = images[slice_of(region.images)], Pairwise(MERGES[problem.mode])
         for part in window:
             on_part = problem_on(problem, part, region)
-            taps = None if kernels is None else kernels[tuple(map(_slice, part))]
+            taps = None if kernels is None else kernels[tuple(map(slice_of, part))]
             dtype = out.dtype if on_part.output_dtype.kind == "b" else on_part.output_dtype  # bytes
             result = np.empty((*map(len, (region.images, *region.places)), out.shape[-1]), dtype)
             engine(on_part, way.part(part), some, taps, result)
@@ -197,11 +198,11 @@ def _compute_deep(problem: Problem, way: Way, images: Array, out: Array, engine:
     width = min(ow, max(1, numbers // (least * c)))
     height = min(oh, max(1, numbers // (least * width * c)))
     slabs = max(least, numbers // (height * width * c))
-    cuts = _cuts(len(images), 1), _cuts(oz, slabs), _cuts(oh, height), _cuts(ow, width)
-    for image, *places in product(*cuts):
+    steps = cuts(len(images), 1), cuts(oz, slabs), cuts(oh, height), cuts(ow, width)
+    for image, *places in product(*steps):
         region = Region(image, tuple(places))
         (rows, _, y, _), (columns, _, x, _) = map(needed, problem.axes[1:], places[1:])
-        pixels = images[image.start][:, _slice(y), _slice(x)]  # (d, h, w, c)
+        pixels = images[image.start][:, slice_of(y), slice_of(x)]  # (d, h, w, c)
         d, h, w, _ = pixels.shape
         result = np.empty((*map(len, (image, *places)), c), dtype)
         # The slabs are the rows of h images, one for each of the slabs' own rows.
@@ -237,15 +238,6 @@ def _regions(shape: tuple[int, ...], numbers: int) -> Iterator[Region]:
     for size in (*reversed(outputs), m):
         steps.append(max(1, min(size, left)))
         left //= size
-    cuts = (_cuts(size, step) for size, step in zip((m, *outputs), reversed(steps), strict=True))
-    for images, *places in product(*cuts):
+    sizes = zip((m, *outputs), reversed(steps), strict=True)
+    for images, *places in product(*(cuts(size, step) for size, step in sizes)):
         yield Region(images, tuple(places))
-
-
-def _cuts(size: int, step: int) -> list[range]:
-    """Divide the numbers 0 … size - 1 into ranges of at most `step`."""
-    return [range(start, min(start + step, size)) for start in range(0, size, step)]
-
-
-def _slice(numbers: range) -> slice:
-    return slice(numbers.start, numbers.stop)

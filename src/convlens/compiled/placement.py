@@ -82,3 +82,10 @@ def slice_of(used: range) -> slice:
 def relative(pixels: Pixels, start: int) -> Pixels:
     """These pixels, counted from `start`; -1 stays."""
     return np.where(pixels < 0, -1, pixels - start)
+
+
+def padded(grid: Grid, more: int) -> Array:
+    """The pixels of a grid's cells, and of more cells that the last tiles may ask for: none."""
+    pixels = np.full(len(grid) + more, -1, np.int32)
+    pixels[: len(grid)] = relative(grid.pixels, grid.used.start)
+    return pixels

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from convlens.compiled.blocks import Grid, grid
+from convlens.compiled.blocks import Grid, cuts, grid
 from convlens.compiled.choice import F32, F64, I64, NAMES, DType, largest, same_kernel
 from convlens.compiled.library import Buffer, Run, buffer, frame, loaded
 from convlens.compiled.placement import (
@@ -25,7 +25,7 @@ from convlens.compiled.placement import (
     copied_pixels,
     frame_of,
     indexable,
-    relative,
+    padded,
     slice_of,
     usable,
 )
@@ -79,7 +79,7 @@ class Tiles(NamedTuple):
     def parts(self, problem: Problem) -> list[list[range]]:
         """The parts of the window along each axis, taps without dilation, that fit into a tile."""
         return [
-            _cuts(axis.reach, self.size - outputs + 1)
+            cuts(axis.reach, self.size - outputs + 1)
             for axis, outputs in zip(problem.axes, self.outputs, strict=True)
         ]
 
@@ -94,12 +94,9 @@ def tiles(problem: Problem, kernels: Array | None) -> Tiles | None:
         return best
     if problem.sum_dtype.kind == "f":
         return best if np.isfinite(kernels).all() else None
-    pixels = largest(problem.images.dtype) * 2**0.5 * best.size
-    return (
-        best
-        if FLOOR * pixels * _norms(kernels.reshape(-1, kernels.shape[-1])).max(initial=0) <= EXACT
-        else None
-    )
+    pixels = largest(problem.images.dtype) * 2**0.5 * best.size  # the norm of two tiles, at most
+    kernel = _norms(kernels.reshape(-1, kernels.shape[-1])).max(initial=0)
+    return best if FLOOR * pixels * kernel <= EXACT else None
 
 
 @lru_cache(maxsize=256)
@@ -185,8 +182,8 @@ def compute(
     most = max(1, SPECTRA // (tiles.nbytes * prod(map(len, parts)) * kernels.shape[2]))
     shared = same_kernel(problem)
     left: set[Region] = set()
-    for groups in _cuts(problem.groups, problem.groups if shared else max(1, most // each)):
-        for some in _cuts(each, most):
+    for groups in cuts(problem.groups, problem.groups if shared else max(1, most // each)):
+        for some in cuts(each, most):
             of_groups = slice(0, 1) if shared else slice_of(groups)
             spectra = _Spectra(problem, tiles, kernels[..., of_groups, slice_of(some)], parts)
             c = slice(groups.start * kernels.shape[2], groups.stop * kernels.shape[2])
@@ -197,11 +194,6 @@ def compute(
         tap_by_tap = way._replace(tiles=None)
         ungrouped = kernels.reshape(*kernels.shape[:-2], -1)
         direct(problem.part(region), tap_by_tap, images_of, ungrouped, out[region.slices])
-
-
-def _cuts(size: int, step: int) -> list[range]:
-    """Divide a size into ranges of a step, of which the last may be shorter."""
-    return [range(start, min(start + step, size)) for start in range(0, size, step)]
 
 
 class _Spectra:
@@ -254,16 +246,14 @@ def _compute(
     for region in _regions(problem, tiles, prod(out.shape[-2:]), in_place=read_here and write_here):
         target = out[region.slices]
         sums = Pairwise()
+        # All outputs are computed that there would be without a stride.
+        places = list(zip(problem.axes, region.places, strict=True))
+        sizes = [(len(some) - 1) * axis.stride + 1 for axis, some in places]
+        axes = [
+            replace(axis.part(some, range(axis.window)), stride=1, dilation=1)
+            for axis, some in places
+        ]
         for part, of_part in spectra:
-            # All outputs are computed that there would be without a stride.
-            axes = [
-                replace(axis.part(places, range(axis.window)), stride=1, dilation=1)
-                for axis, places in zip(problem.axes, region.places, strict=True)
-            ]
-            sizes = [
-                (len(places) - 1) * axis.stride + 1
-                for axis, places in zip(problem.axes, region.places, strict=True)
-            ]
             grids = [
                 grid(replace(axis, window=len(taps), before=axis.before - taps.start), range(size))
                 for axis, taps, size in zip(axes, part, sizes, strict=True)
@@ -309,10 +299,10 @@ def _regions(problem: Problem, tiles: Tiles, channels: int, *, in_place: bool) -
     down = min(units[0], most // across)
     together = max(1, most // (across * down)) if [down, across] == units else 1
     rows, columns = (
-        _cuts(size, count * side)
+        cuts(size, count * side)
         for size, count, side in zip(outputs, (down, across), tiles.grain, strict=True)
     )
-    for images, *places in product(_cuts(m, together), rows, columns):
+    for images, *places in product(cuts(m, together), rows, columns):
         yield Region(images, tuple(places))
 
 
@@ -327,7 +317,7 @@ def _run(
     """Compute one part of the window, for pixels that these grids index."""
     part, spectra, floors = kernels
     rows, columns = (
-        _cells(each, side + tiles.size) for each, side in zip(grids, tiles.grain, strict=True)
+        padded(each, side + tiles.size) for each, side in zip(grids, tiles.grain, strict=True)
     )
     across, (m, h, w, c) = grids[1], pixels.shape
     groups = result.shape[-2]
@@ -378,10 +368,3 @@ def _in_pairs(result: Array, side: int) -> Buffer:
     shape = m, oh, -(-ow // (2 * side)), 2, side, *kernels
     strides = images, rows, 2 * side * columns, side * columns, columns, *others
     return frame(shape, strides, result.dtype)
-
-
-def _cells(grid: Grid, more: int) -> Array:
-    """The pixels of a grid's cells, and of more cells that the last tiles may ask for: none."""
-    pixels = np.full(len(grid) + more, -1, np.int32)
-    pixels[: len(grid)] = relative(grid.pixels, grid.used.start)
-    return pixels

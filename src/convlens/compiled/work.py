@@ -28,6 +28,7 @@ from convlens.compiled.placement import (
     frame_of,
     indexable,
     packed,
+    padded,
     relative,
     slice_of,
     usable,
@@ -266,7 +267,7 @@ class Work:
             "chunk": chunk,
         }
         if "columns" in method.variant.arguments:
-            arguments["columns"] = buffer(_padded(across))
+            arguments["columns"] = buffer(padded(across, 3 * len(across) + SPARE))
         if deep:
             table = _slabs(deep[0], problem.axes[0].window, block)
             arguments["slabs"] = buffer(table)
@@ -430,17 +431,10 @@ def _cells(down: Grid, across: Grid, channels: int, *, trimmed: bool) -> dict[st
     )
     left = len(before)
     return {
-        "rows": buffer(_padded(down)),
+        "rows": buffer(padded(down, 3 * len(down) + SPARE)),
         "before": buffer(before),
         "after": buffer(after[:0] if trimmed and (after < 0).all() else after),
         "left": left,
         "right": left + len(across.inner) * channels,
         "first": (across.inner.start - across.used.start) * channels if across.inner else 0,
     }
-
-
-def _padded(grid: Grid) -> Array:
-    """The pixels of a grid's cells, and of more cells: the last strip and tile may ask for them."""
-    pixels = np.full(4 * len(grid) + SPARE, -1, np.int32)
-    pixels[: len(grid)] = relative(grid.pixels, grid.used.start)
-    return pixels
