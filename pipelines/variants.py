@@ -26,6 +26,7 @@ from planes import planes
 from separable import separable
 from squares import squares
 from windows import windows
+from winograd import taps, winograd
 
 TYPES = {
     "u8": hl.UInt(8),
@@ -104,7 +105,7 @@ def exactly(**facts: int) -> dict[str, Range]:
 
 def table() -> list[Variant]:
     """Every variant, in the order in which the engine tries them."""
-    variants = [*_planes(), *_dense(), *_depthwise(), *_separable(), *_fourier()]
+    variants = [*_planes(), *_dense(), *_depthwise(), *_separable(), *_fourier(), *_winograd()]
     variants += [*_poolings(), *_ordered()]
     check(variants)
     return sorted(variants, key=lambda each: (-each.preference, -len(each.requires)))
@@ -298,6 +299,14 @@ def _fourier() -> Iterator[Variant]:
         yield Variant(
             "spectrum", ("kernel", "f64"), exactly(size=size), partial(spectrum, size=size)
         )
+
+
+def _winograd() -> Iterator[Variant]:
+    """Kernels of 3 x 3 taps, with fewer multiplications: the taps, and then the tiles of images."""
+    for names in ("f32_f32_f32", "f64_f64_f64"):
+        numbers = names[:3]
+        yield Variant("taps", ("taps", numbers), {}, partial(taps, types=_types(names)))
+        yield Variant("winograd", ("tiles", numbers), {}, partial(winograd, types=_types(names)))
 
 
 # --------------------------------------------------------------------------------- pooling

@@ -32,7 +32,7 @@ from strategies import (
 
 import convlens
 from convlens.compiled import choice as choice_of
-from convlens.compiled import transforms, work
+from convlens.compiled import transforms, winograd, work
 from convlens.compiled.library import LEVEL, Run, load
 from convlens.compiled.variants import Variants
 from convlens.execute import files
@@ -546,6 +546,30 @@ def check_transforms(rng):
                 np.testing.assert_array_equal(result, exact)
 
 
+def check_winograd(rng):
+    """Fail if Winograd's method is wrong, or reads or writes beside the arrays."""
+    winograd.TURN = winograd.PREPARE = 0
+    winograd.pays.cache_clear()
+    for dtype in ("f4", "f8"):
+        for shape, n, padding in (
+            ((2, 9, 12, 5), 33, "same"),
+            ((1, 8, 31, 17), 16, "valid"),
+            ((1, 7, 6, 70), 7, "full"),
+        ):
+            images = rng.standard_normal(shape).astype(dtype)
+            kernels = rng.standard_normal((3, 3, shape[-1], n)).astype(dtype)
+            options = {"padding": padding, "pad_mode": "edge"}
+            case = Case("convolve", [fenced(rng, images), fenced(rng, kernels)], options)
+            plan = convlens.plan_convolve(*case.arguments, **options)
+            assert "Winograd" in plan.reason
+            result = fenced(rng, np.zeros(plan.output_shape, dtype))
+            plan(*case.arguments, out=result)
+            exact = convlens.convolve(
+                images.astype("f8"), kernels.astype("f8"), method="numpy", **options
+            )
+            assert np.abs(result - exact).max() <= 1e3 * np.finfo(dtype).eps
+
+
 PRODUCTS = "products", "f32", "f64", "f32"
 
 
@@ -563,6 +587,7 @@ def check_level():
     check_many(100, 300, fenced)
     check_ordered(rng)
     check_transforms(rng)
+    check_winograd(rng)
     print(load().level, *load()._functions)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from convlens.compiled import large, transforms
+from convlens.compiled import large, transforms, winograd
 from convlens.compiled.choice import (
     F16,
     F32,
@@ -49,6 +49,8 @@ class Way(NamedTuple):
         The taps of a pooling's window that matter, if these are not all.
     tiles : Tiles or None
         The tiles of a convolution that is computed by Fourier transforms.
+    winograd : bool
+        Whether a convolution is computed by Winograd's method.
     """
 
     flat: bool
@@ -57,6 +59,7 @@ class Way(NamedTuple):
     factors: Factors | None
     taps: large.Part | None = None
     tiles: transforms.Tiles | None = None
+    winograd: bool = False
 
     def part(self, taps: large.Part) -> Way:
         """The way for a part of the window: these taps along each axis."""
@@ -74,6 +77,8 @@ def settle(problem: Problem, kernels: Array | None) -> Way:
     flat, kernels = is_flat(problem), problem.full_kernels(kernels)
     if flat:
         problem, kernels = flattened(problem), kernels[0]
+    if winograd.pays(problem):
+        return Way(flat, False, problem.sum_dtype, None, winograd=True)
     numbers, tiles = summing_type(problem, kernels), transforms.tiles(problem, kernels)
     turned = suited(problem).turned and tiles is None
     if turned:
@@ -111,8 +116,11 @@ def is_for_any_numbers(problem: Problem) -> bool:
 def grain(problem: Problem, way: Way | None) -> tuple[int, ...]:
     """The outputs along each axis between which a problem may be cut without changing a bit."""
     *outer, _, _ = problem.axes
-    exact = problem.sum_dtype.kind != "f"
-    last = (1, 1) if way is None or way.tiles is None or exact else way.tiles.grain
+    last = (1, 1)
+    if way is not None and way.winograd:
+        last = winograd.SIDE, winograd.SIDE
+    elif way is not None and way.tiles is not None and problem.sum_dtype.kind == "f":
+        last = way.tiles.grain
     return (1,) * len(outer) + last
 
 
@@ -174,6 +182,9 @@ def describe(problem: Problem, way: Way | None) -> str:
     if way and way.tiles:
         words = ["each slab as an image"] if flat else []
         return f"for {loaded().level}, {', '.join([*words, transforms.describe(way.tiles)])}"
+    if winograd.pays(problem):
+        words = ["each slab as an image"] if flat else []
+        return f"for {loaded().level}, {', '.join([*words, winograd.describe(problem.sum_dtype)])}"
     turned = way.turned if way else suited(problem).turned
     problem = turn(problem) if turned else problem
     method = choose(problem, numbers, separable)

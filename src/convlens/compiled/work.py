@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from convlens.compiled import large, long_rows, transforms
+from convlens.compiled import large, long_rows, transforms, winograd
 from convlens.compiled.blocks import COPIED, STRIP, VECTORS, Blocks, Grid, copied, grid, numbers_of
 from convlens.compiled.choice import F16, I64, U8, U64, DType, Method, choose
 from convlens.compiled.library import Run, buffer, loaded
@@ -95,6 +95,10 @@ def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, o
     if way.tiles:
         assert kernels is not None, "poolings are not computed by transforms"
         transforms.compute(problem, way, images, kernels, out, _compute)
+        return
+    if way.winograd:
+        assert kernels is not None, "poolings have no kernels"
+        winograd.compute(problem, way, images, kernels, out, _compute)
         return
     if long_rows.is_long(problem):
         for piece, some, target in long_rows.cut(problem, images, out):

@@ -1,0 +1,222 @@
+"""Convolve 3 x 3 windows with many kernels by Winograd's method: where it pays, and how it is run.
+
+The output is divided into tiles of 2 x 2; see `pipelines/winograd.py`. They lie at even places
+from the first output on, whatever the batch and the threads are, and a problem is cut between them
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convlens.compiled.blocks import MOST_COPIED, Grid, cuts, grid
+from convlens.compiled.choice import F32, F64, NAMES, DType, same_kernel
+from convlens.compiled.library import Run, buffer, frame, loaded
+from convlens.compiled.placement import (
+    Placement,
+    copied_pixels,
+    frame_of,
+    indexable,
+    packed,
+    padded,
+    slice_of,
+    usable,
+)
+from convlens.core.problem import Array, Problem, Region
+
+if TYPE_CHECKING:
+    from convlens.compiled.ways import Way  # at run time it is `ways` that imports this module
+
+Compute = Callable[[Problem, "Way", Array, Array | None, Array], None]
+
+SIDE = 2  # the outputs of a tile, along each axis
+GROUP = 128  # bytes of kernels whose turned numbers lie side by side, as the pipelines want them
+NUMBERS = 16  # into which the cells of a tile are turned, and the taps of a kernel
+# What it takes besides the products, in multiply-adds: to turn a tile's cells of one channel, or
+# its sums of one kernel; and to turn a kernel's taps of one channel.
+TURN, PREPARE = 200, 400
+BLOCK = 28  # tiles whose cells are turned together: they stay in a core's own cache
+TURNED = 2**23  # the most bytes of turned kernels at a time
+LEAST = 2**20  # the least multiply-adds of a task: they take some 25 microseconds
+DIRECT = 2**26  # the most numbers that a region may read or write in place
+STEPS = 2**31  # multiplications in a region: few enough to end within half a second
+KEPT = 2**16  # the most bytes of arrays that a prepared run may keep for the next time
+MENDED = 2**20  # the most numbers that are computed tap by tap at a time
+
+
+@lru_cache(maxsize=256)
+def pays(problem: Problem) -> bool:
+    """Whether an image's convolution costs less by Winograd's method than tap by tap.
+
+    It does not depend on the batch, and so an image's result does not either.
+    """
+    if problem.kernels is None or len(problem.axes) > 2 or problem.sum_dtype not in (F32, F64):
+        return False
+    plain = {(axis.window, axis.stride, axis.dilation) for axis in problem.axes} == {(3, 1, 1)}
+    if not plain or problem.groups != 1 or same_kernel(problem):
+        return False
+    _, *outputs, kernels = problem.full_output_shape
+    products = problem.channels * kernels
+    tiles = prod(-(-size // SIDE) for size in outputs)
+    turns = tiles * TURN * (problem.channels + kernels) + PREPARE * products
+    return tiles * NUMBERS * products + turns < prod(outputs) * problem.taps * products
+
+
+def describe(numbers: DType) -> str:
+    """Describe in words how a problem is computed."""
+    return f"by Winograd's method in tiles of 2 x 2, with 4 multiplications for 9, in {numbers}"
+
+
+def compute(
+    problem: Problem, way: Way, images: Array, kernels: Array, out: Array, direct: Compute
+) -> None:
+    """Write the result into `out`; all arrays have their full form.
+
+    `direct` computes tap by tap what is not finite, or has such large numbers that it could become
+    so on the way: the pipelines make NaN of it.
+    """
+    kernels = np.require(kernels, problem.sum_dtype, ["C", "A"])  # (3, 3, c, n)
+    work = _prepared(problem, Placement.of(images), Placement.of(out), loaded().threads)
+    spoilt = False  # whether a kernel is not finite, which makes all of its outputs NaN
+    for part in work.parts:
+        factors = _turned(kernels[..., slice_of(part)])
+        for region in work.regions:
+            work.run(region, part, images, factors, out)
+        first = out[0, 0, 0, slice_of(part)]
+        spoilt |= not np.isfinite(first).all() and bool(np.isnan(factors).any())
+    tap_by_tap = way._replace(winograd=False)
+    if spoilt:
+        direct(problem, tap_by_tap, images, kernels, out)
+        return
+    # Pixels that are not finite spoil the outputs of all kernels alike.
+    for region, tiles in _left(problem, np.isfinite(out[..., 0])):
+        shape = len(region.images), *map(len, region.places), out.shape[-1]
+        results = np.empty(shape, out.dtype)
+        direct(problem.part(region), tap_by_tap, images[slice_of(region.images)], kernels, results)
+        np.copyto(out[region.slices], results, where=tiles[..., np.newaxis])
+
+
+def _turned(kernels: Array) -> Array:
+    """What the taps of kernels (3, 3, c, n) are turned into, (n / group, 16, c, group)."""
+    *_, c, n = kernels.shape
+    group = GROUP // kernels.itemsize
+    factors = np.empty((-(-n // group), NUMBERS, c, group), kernels.dtype)
+    run = _prepared_taps(kernels.shape, kernels.strides, kernels.dtype)
+    run(kernels, factors)
+    return factors
+
+
+@lru_cache(maxsize=256)
+def _prepared_taps(shape: tuple[int, ...], strides: tuple[int, ...], numbers: DType) -> Run:
+    """The run that turns kernels of this layout."""
+    group = GROUP // numbers.itemsize
+    factors = packed((-(-shape[-1] // group), NUMBERS, shape[-2], group), numbers)
+    variant = loaded().variants.choose({}, [("taps", NAMES[numbers])])
+    frames = {"kernels": frame(shape, strides, numbers), "out": factors}
+    return Run(loaded(), variant, frames, list(frames))
+
+
+@lru_cache(maxsize=256)
+def _prepared(problem: Problem, images: Placement, out: Placement, threads: int) -> Work:
+    return Work(problem, images, out, threads)
+
+
+class Work:
+    """How a problem is divided, for arrays that lie in memory in one way."""
+
+    def __init__(self, problem: Problem, images: Placement, out: Placement, threads: int) -> None:
+        self._problem, self._threads, self._numbers = problem, threads, problem.sum_dtype
+        n, columns = problem.output_channels, problem.columns
+        self._read_here = usable(problem.images.dtype, self._numbers, images, problem.channels)
+        self._write_here = usable(problem.output_dtype, self._numbers, out, n)
+        group = GROUP // self._numbers.itemsize
+        each = NUMBERS * problem.channels * GROUP  # bytes of a group of turned kernels
+        self.parts = cuts(n, max(1, TURNED // each) * group)
+        most = DIRECT if self._read_here and self._write_here else MOST_COPIED
+        row = max(columns.size * problem.channels, columns.outputs * n)
+        self.regions = list(regions(problem, min(most, STEPS // (4 * problem.channels)), row))
+        self._ready: dict[tuple[Region, range], tuple[tuple[slice, ...], Run]] = {}
+
+    def run(self, region: Region, part: range, images: Array, factors: Array, out: Array) -> None:
+        """Compute the outputs of a region for a part of the kernels."""
+        target = out[region.slices][..., slice_of(part)]
+        if (ready := self._ready.get((region, part))) is not None:
+            used, run = ready
+            run(images[used], factors, target)
+            return
+        grids = [
+            grid(axis, places)
+            for axis, places in zip(self._problem.axes, region.places, strict=True)
+        ]
+        used = slice_of(region.images), *(slice_of(each.used) for each in grids)
+        pixels = images[used]
+        in_place = self._read_here and indexable(pixels)
+        if not in_place:
+            pixels, grids = copied_pixels(images[used[0]], grids, self._numbers)
+        results = target if self._write_here else np.empty(target.shape, self._numbers)
+        run = self._made(pixels, grids, factors, results)
+        run(pixels, factors, results)
+        if results is not target:
+            target[...] = results
+        elif in_place and run.nbytes <= KEPT:
+            self._ready[region, part] = used, run
+
+    def _made(self, pixels: Array, grids: list[Grid], factors: Array, results: Array) -> Run:
+        """The run for arrays of these layouts."""
+        m, h, w, c = pixels.shape
+        _, *outputs, n = results.shape
+        high, wide = (-(-size // SIDE) for size in outputs)
+        rows, columns = (padded(each, SIDE) for each in grids)
+        count = m * high * wide
+        blocks = -(-count // BLOCK)
+        tasks = max(1, min(4 * self._threads, count * NUMBERS * c * n // LEAST))
+        parts = min(-(-min(tasks, 2 * self._threads) // blocks), len(factors))
+        frames = {
+            "images": frame_of(pixels.reshape(m, h, w * c)),
+            "factors": frame_of(factors),
+            "out": frame_of(results),
+        }
+        arguments = {
+            "padding": float(self._problem.pad_number),
+            "rows": buffer(rows),
+            "columns": buffer(columns),
+            "C": c,
+            "wide": wide,
+            "high": high,
+            "count": count,
+            "block": BLOCK,
+            "chunk": max(1, blocks * parts // tasks),
+            "share": -(-len(factors) // parts) * factors.shape[-1],
+        }
+        variant = loaded().variants.choose({}, [("tiles", NAMES[self._numbers])])
+        return Run(loaded(), variant, arguments | frames, list(frames))
+
+
+def regions(problem: Problem, most: int, row: int) -> Iterator[Region]:
+    """Divide the output between tiles into regions of so many numbers, of which a row has some."""
+    m, rows, columns, _ = problem.full_output_shape
+    step = max(1, most // row // SIDE) * SIDE
+    together = max(1, most // (row * rows)) if step >= rows else 1
+    for images, some in product(cuts(m, together), cuts(rows, step)):
+        yield Region(images, (some, range(columns)))
+
+
+def _left(problem: Problem, finite: Array) -> Iterator[tuple[Region, Array]]:
+    """The regions with tiles of which an output is not finite (m, oh, ow), and where these are."""
+    if finite.all():
+        return
+    row = max(problem.full_output_shape[-1], 1) * finite.shape[-1]
+    for region in regions(problem, MENDED, row):
+        spoilt = ~finite[region.slices]
+        if spoilt.any():
+            for axis in (1, 2):  # A tile is computed anew as a whole, wherever a problem is cut.
+                size = spoilt.shape[axis]
+                tiles = np.logical_or.reduceat(spoilt, range(0, size, SIDE), axis)
+                spoilt = tiles.repeat(SIDE, axis).take(range(size), axis)
+            yield region, spoilt
