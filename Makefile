@@ -43,7 +43,7 @@ test: .venv/test .venv/group-pipelines  ## check style and types, and run every 
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # `make test` runs this too, and looks at how many of SciPy's tests reach our functions.
 test-scipy: .venv/test  ## have SciPy's own tests judge convlens.ndimage

@@ -39,7 +39,7 @@ class Edge(NamedTuple):
 def requirements(edge):
     """NumPy and what the tests import, as pyproject.toml has them: their bounds, or the oldest."""
     extra = PROJECT["optional-dependencies"]["test"]
-    tools = [each for each in extra if re.match(r"(pytest|hypothesis)\W", each)]
+    tools = [each for each in extra if re.match(r"(pytest|hypothesis)>", each)]
     wanted = [*PROJECT["dependencies"], *tools]
     return [each.replace(">=", "==") for each in wanted] if edge.oldest else wanted
 
