@@ -7,6 +7,7 @@ from convolution import Convolution, Number, Tail, Tap, Types, g, n, o, x, y
 from levels import Level, Pipeline
 
 CHUNK = 4  # vectors of channels
+MANY_REGISTERS = ("avx512", "neon")  # the levels with room for the sums of four rows
 
 
 def depthwise(
@@ -21,14 +22,15 @@ def depthwise(
 ) -> Pipeline:
     """Convolve with vectors along g, for many groups of one channel and one kernel each.
 
-    If the numbers of taps and the stride are given, dilations must be 1, and the padding must hold
-    a constant. Then neighbouring sums share what they load, and images are read in place, without
-    cells.
-    With `large`, for windows of more taps, cells are filled for a few vectors of channels at a
-    time, so that they stay in the first caches however many channels there are. Both require at
-    least a vector of groups.
+    If the numbers of taps and the stride are given, dilations must be 1. Then neighbouring sums
+    share what they load. With `large`, for windows of more taps, cells are filled for a few vectors
+    of channels at a time, so that they stay in the first caches however many channels there are;
+    with small windows of given sizes, images are read in place, without cells, and the padding must
+    hold a constant. Both require at least a vector of groups.
     """
     pixels, rows = 4, 2
+    if large and taps and level.name in MANY_REGISTERS:
+        rows = 4
     conv = Convolution(types, None, stride, taps, rows if taps else 1, depth=1, volume=volume)
     if taps:
         conv.dx = 1
@@ -38,17 +40,17 @@ def depthwise(
 
     def product(_c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
         column = x * conv.sx + tap.x * conv.dx
-        if taps:
-            pixel = conv.cells.beneath(column, g, conv.channels, row, n)
-        elif padded:
+        if padded:
             pixel = hl.Expr(padded[g, column, row, n])
+        elif taps:
+            pixel = conv.cells.beneath(column, g, conv.channels, row, n)
         else:
             pixel = conv.cells.at(column * conv.channels + g, row, n, *tap.z)
         return conv.kernels[0, g, 0, tap.x, tap.y, *tap.z] * pixel
 
     conv.define(product)
 
-    # 4 x 2 pixels of one vector: eight sums, which share the kernel's numbers.
+    # 4 x 2 or 4 x 4 pixels of one vector, whose sums share the kernel's numbers.
     yo, yi, xo, xi, go, gi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "go", "gi"))
     out, sums, chunk, task = conv.out, conv.sums, hl.Var("chunk"), hl.Var("task")
     out.bound(o, 0, 1).output_buffer().dim(1).set_stride(1)

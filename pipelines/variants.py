@@ -16,6 +16,7 @@ from itertools import combinations
 from typing import Any
 
 import halide as hl
+import winograd
 from dense import dense
 from depthwise import depthwise
 from doubling import doubling
@@ -26,7 +27,6 @@ from planes import planes
 from separable import separable
 from squares import squares
 from windows import windows
-from winograd import taps, winograd
 
 TYPES = {
     "u8": hl.UInt(8),
@@ -253,23 +253,26 @@ def _depthwise() -> Iterator[Variant]:
                 partial(depthwise, types=_types(names), blocks=bool(long), volume=bool(volume)),
                 preference=2,
             )
-        # Images are read in place under small windows. Larger ones are worth cells for a few
-        # channels at a time.
+        # Under large windows, cells are worth filling for a few channels at a time. Under small
+        # ones images are read in place, if rows are long next to their borders.
         many: dict[str, Range] = of_groups | exactly(volume=0, long=0) | {"groups": (vector, None)}
-        simple = exactly(dilation_down=1, dilation_across=1, constant=1)
-        yield Variant(
-            "depthwise",
-            tuple(names.split("_")),
-            many | {"taps": (4, None)},
-            partial(depthwise, types=_types(names), large=True),
-            preference=2,
-        )
-        for stride in (1, 2):
+        simple = exactly(dilation_down=1, dilation_across=1)
+        for needs, sizes in (
+            ({"taps": (4, None)}, {"large": True}),
+            (simple | exactly(taps=3, stride=1, constant=1), {"taps": 3, "stride": 1}),
+            (simple | exactly(taps=3, stride=2, constant=1), {"taps": 3, "stride": 2}),
+            (
+                simple | exactly(taps=3, stride=1, constant=1, narrow=1),
+                {"taps": 3, "stride": 1, "large": True},
+            ),
+            (simple | exactly(taps=5, stride=1), {"taps": 5, "stride": 1, "large": True}),
+            (simple | exactly(taps=7, stride=1), {"taps": 7, "stride": 1, "large": True}),
+        ):
             yield Variant(
                 "depthwise",
                 tuple(names.split("_")),
-                many | simple | exactly(taps=3, stride=stride),
-                partial(depthwise, types=_types(names), taps=3, stride=stride),
+                many | needs,
+                partial(depthwise, types=_types(names), **sizes),
                 preference=2,
             )
 
@@ -305,8 +308,10 @@ def _winograd() -> Iterator[Variant]:
     """Kernels of 3 x 3 taps, with fewer multiplications: the taps, and then the tiles of images."""
     for names in ("f32_f32_f32", "f64_f64_f64"):
         numbers = names[:3]
-        yield Variant("taps", ("taps", numbers), {}, partial(taps, types=_types(names)))
-        yield Variant("winograd", ("tiles", numbers), {}, partial(winograd, types=_types(names)))
+        yield Variant("taps", ("taps", numbers), {}, partial(winograd.taps, types=_types(names)))
+        yield Variant(
+            "winograd", ("tiles", numbers), {}, partial(winograd.winograd, types=_types(names))
+        )
 
 
 # --------------------------------------------------------------------------------- pooling

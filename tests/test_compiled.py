@@ -336,6 +336,11 @@ def every_kind():
                     for padding in ("same", "valid"):
                         options = {"padding": padding, "stride": stride, **more, **dtype}
                         yield "convolve", shape, types, (*sides, *rest), options
+    for types in (("f4", "f4"), ("f8", "f8"), ("u1", "i1")):  # a kernel for each of many channels
+        for sides in ((3, 3), (7, 7)):
+            for padding in ("same", "valid"):
+                options = {"padding": padding, "stride": 1, "groups": 21}
+                yield "convolve", (2, 10, 13, 21), types, (*sides, 1, 21), options
     for types in (("f4", "f4"), ("u1", "i1")):  # taps far apart, on wide pixels
         options = {"padding": "valid", "dilation": (1, 19)}
         yield "convolve", (2, 9, 39, 16), types, (3, 3), options
