@@ -1,4 +1,4 @@
-"""Pooling of small squares side by side: the usual one."""
+"""Pooling of small squares or cubes side by side: the usual one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ from levels import Level, Pipeline
 from pooling import Pooling, Tail, Types, c, f, n, x, y
 
 
-def squares(level: Level, types: Types, mode: str, *, channels: int | None, side: int) -> Pipeline:
+def squares(
+    level: Level,
+    types: Types,
+    mode: str,
+    *,
+    channels: int | None,
+    side: int,
+    volume: bool = False,
+) -> Pipeline:
     """Merge small squares side by side, without padding, which is the usual pooling.
+
+    In volumes they are cubes, of as many slabs.
 
     The pixels are read from the images in place, without cells. Vectors lie along the row if the
     number of channels is given, and else along the channels, of which there must be a vector.
@@ -16,14 +26,26 @@ def squares(level: Level, types: Types, mode: str, *, channels: int | None, side
     across[f, y, n] = merge over kx and ky of  images[f + kx * C, y * side + ky, n]
     out[c, x, y, n] = across[x * side * C + c, y, n]
     """
-    pool = Pooling(level, types, mode, channels, side)
+    pool = Pooling(level, types, mode, channels, side, volume=volume)
     lanes, merge, out = level.lanes(pool.numbers), pool.merge, pool.out
     across = hl.Func("across")
+
+    def number(kx: int, ky: int) -> hl.Expr:
+        """The number under a tap; in a volume those of all slabs there, merged."""
+        place = f + kx * pool.channels, y * side + ky
+        if not volume:
+            return pool.cells.pixel(*place, n)
+        merged, last = pool.nothing, pool.cells.images.dim(2).extent() - 1
+        for kz in range(side):
+            slab = hl.clamp(pool.cells.slabs[kz, n], 0, last)
+            merged = merge(pool.cells.pixel(*place, slab), merged)
+        return merged
+
     merged = pool.nothing
     for kx in range(side):  # This is the order of `windows`, so that the bits are the same.
         down = pool.nothing
         for ky in range(side):
-            down = merge(pool.cells.pixel(f + kx * pool.channels, y * side + ky, n), down)
+            down = merge(number(kx, ky), down)
         merged = merge(down, merged)
     across[f, y, n] = merged
     pool.give(hl.Expr(across[x * side * pool.channels + c, y, n]))

@@ -356,12 +356,20 @@ def _poolings() -> Iterator[Variant]:
         if names in ("u8_u8_u8", "f16_f32_f16", "f32_f32_f32", "u8_i32_f64"):
             vector = 512 // TYPES[names.split("_")[1]].bits()
             few: list[tuple[int | None, Range]] = [(1, (1, 1)), (3, (3, 3))]
-            for channels, needed in (*few, (None, (vector, None))):
+            many: tuple[int | None, Range] = None, (vector, None)
+            for volume, (channels, needed) in (*((0, each) for each in (*few, many)), (1, many)):
                 yield Variant(
                     "squares",
                     types,
-                    exactly(side=2) | {"channels": needed},
-                    partial(squares, types=_types(names), mode=mode, channels=channels, side=2),
+                    exactly(side=2, volume=volume) | {"channels": needed},
+                    partial(
+                        squares,
+                        types=_types(names),
+                        mode=mode,
+                        channels=channels,
+                        side=2,
+                        volume=bool(volume),
+                    ),
                     preference=1,
                 )
 

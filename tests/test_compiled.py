@@ -427,6 +427,9 @@ def every_volume():
                     if stride == 1 and not channels:
                         options["pad_mode"] = "edge"
                     yield "pool", (1, 4, height, 37, *channels), (dtype,), window, options
+        for dtype in ("u1", "f2", "f4"):
+            options = {"stride": 2, "mode": mode, "space": 3}
+            yield "pool", (2, 6, 5, 7, 70), (dtype,), (2, 2, 2), options
     for dtype in ("f2", "f4", "f8"):
         for channels in ((), (3,), (40,)):
             options = {"stride": 71, "mode": "avg", "space": 3}

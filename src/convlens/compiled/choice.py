@@ -308,10 +308,10 @@ def pooling(problem: Problem) -> Method:
     types = (mode, *(NAMES[each] for each in (pixels, numbers, results)))
     folded = columns.stride == 1
     channels = 1 if folded else problem.channels
-    sides = {rows.window, columns.window, rows.stride, columns.stride}
-    side_by_side = len(sides) == 1 and rows.dilation == columns.dilation == 1
+    sides = {size for axis in problem.axes for size in (axis.window, axis.stride)}
+    side_by_side = len(sides) == 1 and all(axis.dilation == 1 for axis in problem.axes)
     volume = len(problem.axes) > 2
-    unpadded = not volume and _unpadded(problem, columns.outputs * channels, numbers)
+    unpadded = _unpadded(problem, columns.outputs * channels, numbers)
     # The steps for each output, down and across together: of `windows`, and of `doubling`.
     steps = rows.window * columns.stride + columns.window
     doubled = rows.stride * log2(rows.window + 1) + log2(columns.window + 1)
@@ -336,7 +336,7 @@ def pooling(problem: Problem) -> Method:
 
 def _unpadded(problem: Problem, row: int, numbers: DType) -> bool:
     """Whether no window covers padding, and a row is long enough for vectors and not cut."""
-    if any(len(axis.inside) < axis.outputs for axis in (problem.rows, problem.columns)):
+    if any(len(axis.inside) < axis.outputs for axis in problem.axes):
         return False
     if sparse(problem.columns, problem.columns.outputs):
         return False

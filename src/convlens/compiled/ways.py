@@ -230,7 +230,7 @@ def _words(family: str, space: int) -> str:
         "depthwise": "vectors along the channels",
         "separable": f"in {'three' if space == 3 else 'two'} passes{axes[space]}",
         "windows": f"tap by tap{axes[space]}",
-        "squares": "squares side by side",
+        "squares": f"{'cubes' if space == 3 else 'squares'} side by side",
         "doubling": f"{halving}{axes[space]}",
     }[family]
 
