@@ -31,7 +31,7 @@ def is_long(problem: Problem) -> bool:
 
 def _row(columns: Axis) -> int:
     """How many outputs a short row has: few of its cells are also those of its neighbours."""
-    return max(ROW, 4 * -(-columns.reach // columns.stride))
+    return max(ROW, 16 * -(-columns.reach // columns.stride))
 
 
 def cut(problem: Problem, images: Array, out: Array) -> Iterator[tuple[Problem, Array, Array]]:
