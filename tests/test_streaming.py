@@ -411,7 +411,7 @@ def test_a_disk_that_fills_up(tmp_path):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
     )
     assert done.returncode == 1
-    assert done.stderr == f"convlens: {source}: File too large\n"
+    assert done.stderr == f"convlens: {source}: {target}: File too large\n"
     assert target.read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.npy", "y.npy"]
 
@@ -444,5 +444,6 @@ def test_a_small_disk(tmp_path, small_disk):
     cv2.imwrite(str(tmp_path / "x.png"), noise)
     done = run("apply", "identity", tmp_path / "x.png", "-o", small_disk / "y.png")
     assert done.returncode == 1
-    assert done.stderr == f"convlens: {tmp_path / 'x.png'}: No space left on device\n"
+    full = f"{small_disk / 'y.png'}: No space left on device"
+    assert done.stderr == f"convlens: {tmp_path / 'x.png'}: {full}\n"
     assert not list(small_disk.iterdir())
