@@ -11,6 +11,7 @@ from secrets import token_hex
 
 ARRAY = ".npy"
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif")
+NPZ = "holds several arrays: load it with numpy.load, and save one of them with numpy.save"
 KINDS = f"{', '.join(PICTURES)} or {ARRAY}"
 STREAM = Path("-")  # standard input or output
 TEMPORARY = ".convlens-"  # how names of temporary files begin
@@ -121,7 +122,7 @@ def pair_up(
     if several and STREAM in (output, *inputs):
         raise ValueError("standard input and output, -, take one picture or array")
     into_folder = output != STREAM and (
-        several or folder or output.is_dir() or (not output.suffix and not output.is_file())
+        several or folder or output.is_dir() or (not output.suffix and not output.exists())
     )
     if into_folder and STREAM in inputs:
         raise ValueError(f"standard input needs a file's name to be written to; got {output}")
@@ -144,6 +145,10 @@ def _check(pairs: Sequence[tuple[Path, Path]], read: Sequence[Path], force: bool
     for source, target in pairs:
         if target == STREAM:
             continue
+        if target.exists() and not target.is_file() and not target.is_dir():
+            raise ValueError(
+                f"{target} is a device or a pipe, not a file; -o - pipes the result on"
+            )
         _check_kinds(source, target)
         place = resolved(target)
         if place in read_files or _identity(target) in read_files:
@@ -157,13 +162,9 @@ def _check(pairs: Sequence[tuple[Path, Path]], read: Sequence[Path], force: bool
             if place.is_symlink():
                 raise ValueError(f"{target} is a symbolic link that leads back to itself")
             continue
-        if not target.is_file():
-            raise ValueError(
-                f"{target} is a device or a pipe, not a file; -o - pipes the result on"
-            )
         if not force:
             raise ValueError(f"{target} exists; --force overwrites it")
-        if not os.access(target, os.W_OK):
+        if not os.access(target, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             raise ValueError(f"{target} may not be written to: it is read-only")
 
 
@@ -225,6 +226,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _check_kinds(source: Path, target: Path) -> None:
     """Refuse to make a picture from an array, or an array from a picture."""
+    if source.suffix.lower() == ".npz":
+        raise ValueError(f"{source} {NPZ}")
     if target.suffix.lower() not in (*PICTURES, ARRAY) and source.name != target.name:
         raise ValueError(f"the output's name must end in {KINDS}; got {target}")
     if source != STREAM and is_array(source) != is_array(target):

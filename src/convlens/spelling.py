@@ -14,6 +14,7 @@ import numpy as np
 from convlens import filters
 from convlens.arguments import PADDING_WORDS
 from convlens.core.problem import Array
+from convlens.files import NPZ
 
 # What words that name no filter are likely to mean.
 _MEANT = {
@@ -60,6 +61,8 @@ def kernel(text: str, space: int = 2) -> Array:
     >>> kernel("box:3x5").shape
     (3, 5)
     """
+    if text.lower().endswith(".npz"):
+        raise ValueError(f"{text} {NPZ}")
     path = kernel_path(text)
     if path is not None:
         return _from_file(path, space)

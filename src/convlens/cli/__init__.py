@@ -55,6 +55,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         complain("interrupted; no file is half written")
         return INTERRUPTED
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, MemoryError) as error:
         complain(sentence(error))
     return 2

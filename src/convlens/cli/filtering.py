@@ -179,7 +179,7 @@ class Volume:
         if first.alpha and choices.alpha != "ignore":
             raise ValueError("a volume has no transparency: give --alpha ignore to leave it out")
         self._operation, self._pages = operation.on_pictures(), pages
-        shape = (len(pages), *first.spec.shape[1:])
+        shape = (1, len(pages), *first.spec.shape[1:])  # (1, d, h, w) or (1, d, h, w, c)
         self._spec = self._operation.layout(Spec(shape, first.dtype))
         self._how = choices.how or default_map(self._operation, first.dtype)
         self.plan = self._operation.planned(self._spec)
@@ -187,13 +187,13 @@ class Volume:
     def results(self) -> Iterator[pictures.Result]:
         """The pages to write."""
         images = np.empty(self._spec.shape, self._spec.dtype)
-        for page, slab in zip(self._pages, images, strict=True):
+        for page, slab in zip(self._pages, images[0], strict=True):
             slab[...] = page.rows()(0, page.shape[0])[:, :, : page.colours].reshape(slab.shape)
         values = self.plan(images, self._operation.numbers)
         pixels = pictures.to_pixels(values, self._spec.dtype, self._how)
         problem = self.plan.problem
         deep = pictures.middles(problem.axes[0])
-        for number, flat in zip(deep, pixels, strict=True):
+        for number, flat in zip(deep, pixels[0], strict=True):
             slab = flat.reshape(*flat.shape[:2], -1)  # (h, w, c)
             yield pictures.Result(
                 *(self._pages[number], problem.rows, problem.columns, slab.shape[2], False),

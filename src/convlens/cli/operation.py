@@ -59,7 +59,7 @@ class Operation:
         """A picture's shape for the call: gray gets a channel axis if the kernels have channels."""
         taps = self.options.get("space", 2)
         kernels = self.kernels.shape if isinstance(self.kernels, np.ndarray) else self.kernels
-        gray = len(spec.shape) == 3
+        gray = len(spec.shape) == taps + 1
         return Spec((*spec.shape, 1), spec.dtype) if gray and len(kernels or ()) > taps else spec
 
     @property

@@ -160,7 +160,7 @@ def picture_to_file(
     kind = format_of(job, target, pages[0])
     plan, results = filtered(job, pages, lambda share: advance(int(share * size / len(pages))))
     first, results = _peeked(results)
-    shape, count = first.shape, plan.output_shape[0] if _is_volume(job) else len(pages)
+    shape, count = first.shape, plan.output_shape[1] if _is_volume(job) else len(pages)
     pictures.check_format(kind, first.dtype, first.colours, alpha=first.alpha, pages=count)
     lost += pictures.lost(first, kind)
     with streams.writable(target, _SUFFIXES[kind]) as path:

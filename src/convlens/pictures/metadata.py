@@ -121,7 +121,7 @@ def _describes(result: Result) -> bool:
     """Whether the description stays true; some programs write sizes and numbers of pages there."""
     page = result.picture.tags
     assert page is not None
-    structured = page.description.startswith(("ImageJ=", "<?xml", "<OME", '{"shape"'))
+    structured = page.description.startswith(tiff.STRUCTURED)
     return not structured or (result.stays and result.whole)
 
 

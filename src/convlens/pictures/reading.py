@@ -198,7 +198,8 @@ def _tiff(path: Path, page: tiff.Page, number: int, count: int) -> Picture:
 
 
 def _is_beyond_libvips(page: tiff.Page) -> bool:
-    return page.dtype.itemsize > 4
+    """Whether tifffile is to read the page: libvips refuses 64 bits, and mixes planes up."""
+    return page.dtype.itemsize > 4 or page.planar
 
 
 def _load(path: Path, options: dict[str, Any] | None = None, *, sequential: bool = False) -> Any:

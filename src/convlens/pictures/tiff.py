@@ -10,7 +10,7 @@ import logging
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -31,10 +31,18 @@ _PER_CM = {2: 1 / 2.54, 3: 1.0}  # resolution units: inch and centimetre
 _STORAGE = {
     *(254, 255, 256, 257, 258, 259, 262, 266, 270, 273, 277, 278, 279, 282, 283, 284, 296),
     *(274, 305, 317, 320, 322, 323, 324, 325, 338, 339, 340, 341, 347, 529, 530, 531, 532),
-    *(34675, 50838, 50839),
+    *(34675, 50838),
 }
 # Tags that point to other places of the file, or hold other pixels.
-_UNKEPT = {330: "sub-images", 34665: "EXIF", 34853: "GPS", 37724: "Photoshop's layers"}
+_UNKEPT = {
+    330: "sub-images",
+    34665: "EXIF",
+    34853: "GPS",
+    37724: "Photoshop's layers",
+    50839: "ImageJ's labels",
+}
+# How descriptions begin into which programs write sizes and numbers of pages.
+STRUCTURED = ("ImageJ=", "<?xml", "<OME")
 _SCALE, _TIE, _TRANSFORMATION = 33550, 33922, 34264  # GeoTIFF's: pixels to places on Earth
 _REDUCED_OR_MASK = 0b101  # bits of the subfile type
 STRIP_BYTES = 2**18
@@ -67,7 +75,10 @@ class Page:
     dtype : numpy.dtype
     alpha : bool
         Whether the last sample is tagged as alpha.
-    orientation : int
+    orientation, photometric : int
+        As stored.
+    planar : bool
+        Whether channels are stored one after another.
     extra : tuple of int
         The kinds of the samples beyond gray or RGB.
     resolution : (float, float) or None
@@ -88,6 +99,8 @@ class Page:
     dtype: np.dtype[Any]
     alpha: bool
     orientation: int
+    photometric: int
+    planar: bool
     extra: tuple[int, ...]
     resolution: tuple[float, float] | None
     description: str
@@ -111,6 +124,11 @@ def pages(file: BinaryIO) -> list[Page]:
             others = len(tiff.pages) - len(kept)
             stack = (tiff.imagej_metadata or {}).get("images", 1)
             read = [_page(page, others) for page in kept]
+            if read and read[0].description.startswith(STRUCTURED):
+                read[1:] = [
+                    replace(page, unkept=(*page.unkept, "the description of all pages"))
+                    for page in read[1:]
+                ]
     except (tifffile.TiffFileError, struct.error, IndexError, KeyError, TypeError) as error:
         raise ValueError(f"the TIFF file is damaged: {error}") from None
     if not read:
@@ -155,9 +173,11 @@ def _page(page: Any, others: int) -> Page:
         dtype=page.dtype.newbyteorder("="),
         alpha=alpha,
         orientation=int(number(274, 1)),
+        photometric=photometric,
+        planar=samples > 1 and page.planarconfig == 2,
         extra=extra,
         resolution=_resolution(number(282), number(283), int(number(296, 2))),
-        description=page.description,
+        description="" if page.description.startswith('{"shape"') else page.description,
         tags=tuple(tags),
         unkept=tuple(unkept),
         byteorder=byteorder,
@@ -173,14 +193,17 @@ def _resolution(across: Any, down: Any, unit: int) -> tuple[float, float] | None
 
 
 def array(file: BinaryIO, page: Page) -> Array:
-    """The pixels of a page whose type libvips does not read, (h, w, samples)."""
-    if page.orientation != 1:
-        raise ValueError(f"a picture of {page.dtype} that is to be turned is not read")
+    """The pixels of a page that libvips does not read, (h, w, samples)."""
+    if page.orientation != 1 or page.photometric not in (1, 2) or ASSOCIATED in page.extra:
+        raise ValueError(
+            f"a TIFF of {page.dtype}{', stored plane by plane,' * page.planar} is read only if it "
+            "is upright, 0 is black, and its colours are not multiplied by alpha"
+        )
     try:
         with tifffile.TiffFile(file) as tiff:
             whole = tiff.pages[page.index].aspage()
             values: Array = whole.asarray()
-            if whole.planarconfig == 2 and page.samples > 1:
+            if page.planar:
                 values = np.moveaxis(values, 0, -1)
     except (tifffile.TiffFileError, struct.error, IndexError) as error:
         raise ValueError(f"the picture is damaged or cut short: {error}") from None
