@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from convlens import convolve, filters, pictures
 from convlens.cli import run
@@ -348,3 +348,111 @@ def test_too_large_for_the_format(tmp_path, capsys):
     assert run(["apply", "box", str(tmp_path / "x.png"), "-o", str(target)]) == 1
     assert "the picture cannot be written as WebP" in capsys.readouterr().err
     assert not target.exists()
+
+
+# ------------------------------------------------------------------- what pictures carry
+
+
+def run_on(source, target, *words):
+    """Blur a file into another, in its folder."""
+    return run(["apply", "box:3", str(source), "-o", str(target), *words])
+
+
+def test_texts_and_resolution_of_png(tmp_path, capsys):
+    """Texts of a PNG are lost or garbled, or a resolution is invented or lost."""
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Title", "A walk")
+    texts.add_itxt("Comment", "über grüne Hügel")
+    texts.add_text("Long", "word " * 1000, zip=True)
+    image = Image.fromarray(numbers("colour8"))
+    image.save(tmp_path / "x.png", pnginfo=texts, dpi=(300, 300))
+    assert run_on(tmp_path / "x.png", tmp_path / "y.png") == 0
+    made = opened(tmp_path / "y.png")
+    assert made.text == {"Title": "A walk", "Comment": "über grüne Hügel", "Long": "word " * 1000}
+    assert made.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    assert "exif" not in made.info
+    assert capsys.readouterr().err == ""
+    assert run_on(tmp_path / "x.png", tmp_path / "y.jpg") == 0
+    assert opened(tmp_path / "y.jpg").info["dpi"] == (300, 300)
+    assert capsys.readouterr().err.endswith("y.jpg: leaves out 3 texts of x.png\n")
+    words = ["pool", "3", str(tmp_path / "x.png"), "-o", str(tmp_path / "z.png"), "--mode", "avg"]
+    assert run(words) == 0
+    assert opened(tmp_path / "z.png").info["dpi"] == pytest.approx((100, 100), abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_no_resolution_is_invented(tmp_path, suffix):
+    """A picture without a resolution gets one."""
+    Image.fromarray(numbers("colour8")).save(tmp_path / "x.png")
+    assert run_on(tmp_path / "x.png", tmp_path / f"y{suffix}") == 0
+    made = opened(tmp_path / f"y{suffix}")
+    assert made.info.get("jfif_unit", 0) == 0
+    assert "dpi" not in made.info or made.info["dpi"] == (1, 1)  # Pillow's word for no unit
+    assert "exif" not in made.info
+    assert not made.getexif().get(0x11A) or suffix == ".tif"
+
+
+def test_what_formats_do_not_take(tmp_path, capsys):
+    """What a format cannot carry is lost without a word."""
+    exif = Image.Exif()
+    exif[0x10F] = "A camera"
+    Image.fromarray(numbers("colour8")).save(tmp_path / "x.jpg", exif=exif)
+    kinds = {".png": "", ".webp": "", ".jpg": "", ".tif": "EXIF", ".gif": "EXIF"}
+    for suffix, words in kinds.items():
+        assert run_on(tmp_path / "x.jpg", tmp_path / f"y{suffix}") == 0
+        err = capsys.readouterr().err
+        assert err.endswith(f"leaves out {words} of x.jpg\n" if words else "")
+        assert bool(err) == bool(words)
+
+
+# ------------------------------------------------------------------------------ animations
+
+FRAMES = [np.full((20, 30, 3), shade, np.uint8) for shade in (10, 100, 200)]
+
+
+@pytest.fixture(params=[".gif", ".webp", ".png", ".jpg"])
+def moving(request, tmp_path):
+    """A file of three frames, or of three pictures in a JPEG."""
+    first, *others = (Image.fromarray(frame) for frame in FRAMES)
+    path = tmp_path / f"x{request.param}"
+    options = {} if request.param == ".jpg" else {"duration": [70, 80, 90], "loop": 3}
+    options |= {"lossless": True} if request.param == ".webp" else {}
+    kind = {"format": "MPO"} if request.param == ".jpg" else {}
+    first.save(path, save_all=True, append_images=others, **options, **kind)
+    return path
+
+
+def test_animations_are_not_cut(moving, capsys):
+    """An animation, or an MPO, becomes its first frame without a word."""
+    target = moving.with_name(f"y{moving.suffix}")
+    assert run_on(moving, target) == 1
+    assert "holds 3 pictures: give --page N for one of them" in capsys.readouterr().err
+    assert run(["explain", "apply", "box", str(moving)]) == 2
+    for page, shade in ((1, 10), (2, 100), (3, 200)):
+        assert run_on(moving, target.with_suffix(".png"), "--page", str(page), "--force") == 0
+        made = np.asarray(opened(target.with_suffix(".png")).convert("RGB")).astype(int)
+        assert abs(made - shade).max() <= 2
+    assert run_on(moving, target, "--page", "4", "--force") == 1
+    assert "there is no page 4: the file holds 3" in capsys.readouterr().err
+
+
+def test_all_frames(moving, capsys):
+    """Frames are lost, or shown for other times; or a format that cannot hold them is taken."""
+    target = moving.with_name(f"y{moving.suffix}")
+    code = run_on(moving, target, "--page", "all")
+    if moving.suffix == ".jpg":
+        assert code == 1
+        assert "JPEG holds one picture, not 3; write .tif, .gif" in capsys.readouterr().err
+        target = target.with_suffix(".tif")
+        code = run_on(moving, target, "--page", "all")
+    assert code == 0
+    with Image.open(target) as made:
+        assert made.n_frames == 3
+        for number, frame in enumerate(FRAMES):
+            made.seek(number)
+            made.load()
+            assert abs(np.asarray(made.convert("RGB")).astype(int) - frame).max() <= 2
+            if moving.suffix != ".jpg":
+                assert made.info["duration"] == 70 + 10 * number
+        if moving.suffix != ".jpg":
+            assert made.info["loop"] == 3

@@ -164,7 +164,7 @@ def picture_to_file(
     pictures.check_format(kind, first.dtype, first.colours, alpha=first.alpha, pages=count)
     lost += pictures.lost(first, kind)
     with streams.writable(target, _SUFFIXES[kind]) as path:
-        pictures.write(path, kind, results, first.nbytes * count)
+        pictures.write(path, kind, results, first.nbytes * count, several=count > 1)
     colours = shape[:2] if first.colours == 1 else (*shape[:2], first.colours)
     return Spec((count, *colours) if count > 1 or _is_volume(job) else colours, first.dtype)
 
@@ -219,11 +219,6 @@ def chosen(pages: Sequence[pictures.Picture], job: Job) -> Sequence[pictures.Pic
         volume = ", or --space 3 for a volume" * (first.kind == "TIFF")
         raise ValueError(
             f"the file holds {count} pictures: give --page N for one of them, or --page all{volume}"
-        )
-    if first.kind in ("PNG", "JPEG") and page not in (None, 1):
-        raise ValueError(
-            f"of a {first.kind} file with several pictures only --page 1 is read; convert it to "
-            "WebP or TIFF for the others"
         )
     if page in (None, "all"):
         return pages

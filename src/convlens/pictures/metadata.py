@@ -44,18 +44,23 @@ def resolution(result: Result) -> tuple[float, float] | None:
 def _resolution(picture: Picture) -> tuple[float, float] | None:
     image = picture.image
     with open(picture.path, "rb") as file:
-        told = bool(image.get_typeof("exif-ifd0-XResolution"))
+        told = image.get_typeof("exif-data") and _tells(bytes(image.get("exif-data")))
         if picture.kind == "PNG":
             for chunk in frames.chunks(file):
                 if chunk.name == b"pHYs" and chunk.length == 9:
                     file.seek(chunk.start + 8)
-                    told |= file.read(1) == b"\1"
+                    told = told or file.read(1) == b"\1"
                 if chunk.name == b"IDAT":
                     break
         elif picture.kind == "JPEG":
             head = file.read(14)
-            told |= head[6:10] == b"JFIF" and head[13] != 0
+            told = told or (head[6:10] == b"JFIF" and head[13] != 0)
     return (image.xres * 10, image.yres * 10) if told else None
+
+
+def _tells(exif: bytes) -> bool:
+    """Whether EXIF has a resolution; libvips makes one up where there is none."""
+    return frames.tag(exif.removeprefix(b"Exif\0\0"), 0x11A) is not None
 
 
 def chunks(picture: Picture) -> list[bytes]:
@@ -89,10 +94,9 @@ def described(image: Any, result: Result) -> Any:
 def animated(image: Any, result: Result) -> Any:
     """The pages, which lie one above another, as frames with the times of the picture."""
     image.set_type(pyvips.GValue.gint_type, "page-height", result.shape[0])
-    source = result.picture.image
-    for name in ("delay", "loop"):
-        if source.get_typeof(name):
-            image.set_type(source.get_typeof(name), name, source.get(name))
+    if times := result.picture.times():
+        image.set_type(pyvips.GValue.array_int_type, "delay", times[0])
+        image.set_type(pyvips.GValue.gint_type, "loop", times[1])
     return image
 
 

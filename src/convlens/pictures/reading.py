@@ -91,6 +91,15 @@ class Picture:
         """The samples of a pixel, alpha included."""
         return self.colours + self.alpha
 
+    def times(self) -> tuple[list[int], int] | None:
+        """For how many milliseconds each page is shown, and how often all are; None if not told."""
+        if self.kind == "PNG" and self.pages > 1:
+            return frames.times(self.path, self.pages)
+        if not self.image.get_typeof("delay"):
+            return None
+        loop = self.image.get("loop") if self.image.get_typeof("loop") else 0
+        return list(self.image.get("delay")), int(loop)
+
     def rows(self) -> Callable[[int, int], Array]:
         """Begin to read: a function of two rows that returns those between, (n, w, samples).
 
@@ -100,6 +109,9 @@ class Picture:
             with open(self.path, "rb") as file:
                 whole = tiff.array(file, self.tags)
             return lambda start, stop: whole[start:stop]
+        if self.kind in ("PNG", "JPEG") and self.page > 1:
+            frame = frames.read(self.path, self.page - 1, self.samples)
+            return lambda start, stop: frame[start:stop]
         turned = _orientation(self.image) > 1
         image = _load(self.path, _page_options(self), sequential=not turned)
         image = image.autorot() if turned else image
@@ -155,6 +167,11 @@ def _picture(path: Path, kind: str, number: int, count: int, image: Any) -> Pict
             "to gray or RGB of 8 or 16 bits first"
         )
     upright = image.autorot()
+    shape = upright.height, upright.width
+    if number > 1 and kind in ("PNG", "JPEG"):
+        if image.format != "uchar":
+            raise ValueError(f"the {count} pictures of 16 bits are not read; give --page 1")
+        shape = frames.size(path, number - 1)
     alpha = bool(image.hasalpha())
     colours = image.bands - alpha
     return Picture(
@@ -162,7 +179,7 @@ def _picture(path: Path, kind: str, number: int, count: int, image: Any) -> Pict
         kind=kind,
         page=number,
         pages=count,
-        shape=(upright.height, upright.width),
+        shape=shape,
         colours=colours,
         rgb=colours == 3,
         alpha=alpha,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyvips
@@ -48,8 +49,10 @@ def check_format(
     """
     if kind == "TIFF":
         return
-    if pages > 1 and kind not in ("GIF", "WebP"):
-        raise ValueError(f"{kind} holds one picture, not {pages}; write .tif, .gif or .webp")
+    if pages > 1 and kind == "JPEG":
+        raise ValueError(f"JPEG holds one picture, not {pages}; write .tif, .gif, .webp or .png")
+    if pages > 1 and dtype == np.uint16 and kind == "PNG":
+        raise ValueError("an animated PNG of 16 bits is not written; write .tif")
     if dtype == np.uint16 and kind != "PNG":
         raise ValueError(f"{kind} cannot hold 16 bits; write .png or .tif")
     if dtype not in (np.uint8, np.uint16):
@@ -62,7 +65,7 @@ def check_format(
         )
 
 
-def write(path: Path, kind: str, results: Iterable[Result], nbytes: int) -> None:
+def write(path: Path, kind: str, results: Iterable[Result], nbytes: int, *, several: bool) -> None:
     """Write a picture, completely or not at all.
 
     JPEG is written at quality 95, and GIF with up to 256 colours; the other formats lose nothing.
@@ -76,6 +79,8 @@ def write(path: Path, kind: str, results: Iterable[Result], nbytes: int) -> None
         The pages, which `check_format` has seen.
     nbytes : int
         The bytes of the pixels of all pages.
+    several : bool
+        Whether there are several pages.
 
     Raises
     ------
@@ -84,14 +89,19 @@ def write(path: Path, kind: str, results: Iterable[Result], nbytes: int) -> None
     ValueError
         If the picture is too large for the format.
     """
+    written: list[Result] = []
     with replacing(path) as temporary:
         if kind == "TIFF":
             sheets = (_sheet(result) for result in results)
             tiff.write(temporary, sheets, compressed=True, large=nbytes > _LARGE)
             return
+        if kind == "PNG" and several:
+            made = [np.concatenate(list(result.strips)) for result in _noted(results, written)]
+            shown, loop = written[0].picture.times() or ([100] * len(made), 0)
+            frames.write_png(temporary, made, shown, loop)
+            return
         # libvips encodes from a file of bare pixels, so that nothing has to be held in memory.
         with scratch(temporary) as bare:
-            written: list[Result] = []
             sheets = (_bare(result) for result in _noted(results, written))
             tiff.write(bare, sheets, compressed=False, large=nbytes > _LARGE)
             _encode(bare, temporary, kind, written)
@@ -139,11 +149,13 @@ def _encode(bare: Path, target: Path, kind: str, results: list[Result]) -> None:
         target_of = pyvips.Target.new_to_descriptor(file.fileno())
         save = getattr(image, f"{kind.lower()}save_target")
         _interruptibly(image, lambda: save(target_of, keep=keep, **_SAVING[kind]), kind)
-        if kind == "JPEG" and per_cm is None:
-            _leave_out_density(file)
+        described = image.get_typeof("exif-data")
     if kind == "PNG":
         kept = metadata.chunks(first.picture)
         _merge_chunks(target, bare, kept, resolution=per_cm is not None)
+        shutil.copyfile(bare, target)
+    elif kind == "JPEG" and not described:
+        _tell_density(target, bare, per_cm)
         shutil.copyfile(bare, target)
 
 
@@ -170,12 +182,16 @@ def _interruptibly(image: Any, call: Callable[[], object], kind: str) -> None:
         raise ValueError(f"the picture cannot be written as {kind}: {reason}") from None
 
 
-def _leave_out_density(file: BinaryIO) -> None:
-    """Take the resolution out of a JPEG's header, where libvips always writes one."""
-    file.seek(0)
-    if file.read(20)[6:10] == b"JFIF":
-        file.seek(13)
-        file.write(b"\0\0\1\0\1")  # no unit, and square pixels
+def _tell_density(source: Path, target: Path, per_cm: tuple[float, float] | None) -> None:
+    """Copy a JPEG with a header that has the resolution or none, as libvips tells it in EXIF alone.
+
+    The header, JFIF, counts whole pixels in an inch.
+    """
+    across, down = (min(max(round(n * 2.54), 1), 65535) for n in per_cm or (0, 0))
+    head = struct.pack(">5sHBHHBB", b"JFIF\0", 0x0101, per_cm is not None, across, down, 0, 0)
+    with open(source, "rb") as file, open(target, "wb") as made:
+        made.write(file.read(2) + b"\xff\xe0" + struct.pack(">H", 2 + len(head)) + head)
+        shutil.copyfileobj(file, made)
 
 
 def _merge_chunks(source: Path, target: Path, kept: list[bytes], *, resolution: bool) -> None:
