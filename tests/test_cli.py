@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import convlens
@@ -454,6 +455,15 @@ def test_explain(typed):
         assert typed(f"explain {line}") == (0, f"{plan}\n", "")
 
 
+def test_explain_tells_of_long_calls(typed):
+    """A call of hours looks like one of a moment, or one of a moment is said to be long."""
+    shown = typed("explain apply 9x9x512x512 100x500x500x512:float32")[1]
+    assert re.search(r"\ntime      long: about \d+ hours on two cores, at a guess\n$", shown)
+    assert "time " not in typed("explain apply 3x3 1000x28x28")[1]
+    shown = typed("explain apply 99x99 5000x5000:complex64")[1]
+    assert re.search(r"about \d+ (minutes|hours) on two cores", shown)
+
+
 def test_explain_as_json(typed):
     """`explain --json` gives the plan's numbers."""
     code, out, _ = typed("explain apply 3x3 50000x28x28:uint8 --stride 2 --json")
@@ -583,6 +593,9 @@ def readers_folder(tmp_path_factory):
     digits = np.random.default_rng(0).integers(0, 256, (50_000, 28, 28), np.uint8)
     np.save(folder / "digits.npy", digits)
     np.save(folder / "scan.npy", np.ones((128, 128, 128), np.float32))
+    tifffile.imwrite(
+        folder / "cells.tif", digits[:24, :16, :16].repeat(16, 1).repeat(16, 2).astype(np.uint16)
+    )
     return folder
 
 
