@@ -290,6 +290,11 @@ REFUSED = {
     "empty": ("x.jpg", b"", "not a PNG, JPEG, TIFF, WebP or GIF picture"),
     "BMP": ("x.png", saved(RGB, format="BMP"), "not a PNG, JPEG, TIFF, WebP or GIF picture"),
     "half a PNG": ("x.png", saved(RGB, format="PNG")[:9000], "damaged or cut short"),
+    "a third of a large PNG": (
+        "x.png",
+        saved(RGB.resize((500, 500), Image.Resampling.BICUBIC), format="PNG")[:100_000],
+        "damaged or cut short",
+    ),
     "half a JPEG": ("x.jpg", saved(RGB, format="JPEG")[:9000], "damaged or cut short"),
     "half a WebP": ("x.webp", saved(RGB, format="WebP")[:9000], "or a damaged one"),
     "half a TIFF": ("x.tif", saved(RGB, format="TIFF")[:9000], "damaged"),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyvips
-
 from convlens.pictures import frames, tiff
 from convlens.pictures.reading import Picture
 from convlens.pictures.result import Result
+from convlens.pictures.vips import pyvips
 
 # Fields of libvips that results keep, and the format that takes them.
 _FIELDS = {"exif-data": "EXIF", "icc-profile-data": "ICC", "xmp-data": "XMP", "iptc-data": "IPTC"}

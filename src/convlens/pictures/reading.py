@@ -5,7 +5,6 @@ libvips keeps every bit of all of these. Pillow, the usual choice, reads colours
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,7 @@ import numpy as np
 
 from convlens.core.problem import Array, Spec
 from convlens.pictures import frames, tiff
-
-os.environ["VIPS_WARNING"] = "off"  # any value stops libvips from printing warnings of its own
-import pyvips
-
-pyvips.cache_set_max(0)  # without the cache, a file that has changed is read again
-pyvips._remove_log_handler()  # libvips would call Python to log, and a Ctrl-C there would be lost
+from convlens.pictures.vips import pyvips
 
 KINDS = {  # by the name of libvips's loader
     "pngload": "PNG",

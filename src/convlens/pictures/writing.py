@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyvips
 
 from convlens.files import replacing, scratch
 from convlens.pictures import frames, metadata, tiff
 from convlens.pictures.result import Result
+from convlens.pictures.vips import pyvips
 
 FORMATS = {  # by the suffix
     ".png": "PNG",
