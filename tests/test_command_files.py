@@ -102,6 +102,8 @@ def test_the_format_of_a_stream(here):
             1,
             "long.npy: the file ends early: 128 bytes of 295,147,905,179,352,825,984",
         ),
+        ("apply box:3 a.png -o o.png --padding 99999999999", 1, "pixels, too many for a picture"),
+        ("apply box:3 a.png -o o.png --stride 9" + "9" * 20, 1, "stride must be at most"),
         ("apply comma.txt a.png -o o.png", 2, "seems to have decimal commas: write points"),
     ],
 )
@@ -123,6 +125,20 @@ def test_refused(here, typed, line, code, words):
     assert (returned, out, err.count("\n")) == (code, "", 1)
     assert words in err
     assert sorted(os.listdir(here)) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_standard_output(here):
+    """A full disk behind standard output is not named, or looks like a wrong command."""
+    for words in (("apply", "box", "a.png", "-o", "-"), ("filters",)):
+        with open("/dev/full", "wb") as full:
+            command = [sys.executable, "-m", "convlens", *words]
+            done = subprocess.run(
+                command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=here
+            )
+        assert done.returncode == 1
+        assert done.stderr.endswith("standard output: No space left on device\n")
+        assert done.stderr.count("\n") == 1
 
 
 def test_files_of_spreadsheets(here, typed):

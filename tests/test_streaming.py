@@ -440,10 +440,16 @@ def test_a_small_disk(tmp_path, small_disk):
     )
     import cv2  # noqa: PLC0415
 
-    noise = np.random.default_rng(6).integers(0, 256, (700, 700, 3), np.uint8)
+    for size, suffix in ((500, ".png"), (700, ".tif")):  # libvips meets the full disk, and Python
+        noise = np.random.default_rng(6).integers(0, 256, (size, size, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "x.png"), noise)
+        target = small_disk / f"y{suffix}"
+        done = run("apply", "identity", tmp_path / "x.png", "-o", target)
+        assert done.returncode == 1
+        full = f"{target}: No space left on device"
+        assert done.stderr == f"convlens: {tmp_path / 'x.png'}: {full}\n"
     cv2.imwrite(str(tmp_path / "x.png"), noise)
     done = run("apply", "identity", tmp_path / "x.png", "-o", small_disk / "y.png")
     assert done.returncode == 1
-    full = f"{small_disk / 'y.png'}: No space left on device"
-    assert done.stderr == f"convlens: {tmp_path / 'x.png'}: {full}\n"
+    assert "the pixels take 1,470,000 bytes meanwhile, and the disk has 1,0" in done.stderr
     assert not list(small_disk.iterdir())

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import click
 
 from convlens.cli.commands import command
-from convlens.cli.words import complain, drawn, sentence
+from convlens.cli.words import FULL, complain, drawn, sentence
+from convlens.files import STREAM
 
 __all__ = ["INTERRUPTED", "command", "drawn", "run"]
 
@@ -55,6 +56,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         complain("interrupted; no file is half written")
         return INTERRUPTED
-    except (OSError, ValueError, TypeError, MemoryError) as error:
+    except OSError as error:
+        full = error.filename is None and error.errno in FULL
+        complain(sentence(error, target=STREAM if full else None))
+        return 1 if full else 2  # files that were done are not undone
+    except (ValueError, TypeError, MemoryError) as error:
         complain(sentence(error))
     return 2

@@ -129,8 +129,7 @@ class Filtered:
         row_bytes = w * picture.samples * max(4, self._spec.dtype.itemsize)
         row_bytes += problem.columns.outputs * self._channels * problem.output_dtype.itemsize
         cuts = strips(problem.rows, row_bytes, grain[-2])
-        rows = np.array(pictures.middles(problem.rows))
-        columns = np.array(pictures.middles(problem.columns))
+        rows, columns = pictures.middles(problem.rows), pictures.middles(problem.columns)
         needs = [np.union1d(cut.rows, rows[cut.outputs.start : cut.outputs.stop]) for cut in cuts]
         for cut, take in zip(cuts, rolling(picture.rows(), h, needs), strict=True):
             values = take(cut.rows)

@@ -12,9 +12,9 @@ import click
 import numpy as np
 
 from convlens.core.problem import Array
-from convlens.files import TEMPORARY
+from convlens.files import STREAM, TEMPORARY
 
-_FULL = (EDQUOT, EFBIG, ENOSPC)  # errors of writing, which name no file
+FULL = (EDQUOT, EFBIG, ENOSPC)  # errors of writing, which name no file
 
 
 def sentence(error: BaseException, source: Path | None = None, target: Path | None = None) -> str:
@@ -27,11 +27,11 @@ def sentence(error: BaseException, source: Path | None = None, target: Path | No
         words = error.format_message()
     elif isinstance(error, OSError) and error.strerror:
         name = error.filename
-        unnamed = name is None and error.errno in _FULL
+        unnamed = name is None and error.errno in FULL
         if target is not None and (
             unnamed or Path(os.fsdecode(name or "")).name.startswith(TEMPORARY)
         ):
-            name = target
+            name = "standard output" if target == STREAM else target
         other = name is not None and str(name) != str(source)
         words = f"{name}: {error.strerror}" if other else error.strerror
     else:

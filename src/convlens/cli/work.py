@@ -165,6 +165,7 @@ def picture_to_file(
     pictures.check_format(kind, first.dtype, first.colours, alpha=first.alpha, pages=count)
     lost += pictures.lost(first, kind)
     with streams.writable(target, _SUFFIXES[kind]) as path:
+        pictures.check_size(path, kind, shape, first.nbytes * count)
         pictures.write(path, kind, results, first.nbytes * count, several=count > 1)
     colours = shape[:2] if first.colours == 1 else (*shape[:2], first.colours)
     return Spec((count, *colours) if count > 1 or _is_volume(job) else colours, first.dtype)

@@ -13,7 +13,7 @@ from convlens.pictures.values import (
     weighed_dtype,
     weight,
 )
-from convlens.pictures.writing import FORMATS, check_format, write
+from convlens.pictures.writing import FORMATS, check_format, check_size, write
 
 __all__ = [
     "FORMATS",
@@ -22,6 +22,7 @@ __all__ = [
     "Picture",
     "Result",
     "check_format",
+    "check_size",
     "extent_of",
     "lost",
     "middles",

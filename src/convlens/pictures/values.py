@@ -124,9 +124,9 @@ def extent_of(values: Array) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def middles(axis: Axis) -> list[int]:
+def middles(axis: Axis) -> Array:
     """The pixel in the middle of each output's window, or the nearest pixel to it."""
     first = (axis.reach - 1) // 2 - axis.before
-    return [
-        min(max(first + output * axis.stride, 0), axis.size - 1) for output in range(axis.outputs)
-    ]
+    step = min(axis.stride, axis.size + axis.before)  # one output has no other to step to
+    pixels: Array = (first + step * np.arange(axis.outputs)).clip(0, axis.size - 1)
+    return pixels

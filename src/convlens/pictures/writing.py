@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ _SAVING: dict[str, dict[str, Any]] = {
     "WebP": {"lossless": True, "exact": True},
     "GIF": {},
 }
+_NEARLY_FULL = 2**20  # bytes of a disk that are left, where libvips does not say why it fails
+_MOST = 2**31 - 1, 2**42  # rows or columns, and bytes, of what is still a picture
 _LARGE = 2**32 - 2**26  # bytes of pixels beyond which a TIFF is a BigTIFF
 
 
@@ -63,6 +67,16 @@ def check_format(
         raise ValueError(
             "JPEG cannot hold transparency; write .png, .tif or .webp, or give --alpha ignore"
         )
+
+
+def check_size(path: Path, kind: str, shape: tuple[int, ...], nbytes: int) -> None:
+    """Refuse results that are too large for any format, or for the disk."""
+    if max(shape) > _MOST[0] or nbytes > _MOST[1]:
+        size = " x ".join(f"{n:,}" for n in shape[:2])
+        raise ValueError(f"the result would have {size} pixels, too many for a picture")
+    free = shutil.disk_usage(path.parent).free
+    if kind != "TIFF" and nbytes > free:  # a TIFF is compressed as it is made
+        raise OSError(f"the pixels take {nbytes:,} bytes meanwhile, and the disk has {free:,} left")
 
 
 def write(path: Path, kind: str, results: Iterable[Result], nbytes: int, *, several: bool) -> None:
@@ -148,7 +162,7 @@ def _encode(bare: Path, target: Path, kind: str, results: list[Result]) -> None:
         keep = "xmp|iptc|icc|other" + "|exif" * bool(image.get_typeof("exif-data"))
         target_of = pyvips.Target.new_to_descriptor(file.fileno())
         save = getattr(image, f"{kind.lower()}save_target")
-        _interruptibly(image, lambda: save(target_of, keep=keep, **_SAVING[kind]), kind)
+        _interruptibly(image, lambda: save(target_of, keep=keep, **_SAVING[kind]), kind, target)
         described = image.get_typeof("exif-data")
     if kind == "PNG":
         kept = metadata.chunks(first.picture)
@@ -159,7 +173,7 @@ def _encode(bare: Path, target: Path, kind: str, results: list[Result]) -> None:
         shutil.copyfile(bare, target)
 
 
-def _interruptibly(image: Any, call: Callable[[], object], kind: str) -> None:
+def _interruptibly(image: Any, call: Callable[[], object], kind: str, path: Path) -> None:
     """Run a call of libvips on a thread, so that Ctrl-C and signals are seen meanwhile."""
     failed: list[BaseException] = []
 
@@ -178,6 +192,8 @@ def _interruptibly(image: Any, call: Callable[[], object], kind: str) -> None:
         thread.join()
         raise
     if failed:
+        if shutil.disk_usage(path.parent).free < _NEARLY_FULL:
+            raise OSError(ENOSPC, os.strerror(ENOSPC), str(path))
         reason = str(getattr(failed[0], "detail", failed[0])).strip().splitlines()[-1]
         raise ValueError(f"the picture cannot be written as {kind}: {reason}") from None
 
