@@ -269,7 +269,7 @@ MAY_IMPORT = {
     "linear": {"arguments", "core", "gradients", "operations"},
     "config": {"arguments", "compiled"},
     "pictures": {"core", "files"},
-    "spelling": {"arguments", "core", "filters"},
+    "spelling": {"arguments", "core", "files", "filters"},
     "explorer": {"arguments", "core", "files", "filters", "operations"},
     "__init__": {
         *("arguments", "config", "explorer", "filters", "gradients", "linear", "ndimage"),

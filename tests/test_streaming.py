@@ -411,7 +411,7 @@ def test_a_disk_that_fills_up(tmp_path):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
     )
     assert done.returncode == 1
-    assert done.stderr == f"convlens: {source}: File too large\n"
+    assert done.stderr == f"convlens: {source}: {target}: File too large\n"
     assert target.read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.npy", "y.npy"]
 
@@ -440,9 +440,16 @@ def test_a_small_disk(tmp_path, small_disk):
     )
     import cv2  # noqa: PLC0415
 
-    noise = np.random.default_rng(6).integers(0, 256, (700, 700, 3), np.uint8)
+    for size, suffix in ((500, ".png"), (700, ".tif")):  # libvips meets the full disk, and Python
+        noise = np.random.default_rng(6).integers(0, 256, (size, size, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "x.png"), noise)
+        target = small_disk / f"y{suffix}"
+        done = run("apply", "identity", tmp_path / "x.png", "-o", target)
+        assert done.returncode == 1
+        full = f"{target}: No space left on device"
+        assert done.stderr == f"convlens: {tmp_path / 'x.png'}: {full}\n"
     cv2.imwrite(str(tmp_path / "x.png"), noise)
     done = run("apply", "identity", tmp_path / "x.png", "-o", small_disk / "y.png")
     assert done.returncode == 1
-    assert done.stderr == f"convlens: {tmp_path / 'x.png'}: No space left on device\n"
+    assert "the pixels take 1,470,000 bytes meanwhile, and the disk has 1,0" in done.stderr
     assert not list(small_disk.iterdir())

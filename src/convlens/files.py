@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
 ARRAY = ".npy"
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif")
+NPZ = "holds several arrays: load it with numpy.load, and save one of them with numpy.save"
 KINDS = f"{', '.join(PICTURES)} or {ARRAY}"
+STREAM = Path("-")  # standard input or output
+TEMPORARY = ".convlens-"  # how names of temporary files begin
+_MOST_NAMES = 5  # of skipped files that are told by name
 
 
 @contextmanager
@@ -17,6 +23,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Write to a temporary file in the same folder, which replaces this one if all goes well.
 
     If anything fails, or is interrupted, the temporary file is removed and this one is unchanged.
+    A file that is replaced hands on its permissions, and its owner where the system allows it.
 
     Parameters
     ----------
@@ -26,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Yields
     ------
     pathlib.Path
-        The path to write to, in the same folder and with the same suffix.
+        The path to write to, in the same folder and with the same suffix. The file is there, empty.
 
     Examples
     --------
@@ -37,13 +44,32 @@ def replacing(path: Path) -> Iterator[Path]:
     ...     [path.name for path in Path(folder).iterdir()]
     ['sums.txt']
     """
-    path = path.resolve()
-    temporary = path.with_name(f".convlens-{token_hex(8)}{path.suffix}")
-    try:
+    path = resolved(path)
+    before = path.stat() if path.exists() else None
+    with scratch(path, 0o666 if before is None else 0o600) as temporary:
+        mode = temporary.stat().st_mode if before is None else before.st_mode
         yield temporary
+        if before is not None and hasattr(os, "chown"):
+            with suppress(PermissionError):
+                os.chown(temporary, before.st_uid, before.st_gid)
+        temporary.chmod(stat.S_IMODE(mode))
         temporary.replace(path)
+
+
+@contextmanager
+def scratch(path: Path, mode: int = 0o600) -> Iterator[Path]:
+    """A file beside this one, empty and of the same suffix, which is removed at the end."""
+    temporary = path.with_name(f"{TEMPORARY}{token_hex(8)}{path.suffix}")
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def resolved(path: Path) -> Path:
+    """The path without symbolic links; those that lead in a circle stay."""
+    return Path(os.path.realpath(path))
 
 
 def is_array(path: Path) -> bool:
@@ -52,20 +78,34 @@ def is_array(path: Path) -> bool:
 
 
 def pair_up(
-    inputs: Sequence[Path], output: Path, *, force: bool, also_read: Path | None = None
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    force: bool,
+    also_read: Path | None = None,
+    folder: bool = False,
+    recursive: bool = False,
+    skipped: list[str] | None = None,
 ) -> list[tuple[Path, Path]]:
     """Pair every file to be read with the file to be written from it.
 
     Parameters
     ----------
     inputs : sequence of pathlib.Path
-        Files and folders. A folder stands for the pictures and arrays directly in it.
+        Files and folders, or `STREAM`. A folder stands for the pictures and arrays in it.
     output : pathlib.Path
-        A file if there is one input and it is a file; else a folder, which need not exist.
+        A file if there is one input and it is a file; else a folder, which need not exist. A name
+        without a suffix is that of a folder.
     force : bool
         Whether outputs that exist may be replaced.
     also_read : pathlib.Path, optional
         Another file that is read, and so must not be written to.
+    folder : bool
+        Whether the output must be a folder.
+    recursive : bool
+        Whether folders stand for what is in their subfolders, too.
+    skipped : list of str, optional
+        Sentences on what is skipped in folders are appended to it.
 
     Returns
     -------
@@ -74,25 +114,43 @@ def pair_up(
     Raises
     ------
     ValueError
-        If an output exists, is also an input, or would be written twice.
+        If an output exists, is also an input, may not be written, or would be written twice.
     """
-    sources = [source for path in inputs for source in _files(path)]
-    into_folder = len(inputs) > 1 or inputs[0].is_dir() or output.is_dir()
+    found = [entry for path in inputs for entry in _files(path, recursive, output, skipped)]
+    sources = [source for source, _ in found]
+    several = len(inputs) > 1 or inputs[0].is_dir()
+    if several and STREAM in (output, *inputs):
+        raise ValueError("standard input and output, -, take one picture or array")
+    into_folder = output != STREAM and (
+        several or folder or output.is_dir() or (not output.suffix and not output.exists())
+    )
+    if into_folder and STREAM in inputs:
+        raise ValueError(f"standard input needs a file's name to be written to; got {output}")
     if into_folder and (output.is_file() or output.suffix.lower() in (*PICTURES, ARRAY)):
         raise ValueError(
             f"several inputs need a folder to be written to; {output} is a file's name"
         )
-    if not into_folder and not output.resolve().parent.is_dir():
+    if not into_folder and not resolved(output).parent.is_dir():
         raise ValueError(f"there is no folder {output.parent} to write {output.name} in")
-    pairs = [(source, output / source.name if into_folder else output) for source in sources]
+    pairs = [(source, output / under if into_folder else output) for source, under in found]
+    _check(pairs, [*sources, *([also_read] if also_read else [])], force)
+    return pairs
 
-    read = [*sources, *([also_read] if also_read else [])]
-    read_files: set[object] = {path.resolve() for path in read}
+
+def _check(pairs: Sequence[tuple[Path, Path]], read: Sequence[Path], force: bool) -> None:
+    """Refuse outputs that would harm a file."""
+    read_files: set[object] = {resolved(path) for path in read if path != STREAM}
     read_files |= {identity for path in read if (identity := _identity(path))}
     written: dict[Path, Path] = {}
     for source, target in pairs:
+        if target == STREAM:
+            continue
+        if target.exists() and not target.is_file() and not target.is_dir():
+            raise ValueError(
+                f"{target} is a device or a pipe, not a file; -o - pipes the result on"
+            )
         _check_kinds(source, target)
-        place = target.resolve()
+        place = resolved(target)
         if place in read_files or _identity(target) in read_files:
             raise ValueError(f"{target} is read from; write to another file")
         if place in written:
@@ -100,20 +158,61 @@ def pair_up(
         written[place] = source
         if target.is_dir():
             raise ValueError(f"{target} is a folder")
-        if target.exists() and not force:
+        if not target.exists():
+            if place.is_symlink():
+                raise ValueError(f"{target} is a symbolic link that leads back to itself")
+            continue
+        if not force:
             raise ValueError(f"{target} exists; --force overwrites it")
-    return pairs
+        if not os.access(target, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise ValueError(f"{target} may not be written to: it is read-only")
 
 
-def _files(path: Path) -> list[Path]:
-    """The path itself, or the pictures and arrays in a folder."""
-    if not path.is_dir():
-        return [path]
-    files = [file for file in path.iterdir() if file.suffix.lower() in (*PICTURES, ARRAY)]
-    files = sorted(file for file in files if file.is_file() and not file.name.startswith("."))
-    if not files:
-        raise ValueError(f"there is no picture and no array in {path}: no file ends in {KINDS}")
-    return files
+def _files(
+    path: Path, recursive: bool, output: Path, skipped: list[str] | None
+) -> list[tuple[Path, Path]]:
+    """The path itself, or what a folder stands for, each with its name in the output's folder."""
+    if path == STREAM or not path.is_dir():
+        return [(path, Path(path.name))]
+    found, others, folders = [], [], 0
+    for place, subfolders, names in os.walk(path):
+        here = Path(place)
+        # The results of a run before, in a subfolder, are no inputs of the next.
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if not name.startswith(".") and resolved(here / name) != resolved(output)
+        )
+        for name in sorted(names):
+            if name.startswith("."):
+                continue
+            file = here / name
+            if file.suffix.lower() in (*PICTURES, ARRAY) and file.is_file():
+                found.append((file, file.relative_to(path)))
+            else:
+                others.append(str(file.relative_to(path)))
+        if not recursive:
+            folders = len(subfolders)
+            break
+    if skipped is not None and (folders or others):
+        skipped.append(f"{path}: skipped {_listed(others, folders)}")
+    if not found:
+        raise ValueError(
+            f"there is no picture and no array in {path}: no file ends in {KINDS}"
+            + "; --recursive looks into its subfolders" * bool(folders)
+        )
+    return found
+
+
+def _listed(names: Sequence[str], folders: int) -> str:
+    """The names, or the first few of them, and the number of folders."""
+    told = list(names[:_MOST_NAMES])
+    if len(names) > len(told):
+        told.append(f"{len(names) - len(told)} other files")
+    if folders:
+        noun = "1 subfolder" if folders == 1 else f"{folders} subfolders"
+        told.append(f"{noun} (--recursive takes them)")
+    return ", ".join(told)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -127,8 +226,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _check_kinds(source: Path, target: Path) -> None:
     """Refuse to make a picture from an array, or an array from a picture."""
+    if source.suffix.lower() == ".npz":
+        raise ValueError(f"{source} {NPZ}")
     if target.suffix.lower() not in (*PICTURES, ARRAY) and source.name != target.name:
         raise ValueError(f"the output's name must end in {KINDS}; got {target}")
-    if is_array(source) != is_array(target):
+    if source != STREAM and is_array(source) != is_array(target):
         kind = "an array (.npy)" if is_array(source) else "a picture"
         raise ValueError(f"{source} is {kind}, and {target} would not be")

@@ -14,7 +14,21 @@ import numpy as np
 from convlens import filters
 from convlens.arguments import PADDING_WORDS
 from convlens.core.problem import Array
+from convlens.files import NPZ
 
+# What words that name no filter are likely to mean.
+_MEANT = {
+    "blur": "gaussian:sigma=2 or box:5",
+    "smooth": "gaussian:sigma=2 or box:5",
+    "edge": "sobel_x, sobel_y, laplacian or outline",
+    "edges": "sobel_x, sobel_y, laplacian or outline",
+    "sobel": "sobel_x or sobel_y",
+    "prewitt": "prewitt_x or prewitt_y",
+    "scharr": "scharr_x or scharr_y",
+    "mean": "box:3, the mean of 3 x 3 pixels",
+    "average": "box:3, the mean of 3 x 3 pixels",
+    "avg": "box:3, the mean of 3 x 3 pixels",
+}
 KERNEL_FILES = (".npy", ".txt", ".csv")
 
 
@@ -47,11 +61,15 @@ def kernel(text: str, space: int = 2) -> Array:
     >>> kernel("box:3x5").shape
     (3, 5)
     """
+    if text.lower().endswith(".npz"):
+        raise ValueError(f"{text} {NPZ}")
     path = kernel_path(text)
     if path is not None:
         return _from_file(path, space)
     name, _, parameters = text.partition(":")
     name = name.strip().replace("-", "_")
+    if name.lower() in _MEANT:
+        raise ValueError(f"there is no filter {name!r}: try {_MEANT[name.lower()]}")
     if name not in filters.__all__:
         close = get_close_matches(name, filters.__all__, n=1)
         hint = f"did you mean {close[0]}?" if close else "`convlens filters` lists them"
@@ -132,11 +150,8 @@ def _from_file(path: Path, space: int) -> Array:
     if space == 3:
         raise ValueError(f"{path} holds rows of numbers, not slabs: use a .npy file for --space 3")
     try:
-        rows = [
-            [number(word) for word in line.replace(",", " ").split()]
-            for line in path.read_text(encoding="utf-8").splitlines()
-            if line.strip()
-        ]
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # spreadsheets write the mark
+        rows = [_row(line) for line in lines if line.strip()]
     except ValueError as error:
         raise ValueError(f"{path} must hold rows of numbers: {error}") from None
     if not rows or len({len(row) for row in rows}) > 1:
@@ -154,6 +169,15 @@ def _from_file(path: Path, space: int) -> Array:
             )
         return numbers.ravel()
     return numbers
+
+
+def _row(line: str) -> list[float]:
+    """The numbers of a line, between spaces, commas or semicolons."""
+    if re.search(r"\d,\d+[\s;]+-?\d+,\d", line):
+        raise ValueError(
+            f"{line.strip()[:40]!r} seems to have decimal commas: write points, as in 0.25"
+        )
+    return [number(word) for word in re.split(r"[\s,;]+", line.strip(" \t,;"))]
 
 
 def number(text: str) -> float:
@@ -185,6 +209,36 @@ def numbers(text: str, space: int = 2) -> int | tuple[int, ...]:
     if len(each) not in (1, space):
         raise ValueError(text)
     return each[0] if len(each) == 1 else each
+
+
+def counts(text: str, space: int = 2) -> int | tuple[int, ...]:
+    """Read numbers of at least 1, as `numbers` does: windows, strides and dilations.
+
+    Examples
+    --------
+    >>> counts("2,3")
+    (2, 3)
+    """
+    read = numbers(text, space)
+    if min(read if isinstance(read, tuple) else (read,)) < 1:
+        raise ValueError(text)
+    return read
+
+
+def page(text: str) -> int | str:
+    """Read the number of a page, counted from 1, or the word all.
+
+    Examples
+    --------
+    >>> page("3"), page("all")
+    (3, 'all')
+    """
+    if text == "all":
+        return text
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def padding(text: str, space: int = 2) -> str | int | tuple[Any, ...]:

@@ -136,7 +136,7 @@ def stream(
     if free < output.nbytes:
         raise OSError(f"the result takes {output.nbytes:,} bytes, and its disk has {free:,} left")
     with replacing(target) as temporary, ExitStack() as stack:
-        with open(temporary, "xb", buffering=0) as file:
+        with open(temporary, "wb", buffering=0) as file:
             starts = array.start, _write_header(file, output)
         idle: SimpleQueue[_Worker] = SimpleQueue()
         for _ in range(WORKERS):
@@ -293,7 +293,7 @@ def _under(axis: Axis, outputs: int) -> int:
     return min(axis.size, (outputs - 1) * axis.stride + axis.reach)
 
 
-def _part(axis: Axis, outputs: range) -> tuple[Axis, list[range]]:
+def axis_part(axis: Axis, outputs: range) -> tuple[Axis, list[range]]:
     """The axis that has just these outputs, and the pixels it consists of, run after run."""
     if len(outputs) == axis.outputs:
         return axis, [range(axis.size)]
@@ -309,7 +309,7 @@ def _read(
     file: FileIO, start: int, problem: Problem, tile: Region, memory: _Memory
 ) -> tuple[Problem, Array]:
     """Read the pixels of one tile; returns the problem for this tile alone, and its images."""
-    axes, runs = zip(*map(_part, problem.axes, tile.places), strict=True)
+    axes, runs = zip(*map(axis_part, problem.axes, tile.places), strict=True)
     lengths = len(tile.images), *(axis.size for axis in axes), problem.channels
     sizes = zip(lengths, FULL[len(axes)].images, strict=True)
     shape = tuple(size for size, axis in sizes if axis in problem.layout.images)

@@ -251,9 +251,18 @@ def execute_file(
     """Carry a plan out on a file, as `convlens.execute.files.stream` does."""
     from convlens.execute import files  # noqa: PLC0415  # seldom needed
 
-    plan = settled(plan, kernels)  # once, for all tiles
-    run, grain = partial(_execute_part, plan), plan.program.grain(plan.problem)
+    run, grain = for_parts(plan, kernels)
     files.stream(plan.problem, array, kernels, run, target, grain, advance)
+
+
+def for_parts(plan: Plan, kernels: Array | None) -> tuple[Callable[..., Array], tuple[int, ...]]:
+    """What computes the parts of a plan's problem, ``run(problem, images, kernels)``.
+
+    With it comes the grain, the outputs that stay together along each axis. The plan is settled
+    once, for all parts.
+    """
+    plan = settled(plan, kernels)
+    return partial(_execute_part, plan), plan.program.grain(plan.problem)
 
 
 def _execute_part(
