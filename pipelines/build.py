@@ -23,6 +23,7 @@ from pathlib import Path
 
 import halide as hl
 from levels import LEVELS, Level, Pipeline
+from medians import NETWORKS
 from variants import table
 
 SUFFIXES = {"linux": ".so", "osx": ".dylib", "windows": ".dll"}
@@ -125,7 +126,7 @@ def host() -> str:
 def fingerprint() -> str:
     """A hash of all that a library is made from: these files, and Halide's version."""
     digest = hashlib.sha256(version("halide").encode())
-    for path in (*sorted(Path(__file__).parent.glob("*.py")), POOL):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), NETWORKS, POOL):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

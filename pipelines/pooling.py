@@ -49,6 +49,7 @@ MERGES: dict[str, tuple[Callable[[hl.Expr, hl.Expr], hl.Expr], Callable[[hl.Type
     "min": (smaller, hl.Type.max),
     "sum": (add, lambda numbers: hl.cast(numbers, 0)),
     "avg": (add, lambda numbers: hl.cast(numbers, 0)),
+    "median": (smaller, lambda numbers: hl.cast(numbers, 0)),
 }
 
 
@@ -93,7 +94,7 @@ class Pooling:
             pixels,
             self.numbers,
             volume=volume,
-            merging=merging if volume else None,
+            merging=merging if volume and mode != "median" else None,
             convert=level.converted,
         )
         # How many cells of a window count, for each slab, row and column of the output. Means of

@@ -22,6 +22,7 @@ from depthwise import depthwise
 from doubling import doubling
 from fourier import fourier, spectrum
 from levels import Level, Pipeline
+from medians import medians
 from ordered import ordered
 from planes import planes
 from separable import separable
@@ -106,7 +107,7 @@ def exactly(**facts: int) -> dict[str, Range]:
 def table() -> list[Variant]:
     """Every variant, in the order in which the engine tries them."""
     variants = [*_planes(), *_dense(), *_depthwise(), *_separable(), *_fourier(), *_winograd()]
-    variants += [*_poolings(), *_ordered()]
+    variants += [*_poolings(), *_medians(), *_ordered()]
     check(variants)
     return sorted(variants, key=lambda each: (-each.preference, -len(each.requires)))
 
@@ -372,6 +373,19 @@ def _poolings() -> Iterator[Variant]:
                     ),
                     preference=1,
                 )
+
+
+def _medians() -> Iterator[Variant]:
+    """Networks for windows of a few fixed sizes; with each its transpose, for turned images."""
+    for name in ("u8", "i16", "u16", "f32", "f64"):
+        for window in ((1, 3), (3, 1), (3, 3), (1, 5), (5, 1), (5, 5), (3, 3, 3)):
+            *deep, kh, kw = window
+            yield Variant(
+                "medians",
+                ("median", name, name, name),
+                exactly(volume=len(deep), kd=deep[0] if deep else 1, kh=kh, kw=kw),
+                partial(medians, types=(TYPES[name],) * 3, window=window),
+            )
 
 
 # ------------------------------------------------------------------------ SciPy's filters

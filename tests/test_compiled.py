@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 from strategies import (
     FLOATS,
     INTEGERS,
@@ -36,7 +37,7 @@ from convlens.compiled import transforms, winograd, work
 from convlens.compiled.library import LEVEL, Run, load
 from convlens.compiled.variants import Variants
 from convlens.execute import files
-from convlens.ndimage import ordered
+from convlens.ndimage import median_filter, ordered
 from convlens.plan import execute_file
 
 pytestmark = built
@@ -528,6 +529,27 @@ def check_ordered(rng):
             assert sums(cells, shape).tobytes() == expected.tobytes(), (shape, window, sign)
 
 
+def check_medians(rng):
+    """Fail if a median of any size is wrong, or reads or writes outside of its arrays."""
+    for variant in load().variants.by_name.values():
+        if variant.family != "medians":
+            continue
+        window = tuple(variant.requires[each][0] for each in ("kd", "kh", "kw"))
+        window = window if variant.requires["volume"][0] else window[1:]
+        name = variant.types[1]
+        dtype = np.dtype(f"{name[0]}{int(name[1:]) // 8}")
+        for sizes in ((5, 7, 9), (2, 3, 150)):
+            images = random_numbers(rng, sizes[3 - len(window) :], dtype)
+            around = [(size // 2, size // 2) for size in window]
+            windows = sliding_window_view(np.pad(images, around, "symmetric"), window)
+            windows = windows.reshape(*images.shape, -1)
+            expected = np.sort(windows, axis=-1)[..., windows.shape[-1] // 2]
+            expected[(windows != windows).any(axis=-1)] = np.nan if dtype.kind == "f" else 0
+            out = fenced(rng, np.zeros_like(images))
+            median_filter(fenced(rng, images), window, output=out)
+            np.testing.assert_array_equal(out, expected, f"{variant.name} {sizes}")
+
+
 def check_transforms(rng):
     """Fail if transforms of any size are wrong."""
     available = transforms._available
@@ -594,6 +616,7 @@ def check_level():
     assert ways > 5000
     check_many(100, 300, fenced)
     check_ordered(rng)
+    check_medians(rng)
     check_transforms(rng)
     check_winograd(rng)
     print(load().level, *load()._functions)

@@ -289,6 +289,8 @@ def _exponent(numbers: Array) -> int:
 def pooling(problem: Problem) -> Method:
     """The pipeline for a pooling."""
     images, mode = problem.images.dtype.newbyteorder("="), problem.mode
+    if mode == "median":
+        return _median(problem, images)
     rows, columns = problem.rows, problem.columns
     if mode in ("max", "min"):
         numbers = U8 if images.kind == "b" else images
@@ -329,6 +331,21 @@ def pooling(problem: Problem) -> Method:
         "doubled": steps > 2 * columns.stride * doubled and not apart,
     }
     return Method(loaded().variants.choose(facts, [types]), pixels, numbers, results, folded)
+
+
+# The types in which medians are computed, the first that holds all numbers of the pixels' type.
+MEDIANS = (U8, I16, U16, F32, F64)
+
+
+def _median(problem: Problem, images: DType) -> Method:
+    """The pipeline for a median of pixels of this type; LookupError if there is none."""
+    images = U8 if images.kind == "b" else images
+    wide = images.kind != "f" and images.itemsize == 8
+    numbers = images if wide else next(each for each in MEDIANS if np.can_cast(images, each))
+    *deep, kh, kw = (axis.window for axis in problem.axes)
+    facts = {"volume": len(deep), "kd": deep[0] if deep else 1, "kh": kh, "kw": kw}
+    variant = loaded().variants.choose(facts, [("median", *(NAMES[numbers],) * 3)])
+    return Method(variant, numbers, numbers, numbers, problem.columns.stride == 1)
 
 
 # ------------------------------------------------------------------------------------ both

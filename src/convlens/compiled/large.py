@@ -47,7 +47,8 @@ MERGES = {"max": np.maximum, "min": np.minimum, "sum": np.add, "avg": np.add}
 
 def is_deep(problem: Problem) -> bool:
     """Whether a problem is computed in two passes, the first along the depth."""
-    if problem.kernels is not None or problem.pad_mode != "nothing" or len(problem.axes) < 3:
+    merged = problem.kernels is None and problem.mode != "median"
+    if not merged or problem.pad_mode != "nothing" or len(problem.axes) < 3:
         return False
     deep, rows, columns = problem.axes
     return deep.window > DEEP and rows.reach * columns.reach <= RESULTS
@@ -68,9 +69,9 @@ def _fits(problem: Problem, method: Method, window: tuple[int, ...], channels: i
     parts = [
         replace(axis, window=n) for axis, n in zip(problem.axes[-2:], (height, width), strict=True)
     ]
-    merged = (
-        problem.kernels is None or method.family == "separable"
-    )  # slabs are, when they are read
+    # Slabs are merged when they are read, but for convolutions and medians.
+    merged = problem.kernels is None or method.family == "separable"
+    merged &= problem.mode != "median"
     slabs = 1 if merged else prod(deep)
     cells = prod(axis.reach for axis in parts) * channels * slabs
     # Taps far apart are computed in parts too: to find the few cells of use among the many between
@@ -79,7 +80,7 @@ def _fits(problem: Problem, method: Method, window: tuple[int, ...], channels: i
         return False
     if cells * method.numbers.itemsize > (POOLED if problem.kernels is None else CONVOLVED):
         return False
-    if problem.mode in ("max", "min"):
+    if problem.mode in ("max", "min", "median"):
         return True
     if problem.sum_dtype.kind != "f":
         # Means are computed in float64, which must hold the sum of a part exactly.

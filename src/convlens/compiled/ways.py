@@ -134,6 +134,18 @@ def _settle_pooling(problem: Problem) -> Way:
     return Way(flat, turned, None, None, taps)
 
 
+def lacking(problem: Problem) -> str | None:
+    """Why there is no pipeline for a median, which has them for some windows; None if there is."""
+    if problem.mode != "median":
+        return None
+    try:
+        choose(flattened(problem) if is_flat(problem) else problem, None, False)
+    except LookupError:
+        window = " x ".join(str(axis.window) for axis in problem.spatial)
+        return f"it takes no medians of {window} windows of {problem.images.dtype}"
+    return None
+
+
 def is_flat(problem: Problem) -> bool:
     """Whether each slab of a volume is an image of its own."""
     *outer, _, _ = problem.axes
@@ -156,7 +168,8 @@ def deepened(problem: Problem) -> Problem:
 
     The pipelines for volumes fill cells before they merge them, and know all borders.
     """
-    if problem.kernels is None and problem.pad_mode != "nothing" and len(problem.axes) == 2:
+    merged = problem.kernels is None and problem.mode != "median"
+    if merged and problem.pad_mode != "nothing" and len(problem.axes) == 2:
         return replace(problem, axes=(Axis(1, 1, 1, 1, 0, 0), *problem.axes))
     return problem
 
@@ -232,6 +245,7 @@ def _words(family: str, space: int) -> str:
         "windows": f"tap by tap{axes[space]}",
         "squares": f"{'cubes' if space == 3 else 'squares'} side by side",
         "doubling": f"{halving}{axes[space]}",
+        "medians": "sorted columns, merged across by a network of minima and maxima",
     }[family]
 
 

@@ -185,7 +185,7 @@ class Work:
         window = [axis.window for axis in problem.axes]
         self.doubling, self.separable = method.family == "doubling", method.family == "separable"
         # A volume's slabs are merged when they are read, or else are all held at once.
-        self.merging = problem.kernels is None or self.separable
+        self.merging = self.separable or (problem.kernels is None and problem.mode != "median")
         taps = prod(window) * max(1, problem.channels // max(1, problem.groups))
         if self.separable:
             taps = sum(window)

@@ -140,9 +140,9 @@ def kernel(input_: Array, output: Array, steps: Sequence[Step], weights: Array) 
 
 
 def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> bool:
-    """Take the largest ("max"), the smallest ("min") or the mean ("avg") of each window.
+    """Take the largest ("max"), the smallest ("min"), the "median" or the mean ("avg") of a window.
 
-    Outputs of "max" and "min" have the input's type, those of "avg" are floats.
+    Outputs of "avg" are floats, those of the others have the input's type.
     """
     if not steps or not _takes(input_, output, steps):
         return False
@@ -157,6 +157,8 @@ def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> bo
     problem = _problem(
         mode, images.shape, input_.dtype, output.dtype, numbers, spatial, kernels=False
     )
+    if ways.lacking(problem):
+        return False
     with np.errstate(all="ignore"):
         work.compute(problem, ways.settle(problem, None), images, None, out)
     return True

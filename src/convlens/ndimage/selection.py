@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from convlens.core.problem import Array
-from convlens.ndimage import networks
+from convlens.ndimage import engine, networks
 from convlens.ndimage.arguments import Step
 from convlens.ndimage.blocks import apart, filter_blocks, outputs, shifted
 from convlens.ndimage.extremes import in_type
@@ -35,7 +35,11 @@ def under_footprint(
     if dtype.kind == "b":
         dtype = np.dtype(np.uint8)
     steps = in_type(steps, dtype)
-    full = bool(footprint.all())
+    full, middle = bool(footprint.all()), footprint.size % 2 and rank == footprint.size // 2
+    if full and middle and input_.dtype == output.dtype:
+        filtered = [step for step in steps if step.size > 1]
+        if engine.pooled(input_, output, filtered, "median"):
+            return
     bytes_ = dtype.itemsize == 1 and full
     if full and footprint.size <= (LEVELS if bytes_ else NETWORK):
         _by_network(input_, output, steps, dtype, footprint.shape, rank)
