@@ -58,6 +58,7 @@ def convolve(
     pad_mode="constant",
     pad_value=0,
     dtype=None,
+    overflow="refuse",
     space=2,
 ):
     """The cross-correlation of images and kernels."""
@@ -120,9 +121,14 @@ def convolve(
         values, sizes = values[..., 0], sizes[..., 0]
     if one_image:
         values, sizes = values[0], sizes[0]
+    terms = prod(window) * k.shape[-2] if groups else 0
+    if overflow == "saturate":
+        if exact:
+            return saturated(wrapped(values, np.dtype(whole)), None, result)
+        sums = np.result_type(natural, np.float32)
+        return saturated(values, rounding(terms, sizes, sums, values, sums), result)
     if exact:
         return Expected(wrapped(values, result), None, result)
-    terms = prod(window) * k.shape[-2] if groups else 0
     sums = np.result_type(natural, result, np.float32)
     return Expected(values, rounding(terms, sizes, sums, values, result), result)
 
@@ -139,6 +145,8 @@ def pool(
     pad_value=0,
     count_padding=False,
     partial=False,
+    dtype=None,
+    overflow="refuse",
     space=2,
 ):
     """Pool images; None where some window covers nothing that counts."""
@@ -199,13 +207,21 @@ def pool(
     values, sizes = values.reshape(shape), sizes.reshape(shape)
     if choosing:
         return Expected(values, None, result)
+    natural, result = result, np.dtype(dtype or result).newbyteorder("=")
+    if overflow == "saturate" and exact:
+        return saturated(wrapped(values, natural), None, result)
     if exact:
         return Expected(wrapped(values, result), None, result)
     if is_integer(native):  # an exact sum, made a float64, divided
         values = values.astype(np.longdouble)
         bounds = 2 * np.finfo(np.float64).eps * np.abs(values)
-        return Expected(values, bounds, result)
+        if overflow == "saturate":
+            return saturated(values, bounds, result)
+        return Expected(values, bounds + np.finfo(result).eps * np.abs(values), result)
     sums = np.result_type(native, np.float32)
+    if overflow == "saturate":
+        return saturated(values, rounding(prod(window), sizes, sums, values, sums), result)
+    sums = np.result_type(sums, result)
     return Expected(values, rounding(prod(window), sizes, sums, values, result), result)
 
 
@@ -252,6 +268,13 @@ def pooled_size(size, reach, stride, pads, partial):
     if (outputs - 1) * stride >= size + pads[0]:  # it must start on the image or before it
         outputs -= 1
     return max(whole, outputs)
+
+
+def saturated(values, bounds, result):
+    """What is rounded and clipped into an integer type; which half is taken, tests of it tell."""
+    limits = np.iinfo(result)
+    clipped = np.clip(values, int(limits.min), int(limits.max))
+    return Expected(clipped, None if bounds is None else bounds + 0.5, result)
 
 
 def wrapped(values, result):

@@ -121,6 +121,8 @@ def random_convolution(rng, spaces=(1, 2, 2, 2, 3)):
     if not integers and rng.random() < 0.2:
         at_least = "F" if natural.kind == "c" else "f4"
         options["dtype"] = np.dtype(FLOATS[rng.integers(FLOATS.index(at_least), len(FLOATS))])
+    elif natural.kind != "c" and rng.random() < 0.2:
+        options |= random_saturation(rng)
     return Case(
         (as_list(rng, images), as_list(rng, kernels)),
         without_defaults(rng, options, defaults | {"space": 2}),
@@ -162,11 +164,19 @@ def random_pooling(rng, spaces=(1, 2, 2, 2, 3)):
         options["stride"] = None
     if rng.random() < 0.4:  # cells of padding count like pixels
         options |= random_border(rng, PAD_MODES, dtype, small=small) | {"partial": False}
+    if mode in ("avg", "sum") and dtype.kind != "c" and rng.random() < 0.2:
+        options |= random_saturation(rng)
     same = len(set(window)) == 1 and rng.random() < 0.5
     return Case(
         (as_list(rng, images), window[0] if same else tuple(window)),
         without_defaults(rng, options, defaults),
     )
+
+
+def random_saturation(rng):
+    """An integer type that results are rounded and clipped into, mostly a small one."""
+    dtype = np.dtype(INTEGERS[1:][rng.integers(len(INTEGERS) - 1)])
+    return {"dtype": np.dtype("u1") if rng.random() < 0.5 else dtype, "overflow": "saturate"}
 
 
 def random_size(rng, space):

@@ -25,10 +25,14 @@ PADDING_WORDS = ("valid", "same", "full")
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 POOL_MODES = ("max", "min", "avg", "sum")
 METHODS = ("auto", "compiled", "numpy")
-CONVOLVE_WORDS = {"padding": PADDING_WORDS, "pad_mode": PAD_MODES, "method": METHODS}
-POOL_WORDS = {
-    "mode": POOL_MODES, "padding": PADDING_WORDS, "pad_mode": PAD_MODES, "method": METHODS
-}  # fmt: skip
+OVERFLOWS = ("refuse", "saturate")
+CONVOLVE_WORDS = {
+    "padding": PADDING_WORDS,
+    "pad_mode": PAD_MODES,
+    "overflow": OVERFLOWS,
+    "method": METHODS,
+}
+POOL_WORDS = {"mode": POOL_MODES, **CONVOLVE_WORDS}
 Numbers = tuple[int, ...]  # one for each spatial axis
 # A padding word, or "given"; and for each axis what `resolve_padding` takes.
 Padding = tuple[str, tuple[Any, ...]]
@@ -48,6 +52,7 @@ class ConvolveOptions(NamedTuple):
     pad_value: object = 0
     dtype: object = None
     space: object = 2
+    overflow: object = "refuse"
 
 
 class PoolOptions(NamedTuple):
@@ -63,6 +68,8 @@ class PoolOptions(NamedTuple):
     count_padding: object = False
     partial: object = False
     space: object = 2
+    dtype: object = None
+    overflow: object = "refuse"
 
 
 class Space(NamedTuple):
@@ -281,6 +288,7 @@ def convolve_problem(images: Spec, kernels: Spec, options: ConvolveOptions) -> P
         integer("groups", options.groups),
         _border(options.pad_mode, options.pad_value, images.dtype, CONVOLVE_WORDS),
         None if options.dtype is None else _result_dtype(options.dtype),
+        _overflow(options.overflow, options.dtype, CONVOLVE_WORDS),
     )
 
 
@@ -297,6 +305,7 @@ def _convolve_problem(
     groups: int,
     border: Border,
     dtype: np.dtype[Any] | None,
+    overflow: str,
 ) -> Problem:
     """The problem that these arguments make, each of them right by itself."""
     form = SPACES[space]
@@ -318,7 +327,7 @@ def _convolve_problem(
     channels = images.shape[-1] if "c" in layout.images else 1
     groups, output_channels = _groups(images, kernels, layout, channels, groups)
     axes = _axes(images, layout, window, "kernel", padding, strides, dilations, border)
-    sum_dtype, output_dtype = _convolve_dtypes(images.dtype, kernels.dtype, dtype)
+    sum_dtype, output_dtype = _convolve_dtypes(images.dtype, kernels.dtype, dtype, overflow)
     return Problem(
         operation="convolve",
         mode="sum",
@@ -333,6 +342,7 @@ def _convolve_problem(
         count_padding=True,
         sum_dtype=sum_dtype,
         output_dtype=output_dtype,
+        overflow=overflow,
     )
 
 
@@ -363,6 +373,8 @@ def pool_problem(images: Spec, options: PoolOptions) -> Problem:
         border,
         flag("count_padding", options.count_padding),
         flag("partial", options.partial),
+        None if options.dtype is None else _result_dtype(options.dtype),
+        _overflow(options.overflow, options.dtype, POOL_WORDS),
     )
 
 
@@ -377,6 +389,8 @@ def _pool_problem(
     border: Border,
     count_padding: bool,
     partial: bool,
+    dtype: np.dtype[Any] | None,
+    overflow: str,
 ) -> Problem:
     """The problem that these arguments make, each of them right by itself."""
     form = SPACES[len(window)]
@@ -406,8 +420,8 @@ def _pool_problem(
                     f"(window {axis.window}, padding {axis.before} before and {axis.after} after "
                     f"{axis.size} pixels), and mode={mode!r} has nothing to go by; use less padding"
                 )
-    sum_dtype, output_dtype = _pool_dtypes(images.dtype, mode)
-    return Problem(
+    sum_dtype, output_dtype = _pool_dtypes(images.dtype, mode, dtype, overflow)
+    problem = Problem(
         operation="pool",
         mode=mode,
         images=images,
@@ -421,7 +435,11 @@ def _pool_problem(
         count_padding=count_padding or border.mode != "nothing",
         sum_dtype=sum_dtype,
         output_dtype=output_dtype,
+        overflow=overflow,
     )
+    if mode == "sum" and _is_checked(problem):
+        _check_sums(problem, [(problem.taps, 0)], f"under {problem.taps:,} taps", "images", 1)
+    return problem
 
 
 # ----------------------------------------------------------------------------- arrays
@@ -746,6 +764,17 @@ def _word(name: str, value: object, arguments: hints.Words) -> str:
     )
 
 
+def _overflow(value: object, dtype: object, words: hints.Words) -> str:
+    """What becomes of sums that do not fit into the type of the result."""
+    word = _word("overflow", value, words)
+    if word == "saturate" and dtype is None:
+        raise ValueError(
+            "overflow='saturate' needs an integer dtype, the type to round and clip to, as in "
+            "dtype=np.uint8"
+        )
+    return word
+
+
 def method(value: object) -> str:
     """The method's name."""
     return _word("method", value, CONVOLVE_WORDS)
@@ -881,7 +910,7 @@ def _result_dtype(value: object) -> np.dtype[Any]:
 
 
 def _convolve_dtypes(
-    images: np.dtype[Any], kernels: np.dtype[Any], result: np.dtype[Any] | None
+    images: np.dtype[Any], kernels: np.dtype[Any], result: np.dtype[Any] | None, overflow: str
 ) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """The types of a convolution's sums and of its result."""
     integers = images.kind in "biu" and kernels.kind in "biu"
@@ -890,14 +919,38 @@ def _convolve_dtypes(
         natural = _sums_of(natural) if natural.kind in "biu" else _INT64
     if result is None:
         return _sums_of(natural), natural
+    if overflow == "saturate":
+        return _sums_of(natural), _saturating(natural, result)
     if _KINDS[result.kind] < _KINDS[natural.kind]:
         raise ValueError(
             f"dtype={result} cannot hold the {natural} result of {images} * {kernels}; use a "
             f"{'complex' if natural.kind == 'c' else 'floating'} dtype, or integer arrays"
+            f"{_or_saturate(natural, result)}"
         )
     if integers:  # They are summed exactly, in 64 bits or in a float that holds as much.
         return result if result.kind in "fc" and np.finfo(result).nmant >= 63 else natural, result
     return np.result_type(_sums_of(natural), result), result
+
+
+def _saturating(natural: np.dtype[Any], result: np.dtype[Any]) -> np.dtype[Any]:
+    """The type of a result that is rounded and clipped: an integer type, for real numbers."""
+    if result.kind not in "iu":
+        raise ValueError(
+            f"overflow='saturate' needs an integer dtype to round and clip to; got dtype={result}"
+        )
+    if natural.kind == "c":
+        raise ValueError(
+            f"overflow='saturate' rounds real numbers, and the result is {natural}; use the real "
+            "and the imaginary part of the images by themselves"
+        )
+    return result
+
+
+def _or_saturate(natural: np.dtype[Any], result: np.dtype[Any]) -> str:
+    """The other way to get this type, where there is one."""
+    if natural.kind == "c" or result.kind not in "iu":
+        return ""
+    return ", or overflow='saturate' to round and clip"
 
 
 def check_sums_fit(
@@ -926,17 +979,23 @@ def check_gradient_fits(problem: Problem, outputs: Array) -> None:
 
 def _is_checked(problem: Problem) -> bool:
     """Whether sums are of integers, of types so small that they are kept exact."""
-    images, kernels, result = problem.images.dtype, problem.kernels, problem.output_dtype
-    if images.kind not in "biu" or kernels is None or kernels.dtype.kind not in "biu":
+    images, kernels, result = problem.images.dtype, problem.kernels, _holding(problem)
+    if images.kind not in "biu" or (kernels is not None and kernels.dtype.kind not in "biu"):
         return False
     return not (images.itemsize == 8 and result in (problem.sum_dtype, _INT64))
+
+
+def _holding(problem: Problem) -> np.dtype[Any]:
+    """The type that must hold every sum: the result's, unless sums are clipped to it."""
+    return problem.sum_dtype if problem.overflow == "saturate" else problem.output_dtype
 
 
 def _check_sums(
     problem: Problem, sums: list[tuple[int, int]], names: str, instead: str, repeats: int
 ) -> None:
     """Refuse sums of images times numbers, whose sums by sign these are, that may not fit."""
-    images, result = problem.images.dtype, problem.output_dtype
+    images, result = problem.images.dtype, _holding(problem)
+    clipped = problem.overflow == "saturate"
     low, high = (0, 1) if images.kind == "b" else (np.iinfo(images).min, np.iinfo(images).max)
     least = repeats * min((above * low + below * high for above, below in sums), default=0)
     largest = repeats * max((above * high + below * low for above, below in sums), default=0)
@@ -946,10 +1005,11 @@ def _check_sums(
         largest_held = 2 ** (np.finfo(result).nmant + 1)
         smallest_held = -largest_held
     if least < smallest_held or largest > largest_held:
+        named = f"{result}, in which sums are taken," if clipped else f"dtype={result}"
         raise ValueError(
-            f"dtype={result} cannot hold every result exactly: {images} {names} "
+            f"{named} cannot hold every result exactly: {images} {names} "
             f"can give {least} to {largest}; use {'' if result == _INT64 else 'a wider dtype, or '}"
-            f"floating-point {instead}"
+            f"floating-point {instead}{'' if result == _INT64 else _or_saturate(result, result)}"
         )
 
 
@@ -969,14 +1029,30 @@ def _sums_by_sign(kernels: Array) -> list[tuple[int, int]]:
     return list(zip(above, below, strict=True))
 
 
-def _pool_dtypes(images: np.dtype[Any], mode: str) -> tuple[np.dtype[Any], np.dtype[Any]]:
+def _pool_dtypes(
+    images: np.dtype[Any], mode: str, result: np.dtype[Any] | None, overflow: str
+) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """The types of a pooling's sums, or of its choice so far, and of its result."""
     images = images.newbyteorder("=")
     if mode in ("max", "min"):
+        if result not in (None, images):
+            raise ValueError(
+                f"mode={mode!r} keeps the images' type, {images}; got dtype={result}: convert the "
+                "result, as in result.astype(dtype)"
+            )
         return images, images
-    if images.kind in "fc":
-        return _sums_of(images), images
-    if mode == "sum":
-        return _sums_of(images), _sums_of(images)
     # int64 holds the sums of smaller integers exactly, but sums of 64-bit integers may not fit.
-    return _FLOAT64 if images.itemsize == 8 else _INT64, _FLOAT64
+    mean = mode == "avg" and images.kind in "biu"
+    sums = _FLOAT64 if mean and images.itemsize == 8 else _sums_of(images)
+    natural = _FLOAT64 if mean else images if images.kind in "fc" else sums
+    if result is None:
+        return sums, natural
+    if overflow == "saturate":
+        return sums, _saturating(natural, result)
+    if _KINDS[result.kind] < _KINDS[natural.kind]:
+        raise ValueError(
+            f"dtype={result} cannot hold the {natural} result of mode={mode!r} on {images} images; "
+            f"use a {'complex' if natural.kind == 'c' else 'floating'} dtype"
+            f"{_or_saturate(natural, result)}"
+        )
+    return np.result_type(sums, result) if images.kind in "fc" else sums, result

@@ -19,6 +19,7 @@ Sides = tuple[int, int]  # cells before and after the pixels of an axis
 Padding = Literal["same", "valid", "full"] | int | tuple[int, ...] | tuple[Sides, ...]
 PadMode = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
 Mode = Literal["max", "min", "avg", "sum"]
+Overflow = Literal["refuse", "saturate"]
 Method = Literal["auto", "compiled", "numpy"]
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -106,6 +107,7 @@ def convolve(
     pad_mode: PadMode = "constant",
     pad_value: complex = 0,
     dtype: npt.DTypeLike | None = None,
+    overflow: Overflow = "refuse",
     out: Array | None = None,
     method: Method = "auto",
     space: int = 2,
@@ -165,6 +167,11 @@ def convolve(
         int64, as `numpy.sum` takes them, or in uint64 if that is the images' or the kernels' type
         and the other's is unsigned or bool; then uint64 is the result's type as well. Integers in
         nested lists count as unsigned unless one is negative.
+    overflow : {"refuse", "saturate"}
+        What becomes of results that `dtype`, an integer type, does not hold. "refuse": the call is
+        refused if there can be any. "saturate": sums that are taken in the type they would have
+        without `dtype`, exactly for integers, are rounded to the nearest integer, half to even, and
+        clipped to the type's smallest and largest number, as OpenCV's are; NaN gives 0.
     out : numpy.ndarray, optional
         Where to write the result: an array of its shape and type that shares no memory with the
         inputs. It cannot be given for Dask arrays.
@@ -225,7 +232,7 @@ def convolve(
     (64, 64, 64)
     """
     options = arguments.ConvolveOptions(
-        padding, stride, dilation, groups, pad_mode, pad_value, dtype, space
+        padding, stride, dilation, groups, pad_mode, pad_value, dtype, space, overflow
     )
     with arguments.refusing("convolve"):
         images = arguments.array("images", images)
@@ -249,6 +256,7 @@ def plan_convolve(
     pad_mode: PadMode = "constant",
     pad_value: complex = 0,
     dtype: npt.DTypeLike | None = None,
+    overflow: Overflow = "refuse",
     method: Method = "auto",
     space: int = 2,
 ) -> Plan:
@@ -259,7 +267,7 @@ def plan_convolve(
     images, kernels : array_like or tuple of int
         Arrays, or bare shapes, which stand for float64 numbers. Images that are a Dask array are
         not computed.
-    padding, stride, dilation, groups, pad_mode, pad_value, dtype, method, space
+    padding, stride, dilation, groups, pad_mode, pad_value, dtype, overflow, method, space
         As in `convolve`.
 
     Returns
@@ -288,7 +296,7 @@ def plan_convolve(
     method    numpy, as asked
     """
     options = arguments.ConvolveOptions(
-        padding, stride, dilation, groups, pad_mode, pad_value, dtype, space
+        padding, stride, dilation, groups, pad_mode, pad_value, dtype, space, overflow
     )
     return _plan_convolution(images, kernels, options, method)
 
@@ -326,6 +334,8 @@ def pool(
     pad_value: complex = 0,
     count_padding: bool = False,
     partial: bool = False,
+    dtype: npt.DTypeLike | None = None,
+    overflow: Overflow = "refuse",
     out: Array | None = None,
     method: Method = "auto",
     space: int = 2,
@@ -362,6 +372,12 @@ def pool(
     partial : bool
         Keep the windows that start on the image and hang over the far edge; they use the pixels
         that they cover. Other libraries call this ceil mode. It cannot be combined with `pad_mode`.
+    dtype : dtype, optional
+        Type of the result of "avg" and "sum"; see Returns for the default. Sums of integers are
+        refused another type that cannot hold every one; floats are rounded to it.
+    overflow : {"refuse", "saturate"}
+        As in `convolve`: with "saturate", averages and sums are rounded half to even, and clipped,
+        into any integer `dtype`.
     out : numpy.ndarray, optional
         Where to write the result: an array of its shape and type that shares no memory with the
         images. It cannot be given for Dask arrays.
@@ -420,6 +436,8 @@ def pool(
         count_padding,
         partial,
         space,
+        dtype,
+        overflow,
     )
     with arguments.refusing("pool"):
         images = arguments.array("images", images)
@@ -443,6 +461,8 @@ def plan_pool(
     pad_value: complex = 0,
     count_padding: bool = False,
     partial: bool = False,
+    dtype: npt.DTypeLike | None = None,
+    overflow: Overflow = "refuse",
     method: Method = "auto",
     space: int = 2,
 ) -> Plan:
@@ -454,7 +474,7 @@ def plan_pool(
         An array, or a bare shape, which stands for float64 numbers. A Dask array is not computed.
     kernel_shape, stride, mode, padding, dilation, pad_mode, pad_value
         As in `pool`.
-    count_padding, partial, method, space
+    count_padding, partial, dtype, overflow, method, space
         As in `pool`.
 
     Returns
@@ -484,6 +504,8 @@ def plan_pool(
         count_padding,
         partial,
         space,
+        dtype,
+        overflow,
     )
     return _plan_pooling(images, options, method)
 

@@ -271,7 +271,7 @@ def _compute(
             first = np.isnan(total[:, ::down, ::across]).any(axis=(-2, -1))  # (m, pairs, pairs)
             left |= {_pair(problem, tiles, region, place) for place in np.argwhere(first).tolist()}
         if not write_here:
-            target[...] = total[:, :: strides[0], :: strides[1]]
+            problem.write(total[:, :: strides[0], :: strides[1]], target)
     return left
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convlens.core.axis import Axis
+from convlens.core.rounding import saturated
 
 Array = npt.NDArray[Any]
 
@@ -87,6 +88,8 @@ class Problem:
         Whether an average counts padded cells.
     sum_dtype, output_dtype : numpy.dtype
         The type in which sums are computed, and the type of the result.
+    overflow : {"refuse", "saturate"}
+        Whether sums are known to fit into the type of the result, or else are rounded and clipped.
     """
 
     operation: str
@@ -102,6 +105,7 @@ class Problem:
     count_padding: bool
     sum_dtype: np.dtype[Any]
     output_dtype: np.dtype[Any]
+    overflow: str = "refuse"
 
     def __hash__(self) -> int:
         """The hash of all fields, which several caches ask for in each call."""
@@ -195,13 +199,23 @@ class Problem:
         It is what the padding makes; NaN or inf in a kernel make NaN with zeros.
         """
         number = self.pad_number
-        if kernels is None:
-            total = times(number, self.taps) if self.mode == "sum" else number
-            return np.full(1, total, self.output_dtype)
-        parts = kernel_parts(self.full_kernels(kernels))  # (…, nc)
         with np.errstate(all="ignore"):
-            sums = sum((part.astype(self.sum_dtype) * number).sum(axis=0) for part in parts)
-            return np.asarray(sums, self.output_dtype)
+            if kernels is None:
+                sums = np.full(1, times(number, self.taps) if self.mode == "sum" else number)
+            else:
+                parts = kernel_parts(self.full_kernels(kernels))  # (…, nc)
+                products = ((part.astype(self.sum_dtype) * number).sum(axis=0) for part in parts)
+                sums = np.asarray(sum(products))
+            result = np.empty(sums.shape, self.output_dtype)
+            self.write(sums, result)
+        return result
+
+    def write(self, values: Array, target: Array) -> None:
+        """Write results into a part of the output, in its type; `values` may be changed."""
+        integers = target.dtype.kind in "iu" and values.dtype != target.dtype
+        if self.overflow == "saturate" and integers:
+            values = saturated(values, target.dtype)
+        target[...] = values
 
     def full_images(self, images: Array) -> Array:
         """A view of the images as (m, *space, c)."""

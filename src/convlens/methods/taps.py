@@ -96,7 +96,7 @@ def convolve(problem: Problem, images: Array, kernels: Array, out: Array) -> Non
         taps = _taps(problem, images, kernels, block)
         few = _one_by_one(problem)
         sums = _sums_of_terms(taps) if few else _sums_of_many(problem, taps, here.shape)
-        here[...] = sums.transpose(*range(2, sums.ndim), 0, 1)
+        problem.write(sums.transpose(*range(2, sums.ndim), 0, 1), here)
 
 
 def _split(array: Array, groups: int) -> Array:
@@ -303,7 +303,7 @@ def pool(problem: Problem, images: Array, out: Array) -> None:
                 for axis, at in zip(problem.axes, block.places, strict=True)
             ]
             merged = merged / reduce(np.multiply.outer, taps)[..., np.newaxis]
-        out[m, *block.places, c] = merged
+        problem.write(merged, out[m, *block.places, c])
 
 
 class _Pooling:

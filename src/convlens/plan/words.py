@@ -135,6 +135,8 @@ def _inputs(problem: Problem) -> str:
 
 def _outputs(problem: Problem) -> str:
     made = f"{problem.output_shape} {problem.output_dtype}"
+    if problem.overflow == "saturate":
+        return f"{made}, rounded and clipped from sums in {problem.sum_dtype}"
     if problem.mode in ("max", "min") or problem.sum_dtype == problem.output_dtype:
         return made
     return f"{made}, summed in {problem.sum_dtype}"
