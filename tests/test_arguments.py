@@ -1537,7 +1537,7 @@ def test_results_that_are_clipped(refuses, changes, error, words):
         "dtype, or overflow='saturate' to round and clip",
     ),
     (
-        {"images": PIXELS, "mode": "sum", "dtype": "i2", "kernel_shape": (12, 12)},
+        {"images": PIXELS, "mode": "sum", "dtype": "i2", "kernel_shape": 12, "padding": 9},
         ValueError,
         "dtype=int16 cannot hold every result exactly: uint8 images under 144 taps can give 0 to "
         "36720; use a wider dtype, or floating-point images, or overflow='saturate'",

@@ -53,6 +53,8 @@ class ConvolveOptions(NamedTuple):
     dtype: object = None
     space: object = 2
     overflow: object = "refuse"
+    where: str = "all"  # of "all", "finite" and "given", if `where` is an array
+    renormalize: object = False
 
 
 class PoolOptions(NamedTuple):
@@ -70,6 +72,7 @@ class PoolOptions(NamedTuple):
     space: object = 2
     dtype: object = None
     overflow: object = "refuse"
+    where: str = "all"
 
 
 class Space(NamedTuple):
@@ -289,6 +292,8 @@ def convolve_problem(images: Spec, kernels: Spec, options: ConvolveOptions) -> P
         _border(options.pad_mode, options.pad_value, images.dtype, CONVOLVE_WORDS),
         None if options.dtype is None else _result_dtype(options.dtype),
         _overflow(options.overflow, options.dtype, CONVOLVE_WORDS),
+        options.where,
+        flag("renormalize", options.renormalize),
     )
 
 
@@ -306,8 +311,15 @@ def _convolve_problem(
     border: Border,
     dtype: np.dtype[Any] | None,
     overflow: str,
+    where: str,
+    renormalize: bool,
 ) -> Problem:
     """The problem that these arguments make, each of them right by itself."""
+    if renormalize and where == "all":
+        raise ValueError(
+            "renormalize=True needs where: an array of booleans, or 'finite' for numbers that are "
+            "neither NaN nor infinite"
+        )
     form = SPACES[space]
     layout = form.convolve_layouts.get((len(images.shape), len(kernels.shape)))
     if layout is None:
@@ -327,7 +339,8 @@ def _convolve_problem(
     channels = images.shape[-1] if "c" in layout.images else 1
     groups, output_channels = _groups(images, kernels, layout, channels, groups)
     axes = _axes(images, layout, window, "kernel", padding, strides, dilations, border)
-    sum_dtype, output_dtype = _convolve_dtypes(images.dtype, kernels.dtype, dtype, overflow)
+    types = images.dtype, kernels.dtype, dtype
+    sum_dtype, output_dtype = _convolve_dtypes(*types, overflow, divided=renormalize)
     return Problem(
         operation="convolve",
         mode="sum",
@@ -343,6 +356,8 @@ def _convolve_problem(
         sum_dtype=sum_dtype,
         output_dtype=output_dtype,
         overflow=overflow,
+        where=where,
+        renormalize=renormalize,
     )
 
 
@@ -375,6 +390,7 @@ def pool_problem(images: Spec, options: PoolOptions) -> Problem:
         flag("partial", options.partial),
         None if options.dtype is None else _result_dtype(options.dtype),
         _overflow(options.overflow, options.dtype, POOL_WORDS),
+        options.where,
     )
 
 
@@ -391,6 +407,7 @@ def _pool_problem(
     partial: bool,
     dtype: np.dtype[Any] | None,
     overflow: str,
+    where: str,
 ) -> Problem:
     """The problem that these arguments make, each of them right by itself."""
     form = SPACES[len(window)]
@@ -436,9 +453,12 @@ def _pool_problem(
         sum_dtype=sum_dtype,
         output_dtype=output_dtype,
         overflow=overflow,
+        where=where,
     )
     if mode == "sum" and _is_checked(problem):
-        _check_sums(problem, [(problem.taps, 0)], f"under {problem.taps:,} taps", "images", 1)
+        _check_sums(
+            problem, [(problem.taps, 0)], f"images under {problem.taps:,} taps", "images", 1
+        )
     return problem
 
 
@@ -486,9 +506,11 @@ def kernels_for(images: np.dtype[Any], value: Any) -> Array:
 def _as_array(name: str, value: Any) -> Array:
     if _has_masks(value):
         fill = "0" if name == "kernels" else f"{name}.mean()"  # zeros would darken what is near
+        alone = name == "images" and isinstance(value, np.ma.MaskedArray)
+        unless = ", or pass where=True for masked pixels to take no part" if alone else ""
         raise TypeError(
             f"{name} must hold no masked arrays, as their masks would be lost; fill them first, as "
-            f"in {name}.filled({fill})"
+            f"in {name}.filled({fill}){unless}"
         )
     try:
         return np.asarray(value)
@@ -910,17 +932,24 @@ def _result_dtype(value: object) -> np.dtype[Any]:
 
 
 def _convolve_dtypes(
-    images: np.dtype[Any], kernels: np.dtype[Any], result: np.dtype[Any] | None, overflow: str
+    images: np.dtype[Any],
+    kernels: np.dtype[Any],
+    result: np.dtype[Any] | None,
+    overflow: str,
+    *,
+    divided: bool,
 ) -> tuple[np.dtype[Any], np.dtype[Any]]:
-    """The types of a convolution's sums and of its result."""
+    """The types of a convolution's sums and of its result, which may be divided by weights."""
     integers = images.kind in "biu" and kernels.kind in "biu"
     natural = np.result_type(images, kernels).newbyteorder("=")
     if integers:  # uint64 and a signed type make a float64 in NumPy, but int64 here
         natural = _sums_of(natural) if natural.kind in "biu" else _INT64
+    sums = _sums_of(natural)
+    natural = _FLOAT64 if divided and integers else natural
     if result is None:
-        return _sums_of(natural), natural
+        return sums, natural
     if overflow == "saturate":
-        return _sums_of(natural), _saturating(natural, result)
+        return sums, _saturating(natural, result)
     if _KINDS[result.kind] < _KINDS[natural.kind]:
         raise ValueError(
             f"dtype={result} cannot hold the {natural} result of {images} * {kernels}; use a "
@@ -928,8 +957,8 @@ def _convolve_dtypes(
             f"{_or_saturate(natural, result)}"
         )
     if integers:  # They are summed exactly, in 64 bits or in a float that holds as much.
-        return result if result.kind in "fc" and np.finfo(result).nmant >= 63 else natural, result
-    return np.result_type(_sums_of(natural), result), result
+        return result if result.kind in "fc" and np.finfo(result).nmant >= 63 else sums, result
+    return np.result_type(sums, result), result
 
 
 def _saturating(natural: np.dtype[Any], result: np.dtype[Any]) -> np.dtype[Any]:
@@ -959,11 +988,28 @@ def check_sums_fit(
     """Refuse integer kernels whose largest possible sums the result's type cannot hold exactly.
 
     Sums of 64-bit images are kept in 64 bits, wrapping as NumPy's do, and are not checked. Messages
-    call the images by `name`; a result may be the sum of as many sums as `repeats`.
+    call the images by `name`; a result may be the sum of as many sums as `repeats`. Where sums are
+    divided by weights, kernels that sum to 0 are refused as well.
     """
+    if problem.renormalize:
+        _check_weights(problem, kernels)
     if _is_checked(problem):
         sums = _sums_by_sign(problem.full_kernels(kernels))  # of each kernel
         _check_sums(problem, sums, f"{name} and these kernels", "kernels", repeats)
+
+
+def _check_weights(problem: Problem, kernels: Array) -> None:
+    """Refuse kernels that sum to 0, up to rounding: they have no weights to divide by."""
+    kernels = problem.full_kernels(kernels)
+    total, size = (
+        sum(convert(part.astype(np.result_type(part, np.float64))).sum(axis=0) for part in parts)
+        for convert, parts in ((np.asarray, kernel_parts(kernels)), (np.abs, kernel_parts(kernels)))
+    )
+    if kernels.size and np.any(np.abs(total) <= 1e-6 * size):
+        raise ValueError(
+            "renormalize=True divides by the sum of a kernel's numbers, and one of these kernels "
+            "sums to 0; leave renormalize out, or use kernels that smooth"
+        )
 
 
 def check_gradient_fits(problem: Problem, outputs: Array) -> None:
@@ -986,8 +1032,13 @@ def _is_checked(problem: Problem) -> bool:
 
 
 def _holding(problem: Problem) -> np.dtype[Any]:
-    """The type that must hold every sum: the result's, unless sums are clipped to it."""
-    return problem.sum_dtype if problem.overflow == "saturate" else problem.output_dtype
+    """The type that must hold every sum: the result's, unless sums are clipped or divided."""
+    return problem.sum_dtype if _is_rounded(problem) else problem.output_dtype
+
+
+def _is_rounded(problem: Problem) -> bool:
+    """Whether results are no longer the exact sums of integers."""
+    return problem.overflow == "saturate" or problem.renormalize
 
 
 def _check_sums(
@@ -995,7 +1046,6 @@ def _check_sums(
 ) -> None:
     """Refuse sums of images times numbers, whose sums by sign these are, that may not fit."""
     images, result = problem.images.dtype, _holding(problem)
-    clipped = problem.overflow == "saturate"
     low, high = (0, 1) if images.kind == "b" else (np.iinfo(images).min, np.iinfo(images).max)
     least = repeats * min((above * low + below * high for above, below in sums), default=0)
     largest = repeats * max((above * high + below * low for above, below in sums), default=0)
@@ -1005,7 +1055,7 @@ def _check_sums(
         largest_held = 2 ** (np.finfo(result).nmant + 1)
         smallest_held = -largest_held
     if least < smallest_held or largest > largest_held:
-        named = f"{result}, in which sums are taken," if clipped else f"dtype={result}"
+        named = f"{result}, in which sums are taken," if _is_rounded(problem) else f"dtype={result}"
         raise ValueError(
             f"{named} cannot hold every result exactly: {images} {names} "
             f"can give {least} to {largest}; use {'' if result == _INT64 else 'a wider dtype, or '}"

@@ -47,6 +47,8 @@ _ARGUMENTS = {
     "groups": ("group", "feature_group_count"),
     "dtype": ("ddepth",),
     "overflow": ("saturate", "casting", "clip"),
+    "where": ("mask", "nan_treatment", "skipna"),
+    "renormalize": ("normalize", "normalize_kernel"),
     "out": ("output", "dst"),
     "partial": ("ceil_mode",),
     "count_padding": ("count_include_pad",),

@@ -70,9 +70,8 @@ class Method:
         """The type that a pooling divides in."""
         if self.results == F16:
             return self.numbers
-        return (
-            F64 if self.results == U8 and self.variant.types[0] in ("avg", "sum") else self.results
-        )
+        of_bytes = self.results == U8 and self.variant.types[0] in ("avg", "sum")
+        return F64 if of_bytes else self.results
 
     def padding(self, problem: Problem) -> Any:
         """The number that cells of padding hold: one that changes nothing if they hold nothing."""
@@ -137,8 +136,9 @@ def convolution(problem: Problem, numbers: DType, separable: bool) -> Method:
     folded = same_kernel(problem) and problem.columns.stride == 1
     facts = _facts_of_convolution(problem, numbers, separable=separable, folded=folded)
     images = U8 if problem.images.dtype.kind == "b" else problem.images.dtype.newbyteorder("=")
-    # The types nearest to the caller's come first. Floats are rounded into bytes alone. Pipelines compute unsigned sums as int64, which
-    # have the same bits; the engine views the results as unsigned afterwards.
+    # The types nearest to the caller's come first. Pipelines round floats into bytes alone. They
+    # compute unsigned sums as int64, which have the same bits; the engine views the results as
+    # unsigned afterwards.
     rounds = problem.sum_dtype.kind == "f" and problem.output_dtype.kind != "f"
     nearest = numbers if rounds and problem.output_dtype != U8 else problem.output_dtype
     types = {

@@ -90,6 +90,10 @@ class Problem:
         The type in which sums are computed, and the type of the result.
     overflow : {"refuse", "saturate"}
         Whether sums are known to fit into the type of the result, or else are rounded and clipped.
+    where : {"all", "finite", "given"}
+        Which pixels take part: those that are finite, or those that an array of the call says.
+    renormalize : bool
+        Whether a convolution is divided by the weight that was there.
     """
 
     operation: str
@@ -106,6 +110,8 @@ class Problem:
     sum_dtype: np.dtype[Any]
     output_dtype: np.dtype[Any]
     overflow: str = "refuse"
+    where: str = "all"
+    renormalize: bool = False
 
     def __hash__(self) -> int:
         """The hash of all fields, which several caches ask for in each call."""
@@ -199,8 +205,13 @@ class Problem:
         It is what the padding makes; NaN or inf in a kernel make NaN with zeros.
         """
         number = self.pad_number
+        absent = self.where == "finite" and not np.isfinite(number)
+        number = np.zeros_like(number) if absent else number
         with np.errstate(all="ignore"):
-            if kernels is None:
+            if self.renormalize or (absent and kernels is None and self.mode != "sum"):
+                left = not absent and self.channels > 0  # a mean of equal numbers
+                sums = np.full(1, number if left else np.nan)
+            elif kernels is None:
                 sums = np.full(1, times(number, self.taps) if self.mode == "sum" else number)
             else:
                 parts = kernel_parts(self.full_kernels(kernels))  # (…, nc)
