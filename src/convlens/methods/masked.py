@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from convlens.core.axis import ZEROS, Axis, Border, sparse
+from convlens.core.memory import Memory
 from convlens.core.problem import FULL, Array, Layout, Problem, Region, Spec
 from convlens.methods.taps import merging, taken, together
 
@@ -114,28 +115,13 @@ def compute(
     where = None if where is None else problem.full_images(where)
     # Weights that are all 0 give 0 / 0, which is NaN. They may also cancel each other.
     cancel = kernels is not None and bool((kernels.real < 0).any() or kernels.dtype.kind == "c")
-    memory = _Memory()
+    memory = Memory()
     for region in _regions(problem):
         block = _Block(problem, region)
         cells = block.cells(images, where, memory)
         sums = memory.array("sums", block.shape, block.problem.output_dtype)
         program.run(block.problem, cells, kernels, sums)
         block.finish(sums, out[region.slices], cancel=cancel)
-
-
-class _Memory:
-    """Arrays that all blocks use in turn, because new memory takes time for each of its pages."""
-
-    def __init__(self) -> None:
-        self._flat: dict[str, Array] = {}
-
-    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """An array of this shape and type, that holds whatever the last one of this name left."""
-        count = prod(shape)
-        if name not in self._flat or self._flat[name].size < count:
-            self._flat[name] = np.empty(count, dtype)
-        array: Array = self._flat[name][:count].reshape(shape)
-        return array
 
 
 class _Along(NamedTuple):
@@ -206,7 +192,7 @@ class _Block:
         self._present = problem.mode != "min"  # the weight of a pixel that takes part
         self._nothing = merging(inner)[1]
 
-    def cells(self, images: Array, where: Array | None, memory: _Memory) -> Array:
+    def cells(self, images: Array, where: Array | None, memory: Memory) -> Array:
         """The cells and perhaps their weights: images (m, *space, c) of this block's problem."""
         m = slice(self._images.start, self._images.stop)
         shape = self.problem.images.shape
@@ -267,7 +253,7 @@ class _Block:
         self._whole.write(data, target)
 
 
-def _put_nothing(data: Array, some: Array, nothing: Any, memory: _Memory) -> None:
+def _put_nothing(data: Array, some: Array, nothing: Any, memory: Memory) -> None:
     """Put this number wherever `some` is false; where it is 0 in ways that use vectors."""
     size = data.dtype.itemsize
     if nothing != 0 or data.dtype.kind == "c" or size > 8:
