@@ -203,3 +203,15 @@ class Cells:
         inner.reorder(p, self.inner.x).unroll(p)
         self.func.update(1).unscheduled()
         self.func.update(2).unscheduled()
+
+
+def saturated(sums: hl.Expr) -> hl.Expr:
+    """Sums or means as unsigned bytes: rounded half to even and clipped; NaN gives 0.
+
+    Only this step must compare NaN strictly, so that sums may still fuse their multiplications.
+    """
+    if not sums.type().is_float():
+        return hl.cast(hl.UInt(8), hl.clamp(sums, 0, 255))
+    rounded = hl.strict_float(hl.round(sums))
+    clipped = hl.strict_float(hl.select(rounded > 0, hl.min(rounded, 255), 0))
+    return hl.cast(hl.UInt(8), hl.cast(hl.Int(32), clipped))

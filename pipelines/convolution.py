@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import halide as hl
-from cells import INT, Cells, Merging
+from cells import INT, Cells, Merging, saturated
 
 Number: TypeAlias = int | hl.Expr
 
@@ -157,7 +157,8 @@ class Convolution:
     def give(self, sums: hl.Expr) -> None:
         """Define the output as the sums, converted to its type."""
         self.out = hl.Func("out")
-        self.out[AXES] = hl.cast(self.results, sums)
+        to_bytes = self.results == hl.UInt(8)
+        self.out[AXES] = saturated(hl.Expr(sums)) if to_bytes else hl.cast(self.results, sums)
         self.out.output_buffer().dim(0).set_stride(hl.Expr())
         for axis in range(5):
             self.out.output_buffer().dim(axis).set_min(0)

@@ -52,8 +52,10 @@ def planes(
     # The sums of a tile are four vectors or more, because a multiply-add takes four cycles: 4 in a
     # row, 2 in each of 4 rows, or for 3 kernels 2 in each of 2 rows. These are twelve, and leave
     # enough registers for the numbers under them.
-    # Without padding a row may be as narrow as a vector, and with a stride rows are short.
-    width = lanes * (1 if stride == 2 or not padded else 2 if rows > 1 else 4)
+    # Without padding a row may be as narrow as a vector, and with a stride rows are short. Vectors
+    # of 16-bit sums are wide, and their multiply-adds take no longer than an addition.
+    narrow = stride == 2 or not padded or conv.numbers == hl.Int(16)
+    width = lanes * (1 if narrow else 2 if rows > 1 else 4)
     yo, yi, xo, xi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi"))
     out, sums = conv.out, conv.sums
     conv.split_rows(yo, yi, rows)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import halide as hl
-from cells import INT, Cells, Merging
+from cells import INT, Cells, Merging, saturated
 from levels import Level
 
 # The types of images, merged numbers and results.
@@ -98,9 +98,10 @@ class Pooling:
             convert=level.converted,
         )
         # How many cells of a window count, for each slab, row and column of the output. Means of
-        # float16 are computed in float32 before they are rounded.
+        # float16 are computed in float32 before they are rounded, and those of bytes in float64.
         half = self.results == hl.Float(16)
-        self.means = self.numbers if half else self.results
+        self.to_bytes = self.results == hl.UInt(8) and mode in ("avg", "sum")
+        self.means = self.numbers if half else hl.Float(64) if self.to_bytes else self.results
         self.slabs_counted, self.rows_counted, self.columns_counted = counted = [
             hl.ImageParam(self.means, 1, f"{name}_counted") for name in ("slabs", "rows", "columns")
         ]
@@ -125,7 +126,8 @@ class Pooling:
             if self.volume:
                 counted *= self.slabs_counted[n]
             merged = hl.cast(self.means, merged) / counted
-        self.out[AXES] = self._level.converted(merged, self.results)
+        convert = self._level.converted
+        self.out[AXES] = saturated(merged) if self.to_bytes else convert(merged, self.results)
         for axis in range(4):
             self.out.output_buffer().dim(axis).set_min(0)
 

@@ -136,6 +136,9 @@ def _apart(one: Range, other: Range) -> bool:
 # converted into these, block by block.
 SUMS = ("f32_f32_f32", "u8_f32_f32", "f64_f64_f64", "u8_f32_i64", "i64_i64_i64")
 FLOATS = SUMS[:3]  # These sums are rounded, so long ones are taken in blocks.
+# Sums that are rounded and clipped into bytes as they are written; 16 bits hold those of small
+# integers, with twice as many in a vector.
+BYTES = ("u8_f32_u8", "u8_i16_u8")
 KINDS = tuple((volume, long) for volume in (0, 1) for long in (0, 1))
 
 
@@ -148,9 +151,10 @@ def _planes() -> Iterator[Variant]:
     """Vectors along the rows. The common sizes are fixed; for all others they are arguments."""
     common = {"channels": 1, "stride": 1, "kernels": 1}
     cubes = {**common, "taps": 3}
-    for names in SUMS:
+    for names in (*SUMS, *BYTES):
         of_floats, wide = names in FLOATS, names == "f64_f64_f64"
-        for volume, long in KINDS if of_floats else ((0, 0), (1, 0)):
+        kinds = KINDS if of_floats else ((0, 0),) if names in BYTES else ((0, 0), (1, 0))
+        for volume, long in kinds:
             yield _plane(names, {}, volume=volume, long=long)
             if names == "i64_i64_i64":
                 continue
@@ -280,8 +284,8 @@ def _depthwise() -> Iterator[Variant]:
 
 def _separable() -> Iterator[Variant]:
     """A pass along each axis."""
-    for names in SUMS[:4]:
-        for volume in (0, 1):
+    for names in (*SUMS[:4], BYTES[0]):
+        for volume in (0, 1) if names not in BYTES else (0,):
             yield Variant(
                 "separable",
                 tuple(names.split("_")),
@@ -327,11 +331,13 @@ def _poolings() -> Iterator[Variant]:
         *((mode, "f16_f32_f16") for mode in ("max", "min", "avg")),
         ("avg", "u8_i32_f64"),
         ("sum", "u8_i32_i64"),
+        *((mode, "u8_i32_u8") for mode in ("avg", "sum")),
         ("sum", "i64_i64_i64"),
     ):
         types = (mode, *names.split("_"))
         rounded = mode == "avg" and names in (*FLOATS, "f16_f32_f16")
-        for volume, long in KINDS if rounded else ((0, 0), (1, 0)):
+        volumes = (0,) if names == "u8_i32_u8" else (0, 1)
+        for volume, long in KINDS if rounded else [(volume, 0) for volume in volumes]:
             for channels in (None, 1):
                 yield Variant(
                     "windows",
@@ -346,7 +352,7 @@ def _poolings() -> Iterator[Variant]:
                         volume=bool(volume),
                     ),
                 )
-        for volume in (0, 1):
+        for volume in volumes:
             yield Variant(
                 "doubling",
                 types,
@@ -354,7 +360,7 @@ def _poolings() -> Iterator[Variant]:
                 partial(doubling, types=_types(names), mode=mode, volume=bool(volume)),
                 preference=2,
             )
-        if names in ("u8_u8_u8", "f16_f32_f16", "f32_f32_f32", "u8_i32_f64"):
+        if names in ("u8_u8_u8", "f16_f32_f16", "f32_f32_f32", "u8_i32_f64", "u8_i32_u8"):
             vector = 512 // TYPES[names.split("_")[1]].bits()
             few: list[tuple[int | None, Range]] = [(1, (1, 1)), (3, (3, 3))]
             many: tuple[int | None, Range] = None, (vector, None)

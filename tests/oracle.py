@@ -33,8 +33,10 @@ class Expected:
         if self.bounds is None:
             np.testing.assert_array_equal(result, self.values.astype(self.dtype))
         else:
+            nothing = np.isnan(self.values)
+            np.testing.assert_array_equal(np.isnan(result[nothing]), True)
             errors = np.abs(result - self.values)
-            wrong = ~(errors <= self.bounds)  # NaN is wrong, too
+            wrong = ~(errors <= self.bounds) & ~nothing & ~np.isinf(self.bounds)  # so is NaN
             assert not wrong.any(), (
                 f"{wrong.sum()} of {wrong.size} results are wrong, the first at "
                 f"{np.argwhere(wrong)[0]}: {result[wrong][0]} for {self.values[wrong][0]}, "
@@ -58,9 +60,17 @@ def convolve(
     pad_mode="constant",
     pad_value=0,
     dtype=None,
+    overflow="refuse",
+    where=None,
+    renormalize=False,
     space=2,
 ):
     """The cross-correlation of images and kernels."""
+    if where is not None:
+        options = {"padding": padding, "stride": stride, "dilation": dilation, "groups": groups}
+        options |= {"pad_mode": pad_mode, "space": space}
+        results = {"dtype": dtype, "overflow": overflow}
+        return _masked(images, kernels, where, pad_value, options, results, renormalize=renormalize)
     images, of_lists = np.asarray(images), isinstance(kernels, list)
     kernels = np.asarray(kernels)
     if (
@@ -120,11 +130,58 @@ def convolve(
         values, sizes = values[..., 0], sizes[..., 0]
     if one_image:
         values, sizes = values[0], sizes[0]
+    terms = prod(window) * k.shape[-2] if groups else 0
+    if overflow == "saturate":
+        if exact:
+            return saturated(wrapped(values, np.dtype(whole)), None, result)
+        sums = np.result_type(natural, np.float32)
+        return saturated(values, rounding(terms, sizes, sums, values, sums), result)
     if exact:
         return Expected(wrapped(values, result), None, result)
-    terms = prod(window) * k.shape[-2] if groups else 0
     sums = np.result_type(natural, result, np.float32)
     return Expected(values, rounding(terms, sizes, sums, values, result), result)
+
+
+def _masked(images, kernels, where, pad_value, options, results, *, renormalize):
+    """A convolution of which some pixels take no part: two, if it is divided by weights."""
+    images, space = np.asarray(images), options["space"]
+    channels = images.ndim == space + 2 or np.ndim(kernels) > space
+    there = mask_of(where, images, channels=channels)
+    absent = isinstance(where, str) and not np.isfinite(pad_value)
+    pad_value = 0 if absent else pad_value
+    clean = np.where(there, images, np.zeros((), images.dtype))
+    if not renormalize:
+        return convolve(clean, kernels, pad_value=pad_value, **options, **results)
+    border = {"pad_value": 0 if absent or options["pad_mode"] != "constant" else 1}
+    sums = convolve(clean, kernels, pad_value=pad_value, **options)
+    weights = convolve(there.astype(images.dtype), kernels, **border, **options)
+    some = np.asarray(kernels) != 0
+    left = convolve(there, some, **border, **options).values != 0
+    exact = sums.bounds is None
+    wide = np.longdouble if sums.dtype.kind != "c" else np.clongdouble
+    a, b = sums.values.astype(wide), weights.values.astype(wide)
+    of_a, of_b = (0 if exact else each.bounds for each in (sums, weights))
+    natural = np.dtype(float) if exact else sums.dtype
+    result = np.dtype(results["dtype"] or natural).newbyteorder("=")
+    with np.errstate(all="ignore"):
+        values = np.where(left & (b != 0), a / b, np.nan)
+        sizes = np.abs(values)
+        bounds = (of_a + sizes * of_b) / (np.abs(b) - of_b) + 2 * np.finfo(natural).eps * sizes
+        bounds = np.where(np.abs(b) > of_b, bounds, np.inf)
+    if results["overflow"] == "saturate":
+        return saturated(values, bounds, result)
+    tiny = np.finfo(result).smallest_subnormal
+    return Expected(values, bounds + np.finfo(result).eps * (sizes + bounds) + tiny, result)
+
+
+def mask_of(where, images, *, channels):
+    """For each number of the images, which may have channels, whether it takes part."""
+    if isinstance(where, str):
+        return np.isfinite(images)
+    where = np.asarray(where)
+    if channels and 0 < where.ndim < images.ndim:
+        where = where[..., np.newaxis]
+    return np.broadcast_to(where, images.shape)
 
 
 def pool(
@@ -139,6 +196,9 @@ def pool(
     pad_value=0,
     count_padding=False,
     partial=False,
+    dtype=None,
+    overflow="refuse",
+    where=None,
     space=2,
 ):
     """Pool images; None where some window covers nothing that counts."""
@@ -146,12 +206,16 @@ def pool(
     x = images.reshape(
         {space: (1, *images.shape, 1), space + 1: (*images.shape, 1)}.get(images.ndim, images.shape)
     )
+    there = mask_of(True if where is None else where, images, channels=images.ndim == space + 2)
+    there = there.reshape(x.shape)
     size, window, gap = x.shape[1:-1], numbers(kernel_shape, space), numbers(dilation, space)
     step = numbers(window if stride is None else stride, space)
     reach = tuple((n - 1) * d + 1 for n, d in zip(window, gap, strict=True))
     pads = paddings(padding, size, reach, step)
     if pad_mode is not None:  # cells of padding count like pixels, so they become pixels
         x = padded(x, ((0, 0), *pads, (0, 0)), pad_mode, pad_value)
+        finite = not isinstance(where, str) or np.isfinite(pad_value)
+        there = padded(there, ((0, 0), *pads, (0, 0)), pad_mode, finite)
         size, pads = x.shape[1:-1], ((0, 0),) * space
     outputs = [pooled_size(*axis, partial) for axis in zip(size, reach, step, pads, strict=True)]
 
@@ -177,11 +241,21 @@ def pool(
         cells = [covered(axis, output, 0, size[axis]) for axis, output in enumerate(place)]
         count = prod(map(len, cells))
         pixels = x[:, *np.ix_(*cells)].reshape(len(x), count, x.shape[-1])
+        counted = there[:, *np.ix_(*cells)].reshape(pixels.shape)
         if choosing:
             if not count:
                 return None
-            values[:, *place] = pixels.max(1) if mode == "max" else pixels.min(1)
+            if counted.all():
+                values[:, *place] = pixels.max(1) if mode == "max" else pixels.min(1)
+                continue
+            for n, c in np.ndindex(len(x), x.shape[-1]):
+                some = pixels[n, counted[n, :, c], c]
+                if some.size == 0 and native.kind not in "fc":
+                    return None
+                chosen = (some.max() if mode == "max" else some.min()) if some.size else np.nan
+                values[n, *place, c] = chosen
             continue
+        pixels = np.where(counted, pixels, np.zeros((), native))
         values[:, *place] = pixels.astype(wide).sum(1)
         sizes[:, *place] = np.abs(pixels.astype(wide)).sum(1)
         if mode == "avg":
@@ -192,20 +266,31 @@ def pool(
                     count *= len(covered(axis, output, low, high))
             if not count:
                 return None
-            values[:, *place] /= count
-            sizes[:, *place] /= count
+            counts = counted.sum(1) + (count - pixels.shape[1])
+            with np.errstate(invalid="ignore"):
+                floats = np.longdouble if wide is object else wide
+                values[:, *place] = values[:, *place].astype(floats) / counts
+                sizes[:, *place] /= np.maximum(counts, 1)
 
     shape = {space: shape[1:-1], space + 1: shape[:-1]}.get(images.ndim, shape)
     values, sizes = values.reshape(shape), sizes.reshape(shape)
     if choosing:
         return Expected(values, None, result)
+    natural, result = result, np.dtype(dtype or result).newbyteorder("=")
+    if overflow == "saturate" and exact:
+        return saturated(wrapped(values, natural), None, result)
     if exact:
         return Expected(wrapped(values, result), None, result)
     if is_integer(native):  # an exact sum, made a float64, divided
         values = values.astype(np.longdouble)
         bounds = 2 * np.finfo(np.float64).eps * np.abs(values)
-        return Expected(values, bounds, result)
+        if overflow == "saturate":
+            return saturated(values, bounds, result)
+        return Expected(values, bounds + np.finfo(result).eps * np.abs(values), result)
     sums = np.result_type(native, np.float32)
+    if overflow == "saturate":
+        return saturated(values, rounding(prod(window), sizes, sums, values, sums), result)
+    sums = np.result_type(sums, result)
     return Expected(values, rounding(prod(window), sizes, sums, values, result), result)
 
 
@@ -252,6 +337,16 @@ def pooled_size(size, reach, stride, pads, partial):
     if (outputs - 1) * stride >= size + pads[0]:  # it must start on the image or before it
         outputs -= 1
     return max(whole, outputs)
+
+
+def saturated(values, bounds, result):
+    """What is rounded and clipped into an integer type; which half is taken, tests of it tell."""
+    limits = np.iinfo(result)
+    if bounds is not None:
+        nothing = np.isnan(values)
+        values, bounds = np.where(nothing, 0, values), np.where(nothing, 0, bounds)
+    clipped = np.clip(values, int(limits.min), int(limits.max))
+    return Expected(clipped, None if bounds is None else bounds + 0.5, result)
 
 
 def wrapped(values, result):

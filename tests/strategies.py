@@ -117,10 +117,19 @@ def random_convolution(rng, spaces=(1, 2, 2, 2, 3)):
         **random_border(rng, PAD_MODES, types[0], small=natural == np.float16),
     }
     defaults = {"padding": "same", "stride": 1, "dilation": 1, "groups": 1, "pad_mode": "constant"}
+    defaults["renormalize"] = False
     integers = types[0].kind in "biu" and types[1].kind in "biu"
     if not integers and rng.random() < 0.2:
         at_least = "F" if natural.kind == "c" else "f4"
         options["dtype"] = np.dtype(FLOATS[rng.integers(FLOATS.index(at_least), len(FLOATS))])
+    elif natural.kind != "c" and rng.random() < 0.2:
+        options |= random_saturation(rng)
+    if rng.random() < 0.2:
+        images = with_nan_and_inf(rng, images)
+        options |= {"where": "finite", "renormalize": weighs(kernels) and rng.random() < 0.7}
+        if options["renormalize"] and integers:
+            options.pop("dtype", None)
+            options.pop("overflow", None)
     return Case(
         (as_list(rng, images), as_list(rng, kernels)),
         without_defaults(rng, options, defaults | {"space": 2}),
@@ -162,11 +171,37 @@ def random_pooling(rng, spaces=(1, 2, 2, 2, 3)):
         options["stride"] = None
     if rng.random() < 0.4:  # cells of padding count like pixels
         options |= random_border(rng, PAD_MODES, dtype, small=small) | {"partial": False}
+    if mode in ("avg", "sum") and dtype.kind != "c" and rng.random() < 0.2:
+        options |= random_saturation(rng)
+    if rng.random() < 0.2:
+        images, options["where"] = with_nan_and_inf(rng, images), "finite"
     same = len(set(window)) == 1 and rng.random() < 0.5
     return Case(
         (as_list(rng, images), window[0] if same else tuple(window)),
         without_defaults(rng, options, defaults),
     )
+
+
+def with_nan_and_inf(rng, images):
+    """Images of floats with NaN and inf in up to half of the places; others as they are."""
+    if images.dtype.kind in "fc":
+        share = rng.random() / 6
+        for special in (np.nan, np.inf, -np.inf):
+            images[rng.random(images.shape) < share] = special
+    return images
+
+
+def weighs(kernels):
+    """Whether none of these kernels, which may be nested lists, sums to about 0."""
+    kernels = np.asarray(kernels).astype(complex)
+    last = kernels.reshape(-1, kernels.shape[-1])
+    return bool(min(abs(kernels.sum()), *abs(last.sum(0))) > 1e-3 * abs(kernels).sum())
+
+
+def random_saturation(rng):
+    """An integer type that results are rounded and clipped into, mostly a small one."""
+    dtype = np.dtype(INTEGERS[1:][rng.integers(len(INTEGERS) - 1)])
+    return {"dtype": np.dtype("u1") if rng.random() < 0.5 else dtype, "overflow": "saturate"}
 
 
 def random_size(rng, space):

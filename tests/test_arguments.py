@@ -22,6 +22,7 @@ COLOUR = np.ones((2, 5, 6, 4))  # (m, h, w, c)
 PIXELS = np.ones((2, 5, 6), np.uint8)
 BLUR = np.ones((3, 3))
 COUNT = np.ones((3, 3), np.int64)
+SATURATE = {"overflow": "saturate"}
 
 
 def ones(*shape):
@@ -1483,6 +1484,79 @@ def test_every_tap_counts(place):
     kernels[0, 0, 599 - place, place] += 1
     with pytest.raises(ValueError, match=r"dtype=int16 cannot .* can give 0 to 32768;"):
         plan_convolve(images, kernels, dtype="i2")
+
+
+WIDE = np.ones((5, 6), np.uint32)
+
+
+@refusals(
+    ({"overflow": "clip"}, ValueError, "overflow must be one of 'refuse', 'saturate'; got 'clip'"),
+    ({"overflow": True}, TypeError, "overflow must be one of 'refuse', 'saturate'; got True"),
+    (SATURATE, ValueError, "overflow='saturate' needs an integer dtype, the type to round"),
+    (
+        {"dtype": "f4", **SATURATE},
+        ValueError,
+        "overflow='saturate' needs an integer dtype to round and clip to; got dtype=float32",
+    ),
+    (
+        {"images": REAL * 1j, "dtype": "u1", **SATURATE},
+        ValueError,
+        "overflow='saturate' rounds real numbers, and the result is complex128; use the real",
+    ),
+    (
+        {"images": WIDE, "kernels": np.full((1, 1), 2**40), "dtype": "u1", **SATURATE},
+        ValueError,
+        "int64, in which sums are taken, cannot hold every result exactly: uint32 images and these "
+        "kernels can give 0 to 4722366481770133585920; use floating-point kernels",
+    ),
+    (
+        {"images": REAL, "dtype": "u1"},
+        ValueError,
+        "or integer arrays, or overflow='saturate' to round and clip",
+    ),
+    (
+        {"images": PIXELS, "kernels": COUNT, "dtype": "u1"},
+        ValueError,
+        "use a wider dtype, or floating-point kernels, or overflow='saturate' to round and clip",
+    ),
+)
+def test_results_that_are_clipped(refuses, changes, error, words):
+    """What cannot be rounded and clipped is, or the way to it is not told."""
+    refuses(convolve, changes, error, words)
+
+
+@refusals(
+    ({"dtype": "u1"}, ValueError, "mode='max' keeps the images' type, float64; got dtype=uint8"),
+    ({"dtype": "u1", "mode": "min", **SATURATE}, ValueError, "mode='min' keeps the images' type"),
+    ({"mode": "avg", **SATURATE}, ValueError, "overflow='saturate' needs an integer dtype"),
+    ({"mode": "avg", "overflow": 1}, TypeError, "overflow must be one of 'refuse', 'saturate'"),
+    (
+        {"images": PIXELS, "mode": "avg", "dtype": "i8"},
+        ValueError,
+        "dtype=int64 cannot hold the float64 result of mode='avg' on uint8 images; use a floating "
+        "dtype, or overflow='saturate' to round and clip",
+    ),
+    (
+        {"images": PIXELS, "mode": "sum", "dtype": "i2", "kernel_shape": 12, "padding": 9},
+        ValueError,
+        "dtype=int16 cannot hold every result exactly: uint8 images under 144 taps can give 0 to "
+        "36720; use a wider dtype, or floating-point images, or overflow='saturate'",
+    ),
+    (
+        {"images": REAL, "mode": "avg", "dtype": "f4", **SATURATE},
+        ValueError,
+        "overflow='saturate' needs an integer dtype to round and clip to; got dtype=float32",
+    ),
+    (
+        {"images": REAL * 1j, "mode": "sum", "dtype": float},
+        ValueError,
+        "dtype=float64 cannot hold the complex128 result of mode='sum' on complex128 images; use a "
+        "complex dtype",
+    ),
+)
+def test_types_of_poolings(refuses, changes, error, words):
+    """A type that cannot hold what a pooling gives is taken."""
+    refuses(pool, changes, error, words)
 
 
 def test_the_sentence_has_the_numbers_in_it(refuses):

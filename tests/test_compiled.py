@@ -27,6 +27,7 @@ from strategies import (
     built,
     random_border,
     random_numbers,
+    random_saturation,
     random_window,
     without_defaults,
 )
@@ -36,6 +37,7 @@ from convlens.compiled import choice as choice_of
 from convlens.compiled import transforms, winograd, work
 from convlens.compiled.library import LEVEL, Run, load
 from convlens.compiled.variants import Variants
+from convlens.core.rounding import saturated
 from convlens.execute import files
 from convlens.ndimage import median_filter, ordered
 from convlens.plan import execute_file
@@ -75,7 +77,8 @@ class Case:
             change(a.astype(np.longdouble)) if isinstance(a, np.ndarray) else a
             for a in self.arguments
         ]
-        options = {name: value for name, value in self.options.items() if name != "dtype"}
+        own = "dtype", "overflow"
+        options = {name: value for name, value in self.options.items() if name not in own}
         if "pad_value" in options:
             options["pad_value"] = change(np.longdouble(options["pad_value"]))
         with np.errstate(invalid="ignore"):
@@ -134,6 +137,8 @@ def random_convolution(rng, place):
         wide = natural in map(np.dtype, ("f4", "f8", "i8", "u8"))
         taken = ["f8"] if wide else ["i8", "f8", "f4"] if integers else ["f4", "f8"]
         options["dtype"] = np.dtype(rng.choice(taken))
+    elif rng.random() < 0.3:
+        options |= random_saturation(rng)
     x = with_nan_and_inf(rng, random_numbers(rng, image_shape, images, small=natural == np.float16))
     return Case(
         "convolve", [place(rng, x), place(rng, k)], without_defaults(rng, options, defaults)
@@ -161,6 +166,8 @@ def random_pooling(rng, place):
     if rng.random() < 0.3:  # cells of padding count like pixels
         options |= random_border(rng, PAD_MODES, dtype, small=dtype == np.float16)
         options["partial"] = False
+    if options["mode"] in ("avg", "sum") and rng.random() < 0.3:
+        options |= random_saturation(rng)
     c = int(rng.choice([0, 1, 2, 3, 3, 3, 8, 17, 40]))
     x = random_numbers(rng, (m, *size, c) if c else (m, *size), dtype, small=dtype == np.float16)
     return Case("pool", [place(rng, with_nan_and_inf(rng, x)), tuple(window)], options)
@@ -266,17 +273,21 @@ def compare(case, result, expected):
         np.testing.assert_array_equal(result, expected)
         return
     values = case.in_long_double(lambda numbers: numbers)
-    finite = np.isfinite(values)
-    np.testing.assert_array_equal(result[~finite], values[~finite].astype(result.dtype))
+    finite, clipped = np.isfinite(values), case.options.get("overflow") == "saturate"
+    others = saturated(values[~finite].copy(), result.dtype) if clipped else values[~finite]
+    np.testing.assert_array_equal(result[~finite], others.astype(result.dtype))
     with np.errstate(invalid="ignore"):
         sizes = case.in_long_double(np.abs)
     banks = kernels.ndim == case.options.get("space", 2) + 2
     taps = kernels[..., 0].size if banks else kernels.size
     if case.verb == "pool":
         taps = prod(rest[0])
-    sums = np.result_type(natural, result, np.float32)
-    bounds = oracle.rounding(taps, sizes[finite], sums, values[finite], result.dtype)
-    errors = np.abs(result[finite] - values[finite])
+    sums = np.result_type(natural, *([] if clipped else [result]), np.float32)
+    to = sums if clipped else result.dtype
+    bounds = oracle.rounding(taps, sizes[finite], sums, values[finite], to) + clipped / 2
+    if clipped:
+        values = np.clip(values, np.iinfo(result.dtype).min, np.iinfo(result.dtype).max)
+    errors = np.abs(result[finite].astype(values.dtype) - values[finite])
     worst = np.argmax(errors - bounds) if errors.size else 0
     assert (errors <= bounds).all(), (
         f"{result[finite][worst]} for {values[finite][worst]}, "
@@ -318,6 +329,8 @@ def every_kind():
         (("?", "f8"), {}),
         (("f2", "f2"), {}),
         (("u1", "i1"), {"dtype": "f4"}),
+        (("u1", "?"), {"dtype": "u1", "overflow": "saturate"}),
+        (("u1", "f4"), {"dtype": "u1", "overflow": "saturate"}),
     ):
         for sides in ((3, 3), (5, 5), (1, 4), (4, 2), (9, 9)):
             for stride in (1, 2):
@@ -373,7 +386,11 @@ def every_kind():
                     width = 35 if sum(channels) > 3 else 135  # more than a vector of bytes
                     height = 70 if window == (20, 20) else 26  # so high that doubling pays
                     shape = (2, height, width, *channels)
-                    yield "pool", shape, (dtype,), window, {"stride": stride, "mode": mode}
+                    options = {"stride": stride, "mode": mode}
+                    yield "pool", shape, (dtype,), window, options
+                    if dtype == "u1" and mode in ("avg", "sum"):
+                        options = {**options, "dtype": dtype, "overflow": "saturate"}
+                        yield "pool", shape, (dtype,), window, options
     yield from every_volume()
     # Windows of so many integers that float64 may not hold their sum exactly.
     for channels, stride in (((), (99, 1)), ((2,), (99, 2)), ((), 1)):

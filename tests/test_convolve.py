@@ -52,6 +52,49 @@ def test_types(method, images, kernels):
     expected.check(result)
 
 
+HALVES = [-0.6, -0.5, 0.5, 1.5, 2.5, 254.5, 255.4, 255.5, 1e30, np.inf, -np.inf, np.nan]
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
+@pytest.mark.parametrize("images", ["f2", "f4", "f8", "g"])
+def test_halves_go_to_even_numbers(method, images, dtype):
+    """Sums are rounded otherwise than half to even, not clipped, or NaN is not 0."""
+    if not takes(method, images):
+        pytest.skip("which the engine does not take")
+    limits = np.iinfo(dtype)
+    near = [float(limits.max) * (1 + part) for part in (-0.01, 0, 0.01)]
+    with np.errstate(over="ignore"):
+        x = np.array([[*HALVES, *near, *(-n for n in near)]]).astype(images)
+    for dtype_of_kernel in (images, "?"):
+        one = np.ones((1, 1), dtype_of_kernel)
+        result = convlens.convolve(x, one, dtype=dtype, overflow="saturate", method=method)
+        exactly = [0 if np.isnan(n) else np.rint(np.longdouble(n)) for n in x[0]]
+        expected = [
+            int(max(min(n, np.longdouble(limits.max)), np.longdouble(limits.min))) for n in exactly
+        ]
+        assert result.tolist() == [expected]
+        assert result.dtype == dtype
+
+
+def test_bytes_are_rounded_and_clipped_from_float32(method):
+    """Sums of bytes under a kernel of float32 are rounded otherwise than half to even."""
+    x = np.arange(256, dtype=np.uint8)[np.newaxis, np.newaxis].repeat(2, 0)  # (2, 1, 256)
+    for factor in (0.5, -0.5, 1.5, 0.25, np.nan, np.inf):
+        k = np.full((1, 1), factor, np.float32)
+        result = convlens.convolve(x, k, dtype=np.uint8, overflow="saturate", method=method)
+        sums = convlens.convolve(x, k, method="numpy")
+        expected = np.clip(np.where(np.isnan(sums), 0, np.rint(sums)), 0, 255)
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_images_without_pixels_are_clipped(method):
+    """What padding alone makes is not rounded and clipped."""
+    options = {"dtype": np.uint8, "overflow": "saturate", "pad_value": 100, "method": method}
+    for factor, expected in ((3, 255), (-1, 0), (2.005, 200), (np.nan, 0)):
+        result = convlens.convolve(np.empty((0, 2)), [[factor]], 1, **options)
+        assert result.tolist() == [[expected] * 4] * 2
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "c8"])
 def test_foreign_byte_order(method, dtype):
     """Byte-swapped images and kernels give a result in the machine's byte order."""

@@ -120,7 +120,7 @@ KEYWORDS = [  # of whom, the keyword, its value, and the hint
     (POOL, "cval", 1.0, "did you mean pad_value=?"),
     (POOL, "constant_values", 1, "did you mean pad_value=?"),
     (POOL, "dims", 1, "did you mean space=?"),
-    (POOL, "dtype", "f4", "convert the result, or the images"),
+    (CONVOLVE, "saturate", True, "did you mean overflow=?"),
     (POOL, "groups", 2, "every channel is pooled by itself"),
     (POOL, "axis", 1, "the window slides along every spatial axis, but not along one where its"),
 ]

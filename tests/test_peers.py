@@ -854,6 +854,24 @@ def test_nine_times_200(name):
     assert (ours == 1800).all()
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i2"])
+def test_pictures_are_clipped_as_in_opencv(dtype):
+    """A batch of pictures under integers has other pixels than a loop of `cv2.filter2D`."""
+    rng = np.random.default_rng(0)
+    limits = np.iinfo(dtype)
+    for number in range(60):
+        side, c = choose(rng, 1, 3, 5, 7), choose(rng, 1, 3, 4)
+        images = rng.integers(limits.min, limits.max, (3, 23, 40, c), dtype, endpoint=True)
+        kernel = rng.integers(-4, 5, (side, side))
+        mode = choose(rng, *OPENCV_BORDERS)
+        border, as_floats = OPENCV_BORDERS[mode], kernel.astype(np.float64)
+        theirs = each_image(
+            images, lambda i, k=as_floats, b=border: cv2.filter2D(i, -1, k, borderType=b), (1, 1)
+        )
+        ours = convolve(images, kernel, pad_mode=mode, dtype=dtype, overflow="saturate")
+        np.testing.assert_array_equal(ours, theirs, err_msg=f"call {number}: {side}, {mode}")
+
+
 def test_nine_times_200_in_bytes():
     """dtype=uint8 is refused for this sum, as it does not fit."""
     with pytest.raises(ValueError, match=r"dtype=uint8 cannot hold every result.* 0 to 2295"):

@@ -60,7 +60,8 @@ def test_the_same_numbers_in_tiles_of_every_size(streamed, monkeypatch, verb):
     for seed in range(160):
         case = draw(np.random.default_rng([11, seed]))
         images, argument = case.arguments
-        images = np.ascontiguousarray(images)
+        in_order = np.asfortranarray if seed % 3 == 0 else np.ascontiguousarray
+        images = in_order(images)
         if verb == "convolve":
             argument = np.asarray(argument)
         try:
@@ -196,13 +197,10 @@ def test_no_array_files(tmp_path, content, words):
 
 
 def test_arrays_that_cannot_be_streamed(tmp_path):
-    """Objects, Fortran order or a file that ends early are taken, or refused in other words."""
+    """Objects or a file that ends early are taken, or refused in other words."""
     path = tmp_path / "x.npy"
     np.save(path, np.array([[None, 1]]), allow_pickle=True)
     with pytest.raises(ValueError, match="Python objects, not of numbers"):
-        open_array(path)
-    np.save(path, np.ones((4, 5)).T)
-    with pytest.raises(ValueError, match=r"Fortran order.*numpy\.ascontiguousarray"):
         open_array(path)
     np.save(path, np.ones((4, 5)))
     os.truncate(path, 200)

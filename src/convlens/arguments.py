@@ -25,10 +25,14 @@ PADDING_WORDS = ("valid", "same", "full")
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 POOL_MODES = ("max", "min", "avg", "sum")
 METHODS = ("auto", "compiled", "numpy")
-CONVOLVE_WORDS = {"padding": PADDING_WORDS, "pad_mode": PAD_MODES, "method": METHODS}
-POOL_WORDS = {
-    "mode": POOL_MODES, "padding": PADDING_WORDS, "pad_mode": PAD_MODES, "method": METHODS
-}  # fmt: skip
+OVERFLOWS = ("refuse", "saturate")
+CONVOLVE_WORDS = {
+    "padding": PADDING_WORDS,
+    "pad_mode": PAD_MODES,
+    "overflow": OVERFLOWS,
+    "method": METHODS,
+}
+POOL_WORDS = {"mode": POOL_MODES, **CONVOLVE_WORDS}
 Numbers = tuple[int, ...]  # one for each spatial axis
 # A padding word, or "given"; and for each axis what `resolve_padding` takes.
 Padding = tuple[str, tuple[Any, ...]]
@@ -48,6 +52,9 @@ class ConvolveOptions(NamedTuple):
     pad_value: object = 0
     dtype: object = None
     space: object = 2
+    overflow: object = "refuse"
+    where: str = "all"  # of "all", "finite" and "given", if `where` is an array
+    renormalize: object = False
 
 
 class PoolOptions(NamedTuple):
@@ -63,6 +70,9 @@ class PoolOptions(NamedTuple):
     count_padding: object = False
     partial: object = False
     space: object = 2
+    dtype: object = None
+    overflow: object = "refuse"
+    where: str = "all"
 
 
 class Space(NamedTuple):
@@ -281,6 +291,9 @@ def convolve_problem(images: Spec, kernels: Spec, options: ConvolveOptions) -> P
         integer("groups", options.groups),
         _border(options.pad_mode, options.pad_value, images.dtype, CONVOLVE_WORDS),
         None if options.dtype is None else _result_dtype(options.dtype),
+        _overflow(options.overflow, options.dtype, CONVOLVE_WORDS),
+        options.where,
+        flag("renormalize", options.renormalize),
     )
 
 
@@ -297,8 +310,16 @@ def _convolve_problem(
     groups: int,
     border: Border,
     dtype: np.dtype[Any] | None,
+    overflow: str,
+    where: str,
+    renormalize: bool,
 ) -> Problem:
     """The problem that these arguments make, each of them right by itself."""
+    if renormalize and where == "all":
+        raise ValueError(
+            "renormalize=True needs where: an array of booleans, or 'finite' for numbers that are "
+            "neither NaN nor infinite"
+        )
     form = SPACES[space]
     layout = form.convolve_layouts.get((len(images.shape), len(kernels.shape)))
     if layout is None:
@@ -318,7 +339,8 @@ def _convolve_problem(
     channels = images.shape[-1] if "c" in layout.images else 1
     groups, output_channels = _groups(images, kernels, layout, channels, groups)
     axes = _axes(images, layout, window, "kernel", padding, strides, dilations, border)
-    sum_dtype, output_dtype = _convolve_dtypes(images.dtype, kernels.dtype, dtype)
+    types = images.dtype, kernels.dtype, dtype
+    sum_dtype, output_dtype = _convolve_dtypes(*types, overflow, divided=renormalize)
     return Problem(
         operation="convolve",
         mode="sum",
@@ -333,6 +355,9 @@ def _convolve_problem(
         count_padding=True,
         sum_dtype=sum_dtype,
         output_dtype=output_dtype,
+        overflow=overflow,
+        where=where,
+        renormalize=renormalize,
     )
 
 
@@ -363,6 +388,9 @@ def pool_problem(images: Spec, options: PoolOptions) -> Problem:
         border,
         flag("count_padding", options.count_padding),
         flag("partial", options.partial),
+        None if options.dtype is None else _result_dtype(options.dtype),
+        _overflow(options.overflow, options.dtype, POOL_WORDS),
+        options.where,
     )
 
 
@@ -377,6 +405,9 @@ def _pool_problem(
     border: Border,
     count_padding: bool,
     partial: bool,
+    dtype: np.dtype[Any] | None,
+    overflow: str,
+    where: str,
 ) -> Problem:
     """The problem that these arguments make, each of them right by itself."""
     form = SPACES[len(window)]
@@ -406,8 +437,8 @@ def _pool_problem(
                     f"(window {axis.window}, padding {axis.before} before and {axis.after} after "
                     f"{axis.size} pixels), and mode={mode!r} has nothing to go by; use less padding"
                 )
-    sum_dtype, output_dtype = _pool_dtypes(images.dtype, mode)
-    return Problem(
+    sum_dtype, output_dtype = _pool_dtypes(images.dtype, mode, dtype, overflow)
+    problem = Problem(
         operation="pool",
         mode=mode,
         images=images,
@@ -421,7 +452,14 @@ def _pool_problem(
         count_padding=count_padding or border.mode != "nothing",
         sum_dtype=sum_dtype,
         output_dtype=output_dtype,
+        overflow=overflow,
+        where=where,
     )
+    if mode == "sum" and _is_checked(problem):
+        _check_sums(
+            problem, [(problem.taps, 0)], f"images under {problem.taps:,} taps", "images", 1
+        )
+    return problem
 
 
 # ----------------------------------------------------------------------------- arrays
@@ -468,9 +506,11 @@ def kernels_for(images: np.dtype[Any], value: Any) -> Array:
 def _as_array(name: str, value: Any) -> Array:
     if _has_masks(value):
         fill = "0" if name == "kernels" else f"{name}.mean()"  # zeros would darken what is near
+        alone = name == "images" and isinstance(value, np.ma.MaskedArray)
+        unless = ", or pass where=True for masked pixels to take no part" if alone else ""
         raise TypeError(
             f"{name} must hold no masked arrays, as their masks would be lost; fill them first, as "
-            f"in {name}.filled({fill})"
+            f"in {name}.filled({fill}){unless}"
         )
     try:
         return np.asarray(value)
@@ -746,6 +786,17 @@ def _word(name: str, value: object, arguments: hints.Words) -> str:
     )
 
 
+def _overflow(value: object, dtype: object, words: hints.Words) -> str:
+    """What becomes of sums that do not fit into the type of the result."""
+    word = _word("overflow", value, words)
+    if word == "saturate" and dtype is None:
+        raise ValueError(
+            "overflow='saturate' needs an integer dtype, the type to round and clip to, as in "
+            "dtype=np.uint8"
+        )
+    return word
+
+
 def method(value: object) -> str:
     """The method's name."""
     return _word("method", value, CONVOLVE_WORDS)
@@ -881,23 +932,54 @@ def _result_dtype(value: object) -> np.dtype[Any]:
 
 
 def _convolve_dtypes(
-    images: np.dtype[Any], kernels: np.dtype[Any], result: np.dtype[Any] | None
+    images: np.dtype[Any],
+    kernels: np.dtype[Any],
+    result: np.dtype[Any] | None,
+    overflow: str,
+    *,
+    divided: bool,
 ) -> tuple[np.dtype[Any], np.dtype[Any]]:
-    """The types of a convolution's sums and of its result."""
+    """The types of a convolution's sums and of its result, which may be divided by weights."""
     integers = images.kind in "biu" and kernels.kind in "biu"
     natural = np.result_type(images, kernels).newbyteorder("=")
     if integers:  # uint64 and a signed type make a float64 in NumPy, but int64 here
         natural = _sums_of(natural) if natural.kind in "biu" else _INT64
+    sums = _sums_of(natural)
+    natural = _FLOAT64 if divided and integers else natural
     if result is None:
-        return _sums_of(natural), natural
+        return sums, natural
+    if overflow == "saturate":
+        return sums, _saturating(natural, result)
     if _KINDS[result.kind] < _KINDS[natural.kind]:
         raise ValueError(
             f"dtype={result} cannot hold the {natural} result of {images} * {kernels}; use a "
             f"{'complex' if natural.kind == 'c' else 'floating'} dtype, or integer arrays"
+            f"{_or_saturate(natural, result)}"
         )
     if integers:  # They are summed exactly, in 64 bits or in a float that holds as much.
-        return result if result.kind in "fc" and np.finfo(result).nmant >= 63 else natural, result
-    return np.result_type(_sums_of(natural), result), result
+        return result if result.kind in "fc" and np.finfo(result).nmant >= 63 else sums, result
+    return np.result_type(sums, result), result
+
+
+def _saturating(natural: np.dtype[Any], result: np.dtype[Any]) -> np.dtype[Any]:
+    """The type of a result that is rounded and clipped: an integer type, for real numbers."""
+    if result.kind not in "iu":
+        raise ValueError(
+            f"overflow='saturate' needs an integer dtype to round and clip to; got dtype={result}"
+        )
+    if natural.kind == "c":
+        raise ValueError(
+            f"overflow='saturate' rounds real numbers, and the result is {natural}; use the real "
+            "and the imaginary part of the images by themselves"
+        )
+    return result
+
+
+def _or_saturate(natural: np.dtype[Any], result: np.dtype[Any]) -> str:
+    """The other way to get this type, where there is one."""
+    if natural.kind == "c" or result.kind not in "iu":
+        return ""
+    return ", or overflow='saturate' to round and clip"
 
 
 def check_sums_fit(
@@ -906,11 +988,28 @@ def check_sums_fit(
     """Refuse integer kernels whose largest possible sums the result's type cannot hold exactly.
 
     Sums of 64-bit images are kept in 64 bits, wrapping as NumPy's do, and are not checked. Messages
-    call the images by `name`; a result may be the sum of as many sums as `repeats`.
+    call the images by `name`; a result may be the sum of as many sums as `repeats`. Where sums are
+    divided by weights, kernels that sum to 0 are refused as well.
     """
+    if problem.renormalize:
+        _check_weights(problem, kernels)
     if _is_checked(problem):
         sums = _sums_by_sign(problem.full_kernels(kernels))  # of each kernel
         _check_sums(problem, sums, f"{name} and these kernels", "kernels", repeats)
+
+
+def _check_weights(problem: Problem, kernels: Array) -> None:
+    """Refuse kernels that sum to 0, up to rounding: they have no weights to divide by."""
+    kernels = problem.full_kernels(kernels)
+    total, size = (
+        sum(convert(part.astype(np.result_type(part, np.float64))).sum(axis=0) for part in parts)
+        for convert, parts in ((np.asarray, kernel_parts(kernels)), (np.abs, kernel_parts(kernels)))
+    )
+    if kernels.size and np.any(np.abs(total) <= 1e-6 * size):
+        raise ValueError(
+            "renormalize=True divides by the sum of a kernel's numbers, and one of these kernels "
+            "sums to 0; leave renormalize out, or use kernels that smooth"
+        )
 
 
 def check_gradient_fits(problem: Problem, outputs: Array) -> None:
@@ -926,17 +1025,27 @@ def check_gradient_fits(problem: Problem, outputs: Array) -> None:
 
 def _is_checked(problem: Problem) -> bool:
     """Whether sums are of integers, of types so small that they are kept exact."""
-    images, kernels, result = problem.images.dtype, problem.kernels, problem.output_dtype
-    if images.kind not in "biu" or kernels is None or kernels.dtype.kind not in "biu":
+    images, kernels, result = problem.images.dtype, problem.kernels, _holding(problem)
+    if images.kind not in "biu" or (kernels is not None and kernels.dtype.kind not in "biu"):
         return False
     return not (images.itemsize == 8 and result in (problem.sum_dtype, _INT64))
+
+
+def _holding(problem: Problem) -> np.dtype[Any]:
+    """The type that must hold every sum: the result's, unless sums are clipped or divided."""
+    return problem.sum_dtype if _is_rounded(problem) else problem.output_dtype
+
+
+def _is_rounded(problem: Problem) -> bool:
+    """Whether results are no longer the exact sums of integers."""
+    return problem.overflow == "saturate" or problem.renormalize
 
 
 def _check_sums(
     problem: Problem, sums: list[tuple[int, int]], names: str, instead: str, repeats: int
 ) -> None:
     """Refuse sums of images times numbers, whose sums by sign these are, that may not fit."""
-    images, result = problem.images.dtype, problem.output_dtype
+    images, result = problem.images.dtype, _holding(problem)
     low, high = (0, 1) if images.kind == "b" else (np.iinfo(images).min, np.iinfo(images).max)
     least = repeats * min((above * low + below * high for above, below in sums), default=0)
     largest = repeats * max((above * high + below * low for above, below in sums), default=0)
@@ -946,10 +1055,11 @@ def _check_sums(
         largest_held = 2 ** (np.finfo(result).nmant + 1)
         smallest_held = -largest_held
     if least < smallest_held or largest > largest_held:
+        named = f"{result}, in which sums are taken," if _is_rounded(problem) else f"dtype={result}"
         raise ValueError(
-            f"dtype={result} cannot hold every result exactly: {images} {names} "
+            f"{named} cannot hold every result exactly: {images} {names} "
             f"can give {least} to {largest}; use {'' if result == _INT64 else 'a wider dtype, or '}"
-            f"floating-point {instead}"
+            f"floating-point {instead}{'' if result == _INT64 else _or_saturate(result, result)}"
         )
 
 
@@ -969,14 +1079,30 @@ def _sums_by_sign(kernels: Array) -> list[tuple[int, int]]:
     return list(zip(above, below, strict=True))
 
 
-def _pool_dtypes(images: np.dtype[Any], mode: str) -> tuple[np.dtype[Any], np.dtype[Any]]:
+def _pool_dtypes(
+    images: np.dtype[Any], mode: str, result: np.dtype[Any] | None, overflow: str
+) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """The types of a pooling's sums, or of its choice so far, and of its result."""
     images = images.newbyteorder("=")
     if mode in ("max", "min"):
+        if result not in (None, images):
+            raise ValueError(
+                f"mode={mode!r} keeps the images' type, {images}; got dtype={result}: convert the "
+                "result, as in result.astype(dtype)"
+            )
         return images, images
-    if images.kind in "fc":
-        return _sums_of(images), images
-    if mode == "sum":
-        return _sums_of(images), _sums_of(images)
     # int64 holds the sums of smaller integers exactly, but sums of 64-bit integers may not fit.
-    return _FLOAT64 if images.itemsize == 8 else _INT64, _FLOAT64
+    mean = mode == "avg" and images.kind in "biu"
+    sums = _FLOAT64 if mean and images.itemsize == 8 else _sums_of(images)
+    natural = _FLOAT64 if mean else images if images.kind in "fc" else sums
+    if result is None:
+        return sums, natural
+    if overflow == "saturate":
+        return sums, _saturating(natural, result)
+    if _KINDS[result.kind] < _KINDS[natural.kind]:
+        raise ValueError(
+            f"dtype={result} cannot hold the {natural} result of mode={mode!r} on {images} images; "
+            f"use a {'complex' if natural.kind == 'c' else 'floating'} dtype"
+            f"{_or_saturate(natural, result)}"
+        )
+    return np.result_type(sums, result) if images.kind in "fc" else sums, result

@@ -9,7 +9,7 @@ from typing import Literal, ParamSpec, TypeVar
 
 import numpy.typing as npt
 
-from convlens import arguments, hints
+from convlens import arguments, arguments_where, hints
 from convlens.core.problem import Array
 from convlens.plan import Plan, choose, execute
 
@@ -19,6 +19,7 @@ Sides = tuple[int, int]  # cells before and after the pixels of an axis
 Padding = Literal["same", "valid", "full"] | int | tuple[int, ...] | tuple[Sides, ...]
 PadMode = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
 Mode = Literal["max", "min", "avg", "sum"]
+Overflow = Literal["refuse", "saturate"]
 Method = Literal["auto", "compiled", "numpy"]
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -106,6 +107,9 @@ def convolve(
     pad_mode: PadMode = "constant",
     pad_value: complex = 0,
     dtype: npt.DTypeLike | None = None,
+    overflow: Overflow = "refuse",
+    where: npt.ArrayLike | None = None,
+    renormalize: bool = False,
     out: Array | None = None,
     method: Method = "auto",
     space: int = 2,
@@ -165,6 +169,24 @@ def convolve(
         int64, as `numpy.sum` takes them, or in uint64 if that is the images' or the kernels' type
         and the other's is unsigned or bool; then uint64 is the result's type as well. Integers in
         nested lists count as unsigned unless one is negative.
+    overflow : {"refuse", "saturate"}
+        What becomes of results that `dtype`, an integer type, does not hold. "refuse": the call is
+        refused if there can be any. "saturate": sums that are taken in the type they would have
+        without `dtype`, exactly for integers, are rounded to the nearest integer, half to even, and
+        clipped to the type's smallest and largest number, as OpenCV's are; NaN gives 0.
+    where : array_like of bool or "finite", optional
+        Which pixels take part; the others are as if they were 0, whatever they hold. An array has
+        the images' shape, or is broadcast to it as NumPy does; with fewer axes than the images it
+        is of pixels, for all channels. "finite" leaves out NaN and inf, of a `pad_value` too. Cells
+        of padding that repeat a pixel that takes no part take none. Images may then be a masked
+        array: what it masks takes no part either, `where` may be True if that is all, and the
+        result is a masked array, masked where no pixel is left under the kernel's numbers but 0.
+        For Dask arrays it can only be "finite".
+    renormalize : bool
+        Divide each result by the sum of the kernel's numbers that lay on pixels that took part, or
+        on padding: a weighted mean of what is there, as in `astropy.convolution`. It needs `where`,
+        and kernels that do not sum to 0. Where no weight is left the result is NaN. Integers give
+        float64.
     out : numpy.ndarray, optional
         Where to write the result: an array of its shape and type that shares no memory with the
         inputs. It cannot be given for Dask arrays.
@@ -223,18 +245,35 @@ def convolve(
     array([6., 7., 6.])
     >>> convlens.convolve(np.ones((64, 64, 64)), np.full((3, 3, 3), 1 / 27), space=3).shape
     (64, 64, 64)
+
+    The mean of what is there, of numbers of which some are missing:
+
+    >>> gaps = [[2.0, np.nan, 4.0, 8.0]]
+    >>> convlens.convolve(gaps, np.ones((1, 3)), "valid", where="finite", renormalize=True)
+    array([[3., 6.]])
     """
-    options = arguments.ConvolveOptions(
-        padding, stride, dilation, groups, pad_mode, pad_value, dtype, space
-    )
     with arguments.refusing("convolve"):
+        images, pixels = arguments_where.of_call(images, where)
         images = arguments.array("images", images)
         kernels = arguments.kernels_for(images.dtype, kernels)
+    options = arguments.ConvolveOptions(
+        padding,
+        stride,
+        dilation,
+        groups,
+        pad_mode,
+        pad_value,
+        dtype,
+        space,
+        overflow,
+        pixels.word,
+        renormalize,
+    )
     plan = _known_plan(images, kernels, options, method)
     if plan is None:
         plan = _plan_convolution(images, kernels, options, method)
         _remember(plan, options, method)
-    return execute(plan, images, kernels, out)
+    return execute(plan, images, kernels, out, pixels)
 
 
 @explains(arguments.CONVOLVE_WORDS)
@@ -249,6 +288,9 @@ def plan_convolve(
     pad_mode: PadMode = "constant",
     pad_value: complex = 0,
     dtype: npt.DTypeLike | None = None,
+    overflow: Overflow = "refuse",
+    where: npt.ArrayLike | None = None,
+    renormalize: bool = False,
     method: Method = "auto",
     space: int = 2,
 ) -> Plan:
@@ -259,7 +301,9 @@ def plan_convolve(
     images, kernels : array_like or tuple of int
         Arrays, or bare shapes, which stand for float64 numbers. Images that are a Dask array are
         not computed.
-    padding, stride, dilation, groups, pad_mode, pad_value, dtype, method, space
+    padding, stride, dilation, groups, pad_mode, pad_value, dtype, overflow, where, renormalize
+        As in `convolve`; an array of `where` stands for any other.
+    method, space
         As in `convolve`.
 
     Returns
@@ -287,8 +331,20 @@ def plan_convolve(
     memory    reads 314 MB, writes 78.4 MB
     method    numpy, as asked
     """
+    with arguments.refusing("convolve"):
+        word = arguments_where.word(where)
     options = arguments.ConvolveOptions(
-        padding, stride, dilation, groups, pad_mode, pad_value, dtype, space
+        padding,
+        stride,
+        dilation,
+        groups,
+        pad_mode,
+        pad_value,
+        dtype,
+        space,
+        overflow,
+        word,
+        renormalize,
     )
     return _plan_convolution(images, kernels, options, method)
 
@@ -326,6 +382,9 @@ def pool(
     pad_value: complex = 0,
     count_padding: bool = False,
     partial: bool = False,
+    dtype: npt.DTypeLike | None = None,
+    overflow: Overflow = "refuse",
+    where: npt.ArrayLike | None = None,
     out: Array | None = None,
     method: Method = "auto",
     space: int = 2,
@@ -362,6 +421,16 @@ def pool(
     partial : bool
         Keep the windows that start on the image and hang over the far edge; they use the pixels
         that they cover. Other libraries call this ceil mode. It cannot be combined with `pad_mode`.
+    dtype : dtype, optional
+        Type of the result of "avg" and "sum"; see Returns for the default. Sums of integers are
+        refused another type that cannot hold every one; floats are rounded to it.
+    overflow : {"refuse", "saturate"}
+        As in `convolve`: with "saturate", averages and sums are rounded half to even, and clipped,
+        into any integer `dtype`.
+    where : array_like of bool or "finite", optional
+        As in `convolve`: which pixels take part. An average is of those under a window that do; so
+        are the largest and the smallest. Where there are none, they are NaN, or the call is refused
+        if the result is of integers; a sum is 0, and the result of masked arrays is masked.
     out : numpy.ndarray, optional
         Where to write the result: an array of its shape and type that shares no memory with the
         images. It cannot be given for Dask arrays.
@@ -409,6 +478,9 @@ def pool(
     array([[[ 2.5,  4.5],
             [10.5, 12.5]]])
     """
+    with arguments.refusing("pool"):
+        images, pixels = arguments_where.of_call(images, where)
+        images = arguments.array("images", images)
     options = arguments.PoolOptions(
         kernel_shape,
         stride,
@@ -420,14 +492,15 @@ def pool(
         count_padding,
         partial,
         space,
+        dtype,
+        overflow,
+        pixels.word,
     )
-    with arguments.refusing("pool"):
-        images = arguments.array("images", images)
     plan = _known_plan(images, None, options, method)
     if plan is None:
         plan = _plan_pooling(images, options, method)
         _remember(plan, options, method)
-    return execute(plan, images, None, out)
+    return execute(plan, images, None, out, pixels)
 
 
 @explains(arguments.POOL_WORDS)
@@ -443,6 +516,9 @@ def plan_pool(
     pad_value: complex = 0,
     count_padding: bool = False,
     partial: bool = False,
+    dtype: npt.DTypeLike | None = None,
+    overflow: Overflow = "refuse",
+    where: npt.ArrayLike | None = None,
     method: Method = "auto",
     space: int = 2,
 ) -> Plan:
@@ -454,7 +530,11 @@ def plan_pool(
         An array, or a bare shape, which stands for float64 numbers. A Dask array is not computed.
     kernel_shape, stride, mode, padding, dilation, pad_mode, pad_value
         As in `pool`.
-    count_padding, partial, method, space
+    count_padding, partial, dtype, overflow
+        As in `pool`.
+    where
+        As in `pool`; an array stands for any other.
+    method, space
         As in `pool`.
 
     Returns
@@ -473,6 +553,8 @@ def plan_pool(
     >>> convlens.plan_pool((10000, 32, 32, 3), 2).output_shape
     (10000, 16, 16, 3)
     """
+    with arguments.refusing("pool"):
+        word = arguments_where.word(where)
     options = arguments.PoolOptions(
         kernel_shape,
         stride,
@@ -484,6 +566,9 @@ def plan_pool(
         count_padding,
         partial,
         space,
+        dtype,
+        overflow,
+        word,
     )
     return _plan_pooling(images, options, method)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convlens.compiled.blocks import STRIP, cuts, most
-from convlens.compiled.choice import Method, choose, largest
+from convlens.compiled.choice import F64, Method, choose, largest
 from convlens.compiled.placement import slice_of
 from convlens.core.axis import Axis
 from convlens.core.cells import counts, needed
@@ -224,12 +224,12 @@ def _write(problem: Problem, region: Region, total: Array, out: Array) -> None:
             counts(axis, places, padding=problem.count_padding)
             for axis, places in zip(problem.axes, region.places, strict=True)
         ]
-        floats = np.result_type(problem.output_dtype, problem.sum_dtype)
+        floats = problem.sum_dtype if problem.sum_dtype.kind == "f" else F64
         divisor = reduce(np.multiply.outer, divisors)
         total = total / divisor.astype(floats)[..., np.newaxis]
     # A number that is too large for the output's type becomes inf, without a warning.
     with np.errstate(invalid="ignore", over="ignore"):
-        out[region.slices] = total
+        problem.write(total, out[region.slices])
 
 
 def _regions(shape: tuple[int, ...], numbers: int) -> Iterator[Region]:

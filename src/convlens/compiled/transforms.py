@@ -107,6 +107,8 @@ def _tiles(problem: Problem) -> Tiles | None:
     """
     if problem.kernels is None or len(problem.axes) > 2 or 0 in problem.full_output_shape:
         return None
+    if problem.where != "all":  # Where no weight is left, there must be an exact 0.
+        return None
     if not _is_exact_enough(problem) or max(axis.stride for axis in problem.axes) > 2:
         return None  # With longer strides, most of the outputs would be thrown away.
     groups = max(1, problem.groups)
@@ -271,7 +273,7 @@ def _compute(
             first = np.isnan(total[:, ::down, ::across]).any(axis=(-2, -1))  # (m, pairs, pairs)
             left |= {_pair(problem, tiles, region, place) for place in np.argwhere(first).tolist()}
         if not write_here:
-            target[...] = total[:, :: strides[0], :: strides[1]]
+            problem.write(total[:, :: strides[0], :: strides[1]], target)
     return left
 
 

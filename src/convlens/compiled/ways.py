@@ -16,11 +16,14 @@ from convlens.compiled import large, transforms, winograd
 from convlens.compiled.choice import (
     F16,
     F32,
+    F64,
+    I16,
     I64,
     U8,
     DType,
     Factors,
     choose,
+    in_16_bits,
     passes_pay,
     rank_1,
     scaled,
@@ -84,6 +87,8 @@ def settle(problem: Problem, kernels: Array | None) -> Way:
     if turned:
         problem, kernels = turn(problem), turn_array(kernels, len(problem.axes) - 2)
     factors = rank_1(problem, numbers, kernels) if kernels.size else None
+    if factors is None and tiles is None and in_16_bits(problem, kernels):
+        numbers = I16
     return Way(flat, turned, numbers, factors, tiles=None if factors else tiles)
 
 
@@ -221,7 +226,8 @@ def describe(problem: Problem, way: Way | None) -> str:
     words += [_words(method.family, space), f"in {method.numbers}"]
     integers = problem.sum_dtype.kind != "f" and problem.images.dtype.itemsize < 8
     if problem.kernels is not None and integers:
-        words.append("the first of float32, float64, int64 that is exact with these kernels")
+        types = ", ".join(map(str, (*([I16] if numbers == I16 else []), F32, F64, I64)))
+        words.append(f"the first of {types} that is exact with these kernels")
     volume = space == 3
     product = "a product of a line along each axis" if volume else "a column times a row"
     if separable:

@@ -20,7 +20,7 @@ import numpy as np
 
 from convlens.compiled import large, long_rows, transforms, winograd
 from convlens.compiled.blocks import COPIED, STRIP, VECTORS, Blocks, Grid, copied, grid, numbers_of
-from convlens.compiled.choice import F16, I64, U8, U64, DType, Method, choose
+from convlens.compiled.choice import I64, U8, U64, DType, Method, choose
 from convlens.compiled.library import Run, buffer, loaded
 from convlens.compiled.placement import (
     Placement,
@@ -181,6 +181,8 @@ class Work:
         self.read_here = usable(problem.images.dtype, method.pixels, images, problem.channels)
         self.read_here &= not _scattered(problem, images)
         self.write_here = usable(problem.output_dtype, method.results, out, problem.output_channels)
+        if problem.overflow == "saturate" and (problem.sum_dtype, method.results) == (U64, I64):
+            self.write_here = False  # The results are clipped as the unsigned numbers they are.
         self.large = large.is_large(problem, method)
         window = [axis.window for axis in problem.axes]
         self.doubling, self.separable = method.family == "doubling", method.family == "separable"
@@ -236,7 +238,7 @@ class Work:
             if not self.write_here:
                 if (self.problem.sum_dtype, results.dtype) == (U64, I64):
                     results = results.view(U64)
-                target[...] = results
+                self.problem.write(results, target)
 
     def _places(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape in which pipelines see the results, with folded channels as a part of x."""
@@ -328,7 +330,7 @@ class Work:
         Each output counts `repeat` times, and all of them again for each of the images.
         """
         method = self.method
-        dtype = method.numbers if method.results == F16 else method.results
+        dtype = method.means
         if not method.divides:
             return np.ones(1, dtype)  # The pipeline does not divide, and does not read it.
         taps = np.ones(len(outputs), int)  # sums use the same pipeline, and divide by 1

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convlens.core.axis import Axis
+from convlens.core.rounding import saturated
 
 Array = npt.NDArray[Any]
 
@@ -87,6 +88,12 @@ class Problem:
         Whether an average counts padded cells.
     sum_dtype, output_dtype : numpy.dtype
         The type in which sums are computed, and the type of the result.
+    overflow : {"refuse", "saturate"}
+        Whether sums are known to fit into the type of the result, or else are rounded and clipped.
+    where : {"all", "finite", "given"}
+        Which pixels take part: those that are finite, or those that an array of the call says.
+    renormalize : bool
+        Whether a convolution is divided by the weight that was there.
     """
 
     operation: str
@@ -102,6 +109,9 @@ class Problem:
     count_padding: bool
     sum_dtype: np.dtype[Any]
     output_dtype: np.dtype[Any]
+    overflow: str = "refuse"
+    where: str = "all"
+    renormalize: bool = False
 
     def __hash__(self) -> int:
         """The hash of all fields, which several caches ask for in each call."""
@@ -195,13 +205,28 @@ class Problem:
         It is what the padding makes; NaN or inf in a kernel make NaN with zeros.
         """
         number = self.pad_number
-        if kernels is None:
-            total = times(number, self.taps) if self.mode == "sum" else number
-            return np.full(1, total, self.output_dtype)
-        parts = kernel_parts(self.full_kernels(kernels))  # (…, nc)
+        absent = self.where == "finite" and not np.isfinite(number)
+        number = np.zeros_like(number) if absent else number
         with np.errstate(all="ignore"):
-            sums = sum((part.astype(self.sum_dtype) * number).sum(axis=0) for part in parts)
-            return np.asarray(sums, self.output_dtype)
+            if self.renormalize or (absent and kernels is None and self.mode != "sum"):
+                left = not absent and self.channels > 0  # a mean of equal numbers
+                sums = np.full(1, number if left else np.nan)
+            elif kernels is None:
+                sums = np.full(1, times(number, self.taps) if self.mode == "sum" else number)
+            else:
+                parts = kernel_parts(self.full_kernels(kernels))  # (…, nc)
+                products = ((part.astype(self.sum_dtype) * number).sum(axis=0) for part in parts)
+                sums = np.asarray(sum(products))
+            result = np.empty(sums.shape, self.output_dtype)
+            self.write(sums, result)
+        return result
+
+    def write(self, values: Array, target: Array) -> None:
+        """Write results into a part of the output, in its type; `values` may be changed."""
+        integers = target.dtype.kind in "iu" and values.dtype != target.dtype
+        if self.overflow == "saturate" and integers:
+            values = saturated(values, target.dtype)
+        target[...] = values
 
     def full_images(self, images: Array) -> Array:
         """A view of the images as (m, *space, c)."""

@@ -28,6 +28,7 @@ import numpy as np
 
 from convlens.core.axis import Axis
 from convlens.core.cells import needed
+from convlens.core.memory import Memory
 from convlens.core.problem import FULL, Array, Problem, Region, Spec
 from convlens.files import replacing
 
@@ -49,11 +50,22 @@ Engine = Callable[[Problem, Array, Array | None, Array], object]
 
 
 class ArrayFile(NamedTuple):
-    """An array in a .npy file: its shape and type, and the byte at which its numbers begin."""
+    """An array in a .npy file: its shape and type, and where and how its numbers lie.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    spec : Spec
+    start : int
+        The byte at which its numbers begin.
+    fortran : bool
+        Whether they lie in Fortran's order, the first axis closest.
+    """
 
     path: Path
     spec: Spec
     start: int
+    fortran: bool = False
 
 
 def open_array(path: Path) -> ArrayFile:
@@ -83,14 +95,9 @@ def open_array(path: Path) -> ArrayFile:
     spec = Spec(shape, dtype)
     if dtype.hasobject:
         raise ValueError("the array is of Python objects, not of numbers")
-    if fortran_order and len(shape) > 1:
-        raise ValueError(
-            "the array is stored column by column (Fortran order); save it again with "
-            "numpy.save(name, numpy.ascontiguousarray(array))"
-        )
     if length < start + spec.nbytes:
         raise ValueError(f"the file ends early: {length:,} bytes of {start + spec.nbytes:,}")
-    return ArrayFile(path, spec, start)
+    return ArrayFile(path, spec, start, fortran_order)
 
 
 def stream(
@@ -137,12 +144,13 @@ def stream(
         raise OSError(f"the result takes {output.nbytes:,} bytes, and its disk has {free:,} left")
     with replacing(target) as temporary, ExitStack() as stack:
         with open(temporary, "wb", buffering=0) as file:
-            starts = array.start, _write_header(file, output)
+            first_result = _write_header(file, output)
         idle: SimpleQueue[_Worker] = SimpleQueue()
         for _ in range(WORKERS):
             source_file = stack.enter_context(open(array.path, "rb", buffering=0))
             target_file = stack.enter_context(open(temporary, "r+b", buffering=0))
-            idle.put(_Worker(problem, kernels, engine, (source_file, target_file), starts))
+            files = source_file, target_file
+            idle.put(_Worker(problem, kernels, engine, files, array, first_result))
 
         def carry_out(tile: Region) -> float:
             worker = idle.get()
@@ -199,37 +207,24 @@ class _Worker:
         kernels: Array | None,
         engine: Engine,
         files: tuple[FileIO, FileIO],
-        starts: tuple[int, int],
+        array: ArrayFile,
+        first_result: int,
     ) -> None:
         self._problem, self._kernels, self._engine = problem, kernels, engine
         self._source, self._target = files
-        self._first_pixel, self._first_result = starts
-        self._memory = _Memory()
+        self._array, self._first_result = array, first_result
+        self._memory = Memory()
 
     def carry_out(self, tile: Region) -> float:
         """Read, compute and write a tile; returns the seconds that computing took."""
         problem = self._problem
-        part, images = _read(self._source, self._first_pixel, problem, tile, self._memory)
+        part, images = _read(self._source, self._array, problem, tile, self._memory)
         result = self._memory.array("result", part.output_shape, problem.output_dtype)
         began = perf_counter()
         self._engine(part, images, self._kernels, result)
         seconds = perf_counter() - began
         _write(self._target, self._first_result, problem, tile, result)
         return seconds
-
-
-class _Memory:
-    """Memory for a tile's arrays, reused for the next tile because fresh pages cost time."""
-
-    def __init__(self) -> None:
-        self._bytes: dict[str, Array] = {}
-
-    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """An array of this shape and type, in the memory that this name had before if it fits."""
-        size = Spec(shape, dtype).nbytes
-        if name not in self._bytes or self._bytes[name].size < size:
-            self._bytes[name] = np.empty(size, np.uint8)
-        return self._bytes[name][:size].view(dtype).reshape(shape)
 
 
 # ------------------------------------------------------------------------------- tiles
@@ -306,21 +301,26 @@ def axis_part(axis: Axis, outputs: range) -> tuple[Axis, list[range]]:
 
 
 def _read(
-    file: FileIO, start: int, problem: Problem, tile: Region, memory: _Memory
+    file: FileIO, array: ArrayFile, problem: Problem, tile: Region, memory: Memory
 ) -> tuple[Problem, Array]:
     """Read the pixels of one tile; returns the problem for this tile alone, and its images."""
     axes, runs = zip(*map(axis_part, problem.axes, tile.places), strict=True)
     lengths = len(tile.images), *(axis.size for axis in axes), problem.channels
     sizes = zip(lengths, FULL[len(axes)].images, strict=True)
     shape = tuple(size for size, axis in sizes if axis in problem.layout.images)
-    images = memory.array("images", shape, problem.images.dtype)
-    part = replace(problem, images=Spec(shape, images.dtype), axes=axes)
+    dtype = problem.images.dtype
+    part = replace(problem, images=Spec(shape, dtype), axes=axes)
     whole = [axis.size for axis in problem.axes]
-    into = images.reshape(-1).view(np.uint8).data
-    for place, length in _pieces(
-        [[tile.images], *runs], whole, problem.channels * images.dtype.itemsize
-    ):
-        file.seek(start + place)
+    if array.fortran:  # All axes are reversed, channels among them.
+        stored = memory.array("images", shape[::-1], dtype)
+        images, along = stored.T, [[range(problem.channels)], *reversed(runs), [tile.images]]
+        pieces = _pieces(along, [*reversed(whole), problem.batch], dtype.itemsize)
+    else:
+        stored = images = memory.array("images", shape, dtype)
+        pieces = _pieces([[tile.images], *runs], whole, problem.channels * dtype.itemsize)
+    into = stored.reshape(-1).view(np.uint8).data
+    for place, length in pieces:
+        file.seek(array.start + place)
         piece, into = into[:length], into[length:]
         while piece:
             count = file.readinto(piece)

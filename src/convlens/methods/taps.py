@@ -96,7 +96,7 @@ def convolve(problem: Problem, images: Array, kernels: Array, out: Array) -> Non
         taps = _taps(problem, images, kernels, block)
         few = _one_by_one(problem)
         sums = _sums_of_terms(taps) if few else _sums_of_many(problem, taps, here.shape)
-        here[...] = sums.transpose(*range(2, sums.ndim), 0, 1)
+        problem.write(sums.transpose(*range(2, sums.ndim), 0, 1), here)
 
 
 def _split(array: Array, groups: int) -> Array:
@@ -253,10 +253,10 @@ def _lines(problem: Problem, images: Array, cells: list[range]) -> Array:
         lines = _padding((m, *sizes, groups, channels), problem).transpose(to_front)
     else:
         lines = _padding((channels, groups, m, *sizes), problem)
-    taken = [_taken(each, axis) for each, axis in zip(cells, problem.axes, strict=True)]
-    for parts in product(*taken):
+    along = [taken(each, axis) for each, axis in zip(cells, problem.axes, strict=True)]
+    for parts in product(*along):
         to, pixels = zip(*parts, strict=True)
-        lines[..., *to] = images[:, *_together(pixels)].transpose(to_front)
+        lines[..., *to] = images[:, *together(pixels)].transpose(to_front)
     return lines
 
 
@@ -266,26 +266,26 @@ def _padding(shape: tuple[int, ...], problem: Problem) -> Array:
     return np.full(shape, number) if number else np.zeros(shape, problem.sum_dtype)
 
 
-def _together(places: tuple[slice | Array, ...]) -> tuple[Any, ...]:
+def together(places: tuple[slice | Array, ...]) -> tuple[Any, ...]:
     """An index of the pixels at these places on each axis; arrays alone would be paired up."""
     if sum(isinstance(each, np.ndarray) for each in places) < 2:
         return places
     return np.ix_(*(np.r_[each] if isinstance(each, slice) else each for each in places))
 
 
-def _taken(cells: range, axis: Axis) -> list[tuple[slice, Any]]:
+def taken(cells: range, axis: Axis) -> list[tuple[slice, Any]]:
     """Which of these cells take pixels, and which pixels: on the image, before it and behind it."""
     size, mode = axis.size, axis.border.mode
     start, stop = (min(len(cells), max(0, -((cells.start - n) // cells.step))) for n in (0, size))
-    taken: list[tuple[slice, Any]] = []
+    parts: list[tuple[slice, Any]] = []
     if start < stop:
-        taken.append((slice(start, stop), slice(cells[start], cells[stop - 1] + 1, cells.step)))
+        parts.append((slice(start, stop), slice(cells[start], cells[stop - 1] + 1, cells.step)))
     if mode not in ("constant", "nothing"):
         for border in (slice(start), slice(max(start, stop), None)):
             pixels = sources(arange(cells[border]), size, mode)
             if len(pixels) and pixels[0] >= 0:
-                taken.append((border, pixels))
-    return taken
+                parts.append((border, pixels))
+    return parts
 
 
 def pool(problem: Problem, images: Array, out: Array) -> None:
@@ -303,7 +303,7 @@ def pool(problem: Problem, images: Array, out: Array) -> None:
                 for axis, at in zip(problem.axes, block.places, strict=True)
             ]
             merged = merged / reduce(np.multiply.outer, taps)[..., np.newaxis]
-        out[m, *block.places, c] = merged
+        problem.write(merged, out[m, *block.places, c])
 
 
 class _Pooling:
@@ -319,7 +319,7 @@ class _Pooling:
 
     def __init__(self, problem: Problem, images: Array, places: tuple[slice, ...]) -> None:
         self._problem, self._images, self._places = problem, images, places
-        self._merge, self._start = _merging(problem)
+        self._merge, self._start = merging(problem)
 
     def merged(self) -> Array:
         """The pixels under all windows of the block, merged: (m, *outputs, c)."""
@@ -328,7 +328,7 @@ class _Pooling:
     def _along(self, number: int, later: tuple[slice | Array, ...]) -> Array:
         """Merge along this axis and those before it, at these places of the axes after it."""
         if number < 0:
-            return self._images[:, *_together(later)]
+            return self._images[:, *together(later)]
         axis = self._problem.axes[number]
         outer = tuple(map(_length, self._places[: number + 1]))
         inner = tuple(
@@ -444,7 +444,7 @@ def _steps_to(distance: int, step: int) -> int:
     return max(0, -(-distance // step))
 
 
-def _merging(problem: Problem) -> tuple[np.ufunc, Any]:
+def merging(problem: Problem) -> tuple[np.ufunc, Any]:
     """The function that merges two numbers, and the number that it begins with."""
     if problem.mode in ("avg", "sum"):
         return np.add, 0

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from convlens import arguments
+from convlens import arguments, arguments_where
+from convlens.arguments_where import Where
 from convlens.core.problem import Array, Problem, Spec
-from convlens.methods import METHODS, Program
+from convlens.methods import METHODS, Program, masked
 from convlens.plan import words
 from convlens.plan.drawing import draw
 
 if TYPE_CHECKING:
     from convlens.execute.files import ArrayFile
+
+
+ALL = Where()  # every pixel takes part
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -146,6 +150,7 @@ class Plan:
         kernels: npt.ArrayLike | None = None,
         *,
         out: Array | None = None,
+        where: npt.ArrayLike | None = None,
     ) -> Array:
         """Carry the plan out.
 
@@ -156,6 +161,8 @@ class Plan:
             Dask array.
         out : numpy.ndarray, optional
             Where to write the result.
+        where : array_like of bool, optional
+            Which pixels take part, if the plan was made for such an array.
 
         Returns
         -------
@@ -167,7 +174,12 @@ class Plan:
         ValueError, TypeError
             If the arrays are not as planned.
         """
+        planned = self.problem.where
         with arguments.refusing(self.operation):
+            images, pixels = arguments_where.of_call(images, where)
+            if (pixels.word == "given") != (planned == "given"):
+                kind = "an array of where" if planned == "given" else f"{planned} pixels"
+                raise TypeError(f"the plan was made for {kind}: make one for these arguments")
             images = arguments.planned("images", images, self.problem.images)
             if self.problem.kernels is not None:
                 if kernels is None:
@@ -177,7 +189,7 @@ class Plan:
                 arguments.check_sums_fit(self.problem, kernels)
             elif kernels is not None:
                 raise TypeError("a plan for pooling takes images alone; got kernels too")
-        return execute(settled(self, kernels), images, kernels, out)
+        return execute(settled(self, kernels), images, kernels, out, pixels)
 
     def __repr__(self) -> str:
         """The same words at the prompt as in print."""
@@ -196,7 +208,8 @@ def choose(problem: Problem, method: str, kernels: Array | None = None) -> Plan:
 
     `kernels` are None for pooling, and where only their shape is known.
     """
-    missing = None
+    missing, whole = None, problem
+    problem = masked.unmasked(problem) if problem.where != "all" else problem
     for name, candidate in METHODS.items():
         if method not in ("auto", name):
             continue
@@ -208,17 +221,24 @@ def choose(problem: Problem, method: str, kernels: Array | None = None) -> Plan:
         elif method == "auto" and (slow := candidate.is_slow_at(problem)) is not None:
             missing = slow
         else:
-            return Plan(problem, name, candidate.prepare(problem, kernels), missing)
+            return Plan(whole, name, candidate.prepare(problem, kernels), missing)
     raise AssertionError("the last method takes every problem")
 
 
 def settled(plan: Plan, kernels: Array | None) -> Plan:
     """The plan with everything settled that depends on these kernels; they are None for pooling."""
-    return replace(plan, program=METHODS[plan.method].prepare(plan.problem, kernels))
+    problem = plan.problem
+    problem = masked.unmasked(problem) if problem.where != "all" else problem
+    return replace(plan, program=METHODS[plan.method].prepare(problem, kernels))
 
 
-def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Array:
-    """Carry a settled plan out on arrays that have been checked; only `out` has not."""
+def execute(
+    plan: Plan, images: Array, kernels: Array | None, out: object, pixels: Where = ALL
+) -> Array:
+    """Carry a settled plan out on arrays that have been checked; only `out` has not.
+
+    The shape of an array among `pixels` has not been checked either.
+    """
     if arguments.is_dask(images):
         from convlens.execute import dask  # noqa: PLC0415  # seldom needed
 
@@ -227,18 +247,43 @@ def execute(plan: Plan, images: Array, kernels: Array | None, out: object) -> Ar
             run, grain = partial(_execute_part, plan), plan.program.grain(plan.problem)
             lazy: Array = dask.lazily(plan.problem, images, kernels, run, grain)
         return lazy
+    problem = plan.problem
     with arguments.refusing(plan.operation):
-        result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
+        where, left = pixels.fitted(problem), None
+        if where is not None and (pixels.own is not None or masked.needs_pixels(problem)):
+            left = _left(plan, where, kernels)
+            if pixels.own is None and not left.all():
+                raise ValueError(masked.refusal(problem, left))
+        inputs = images, kernels, *(() if where is None else (where,))
+        result = arguments.output(out, plan.output_shape, plan.output_dtype, *inputs)
+    _compute(plan, images, where, kernels, result)
+    return result if left is None or pixels.own is None else np.ma.MaskedArray(result, ~left)
+
+
+def _left(plan: Plan, where: Array, kernels: Array | None) -> Array:
+    """Where at least one pixel is left that takes part, as booleans in the output's shape."""
+    some = None if kernels is None else kernels != 0
+    counted = choose(masked.counting(plan.problem), plan.method, some)
+    left = np.empty(plan.output_shape, counted.output_dtype)
+    _compute(counted, where, None, some, left)
+    return left > 0
+
+
+def _compute(
+    plan: Plan, images: Array, where: Array | None, kernels: Array | None, result: Array
+) -> None:
+    """Compute the result; all arrays have been checked."""
     if result.size == 0:
-        return result
+        return
     # NaN, inf and numbers that are too large or too small for a type are valid results, which must
     # not raise, whatever np.seterr says.
     with np.errstate(all="ignore"):
         if images.size == 0:
             result[...] = plan.problem.of_zeros(kernels)
+        elif plan.problem.where != "all":
+            masked.compute(plan.problem, plan.program, images, where, kernels, result)
         else:
             plan.program.run(plan.problem, images, kernels, result)
-    return result
 
 
 def execute_file(

@@ -54,11 +54,14 @@ def text(plan: Plan) -> str:
         "output": _outputs(problem),
         **{words.name: _size_formula(words, axis) for words, axis in axes},
         "padding": _padding(problem),
+        "where": _where(problem),
         "windows": _windows(plan),
         "work": _work(plan),
         "memory": _memory(plan),
         "method": f"{plan.method}, {plan.reason}",
     }
+    if problem.where == "all":
+        del lines["where"]
     if plan.note is not None:
         lines["note"] = plan.note
     return "\n".join(f"{name:<10}{line}" for name, line in lines.items())
@@ -135,6 +138,8 @@ def _inputs(problem: Problem) -> str:
 
 def _outputs(problem: Problem) -> str:
     made = f"{problem.output_shape} {problem.output_dtype}"
+    if problem.overflow == "saturate":
+        return f"{made}, rounded and clipped from sums in {problem.sum_dtype}"
     if problem.mode in ("max", "min") or problem.sum_dtype == problem.output_dtype:
         return made
     return f"{made}, summed in {problem.sum_dtype}"
@@ -180,6 +185,13 @@ def _border(problem: Problem) -> str:
     }
     counted = ", counted like pixels" if problem.operation == "pool" else ""
     return f"holding {holds[mode]}{counted}"
+
+
+def _where(problem: Problem) -> str:
+    """Which pixels take part, and what becomes of the weight of the others."""
+    pixels = "that are finite" if problem.where == "finite" else "that an array says"
+    divided = ", sums divided by the weight that was there" if problem.renormalize else ""
+    return f"pixels {pixels}{divided}"
 
 
 def _number(value: Any, dtype: np.dtype[Any]) -> str:
