@@ -2,8 +2,21 @@
 
 export const $ = (id) => document.getElementById(id);
 
-// Shows what went wrong, in a line at the top of the page.
+// Shows what went wrong with a picture or a link, above everything else, until it is dismissed.
 export const say = (text) => ($("notice").textContent = text);
+$("notice-close").addEventListener("click", () => say(""));
+
+// Says something about a control, right below it and over the page, so that nothing moves. The next
+// key or press takes it away.
+export function remark(control, text) {
+  const bubble = $("remark");
+  bubble.textContent = text;
+  const { left, bottom } = control.getBoundingClientRect();
+  const right = document.documentElement.clientWidth - bubble.offsetWidth - 8;
+  bubble.style.left = `${Math.max(8, Math.min(left, right)) + scrollX}px`;
+  bubble.style.top = `${bottom + scrollY + 6}px`;
+}
+for (const kind of ["keydown", "pointerdown"]) addEventListener(kind, () => ($("remark").textContent = ""), true);
 
 export function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -50,28 +63,45 @@ export function choice(container, options, choose, { role = "radio", mark = "ari
   };
 }
 
-// Makes a field for whole numbers. It accepts a number within its limits, and shows the last one
-// again if it is left with anything else.
+// Makes a field for whole numbers, whose label tells its limits. It accepts a number within them, and
+// shows the last one again, and says so, if it is left with anything else.
 export function whole(id, accept) {
   const field = $(id);
+  field.before(element("span", { className: "limits", textContent: `${field.min} to ${field.max}` }));
+  const isRight = () => field.value !== "" && Number.isInteger(Number(field.value)) && field.checkValidity();
   field.addEventListener("input", () => {
-    const value = Number(field.value);
-    const right = field.value !== "" && Number.isInteger(value) && value >= Number(field.min) && value <= Number(field.max);
-    field.setAttribute("aria-invalid", String(!right));
-    if (right) accept(value);
+    field.setAttribute("aria-invalid", String(!isRight()));
+    if (isRight()) accept(Number(field.value));
+    else if (field.value !== "") remark(field, `This takes whole numbers from ${field.min} to ${field.max}.`);
   });
-  field.addEventListener("blur", () => field.dispatchEvent(new Event("settle")));
   let shown = "";
   const show = (value) => {
     shown = String(value);
     if (document.activeElement !== field || Number(field.value) !== value) field.value = shown;
     field.setAttribute("aria-invalid", "false");
   };
-  field.addEventListener("settle", () => {
+  field.addEventListener("blur", () => {
+    if (!isRight()) remark(field, `It is ${shown} still: this takes whole numbers from ${field.min} to ${field.max}.`);
     field.value = shown;
     field.setAttribute("aria-invalid", "false");
   });
   return show;
+}
+
+// Lets the Tab key stop at an element as long as it is too narrow for what is in it, so that keys can
+// scroll it.
+const overflows = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const box = target.closest("[data-scrolls]");
+    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+});
+export function scrolls(box, content, name) {
+  box.dataset.scrolls = "";
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", name);
+  for (const each of [box, ...content]) overflows.observe(each);
 }
 
 const restoring = new WeakMap(); // for each button the timer that restores its label

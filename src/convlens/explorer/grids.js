@@ -2,7 +2,7 @@
 import { SIGNED_GRADIENT, colourOf, mixedColour } from "./colours.js";
 import { $ } from "./controls.js";
 import { source } from "./geometry.js";
-import { Panel, shortNumber, themeOf } from "./panels.js";
+import { Panel, isLegible, shortNumber, themeOf } from "./panels.js";
 import { isLarge } from "./pictures.js";
 import { isPooling } from "./state.js";
 import { now, onChange, state } from "./store.js";
@@ -48,14 +48,27 @@ export function outputGrid() {
 const input = new Panel(...$("input-canvas").children);
 const result = new Panel(...$("output-canvas").children);
 export const PANELS = { input, output: result };
-let panelWidth = $("input-panel").clientWidth; // cached: asking for it would wait for a layout
+const narrow = matchMedia("(max-width: 43.99rem)");
+const stage = $("stage");
+// Cached: asking for them would wait for a layout.
+let [panelWidth, stageWidth] = [$("input-panel").clientWidth, stage.clientWidth];
 export function showGrids() {
   const ratio = window.devicePixelRatio || 1;
-  const [width, height] = [panelWidth, Math.min(544, Math.max(260, window.innerHeight * 0.62))].map((n) => (n - 4) * ratio);
-  const into = (grid) => Math.min(width / grid.across, height / grid.down, 46 * ratio);
+  const height = (Math.min(544, Math.max(260, window.innerHeight * 0.62)) - 4) * ratio;
   const grid = inputGrid();
   const made = now.output && outputGrid();
-  const cell = Math.max(1, Math.floor(Math.min(into(grid), made ? into(made) : Infinity)));
+  let width = 0;
+  const into = (each) => Math.min(width / each.across, height / each.down, 46 * ratio);
+  const fit = (pixels) => {
+    width = (pixels - 4) * ratio;
+    return Math.max(1, Math.floor(Math.min(into(grid), made ? into(made) : Infinity)));
+  };
+  // On a narrow screen the two lie below each other if their numbers can be read only then.
+  const beside = fit(narrow.matches ? (stageWidth - 16) / 2 : panelWidth);
+  const below = narrow.matches ? fit(stageWidth) : 0;
+  const stacked = !isLegible(beside / ratio) && isLegible(below / ratio);
+  stage.classList.toggle("stacked", stacked);
+  const cell = stacked ? below : narrow.matches ? fit((stageWidth - 16) / 2) : beside;
   input.resize(grid, cell, ratio);
   input.draw(theme);
   $("output-canvas").hidden = $("legend").hidden = !made;
@@ -98,7 +111,7 @@ function showLegend() {
 }
 export function measureAgain() {
   theme = themeOf(document.documentElement);
-  panelWidth = $("input-panel").clientWidth;
+  [panelWidth, stageWidth] = [$("input-panel").clientWidth, stage.clientWidth];
   showGrids();
 }
 

@@ -1,12 +1,14 @@
 // Shows the kernel as a grid of fields for its numbers, or the window of a pooling.
 import { colourOf, css, inkOn, scaleOf } from "./colours.js";
-import { $, element, say, whole } from "./controls.js";
+import { $, element, remark, whole } from "./controls.js";
 import { shortNumber } from "./panels.js";
-import { isPooling, kernelNumber, windowOf } from "./state.js";
+import { isBegun, isPooling, kernelNumber, windowOf } from "./state.js";
 import { change, editedIndex, editedLayer, given, onChange, point, state } from "./store.js";
-import { CHANNEL_NAMES, fullNumber } from "./words.js";
+import { CHANNEL_NAMES, fullNumber } from "./text.js";
 
 const sameKernel = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+const NUMBERS = "A kernel holds numbers from −1000000 to 1000000, such as 2, −0.5 or 1/9.";
 
 let kernelShape = "";
 function showKernel() {
@@ -57,30 +59,40 @@ function kernelCell(pooling, i, j, kh, kw) {
   const cell = pooling ? element("button", { type: "button" })
     : element("input", { type: "text", inputMode: "decimal", autocomplete: "off" });
   cell.setAttribute("aria-label", `${pooling ? "Tap" : "Kernel"}: ${label}`);
+  let before = 0; // the number when the field was entered, which Escape brings back
   cell.addEventListener("pointerenter", () => point(["tap", i, j]));
   cell.addEventListener("pointerleave", () => point(null));
   cell.addEventListener("focus", () => {
     point(["tap", i, j]);
     if (!pooling) {
-      cell.value = String(editedLayer()[i][j]);
+      before = editedLayer()[i][j];
+      cell.value = String(before);
       cell.select();
     }
   });
   cell.addEventListener("blur", () => {
     point(null);
-    if (cell.getAttribute("aria-invalid") === "true") say("");
-    cell.setAttribute("aria-invalid", "false");
     const value = editedLayer()[i]?.[j]; // undefined if a smaller kernel has removed the field
-    if (!pooling && value !== undefined) cell.value = shortNumber(value);
+    if (pooling || value === undefined) return;
+    if (kernelNumber(cell.value) === null) remark(cell, `It is ${fullNumber(value)} still. ${NUMBERS}`);
+    cell.setAttribute("aria-invalid", "false");
+    cell.value = shortNumber(value);
   });
   if (pooling) cell.textContent = "·";
   else cell.addEventListener("input", () => {
     const value = kernelNumber(cell.value);
-    cell.setAttribute("aria-invalid", String(value === null));
+    const wrong = value === null && !isBegun(cell.value); // "-" is not, until the field is left
+    cell.setAttribute("aria-invalid", String(wrong));
     if (value !== null) change({ layers: withNumber(i, j, value) });
-    say(value === null && cell.value.trim() ? "A kernel holds numbers from −1,000,000 to 1,000,000, such as 2, −0.5 or 1/9." : "");
+    else if (wrong) remark(cell, NUMBERS);
   });
   cell.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !pooling) {
+      event.stopPropagation(); // it means this field, not the tour or the pin
+      cell.value = String(before);
+      cell.dispatchEvent(new Event("input"));
+      cell.select();
+    }
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key]
       ?? (pooling && { ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key]);
     if (!step) return;

@@ -122,6 +122,25 @@ export function workOut(problem, y, x) {
 
 const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
+// The place of the output that is furthest from zero, where the most can be seen. Windows that lie on
+// the picture come first, because padding makes edges of its own.
+export function strongest({ rows, columns }, output) {
+  const whole = (axis, n) => axis.count(n) === axis.window;
+  const [down, across] = [rows, columns].map((axis) => Array.from({ length: axis.outputs }, (_, n) => whole(axis, n)));
+  const some = down.includes(true) && across.includes(true);
+  let [best, place] = [-1, [0, 0]];
+  for (let y = 0; y < output.h; y++) {
+    for (let x = 0; x < output.w; x++) {
+      if (some && !(down[y] && across[x])) continue;
+      for (let k = 0; k < output.c; k++) {
+        const size = Math.abs(output.data[(y * output.w + x) * output.c + k]);
+        if (size > best) [best, place] = [size, [y, x]];
+      }
+    }
+  }
+  return place;
+}
+
 // The outputs that use a pixel, or a copy of it in the padding.
 export function outputsUsing(problem, row, column) {
   const along = (axis, pixel) => {

@@ -2,7 +2,7 @@
 // The marks that follow the pointer are on a second canvas above it.
 import { css, inkOn } from "./colours.js";
 
-const NUMBERS_FROM = 7.5; // CSS pixels: numbers in smaller type are left out
+const NUMBERS_FROM = 7; // CSS pixels: numbers in smaller type are left out
 const GRID_FROM = 6; // CSS pixels: smaller cells have no lines between them
 const WIDTH_OF_DIGIT = 0.62; // as a fraction of the type's size
 
@@ -67,6 +67,9 @@ export class Panel {
     drawMarks(context, marks, this.grid, this.cell, this.ratio, this.edge, theme);
   }
 }
+
+// Whether numbers of one or two digits can be read in cells of so many CSS pixels.
+export const isLegible = (cell) => cell * 0.47 >= NUMBERS_FROM;
 
 export function drawGrid(context, grid, cell, ratio, edge, theme, tiny) {
   const { down, across, top, left, h, w } = grid;
@@ -133,7 +136,7 @@ function veilPadding(context, { down, across, top, left, h, w, kind }, cell, rat
 
 function writeNumbers(context, grid, cell, ratio, edge, theme) {
   const { down, across, top, left, h, w } = grid;
-  if (cell / ratio < NUMBERS_FROM * 1.3 || down * across > 6000) return;
+  if (cell / ratio < NUMBERS_FROM * 2 || down * across > 6000) return;
   const texts = [];
   let longest = 1;
   for (let row = -top; row < down - top; row++) {
@@ -144,7 +147,7 @@ function writeNumbers(context, grid, cell, ratio, edge, theme) {
       texts.push([row, column, text]);
     }
   }
-  const size = Math.min(cell * 0.46, (cell * 0.9) / (WIDTH_OF_DIGIT * longest), 17 * ratio);
+  const size = Math.min(cell * 0.47, (cell * 0.9) / (WIDTH_OF_DIGIT * longest), 17 * ratio);
   if (size / ratio < NUMBERS_FROM) return;
   context.font = `${size}px ${theme.mono}`;
   context.textAlign = "center";

@@ -96,22 +96,64 @@ export async function openFile(file) {
     const [w, h] = [image.naturalWidth, image.naturalHeight];
     if (!w || !h) throw new Unreadable(`“${name}” has no size of its own; save it as a PNG first.`);
     if (w * h > MOST_PIXELS) {
-      throw new Unreadable(`“${name}” is ${w} × ${h} pixels; the page takes up to ${MOST_PIXELS / 1e6} million.`);
+      throw new Unreadable(`“${name}” is ${h} × ${w} pixels; the page takes up to ${MOST_PIXELS / 1e6} million.`);
     }
     const shrink = Math.max(1, Math.max(w, h) / KEPT);
     const [kw, kh] = [Math.max(1, Math.round(w / shrink)), Math.max(1, Math.round(h / shrink))];
     const canvas = new OffscreenCanvas(kw, kh);
     const context = canvas.getContext("2d");
-    context.fillStyle = "#fff"; // what is transparent becomes white
-    context.fillRect(0, 0, kw, kh);
     context.imageSmoothingQuality = "high";
     context.drawImage(image, 0, 0, kw, kh);
+    const clear = context.getImageData(0, 0, kw, kh).data.some((value, n) => n % 4 === 3 && value < 255);
+    context.globalCompositeOperation = "destination-over"; // what is transparent becomes white
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, kw, kh);
     const picture = fromPixels("own", name, context.getImageData(0, 0, kw, kh));
-    if (shrink > 1) picture.note = `Opened at ${kw} × ${kh}; the file has ${w} × ${h} pixels.`;
+    picture.note = [
+      shrink > 1 && `Opened at ${kh} × ${kw}; the file has ${h} × ${w} pixels.`,
+      clear && "What is transparent in it is white here.",
+      ...lost(new Uint8Array(await file.arrayBuffer())),
+      picture.c > 1 && "It has colours; Channels says how they are used.",
+    ].filter(Boolean).join(" ");
     return picture;
   } finally {
     URL.revokeObjectURL(address);
   }
+}
+
+// What a browser leaves out of a file: bits of its numbers, and frames after the first.
+function lost(bytes) {
+  const text = String.fromCharCode(...bytes.subarray(0, 32));
+  const start = bytes.subarray(0, 1e6); // where both formats announce an animation
+  const has = (...part) => start.some((_, n) => part.every((byte, k) => start[n + k] === byte));
+  const letters = (word) => has(...Array.from(word, (letter) => letter.charCodeAt(0)));
+  const png = text.slice(1, 4) === "PNG";
+  const frames = text.startsWith("GIF8") ? framesOfGif(bytes)
+    : Number((png && letters("acTL")) || (text.slice(8, 12) === "WEBP" && letters("ANMF"))) + 1;
+  return [
+    png && bytes[24] === 16 && "The file has 16 bits for each number, 0 to 65535; browsers keep 8, so the page has 0 to 255.",
+    frames > 1 && "The file is an animation; this is its first frame.",
+  ];
+}
+
+// The number of frames of a GIF, up to two: https://www.w3.org/Graphics/GIF/spec-gif89a.txt
+function framesOfGif(bytes) {
+  const palette = (flags) => (flags & 128 ? 3 << ((flags & 7) + 1) : 0);
+  let [at, frames] = [13 + palette(bytes[10]), 0];
+  const skipBlocks = () => {
+    while (bytes[at]) at += bytes[at] + 1;
+    at++;
+  };
+  while (frames < 2 && (bytes[at] === 0x21 || bytes[at] === 0x2c)) {
+    if (bytes[at] === 0x2c) {
+      frames++;
+      at += 11 + palette(bytes[at + 9]); // the descriptor, its palette, and the size of codes
+    } else {
+      at += 2;
+    }
+    skipBlocks();
+  }
+  return frames;
 }
 
 // A picture of three channels, or of one if the three are equal everywhere.

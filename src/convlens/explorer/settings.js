@@ -33,7 +33,7 @@ const PADDING_HINTS = {
   valid: "No cells are added: the window stays on the picture, so the output is smaller than it.",
   same: "Cells are added around the picture, just enough for an output as large as the picture; or with a stride, that size divided by it.",
   full: "Cells are added around the picture, so many that the window may touch it with one corner.",
-  given: "Cells are added on each side, as many as you like.",
+  given: "Cells are added on each side, as many as you say.",
 };
 const showPad = [0, 1].map((n) => [0, 1].map((end) => whole(`pad-${n}-${end}`, (value) => {
   const padding = [[...state.padding[0]], [...state.padding[1]]];
@@ -112,20 +112,21 @@ function showSettings() {
     const what = !isLarge(original, state.side) ? `All ${original.h} × ${original.w} pixels are shown as they are.`
       : region ? `You see ${image.h} × ${image.w} of its ${original.h} × ${original.w} pixels.`
       : `Scaled from ${original.h} × ${original.w} to ${image.h} × ${image.w}: each pixel is the mean of those it stands for.`;
-    $("fit-note").textContent = [original.note, what].filter(Boolean).join(" ");
+    $("fit-note").textContent = what;
   }
+  $("picture-note").textContent = now.original.note ?? "";
 }
 
 const strideText = ([down, across], one, many) =>
   down === across ? (down === 1 ? one : many(down)) : `${many(down).replace(".", " downwards.")} Across it is ${across}.`;
 
 $("side").replaceChildren(...SIDES.map((side) => element("option", { value: String(side), textContent: String(side) })));
-$("side").addEventListener("change", () => change({ side: Number($("side").value), pin: null }));
-$("fit").addEventListener("change", () => change({ fit: $("fit").value, pin: null }));
+$("side").addEventListener("change", () => change({ side: Number($("side").value), pin: null, at: null }));
+$("fit").addEventListener("change", () => change({ fit: $("fit").value, pin: null, at: null }));
 [0, 1].forEach((n) => $(`corner-${n}`).addEventListener("input", () => {
   const corner = [...state.corner];
   corner[n] = Number($(`corner-${n}`).value);
-  change({ corner });
+  change({ corner, at: null });
 }));
 
 onChange(showSettings);

@@ -25,7 +25,7 @@ export const DEFAULTS = {
   side: 32,
   fit: "scaled",
   corner: [0, 0],
-  at: [4, 5], // the output that is worked out
+  at: null, // the output that is worked out; null stands for the most telling one
   pin: null, // ["output" or "input" or "tap", row, column]
 };
 
@@ -54,10 +54,7 @@ export function settled(state, picture) {
   if (next.colour === "gray") next.layer = "all";
   const [rows, columns] = axesOf(next, picture);
   if (next.pin && !isThere(next.pin, rows, columns)) next.pin = null;
-  next.at = [
-    Math.max(0, Math.min(next.at[0], rows.outputs - 1)),
-    Math.max(0, Math.min(next.at[1], columns.outputs - 1)),
-  ];
+  next.at &&= [rows, columns].map((axis, n) => Math.max(0, Math.min(next.at[n], axis.outputs - 1)));
   return next;
 }
 
@@ -116,7 +113,7 @@ export function toFragment(state, picture) {
   put("side", state.side, DEFAULTS.side);
   put("fit", state.fit, "scaled");
   put("corner", pairText(state.corner), "0,0");
-  fields.set("at", pairText(state.at));
+  if (state.at) fields.set("at", pairText(state.at));
   if (state.pin) fields.set("pin", state.pin.join(","));
   fields.set("pic", state.picture);
   if (state.picture === "own" && picture.data instanceof Uint8Array) {
@@ -184,15 +181,19 @@ function kernelLayers(word) {
   return regular && whole && fits ? layers : undefined;
 }
 
-// Reads a number as people write it, such as 1/9 or −1; null if it is none. Numbers beyond a
-// million are refused, so that sums of integers stay exact.
+// Reads a number as people write it, such as 1/9, −1 or 1,5; null if it is none. Numbers beyond a
+// million are refused, so that sums of integers stay exact, and so is 1,000: it might mean 1 or 1000.
 export function kernelNumber(text) {
-  const [, top, bottom] = /^\s*([^/]+?)\s*(?:\/\s*(\S+))?\s*$/.exec(text.replaceAll("−", "-")) ?? [];
+  const plain = text.replaceAll("−", "-").replace(/(\d),(?!\d{3}(?!\d))(?=\d)/, "$1.");
+  const [, top, bottom] = /^\s*([^/]+?)\s*(?:\/\s*(\S+))?\s*$/.exec(plain) ?? [];
   const decimal = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
   if (!decimal.test(top ?? "") || (bottom !== undefined && !decimal.test(bottom))) return null;
   const value = Number(top) / Number(bottom ?? 1);
   return Math.abs(value) <= 1e6 ? value + 0 : null;
 }
+
+// Whether a text may become a number if typing goes on.
+export const isBegun = (text) => /^\s*$|^[-+−\d.,e/ ]*[-+−.,e/]\s*$/i.test(text);
 
 function ownPicture(word, name) {
   const [h, w, c, high, text] = word.split(",");

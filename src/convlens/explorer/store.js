@@ -2,7 +2,7 @@
 // these. Modules that show some of it register to be told of changes.
 import { scaleOf, pictureScale } from "./colours.js";
 import { $ } from "./controls.js";
-import { compute } from "./operation.js";
+import { compute, strongest } from "./operation.js";
 import { drawnSamples, fitted, givenPicture, toGray } from "./pictures.js";
 import { DEFAULTS, axesOf, isPooling, obstacle, settled } from "./state.js";
 
@@ -57,7 +57,7 @@ export function bring(picture) {
   own = picture;
 }
 
-export const focus = () => hover ?? state.pin ?? ["output", ...state.at];
+export const focus = () => hover ?? state.pin ?? ["output", ...(state.at ?? [0, 0])];
 
 // The layer of the kernel whose numbers are shown and edited.
 export const editedIndex = () => (state.layers.length === 1 || state.layer === "all" ? 0 : state.layer);
@@ -84,6 +84,7 @@ function evaluate() {
   const reason = obstacle(state, rows, columns);
   const negative = !isPooling(state) && problem.layers.some((layer) => layer.some((weight) => weight < 0));
   const output = reason ? null : compute(problem);
+  state.at ??= output ? strongest(problem, output) : null;
   const outputScale = output && scaleOf(output.data, image.signed || negative, image.high);
   // A kernel with a positive sum gives results that can be shown as colours. Other kernels give
   // changes, which lie around zero.

@@ -60,7 +60,8 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     togglePlay();
   } else if (event.key === "Enter" && event.target.closest?.(".canvas")) {
-    pin(event.target.id === "input-canvas" ? ["input", ...cursor] : ["output", ...state.at]);
+    if (event.target.id === "input-canvas") pin(["input", ...cursor]);
+    else if (now.output) pin(["output", ...state.at]);
   } else if (event.key in ARROWS && !event.shiftKey) {
     event.preventDefault();
     const [down, across] = ARROWS[event.key];

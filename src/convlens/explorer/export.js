@@ -1,29 +1,17 @@
-// What users can take with them: the formula of the size, programs, pictures, and the link.
+// What users can take with them: programs, pictures, and the link.
 import { LIBRARIES, programFor } from "./code.js";
-import { $, choice, copy, element, say } from "./controls.js";
+import { $, choice, copy, say } from "./controls.js";
 import { inputGrid, outputGrid, theme } from "./grids.js";
 import { workOut } from "./operation.js";
 import { drawGrid, drawMarks } from "./panels.js";
-import { pause } from "./playing.js";
-import { animation, saveAs } from "./save.js";
+import { pause } from "./navigation.js";
+import { animation, saveAs } from "./png.js";
 import { fromFragment, toFragment } from "./state.js";
 import { START, bring, change, gallery, now, onChange, onLook, point, state } from "./store.js";
-import { windowMarks } from "./working.js";
-import { count, sizeLines } from "./words.js";
+import { windowMarks } from "./arithmetic.js";
+import { count } from "./text.js";
 
 let library = LIBRARIES[0];
-
-let formulaText = "";
-function showFormula() {
-  const word = typeof state.padding === "string" ? state.padding : "given";
-  const lines = [...sizeLines(now.rows, word, "rows"), ...sizeLines(now.columns, word, "columns")];
-  const text = lines.flat().join("\n");
-  if (text === formulaText) return;
-  formulaText = text;
-  $("formula").replaceChildren(...lines.flatMap(([label, text]) => [
-    element("dt", { textContent: label }), element("dd", { textContent: text }),
-  ]));
-}
 
 const tabs = choice($("libraries"), LIBRARIES.map((name) => [name, name]), (name) => {
   library = name;
@@ -149,7 +137,6 @@ export function readAddress() {
   change(read.state);
 }
 
-onChange(showFormula);
 onChange(showCode);
 onChange(showButtons);
 onChange(remember);

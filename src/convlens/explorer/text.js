@@ -9,6 +9,25 @@ export const place = (row, column) => `row ${row}, column ${column}`;
 // A number with all its digits except the last ones, which are rounding errors.
 export const fullNumber = (value) => String(Number(value.toPrecision(10))).replace("-", "−");
 
+// How often the window fits, in words: for both axes, or once if they are alike.
+export function placesText(rows, columns) {
+  const alike = ["size", "padded", "window", "stride", "dilation", "outputs"].every((name) => rows[name] === columns[name]);
+  if (!alike) return `${axisText(rows, "high")} ${axisText(columns, "wide")}`;
+  return `${axisText(columns, "wide")} The same downwards: ${rows.outputs} × ${columns.outputs}.`;
+}
+
+function axisText(axis, word) {
+  const padded = axis.padded > axis.size ? `, padded to ${axis.padded}` : "";
+  const reach = axis.dilation > 1 ? ` that reaches over ${axis.reach}` : "";
+  const fits = Math.max(0, axis.padded - axis.reach + 1);
+  const whole = Math.max(0, axis.outputs - Number(axis.hangsOver));
+  const taken = axis.stride > 1 ? `, of which every ${ordinal(axis.stride)} is taken: ${whole}` : "";
+  const hangs = axis.hangsOver ? ", and one that hangs over the edge" : "";
+  return `${axis.size} ${word}${padded}, window ${axis.window}${reach}: ${count(fits, "place")}${taken}${hangs}.`;
+}
+
+const ordinal = (n) => `${n}${n === 2 ? "nd" : n === 3 ? "rd" : "th"}`;
+
 // The formula of the output's size along one axis, as lines of [label, formula].
 export function sizeLines(axis, word, name) {
   const [length, k, s, ends] = name === "rows" ? ["h", "kh", "sh", ["top", "bottom"]] : ["w", "kw", "sw", ["left", "right"]];

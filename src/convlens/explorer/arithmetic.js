@@ -1,13 +1,13 @@
 // Marks what is pointed at, with its window or its outputs, and writes its arithmetic out.
 import { colourOf, scaleOf } from "./colours.js";
-import { $, element } from "./controls.js";
+import { $, element, scrolls } from "./controls.js";
 import { PANELS, theme } from "./grids.js";
 import { source } from "./geometry.js";
 import { cellsUnder, outputsUsing, workOut } from "./operation.js";
 import { Matrix, shortNumber } from "./panels.js";
 import { isPooling, windowOf } from "./state.js";
 import { editedLayer, focus, hover, now, onChange, onLook, state, veiled } from "./store.js";
-import { CHANNEL_NAMES, fullNumber, paddingText, place, poolText, sumText, tapText, usesText } from "./words.js";
+import { CHANNEL_NAMES, fullNumber, paddingText, place, poolText, sumText, tapText, usesText } from "./text.js";
 
 export function showFocus() {
   const [what, row, column] = focus();
@@ -120,8 +120,11 @@ function block(n) {
     const equals = element("span", { className: "equals" });
     const heading = element("h3");
     const sum = element("p", { className: "sum" });
-    const terms = element("div", { className: "terms" }, tables[0].part, times, tables[1].part, is, tables[2].part, equals);
-    blocks.push({ heading, tables, times, is, equals, sum, terms, whole: element("div", { className: "channel" }, heading, terms, sum) });
+    // Each sign stays with what follows it where lines break.
+    const [timesKernel, isProducts] = [[times, tables[1]], [is, tables[2]]].map(([sign, { part }]) => element("div", { className: "term" }, sign, part));
+    const terms = element("div", { className: "terms" }, tables[0].part, timesKernel, isProducts, equals);
+    scrolls(terms, tables.map(({ part }) => part), "Window, kernel and products");
+    blocks.push({ heading, tables, timesKernel, isProducts, equals, sum, terms, whole: element("div", { className: "channel" }, heading, terms, sum) });
   }
   return blocks[n];
 }
@@ -139,13 +142,13 @@ function showChannels(channels, worked) {
   const kernelScale = pooling ? null : scaleOf(channels.flatMap(({ weights }) => weights), true, 0);
   const productScale = pooling ? null : scaleOf(channels.flatMap(({ products }) => products), true, 0);
   channels.forEach((channel, n) => {
-    const { heading, tables, times, is, equals, sum, terms } = block(n);
+    const { heading, tables, timesKernel, isProducts, equals, sum, terms } = block(n);
     heading.textContent = now.image.c > 1 ? CHANNEL_NAMES[channel.n] : "";
     heading.hidden = now.image.c === 1;
     terms.classList.toggle("many", kw > 5 || kh > 5);
     const [window_, kernel, products] = tables;
     window_.matrix.show(kh, kw, (k) => windowCell(channel, worked, k));
-    for (const part of [times, kernel.part, is, products.part]) part.hidden = pooling;
+    timesKernel.hidden = isProducts.hidden = pooling;
     if (pooling) {
       equals.textContent = `→ ${fullNumber(channel.result)}`;
       sum.textContent = poolText(state.operation, channel, worked.cells);

@@ -2,6 +2,7 @@
 import { colourOf, css, mixedColour, pictureScale } from "./colours.js";
 import { $, choice, element, say } from "./controls.js";
 import { DRAWING, INK, Unreadable, fitted, inked, makePicture, openFile } from "./pictures.js";
+import { place } from "./text.js";
 import { bring, change, choosing, gallery, onChange, own, state } from "./store.js";
 
 let samples = null;
@@ -11,7 +12,7 @@ function showSamples() {
   if (pictures.some((picture, n) => picture !== sampled[n]) || !samples) {
     sampled = pictures;
     samples = choice($("samples"), pictures.map((picture) => [picture.id, thumbnail(picture)]), (picture) => {
-      change({ picture, pin: null, corner: [0, 0] });
+      change({ picture, pin: null, corner: [0, 0], at: null });
     });
     samples.buttons.forEach((button, n) => {
       button.setAttribute("aria-label", pictures[n].name);
@@ -46,7 +47,7 @@ async function open(file) {
     if (!isNewest()) return;
     bring(picture);
     say("");
-    change({ picture: "own", fit: "scaled", corner: [0, 0], pin: null, at: [0, 0], side: Math.max(state.side, 32), colour: picture.c === 1 ? "gray" : state.colour });
+    change({ picture: "own", fit: "scaled", corner: [0, 0], pin: null, at: null, side: Math.max(state.side, 32), colour: picture.c === 1 ? "gray" : state.colour });
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
     if (isNewest()) say(error.message);
@@ -81,49 +82,80 @@ addEventListener("drop", (event) => {
   else say("What was dropped is no file. Save the picture first, then drop the file.");
 });
 
-// Strokes of the mouse or a finger become ink on a small picture.
-let strokes = [];
+// Strokes of the mouse, a finger or keys become ink on a small picture.
+let strokes = []; // lists of points [x, y], in pixels
+let [pen, isDown] = [[8, 8], false]; // the pixel that keys have reached, and whether they draw
 const drawing = $("drawing-canvas");
-const pen = (event) => {
+const pointOf = (event) => {
   const box = drawing.getBoundingClientRect();
   return [event.clientX - box.left, event.clientY - box.top].map((n) => (n / box.width) * DRAWING);
 };
 function showDrawing() {
-  const data = inked(strokes);
   const context = drawing.getContext("2d");
   const cell = drawing.width / DRAWING;
-  data.forEach((ink, n) => {
+  inked(strokes).forEach((ink, n) => {
     context.fillStyle = css(colourOf(ink, { signed: false, limit: INK }));
     context.fillRect((n % DRAWING) * cell, Math.floor(n / DRAWING) * cell, cell, cell);
   });
-  return data;
+  if (document.activeElement !== drawing || !drawing.matches(":focus-visible")) return;
+  context.strokeStyle = css([0, 183, 131]);
+  context.lineWidth = isDown ? 4 : 2;
+  context.strokeRect(pen[0] * cell, pen[1] * cell, cell, cell);
 }
-function takeDrawing() {
-  bring(makePicture("own", "your drawing", DRAWING, DRAWING, 1, showDrawing(), INK));
-  change({ picture: "own", colour: "gray", pin: null });
+// The page takes the drawing when its first stroke ends, because the picture before it may have another
+// size, and nothing may move while the pen is down. Later strokes are followed as they are drawn.
+function takeDrawing(patch = {}) {
+  showDrawing();
+  bring(makePicture("own", DRAWN, DRAWING, DRAWING, 1, inked(strokes), INK));
+  change({ picture: "own", colour: "gray", pin: null, ...patch });
 }
+const DRAWN = "your drawing";
+const isTaken = () => state.picture === "own" && own?.name === DRAWN;
 drawing.addEventListener("pointerdown", (event) => {
   drawing.setPointerCapture(event.pointerId);
-  strokes.push([pen(event)]);
-  takeDrawing();
+  strokes.push([pointOf(event)]);
+  if (isTaken()) takeDrawing();
+  else showDrawing();
 });
 drawing.addEventListener("pointermove", (event) => {
   if (!event.buttons || !strokes.length) return;
-  strokes.at(-1).push(pen(event));
-  takeDrawing();
+  strokes.at(-1).push(pointOf(event));
+  if (isTaken()) takeDrawing();
+  else showDrawing();
 });
+drawing.addEventListener("pointerup", () => takeDrawing({ at: null }));
+drawing.addEventListener("keydown", (event) => {
+  const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
+  if (!step && event.key !== " ") return;
+  event.preventDefault();
+  event.stopPropagation();
+  if (step) pen = pen.map((n, axis) => Math.min(DRAWING - 1, Math.max(0, n + step[axis])));
+  else isDown = !isDown;
+  const middle = pen.map((n) => n + 0.5);
+  if (isDown && step) strokes.at(-1).push(middle);
+  else if (isDown) strokes.push([middle]);
+  if (isDown) takeDrawing({ at: null });
+  else showDrawing();
+  $("drawing-note").textContent = `The pen is ${isDown ? "down" : "up"} at ${place(pen[1], pen[0])}.`;
+});
+for (const kind of ["focus", "blur"]) {
+  drawing.addEventListener(kind, () => {
+    isDown = false;
+    showDrawing();
+  });
+}
 function toggleDrawing(on) {
   $("drawing").hidden = !on;
   $("draw-open").setAttribute("aria-expanded", String(on));
-  // The drawing is shown at once, even if it is empty, so that the first stroke moves nothing on
-  // the page while the pen is down.
-  if (on) takeDrawing();
+  if (on) showDrawing();
+  else $("draw-open").focus();
 }
 $("draw-open").addEventListener("click", () => toggleDrawing($("drawing").hidden));
 $("draw-close").addEventListener("click", () => toggleDrawing(false));
 $("draw-clear").addEventListener("click", () => {
   strokes = [];
-  takeDrawing();
+  if (isTaken()) takeDrawing({ at: null });
+  else showDrawing();
 });
 
 onChange(showSamples);
