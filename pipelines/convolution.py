@@ -158,7 +158,9 @@ class Convolution:
         """Define the output as the sums, converted to its type."""
         self.out = hl.Func("out")
         to_bytes = self.results == hl.UInt(8)
-        self.out[AXES] = saturated(hl.cast(self.numbers, sums)) if to_bytes else hl.cast(self.results, sums)
+        self.out[AXES] = (
+            saturated(hl.cast(self.numbers, sums)) if to_bytes else hl.cast(self.results, sums)
+        )
         self.out.output_buffer().dim(0).set_stride(hl.Expr())
         for axis in range(5):
             self.out.output_buffer().dim(axis).set_min(0)

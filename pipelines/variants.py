@@ -364,7 +364,10 @@ def _poolings() -> Iterator[Variant]:
             vector = 512 // TYPES[names.split("_")[1]].bits()
             few: list[tuple[int | None, Range]] = [(1, (1, 1)), (3, (3, 3))]
             many: tuple[int | None, Range] = None, (vector, None)
-            for volume, (channels, needed) in (*((0, each) for each in (*few, many)), (1, many)):
+            kinds = [(0, each) for each in (*few, many)] + [
+                (volume, many) for volume in volumes[1:]
+            ]
+            for volume, (channels, needed) in kinds:
                 yield Variant(
                     "squares",
                     types,
