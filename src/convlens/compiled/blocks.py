@@ -26,6 +26,11 @@ VECTORS = 64  # the most pixels that a pipeline computes together
 STRIP = 2**17  # numbers in a strip of cells: as many as fit into a core's own cache
 # Numbers that go through a copy at a time: usually, and for large windows, at most 12 MB.
 COPIED, MOST_COPIED = 2**18, 3 * 2**19
+DIRECT = 2**26  # the most numbers that a block may read or write in place
+LEAST = 2**20  # the least multiply-adds of a task: they take some 25 microseconds
+# The most bytes of arrays that a prepared call may keep for the next time. 256 calls are cached, so
+# that at most 16 MB are kept in all.
+KEPT = 2**16
 
 
 class Blocks:

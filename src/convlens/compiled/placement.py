@@ -10,7 +10,7 @@ import numpy as np
 from convlens.compiled.blocks import Grid, Pixels
 from convlens.compiled.choice import U8, DType
 from convlens.compiled.library import Buffer, frame
-from convlens.core.problem import Array
+from convlens.core.problem import Array, Problem
 
 LARGEST = 2**31 - 1  # the largest index that a pipeline can use
 
@@ -39,6 +39,17 @@ def usable(dtype: DType, wanted: DType, placement: Placement, channels: int) -> 
     size, strides = dtype.itemsize, placement.strides
     side_by_side = channels == 1 or strides[-1] == size
     return side_by_side and strides[-2] == size * channels and not any(s % size for s in strides)
+
+
+def scattered(problem: Problem, images: Placement) -> bool:
+    """Whether images or rows lie so far apart that 32 bits may not index the numbers of a block."""
+    *axes, columns = problem.axes
+    apart, nbytes = [], columns.size * problem.channels * problem.images.dtype.itemsize
+    sizes = [problem.batch, *(axis.size for axis in axes)]
+    for size, stride in zip(reversed(sizes), images.strides[-3::-1], strict=True):
+        apart.append(size > 1 and abs(stride) > 16 * nbytes)
+        nbytes *= size
+    return any(apart)
 
 
 def indexable(pixels: Array) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convlens.compiled.blocks import MOST_COPIED, Grid, cuts, grid
+from convlens.compiled.blocks import DIRECT, KEPT, LEAST, MOST_COPIED, Grid, cuts, grid
 from convlens.compiled.choice import F32, F64, NAMES, DType, same_kernel
 from convlens.compiled.library import Run, buffer, frame, loaded
 from convlens.compiled.placement import (
@@ -25,6 +25,7 @@ from convlens.compiled.placement import (
     indexable,
     packed,
     padded,
+    scattered,
     slice_of,
     usable,
 )
@@ -43,10 +44,7 @@ NUMBERS = 16  # into which the cells of a tile are turned, and the taps of a ker
 TURN, PREPARE = 200, 400
 BLOCK = 28  # tiles whose cells are turned together: they stay in a core's own cache
 TURNED = 2**23  # the most bytes of turned kernels at a time
-LEAST = 2**20  # the least multiply-adds of a task: they take some 25 microseconds
-DIRECT = 2**26  # the most numbers that a region may read or write in place
 STEPS = 2**31  # multiplications in a region: few enough to end within half a second
-KEPT = 2**16  # the most bytes of arrays that a prepared run may keep for the next time
 MENDED = 2**20  # the most numbers that are computed tap by tap at a time
 
 
@@ -128,12 +126,21 @@ def _prepared(problem: Problem, images: Placement, out: Placement, threads: int)
 
 
 class Work:
-    """How a problem is divided, for arrays that lie in memory in one way."""
+    """How a problem is divided, for arrays that lie in memory in one way.
+
+    Attributes
+    ----------
+    parts : list of range
+        The kernels that are turned together.
+    regions : list of Region
+        The outputs that one run computes.
+    """
 
     def __init__(self, problem: Problem, images: Placement, out: Placement, threads: int) -> None:
         self._problem, self._threads, self._numbers = problem, threads, problem.sum_dtype
         n, columns = problem.output_channels, problem.columns
         self._read_here = usable(problem.images.dtype, self._numbers, images, problem.channels)
+        self._read_here &= not scattered(problem, images)
         self._write_here = usable(problem.output_dtype, self._numbers, out, n)
         group = GROUP // self._numbers.itemsize
         each = NUMBERS * problem.channels * GROUP  # bytes of a group of turned kernels

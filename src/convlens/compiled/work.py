@@ -19,7 +19,19 @@ from typing import Any
 import numpy as np
 
 from convlens.compiled import large, long_rows, transforms, winograd
-from convlens.compiled.blocks import COPIED, STRIP, VECTORS, Blocks, Grid, copied, grid, numbers_of
+from convlens.compiled.blocks import (
+    COPIED,
+    DIRECT,
+    KEPT,
+    LEAST,
+    STRIP,
+    VECTORS,
+    Blocks,
+    Grid,
+    copied,
+    grid,
+    numbers_of,
+)
 from convlens.compiled.choice import I64, U8, U64, DType, Method, choose
 from convlens.compiled.library import Run, buffer, loaded
 from convlens.compiled.placement import (
@@ -30,6 +42,7 @@ from convlens.compiled.placement import (
     packed,
     padded,
     relative,
+    scattered,
     slice_of,
     usable,
 )
@@ -38,12 +51,7 @@ from convlens.core.axis import Axis
 from convlens.core.cells import counts
 from convlens.core.problem import Array, Problem, Region, Spec
 
-DIRECT = 2**26  # the most numbers that a block may read or write in place
 KERNELS = 2**24  # the most bytes of kernels that are packed together
-LEAST = 2**20  # the least multiply-adds of a task: they take some 25 microseconds
-# The most bytes of arrays that a prepared call may keep for the next time. `_prepared` caches 256
-# calls, so that at most 16 MB are kept in all.
-KEPT = 2**16
 SPARE = 64  # entries behind the last one: pipelines may read them, but do not use what they hold
 # Multiply-adds in a block, of dense layers, of other floats and of integers: few enough for a block
 # to end within a second, because Ctrl-C is only noticed between blocks.
@@ -179,7 +187,7 @@ class Work:
         self.groups = 1 if method.folded else problem.groups
         self.unit = problem.channels if method.folded else 1  # how many channels lie along x
         self.read_here = usable(problem.images.dtype, method.pixels, images, problem.channels)
-        self.read_here &= not _scattered(problem, images)
+        self.read_here &= not scattered(problem, images)
         self.write_here = usable(problem.output_dtype, method.results, out, problem.output_channels)
         if problem.overflow == "saturate" and (problem.sum_dtype, method.results) == (U64, I64):
             self.write_here = False  # The results are clipped as the unsigned numbers they are.
@@ -416,17 +424,6 @@ def _steps(window: int, unit: int, sums: bool) -> Array:
 def _bytes(array: Array) -> Array:
     """The array itself, or a view of booleans as bytes, which pipelines take."""
     return array.view(U8) if array.dtype.kind == "b" else array
-
-
-def _scattered(problem: Problem, images: Placement) -> bool:
-    """Whether images or rows lie so far apart that 32 bits may not index the numbers of a block."""
-    *axes, columns = problem.axes
-    apart, nbytes = [], columns.size * problem.channels * problem.images.dtype.itemsize
-    sizes = [problem.batch, *(axis.size for axis in axes)]
-    for size, stride in zip(reversed(sizes), images.strides[-3::-1], strict=True):
-        apart.append(size > 1 and abs(stride) > 16 * nbytes)
-        nbytes *= size
-    return any(apart)
 
 
 def _cells(down: Grid, across: Grid, channels: int, *, trimmed: bool) -> dict[str, Any]:
