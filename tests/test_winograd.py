@@ -208,10 +208,11 @@ def test_padding_that_is_not_finite():
         ((3, 3), {"stride": 2}),
         ((3, 3), {"dilation": 2}),
         ((3, 3), {"groups": 2}),
+        ((3, 3), {"dtype": "u1", "overflow": "saturate"}),
     ],
 )
 def test_what_is_computed_otherwise(window, options):
-    """Other windows, strides, dilations, and groups."""
+    """Other windows, strides, dilations, groups, and results that are rounded."""
     channels = 64 // options.get("groups", 1)
     images, kernels = normal(1, 20, 20, 64), normal(*window, channels, 64)
     assert not is_winograds(images, kernels, **options)
