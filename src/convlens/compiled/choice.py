@@ -210,11 +210,15 @@ def in_16_bits(problem: Problem, kernels: Array) -> bool:
     pixels, exact = problem.images.dtype, problem.sum_dtype.kind != "f"
     if not (exact and problem.output_dtype == U8 and (pixels == U8 or pixels.kind == "b")):
         return False
+    return _by_rows(problem) and _largest_sum(problem, kernels) < 2**15
+
+
+@lru_cache(maxsize=256)
+def _by_rows(problem: Problem) -> bool:
+    """Whether a window is not divided, and computed with vectors along the rows."""
     cells = prod(axis.reach for axis in problem.axes) * problem.channels
-    if len(problem.axes) > 2 or cells > STRIP:
-        return False
-    by_rows = convolution(problem, F32, separable=False).family == "planes"
-    return by_rows and _largest_sum(problem, kernels) < 2**15
+    small = len(problem.axes) == 2 and cells <= STRIP
+    return small and convolution(problem, F32, separable=False).family == "planes"
 
 
 def _largest_sum(problem: Problem, kernels: Array) -> float:
