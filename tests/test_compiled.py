@@ -349,6 +349,11 @@ def every_kind():
                     for padding in ("same", "valid"):
                         options = {"padding": padding, "stride": stride, **more, **dtype}
                         yield "convolve", shape, types, (*sides, *rest), options
+    for types in (("f4", "?"), ("f8", "?")):  # means of what is finite
+        for sides in ((3, 3), (1, 4), (9, 9)):
+            for shape, stride in (((3, 17, 19), 1), ((2, 17, 19, 3), 2), ((2, 17, 39, 3), 1)):
+                options = {"stride": stride, "where": "finite", "renormalize": True}
+                yield "convolve", shape, types, sides, {"padding": "same", **options}
     for types in (("f4", "f4"), ("u1", "i1")):  # taps far apart, on wide pixels
         options = {"padding": "valid", "dilation": (1, 19)}
         yield "convolve", (2, 9, 39, 16), types, (3, 3), options
@@ -450,6 +455,8 @@ def made(rng, verb, shape, types, rest, options):
     images = random_numbers(rng, shape, np.dtype(types[0]), small=types[0] in ("f2", "i8", "u8"))
     if verb == "pool":
         return Case(verb, [fenced(rng, images), rest], options)
+    if "where" in options:
+        images.flat[::7] = np.nan
     kernels = random_numbers(rng, rest, np.dtype(types[1]), small=True)
     if set(rest) == {9} and options["stride"] == 1:
         line = 1 + np.arange(9) % 2

@@ -8,7 +8,7 @@ module finds out the facts that it goes by, and the types that come into questio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from math import log2, prod
 from typing import Any, NamedTuple
@@ -184,6 +184,7 @@ def _facts_of_convolution(
         "constant": problem.pad_mode == "constant",
         "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),
         "tile": tile if many else 0,
+        "weighed": problem.renormalize,
     }
 
 
@@ -214,10 +215,24 @@ def in_16_bits(problem: Problem, kernels: Array) -> bool:
 
 
 @lru_cache(maxsize=256)
+def weighs(problem: Problem) -> bool:
+    """Whether pipelines leave out what is not finite and divide by weights themselves.
+
+    There are some for images of floats whose windows are not divided, with vectors along the rows.
+    It does not depend on the sizes of images, so that it is the same for parts of them.
+    """
+    types = {problem.images.dtype.newbyteorder("="), problem.sum_dtype, problem.output_dtype}
+    if problem.where != "finite" or not problem.renormalize or types not in ({F32}, {F64}):
+        return False
+    short = problem.taps * problem.channels <= LONG * max(1, problem.groups)
+    return short and _by_rows(replace(problem, where="all", renormalize=False))
+
+
+@lru_cache(maxsize=256)
 def _by_rows(problem: Problem) -> bool:
     """Whether a window is not divided, and computed with vectors along the rows."""
     cells = prod(axis.reach for axis in problem.axes) * problem.channels
-    small = len(problem.axes) == 2 and cells <= STRIP
+    small = len(problem.axes) == 2 and cells <= STRIP // 2
     return small and convolution(problem, F32, separable=False).family == "planes"
 
 
