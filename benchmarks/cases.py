@@ -69,6 +69,7 @@ WANTED_OF_COURSE = 5.0  # what the course file's time over ours should be at the
 
 VALID, SAME = {"padding": "valid"}, {"padding": "same"}
 SLIDING = {"stride": 1, "padding": "same"}  # a pooling with an output for every pixel
+CLIPPED = {"dtype": np.dtype("uint8"), "overflow": "saturate"}  # pixels in, pixels out
 DIGITS, COLOURS = (50_000, 28, 28), (10_000, 32, 32, 3)
 VOLUME = (128, 256, 256)
 SPEECH = (64, 4_000, 64), (9, 64, 64)  # signals of 64 channels, and 64 kernels
@@ -78,6 +79,8 @@ UPRIGHT = np.array([[1, 0, -1]] * 3)
 LEVEL = np.array([[1, 1, 1], [0, 0, 0], [-1, -1, -1]])
 SHARPEN = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
 THREE = np.stack([np.stack([SHARPEN, UPRIGHT, LEVEL], axis=-1)] * 3, axis=2)  # (3, 3, 3, 3)
+SHARPEN_MORE = np.full((5, 5), -1)  # all 25 taps count: OpenCV skips those of 0
+SHARPEN_MORE[2, 2] = 25
 GAUSSIAN = filters.gaussian(sigma=5, size=31).astype(np.float32)
 
 
@@ -236,6 +239,15 @@ LAYER_NOTE = (
 CASES = [
     Case("digits, 3x3", DIGITS, (3, 3), 8, options=VALID),
     Case("digits, 3x3, uint8", DIGITS, filters.sobel_x(), 8, options=VALID, dtype="uint8"),
+    Case("digits, 3x3, bytes", DIGITS, filters.sobel_x(), 2, options=SAME | CLIPPED, dtype="uint8"),
+    Case(
+        "64 x 256 x 256 x 3, 5x5 each, bytes",
+        (64, 256, 256, 3),
+        SHARPEN_MORE,
+        2,
+        options=SAME | CLIPPED,
+        dtype="uint8",
+    ),
     Case("colours, 3x3x3", COLOURS, (3, 3, 3), 6, options=VALID),
     Case("colours, three 3x3x3", COLOURS, (3, 3, 3, 3), 5, options=VALID),
     Case("colours, 32 kernels 3x3x3", (2_000, 32, 32, 3), (3, 3, 3, 32), 3, options=SAME),

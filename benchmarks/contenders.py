@@ -119,6 +119,11 @@ class Task:
         return self.mode == "max" or self.plan.output_dtype.kind in "iu"
 
     @property
+    def clipped(self) -> bool:
+        """Whether results are rounded and clipped, which few peers do."""
+        return self.plan.problem.overflow == "saturate"
+
+    @property
     def same_kernel(self) -> Array | None:
         """The kernel (*taps) that is applied to each channel, if that is what is asked for."""
         if self.mode != "sum" or self.plan.groups != self.channels or self.taps.shape[-2] != 1:
@@ -176,6 +181,8 @@ def contenders(task: Task, peers: dict[str, Any]) -> list[Contender]:
     if task.case.course:
         found.append(_course(task))
     for peer in peers.values():
+        if task.clipped and not hasattr(peer, "CLIPS"):
+            continue
         found += peer.contenders(task)
     return found
 

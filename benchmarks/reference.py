@@ -47,6 +47,9 @@ def reference(task: Task) -> Answer:
         values[part] = _slid(task, padded, empty)
         if task.mode == "sum" and not task.exact:
             sizes[part] = _slid(task, np.abs(padded), empty, sizes=True)
+    if task.clipped:
+        limits = np.iinfo(task.plan.output_dtype)
+        np.clip(values, limits.min, limits.max, out=values)
     additions = 0
     if not task.exact:
         additions = prod(task.plan.window) * (task.taps.shape[-2] if task.mode == "sum" else 1)

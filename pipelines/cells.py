@@ -54,6 +54,9 @@ class Cells:
         How the slabs are merged; without it the cells of each are held. For volumes alone.
     convert : callable
         Converts a number to another type.
+    weighed : bool
+        Whether cells that are not finite take no part. Then image n has its cells at 2 * n, with 0
+        for those, and their weights at 2 * n + 1.
 
     Attributes
     ----------
@@ -73,8 +76,9 @@ class Cells:
         volume: bool = False,
         merging: Merging | None = None,
         convert: Callable[[hl.Expr, hl.Type], hl.Expr] = lambda number, to: hl.cast(to, number),
+        weighed: bool = False,
     ) -> None:
-        self._convert = convert
+        self._convert, self._weighed = convert, weighed
         self.images = hl.ImageParam(pixels, 3, "images")  # axes: numbers of a row, rows, images
         self.padding = hl.Param(numbers, "padding")  # what a cell of padding holds
         self.rows = hl.ImageParam(INT, 1, "rows")
@@ -150,6 +154,9 @@ class Cells:
             absent = absent | (slab < 0)
             n = hl.clamp(slab, 0, self.images.dim(2).extent() - 1)
         inside = hl.clamp(row, 0, self.last_row)
+        if self._weighed:
+            cell = hl.select(absent, self.padding, self.pixel(f, inside, n // 2))
+            return self._or_weight(cell, n)
         return hl.select(absent, self.padding, self.pixel(f, inside, n))
 
     def _merged_number(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
@@ -161,7 +168,22 @@ class Cells:
         inside = hl.clamp(f, 0, self.images.dim(0).extent() - 1)
         if self.merged:
             return hl.select(f < 0, self.merged_padding, self._merged_number(inside, *place))
+        if self._weighed:
+            *_, n = place
+            padding = self._or_weight(hl.Expr(self.padding), n)
+            return hl.select(f < 0, padding, self.number(inside, *place))
         return hl.select(f < 0, self.padding, self.number(inside, *place))
+
+    def _or_weight(self, cell: hl.Expr, n: hl.Expr) -> hl.Expr:
+        """A cell that is finite, or else 0; for every other n its weight, 1 or 0.
+
+        The bits of a float tell whether it is finite: comparisons need not be exact for NaN here.
+        """
+        bits = hl.UInt(cell.type().bits())
+        exponent = hl.cast(bits, 0x7F800000 if cell.type().bits() == 32 else 0x7FF << 52)
+        finite = (hl.reinterpret(bits, cell) & exponent) != exponent
+        one = hl.cast(cell.type(), 1)
+        return hl.select(finite, hl.select(n % 2 == 0, cell, one), hl.cast(cell.type(), 0))
 
     def by_channels(self, channels: hl.Expr) -> hl.Func:
         """The cells as ``padded[c, x, y, n]``, of which a few channels can be filled at a time."""

@@ -80,10 +80,13 @@ class Convolution:
         *,
         volume: bool = False,
         merging: Merging | None = None,
+        weighed: bool = False,
     ) -> None:
         pixels, self.numbers, self.results = types
-        self.volume = volume
-        self.cells = Cells(pixels, self.numbers, planes, volume=volume, merging=merging)
+        self.volume, self.weighed = volume, weighed
+        self.cells = Cells(
+            pixels, self.numbers, planes, volume=volume, merging=merging, weighed=weighed
+        )
         self.kernels = hl.ImageParam(self.numbers, 6 if volume else 5, "kernels")
         for axis in range(self.kernels.dimensions()):
             self.kernels.dim(axis).set_min(0)
@@ -131,7 +134,7 @@ class Convolution:
         if needed:
             self.r.where(needed(row, tap))
         self.sums[AXES] += product(self.r.x, tap, row)
-        self.give(self.sums[AXES])
+        self.give(*(hl.Expr(self.sums[o, g, x, y, each]) for each in self.of_image))
 
     def chains(self, blocks: bool) -> list[tuple[hl.Func, list[hl.RVar]]]:
         """The functions that add up, each with its loops: over taps, or over blocks and their taps.
@@ -154,13 +157,19 @@ class Convolution:
         sums.compute_at(self.sums, over[0])
         return [(self.sums, over), (sums, within)]
 
-    def give(self, sums: hl.Expr) -> None:
-        """Define the output as the sums, converted to its type."""
+    @property
+    def of_image(self) -> list[hl.Expr]:
+        """Where image n has its sums, and, where cells have weights, those of the weights."""
+        return [2 * n, 2 * n + 1] if self.weighed else [hl.Expr(n)]
+
+    def give(self, sums: hl.Expr, weights: hl.Expr | None = None) -> None:
+        """Define the output as the sums, perhaps divided by weights, converted to its type."""
         self.out = hl.Func("out")
         to_bytes = self.results == hl.UInt(8)
-        self.out[AXES] = (
-            saturated(hl.cast(self.numbers, sums)) if to_bytes else hl.cast(self.results, sums)
-        )
+        if weights is not None:
+            nothing = hl.reinterpret(sums.type(), hl.cast(hl.UInt(sums.type().bits()), -1))  # NaN
+            sums = hl.select(weights == 0, nothing, hl.strict_float(sums / weights))
+        self.out[AXES] = saturated(sums) if to_bytes else hl.cast(self.results, sums)
         self.out.output_buffer().dim(0).set_stride(hl.Expr())
         for axis in range(5):
             self.out.output_buffer().dim(axis).set_min(0)

@@ -19,6 +19,7 @@ def planes(
     padded: bool = True,
     blocks: bool = False,
     volume: bool = False,
+    weighed: bool = False,
 ) -> Pipeline:
     """Convolve with vectors along x, for few channels of images and output.
 
@@ -28,7 +29,7 @@ def planes(
     """
     ready = stride == 1 and channels is not None  # the cells are filled as a plane for each channel
     dealt = (channels or 1) if ready else 1
-    conv = Convolution(types, channels, stride, taps, rows, dealt, volume=volume)
+    conv = Convolution(types, channels, stride, taps, rows, dealt, volume=volume, weighed=weighed)
     lanes = level.lanes(conv.numbers)
     period = conv.sx * conv.channels
     spread, q, p, t = hl.Func("spread"), hl.Var("q"), hl.Var("p"), hl.Var("t")
@@ -75,6 +76,9 @@ def planes(
         func.bound_extent(x, width).bound_extent(y, rows).vectorize(x, lanes).unroll(x).unroll(y)
         update = func.update().reorder(x, y, o, *loops)
         update.vectorize(x, lanes).unroll(x).unroll(y)
+        if weighed:
+            func.bound_extent(n, 2).unroll(n)
+            update.unroll(n)
         if kernels:
             func.bound_extent(o, kernels).unroll(o)
             update.unroll(o)

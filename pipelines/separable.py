@@ -8,7 +8,9 @@ from convolution import CHAIN, Convolution, Tail, Types, g, n, o, x, y
 from levels import Level, Pipeline
 
 
-def separable(level: Level, types: Types, *, volume: bool = False) -> Pipeline:
+def separable(
+    level: Level, types: Types, *, volume: bool = False, weighed: bool = False
+) -> Pipeline:
     """Convolve in a pass along each axis, with a kernel that is a product of one line along each.
 
     The kernel is applied to each channel by itself, so an image of C channels is treated as an
@@ -30,7 +32,12 @@ def separable(level: Level, types: Types, *, volume: bool = False) -> Pipeline:
     zero = hl.cast(numbers, 0)
     merging = Merging(zero, lambda merged, number, tap: merged + along[tap] * number)
     conv = Convolution(
-        types, channels=1, stride=1, volume=volume, merging=merging if volume else None
+        types,
+        channels=1,
+        stride=1,
+        volume=volume,
+        merging=merging if volume else None,
+        weighed=weighed,
     )
     conv.arguments += lines if volume else others
     lanes = level.lanes(conv.numbers)
@@ -44,7 +51,7 @@ def separable(level: Level, types: Types, *, volume: bool = False) -> Pipeline:
     all_down[x, y, n] = below[x, y, n]
     sums[x, y, n] = zero
     sums[x, y, n] += across[j.x] * all_down[x + j.x * conv.dx, y, n]
-    conv.give(scale[0] * sums[x, y, n])
+    conv.give(*(scale[0] * sums[x, y, each] for each in conv.of_image))
 
     strips, xo, xi, yo, yi = (hl.Var(name) for name in ("strips", "xo", "xi", "yo", "yi"))
     out = conv.out
@@ -66,4 +73,6 @@ def separable(level: Level, types: Types, *, volume: bool = False) -> Pipeline:
             each.bound_extent(x, width).bound_extent(y, rows)
             each.vectorize(x, lanes).unroll(x).unroll(y)
             each.update().reorder(x, y, loop).vectorize(x, lanes).unroll(x).unroll(y)
+            if weighed:
+                each.bound_extent(n, 2).unroll(n).update().unroll(n)
     return Pipeline(conv.out, conv.arguments)

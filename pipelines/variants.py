@@ -10,7 +10,7 @@ though one problem could meet both.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -106,8 +106,9 @@ def exactly(**facts: int) -> dict[str, Range]:
 
 def table() -> list[Variant]:
     """Every variant, in the order in which the engine tries them."""
-    variants = [*_planes(), *_dense(), *_depthwise(), *_separable(), *_fourier(), *_winograd()]
-    variants += [*_poolings(), *_medians(), *_ordered()]
+    plain = [*_planes(), *_dense(), *_depthwise(), *_separable()]
+    variants = [replace(each, requires=each.requires | exactly(weighed=0)) for each in plain]
+    variants += [*_weighed(), *_fourier(), *_winograd(), *_poolings(), *_medians(), *_ordered()]
     check(variants)
     return sorted(variants, key=lambda each: (-each.preference, -len(each.requires)))
 
@@ -185,6 +186,7 @@ def _plane(
     long: int = 0,
     tall: bool = False,
     padded: bool = True,
+    weighed: bool = False,
 ) -> Variant:
     """A variant of `planes`. With `tall`, or a fixed number of taps, a tile has several rows."""
     requires = exactly(separable=0, volume=volume, long=long)
@@ -203,6 +205,8 @@ def _plane(
         requires |= exactly(tall=1)
     if not padded:
         requires |= exactly(unpadded=1)
+    if weighed:
+        requires |= exactly(weighed=1)
     return Variant(
         "planes",
         tuple(names.split("_")),
@@ -214,9 +218,24 @@ def _plane(
             padded=padded,
             blocks=bool(long),
             volume=bool(volume),
+            weighed=weighed,
         ),
         preference=1 if "taps" in sizes else 0,
     )
+
+
+def _weighed() -> Iterator[Variant]:
+    """Means of what is finite, for calls with `renormalize`."""
+    for names in ("f32_f32_f32", "f64_f64_f64"):
+        common = {"channels": 1, "stride": 1, "kernels": 1}
+        for sizes, tall in (({}, False), (common, False), (common, True)):
+            yield _plane(names, sizes, tall=tall, weighed=True)
+        yield Variant(
+            "separable",
+            tuple(names.split("_")),
+            exactly(separable=1, volume=0, weighed=1),
+            partial(separable, types=_types(names), weighed=True),
+        )
 
 
 def _dense() -> Iterator[Variant]:

@@ -248,6 +248,9 @@ def test_plans(method):
     assert same_bits(plan(HOLES, box, where=where), expected)
     with pytest.raises(TypeError, match=r"^convolve: the plan was made for an array of where"):
         plan(HOLES, box)
+    if method == "compiled":
+        wide = plan_convolve((40, 50), (3, 3), where="finite", renormalize=True, method=method)
+        assert "in float64, with the weights beside" in str(wide)
     plan = plan_pool(HOLES, 2, mode="avg", where="finite", method=method)
     assert "where     pixels that are finite" in str(plan)
     assert same_bits(plan(HOLES), pool(HOLES, 2, mode="avg", where="finite", method=method))

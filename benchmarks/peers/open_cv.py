@@ -19,6 +19,7 @@ from peers.sliding import Sliding
 
 cv2.setNumThreads(THREADS)
 
+CLIPS = True  # what does not fit into a type of integers
 BORDERS = {"symmetric": cv2.BORDER_REFLECT}  # all others are zeros
 
 
@@ -52,8 +53,8 @@ def _filter(task: Task) -> tuple[Callable[..., Any] | None, np.dtype[Any]]:
         return None, dtype
     if task.mode == "avg" and not task.count_padding and task.pads:
         return None, dtype
-    if task.mode == "max":
-        dtype = task.pixels.dtype
+    if task.mode == "max" or task.clipped:
+        dtype = task.plan.output_dtype
     elif kernel is not None and task.exact and 255 * np.abs(kernel).sum() < 2**15:
         dtype = np.dtype("int16")
     image = partial(_of_image, task, dtype)
@@ -122,7 +123,8 @@ def _along_and_across(
 
 
 def _depth(dtype: np.dtype[Any]) -> int:
-    return {"int16": cv2.CV_16S, "float32": cv2.CV_32F, "float64": cv2.CV_64F}[dtype.name]
+    depths = {"uint8": cv2.CV_8U, "int16": cv2.CV_16S}
+    return (depths | {"float32": cv2.CV_32F, "float64": cv2.CV_64F})[dtype.name]
 
 
 def _sliding(

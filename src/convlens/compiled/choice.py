@@ -8,7 +8,7 @@ module finds out the facts that it goes by, and the types that come into questio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from math import log2, prod
 from typing import Any, NamedTuple
@@ -185,6 +185,7 @@ def _facts_of_convolution(
         "narrow": columns.outputs <= 16,  # the borders are much of a row
         "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),
         "tile": tile if many else 0,
+        "weighed": problem.renormalize,
     }
 
 
@@ -211,11 +212,29 @@ def in_16_bits(problem: Problem, kernels: Array) -> bool:
     pixels, exact = problem.images.dtype, problem.sum_dtype.kind != "f"
     if not (exact and problem.output_dtype == U8 and (pixels == U8 or pixels.kind == "b")):
         return False
-    cells = prod(axis.reach for axis in problem.axes) * problem.channels
-    if len(problem.axes) > 2 or cells > STRIP:
+    return _by_rows(problem) and _largest_sum(problem, kernels) < 2**15
+
+
+@lru_cache(maxsize=256)
+def weighs(problem: Problem) -> bool:
+    """Whether pipelines leave out what is not finite and divide by weights themselves.
+
+    There are some for images of floats whose windows are not divided, with vectors along the rows.
+    It does not depend on the sizes of images, so that it is the same for parts of them.
+    """
+    types = {problem.images.dtype.newbyteorder("="), problem.sum_dtype, problem.output_dtype}
+    if problem.where != "finite" or not problem.renormalize or types not in ({F32}, {F64}):
         return False
-    by_rows = convolution(problem, F32, separable=False).family == "planes"
-    return by_rows and _largest_sum(problem, kernels) < 2**15
+    short = problem.taps * problem.channels <= LONG * max(1, problem.groups)
+    return short and _by_rows(replace(problem, where="all", renormalize=False))
+
+
+@lru_cache(maxsize=256)
+def _by_rows(problem: Problem) -> bool:
+    """Whether a window is not divided, and computed with vectors along the rows."""
+    cells = prod(axis.reach for axis in problem.axes) * problem.channels
+    small = len(problem.axes) == 2 and cells <= STRIP // 2
+    return small and convolution(problem, F32, separable=False).family == "planes"
 
 
 def _largest_sum(problem: Problem, kernels: Array) -> float:

@@ -230,6 +230,8 @@ def describe(problem: Problem, way: Way | None) -> str:
         words.append(f"the first of {types} that is exact with these kernels")
     volume = space == 3
     product = "a product of a line along each axis" if volume else "a column times a row"
+    if problem.renormalize:
+        words.append("with the weights beside")
     if separable:
         words.append(f"as the kernel is {product}")
     elif way is None and passes_pay(problem):

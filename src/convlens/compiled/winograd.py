@@ -59,8 +59,8 @@ def pays(problem: Problem) -> bool:
     plain = {(axis.window, axis.stride, axis.dilation) for axis in problem.axes} == {(3, 1, 1)}
     if not plain or problem.groups != 1 or same_kernel(problem):
         return False
-    if problem.output_dtype.kind != "f":  # Results are rounded to whole numbers.
-        return False
+    if problem.output_dtype.kind != "f" or problem.where != "all":  # results that are rounded, or
+        return False  # divided by weights
     _, *outputs, kernels = problem.full_output_shape
     products = problem.channels * kernels
     tiles = prod(-(-size // SIDE) for size in outputs)

@@ -357,7 +357,8 @@ class Work:
         *_, down, across = grids
         m = prod(slabs)  # slabs of the output
         deep = 1 if self.merging else prod(axis.window for axis in problem.axes[:-2])
-        row = max(len(across) * problem.channels * deep, ow * problem.output_channels)
+        weights = 2 if problem.renormalize else 1  # cells with weights are held twice
+        row = max(weights * len(across) * problem.channels * deep, ow * problem.output_channels)
         row = max(row, VECTORS)  # because a row takes whole vectors, and a tile several of them
         halo = len(down) - (oh - 1) * down.stride
         read = m * len(down) * len(across) * problem.channels

@@ -44,6 +44,9 @@ class Method(Protocol):
     def is_slow_at(self, problem: Problem) -> str | None:
         """Why another method is faster; None if none is."""
 
+    def weighs(self, problem: Problem) -> bool:
+        """Whether it leaves out pixels itself; it is the same for all parts of a problem."""
+
     def prepare(self, problem: Problem, kernels: Array | None) -> Program:
         """Settle how to compute a problem; the kernels are None if only their shape is known."""
 

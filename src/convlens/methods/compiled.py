@@ -20,6 +20,10 @@ class Compiled:
         tiny = ways.suited(problem).tiny
         return "which is the faster one where there is so little to do" if tiny else None
 
+    def weighs(self, problem: Problem) -> bool:
+        """Whether there are pipelines that leave out pixels and divide by weights."""
+        return choice.weighs(problem)
+
     def prepare(self, problem: Problem, kernels: Array | None) -> CompiledProgram:
         """Settle what the kernels' numbers decide."""
         bare = problem.kernels is not None and kernels is None

@@ -60,6 +60,10 @@ class Taps:
         """Nothing: there is no other method behind it."""
         return None
 
+    def weighs(self, problem: Problem) -> bool:  # noqa: ARG002
+        """No: `masked` computes numbers and weights as two images."""
+        return False
+
     def prepare(self, problem: Problem, kernels: Array | None) -> Taps:  # noqa: ARG002
         """The method itself is the program of every problem."""
         return self

@@ -209,10 +209,10 @@ def choose(problem: Problem, method: str, kernels: Array | None = None) -> Plan:
     `kernels` are None for pooling, and where only their shape is known.
     """
     missing, whole = None, problem
-    problem = masked.unmasked(problem) if problem.where != "all" else problem
     for name, candidate in METHODS.items():
         if method not in ("auto", name):
             continue
+        problem = masked.unmasked(whole) if _apart(whole, name) else whole
         refusal = candidate.refuses(problem)
         if refusal is not None and method == name:
             raise ValueError(f"method={name!r} needs the compiled engine, but {refusal}")
@@ -225,10 +225,15 @@ def choose(problem: Problem, method: str, kernels: Array | None = None) -> Plan:
     raise AssertionError("the last method takes every problem")
 
 
+def _apart(problem: Problem, method: str) -> bool:
+    """Whether pixels that take no part are left out before the method sees them."""
+    return problem.where != "all" and not METHODS[method].weighs(problem)
+
+
 def settled(plan: Plan, kernels: Array | None) -> Plan:
     """The plan with everything settled that depends on these kernels; they are None for pooling."""
     problem = plan.problem
-    problem = masked.unmasked(problem) if problem.where != "all" else problem
+    problem = masked.unmasked(problem) if _apart(problem, plan.method) else problem
     return replace(plan, program=METHODS[plan.method].prepare(problem, kernels))
 
 
@@ -280,7 +285,7 @@ def _compute(
     with np.errstate(all="ignore"):
         if images.size == 0:
             result[...] = plan.problem.of_zeros(kernels)
-        elif plan.problem.where != "all":
+        elif _apart(plan.problem, plan.method):
             masked.compute(plan.problem, plan.program, images, where, kernels, result)
         else:
             plan.program.run(plan.problem, images, kernels, result)
