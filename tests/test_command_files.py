@@ -199,6 +199,17 @@ def test_signals_end_it_while_it_encodes(here, number):
     assert sorted(os.listdir(here)) == ["a.png", "large.png", "x.npy"]
 
 
+def test_arrays_stored_column_by_column(here, typed):
+    """An array in Fortran order is refused, or gives other bits than in C order."""
+    values = np.random.default_rng(2).random((4, 30, 20, 3), np.float32)
+    np.save(here / "c.npy", values)
+    np.save(here / "f.npy", np.asfortranarray(values))
+    assert typed("apply gaussian:sigma=1 c.npy -o c2.npy")[0] == 0
+    assert typed("apply gaussian:sigma=1 f.npy -o f2.npy")[0] == 0
+    assert (here / "c2.npy").read_bytes() == (here / "f2.npy").read_bytes()
+    assert typed("explain pool 2 f.npy") == typed("explain pool 2 c.npy")
+
+
 # ---------------------------------------------------------------------------- --force
 
 

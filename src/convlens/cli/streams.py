@@ -11,8 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from convlens import files
+import numpy as np
+from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
 
+from convlens import files
+from convlens.core.problem import Spec
+
+_BLOCK = 2**26  # bytes that are copied at a time
 _MAGIC = b"\x93NUMPY"
 
 
@@ -72,3 +77,31 @@ def is_array(source: Path, file: Path) -> bool:
         return files.is_array(source)
     with open(file, "rb") as opened:
         return opened.read(len(_MAGIC)) == _MAGIC
+
+
+def column_by_column(file: Path) -> Spec | None:
+    """The shape and type of an array that is stored column by column (Fortran order), or None."""
+    readers = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}
+    with open(file, "rb") as opened:
+        try:
+            shape, fortran, dtype = readers[read_magic(opened)](opened)
+        except (ValueError, KeyError):
+            return None  # which is refused with a reason when it is opened
+    return Spec(shape, dtype) if fortran and len(shape) > 1 and not dtype.hasobject else None
+
+
+@contextmanager
+def row_by_row(file: Path) -> Iterator[Path]:
+    """The path of an array that is stored row by row: the file itself, or a copy."""
+    spec = column_by_column(file)
+    if spec is None:
+        yield file
+        return
+    with NamedTemporaryFile(prefix="convlens-", suffix=files.ARRAY) as copy:
+        columns = np.load(file, mmap_mode="r")
+        rows = np.lib.format.open_memmap(copy.name, "w+", spec.dtype, spec.shape)
+        step = max(1, _BLOCK * len(rows) // max(1, spec.nbytes))
+        for first in range(0, len(rows), step):
+            rows[first : first + step] = columns[first : first + step]
+        del columns, rows
+        yield Path(copy.name)

@@ -141,9 +141,9 @@ def to_file(
     operation = job.operation
     with streams.readable(source) as file:
         if streams.is_array(source, file):
-            array = open_array(file)
-            plan = operation.planned(array.spec)
-            with streams.writable(target, files.ARRAY) as path:
+            with streams.row_by_row(file) as rows, streams.writable(target, files.ARRAY) as path:
+                array = open_array(rows)
+                plan = operation.planned(array.spec)
                 execute_file(plan, array, operation.numbers, path, advance)
             return Spec(plan.output_shape, plan.output_dtype), False
         return picture_to_file(job, file, target, lost, advance), True
@@ -302,7 +302,8 @@ def plan_of_file(job: Job, path: Path) -> Plan:
     """The plan by which `apply` or `pool` would go about this file."""
     with streams.readable(path) as file:
         if streams.is_array(path, file):
-            return job.operation.planned(open_array(file).spec)
+            columns = streams.column_by_column(file)
+            return job.operation.planned(columns or open_array(file).spec)
         check_space(job.operation.options["space"], [path])
         pages = chosen(pictures.pages(file), job)
         if isinstance(job.operation.kernels, tuple):  # a shape: opacity has no kernel

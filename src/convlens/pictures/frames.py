@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -96,26 +97,35 @@ def tag(ifd: bytes, code: int) -> int | None:
 # ------------------------------------------------------------------- frames after the first
 
 
+@contextmanager
+def _shown(path: Path, number: int = 0) -> Iterator[Image.Image]:
+    """The frame with this number, of which the first is 0."""
+    try:
+        with Image.open(path) as file:
+            file.seek(number)
+            yield file
+    except (OSError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"frame {number + 1} is damaged, missing or too large: {error}") from None
+
+
 def size(path: Path, number: int) -> tuple[int, int]:
-    """The size (h, w) of a frame, of which the first is 0."""
-    with Image.open(path) as file:
-        file.seek(number)
-        return file.height, file.width
+    """The size (h, w) of a frame."""
+    with _shown(path, number) as frame:
+        return frame.height, frame.width
 
 
 def read(path: Path, number: int, channels: int) -> Array:
     """The pixels of a frame as it is shown, (h, w, channels) of 8 bits."""
-    with Image.open(path) as file:
-        file.seek(number)
-        mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
-        values: Array = np.asarray(file.convert(mode))
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+    with _shown(path, number) as frame:
+        values: Array = np.asarray(frame.convert(mode))
     return values.reshape(*values.shape[:2], channels)
 
 
 def times(path: Path, count: int) -> tuple[list[int], int]:
     """For how many milliseconds each frame of a PNG is shown, and how often all are, 0 for ever."""
-    with Image.open(path) as file:
-        shown = []
+    shown = []
+    with _shown(path) as file:
         for number in range(count):
             file.seek(number)
             shown.append(int(file.info.get("duration", 100)))
