@@ -312,6 +312,18 @@ def test_one_input_into_a_new_folder(here, typed):
             np.testing.assert_array_equal(made, BLURRED)
 
 
+def test_a_folder_into_another_format(here, typed):
+    """--format writes one format under the name of another."""
+    assert typed("apply box:3 . -o out --format webp")[0] == 0
+    assert sorted(os.listdir(here / "out")) == ["a.webp", "x.npy"]
+    with Image.open("out/a.webp") as made:
+        assert made.format == "WEBP"
+    code, _, err = typed("apply box:3 a.png -o o.tif --format png")
+    assert (code, err) == (1, "convlens: a.png: o.tif is the name of a TIFF; got --format png\n")
+    code, _, err = typed("apply box:3 a.png -o - --json")
+    assert (code, err[:36]) == (2, "convlens: --json would be mixed with")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes, as Linux has them")
 def test_names_that_are_not_utf8(here):
     """A file or folder whose name is no UTF-8 cannot be read, written, or told of."""

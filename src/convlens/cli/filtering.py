@@ -16,6 +16,8 @@ from convlens.execute.rows import rolling, strips
 from convlens.pictures import Picture
 from convlens.plan import Plan, for_parts
 
+# Kernels whose sum is smaller, next to the sum of their magnitudes, make no opacity: it is kept.
+_NEARLY_0 = 0.01
 ALPHAS = ("weigh", "keep", "ignore")
 
 
@@ -77,7 +79,7 @@ class Filtered:
             self._weigher, operation = of_weights, operation.of_colours(full)
             self._cancels = bool(
                 of_weights.numbers is not None
-                and abs(self._total) <= 1e-9 * float(np.abs(of_weights.numbers).sum())
+                and abs(self._total) <= _NEARLY_0 * float(np.abs(of_weights.numbers).sum())
             )
             self._weights = of_weights.planned(Spec(spec.shape[:3], dtype))
             spec = Spec(spec.shape, dtype)

@@ -110,7 +110,8 @@ def carry_out_one(
     except BrokenPipeError:
         raise
     except (OSError, ValueError, TypeError, MemoryError) as error:
-        report.failed.append({"input": str(source), "error": sentence(error, source, target)})
+        words = shown(sentence(error, source, target))
+        report.failed.append({"input": shown(source), "error": words})
         return
     if lost:
         report.said.append(f"{target}: leaves out {_joined(lost)} of {source.name}")
@@ -163,9 +164,9 @@ def picture_to_file(
     first, results = _peeked(results)
     shape, count = first.shape, plan.output_shape[1] if _is_volume(job) else len(pages)
     pictures.check_format(kind, first.dtype, first.colours, alpha=first.alpha, pages=count)
+    pictures.check_size(shape, first.nbytes * count)
     lost += pictures.lost(first, kind)
     with streams.writable(target, _SUFFIXES[kind]) as path:
-        pictures.check_size(path, kind, shape, first.nbytes * count)
         pictures.write(path, kind, results, first.nbytes * count, several=count > 1)
     colours = shape[:2] if first.colours == 1 else (*shape[:2], first.colours)
     return Spec((count, *colours) if count > 1 or _is_volume(job) else colours, first.dtype)
@@ -236,9 +237,13 @@ def _is_volume(job: Job) -> bool:
 
 def format_of(job: Job, target: Path, page: pictures.Picture) -> str:
     """The format to write: as asked, as the name says, or for a stream that of the picture."""
-    if job.format is not None:
-        return FORMATS[job.format]
-    return page.kind if target == files.STREAM else pictures.FORMATS[target.suffix.lower()]
+    asked = None if job.format is None else FORMATS[job.format]
+    if target == files.STREAM:
+        return asked or page.kind
+    named = pictures.FORMATS[target.suffix.lower()]
+    if asked not in (None, named):
+        raise ValueError(f"{target} is the name of a {named}; got --format {job.format}")
+    return named
 
 
 def check_space(space: int, sources: Sequence[Path]) -> None:

@@ -109,7 +109,10 @@ class Picture:
         turned = _orientation(self.image) > 1
         image = _load(self.path, _page_options(self), sequential=not turned)
         image = image.autorot() if turned else image
-        region = pyvips.Region.new(image)
+        try:
+            region = pyvips.Region.new(image)
+        except pyvips.Error:
+            raise ValueError(NOT_READ) from None
         _, w = self.shape
 
         def rows(start: int, stop: int) -> Array:

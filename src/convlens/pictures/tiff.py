@@ -145,8 +145,11 @@ def _page(page: Any, others: int) -> Page:
     photometric, extra = int(page.photometric), tuple(int(kind) for kind in page.extrasamples)
     if photometric not in (*_GRAY, *_RGB):
         raise ValueError(
-            f"the picture's colours are {page.photometric.name}; convert it to gray or RGB first"
+            f"its colours are {getattr(page.photometric, 'name', photometric)}; convert them "
+            "to gray or RGB first"
         )
+    if not page.imagelength or not page.imagewidth:
+        raise ValueError("the TIFF file is damaged: it has no pixels")
     if page.dtype is None or page.dtype.kind not in "biuf":
         raise ValueError(f"the picture's numbers are {page.dtype}, not integers or floats")
     rgb = photometric in _RGB
