@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
@@ -19,6 +18,13 @@ from convlens.core.problem import Spec
 
 _BLOCK = 2**26  # bytes that are copied at a time
 _MAGIC = b"\x93NUMPY"
+
+
+@contextmanager
+def _temporary(suffix: str) -> Iterator[Path]:
+    """The path of a file to be made, in a folder that is removed at the end."""
+    with TemporaryDirectory(prefix="convlens-") as folder:
+        yield Path(folder, f"copy{suffix}")
 
 
 @contextmanager
@@ -44,16 +50,16 @@ def readable(source: Path) -> Iterator[Path]:
             raise ValueError(f"it is {kind}")
     elif sys.stdin.isatty():
         raise ValueError("standard input is a terminal: pipe a picture or an array into it")
-    with NamedTemporaryFile(prefix="convlens-", suffix=source.suffix) as copy:
+    with _temporary(source.suffix) as copy, open(copy, "wb") as file:
         if source == files.STREAM:
-            shutil.copyfileobj(sys.stdin.buffer, copy)
+            shutil.copyfileobj(sys.stdin.buffer, file)
         else:
             with open(source, "rb") as pipe:
-                shutil.copyfileobj(pipe, copy)
-        copy.flush()
-        if not os.path.getsize(copy.name):
+                shutil.copyfileobj(pipe, file)
+        if not file.tell():
             raise ValueError("it is empty")
-        yield Path(copy.name)
+        file.close()
+        yield copy
 
 
 @contextmanager
@@ -63,10 +69,9 @@ def writable(target: Path, suffix: str) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield target
         return
-    with NamedTemporaryFile(prefix="convlens-", suffix=suffix) as copy:
-        path = Path(copy.name)
-        yield path
-        with open(path, "rb") as made:  # another file than `copy`, which it has replaced
+    with _temporary(suffix) as copy:
+        yield copy
+        with open(copy, "rb") as made:
             shutil.copyfileobj(made, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
@@ -97,11 +102,11 @@ def row_by_row(file: Path) -> Iterator[Path]:
     if spec is None:
         yield file
         return
-    with NamedTemporaryFile(prefix="convlens-", suffix=files.ARRAY) as copy:
+    with _temporary(files.ARRAY) as copy:
         columns = np.load(file, mmap_mode="r")
-        rows = np.lib.format.open_memmap(copy.name, "w+", spec.dtype, spec.shape)
+        rows = np.lib.format.open_memmap(copy, "w+", spec.dtype, spec.shape)
         step = max(1, _BLOCK * len(rows) // max(1, spec.nbytes))
         for first in range(0, len(rows), step):
             rows[first : first + step] = columns[first : first + step]
         del columns, rows
-        yield Path(copy.name)
+        yield copy
