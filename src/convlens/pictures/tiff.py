@@ -75,7 +75,7 @@ class Page:
     dtype : numpy.dtype
     alpha : bool
         Whether the last sample is tagged as alpha.
-    orientation, photometric : int
+    bits, orientation, photometric : int
         As stored.
     planar : bool
         Whether channels are stored one after another.
@@ -98,6 +98,7 @@ class Page:
     rgb: bool
     dtype: np.dtype[Any]
     alpha: bool
+    bits: int
     orientation: int
     photometric: int
     planar: bool
@@ -107,6 +108,12 @@ class Page:
     tags: tuple[Tag, ...]
     unkept: tuple[str, ...]
     byteorder: ByteOrder
+
+    @property
+    def storage(self) -> tuple[Any, ...]:
+        """What decides how libvips decodes it."""
+        stored = self.shape, self.samples, self.dtype, self.bits, self.planar
+        return *stored, self.orientation, self.photometric
 
 
 def pages(file: BinaryIO) -> list[Page]:
@@ -175,6 +182,7 @@ def _page(page: Any, others: int) -> Page:
         rgb=rgb,
         dtype=page.dtype.newbyteorder("="),
         alpha=alpha,
+        bits=page.bitspersample,
         orientation=int(number(274, 1)),
         photometric=photometric,
         planar=samples > 1 and page.planarconfig == 2,
