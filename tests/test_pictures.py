@@ -453,6 +453,16 @@ def test_damaged_frames(moving, capsys):
     assert re.search("damaged|holds 3 pictures|fewer pictures", err)
 
 
+def test_a_false_number_of_frames(tmp_path, capsys):
+    """A damaged number of frames takes the memory and time of so many."""
+    first, *others = (Image.fromarray(frame) for frame in FRAMES)
+    data = saved(first, format="PNG", save_all=True, append_images=others)
+    place = data.index(b"acTL") + 4
+    (tmp_path / "x.png").write_bytes(data[:place] + b"\x7f\xff\xff\xff" + data[place + 4 :])
+    assert run_on(tmp_path / "x.png", tmp_path / "y.png", "--page", "all") == 1
+    assert "damaged: it tells of 2,147,483,647 pictures" in capsys.readouterr().err
+
+
 def test_all_frames(moving, capsys):
     """Frames are lost, or shown for other times; or a format that cannot hold them is taken."""
     target = moving.with_name(f"y{moving.suffix}")

@@ -13,6 +13,7 @@ from PIL import Image
 
 from convlens.core.problem import Array
 
+_LEAST = 30  # bytes that a frame takes at the least
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -42,10 +43,18 @@ def is_xmp(file: BinaryIO, chunk: Chunk) -> bool:
 def count(path: Path, kind: str) -> int:
     """The number of frames of an animated PNG, or of pictures in a JPEG in the format MPO; else 1.
 
-    Damaged files count as one picture, as they are refused when they are read.
+    Files that end early count as one picture, as they are refused when they are read.
+
+    Raises
+    ------
+    ValueError
+        If the file tells of more pictures than it has room for.
     """
     with open(path, "rb") as file:
-        return max(1, _png(file) if kind == "PNG" else _mpo(file))
+        found = _png(file) if kind == "PNG" else _mpo(file)
+        if found * _LEAST > file.seek(0, 2):
+            raise ValueError(f"the picture is damaged: it tells of {found:,} pictures")
+    return max(1, found)
 
 
 def _png(file: BinaryIO) -> int:
