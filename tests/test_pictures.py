@@ -399,6 +399,14 @@ def test_no_resolution_is_invented(tmp_path, suffix):
     assert not made.getexif().get(0x11A) or suffix == ".tif"
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".gif"])
+def test_comments(tmp_path, capsys, suffix):
+    """A comment, which libvips does not read, is lost without a word."""
+    Image.fromarray(numbers("gray8")).save(tmp_path / f"x{suffix}", comment=b"a walk")
+    assert run_on(tmp_path / f"x{suffix}", tmp_path / "y.png") == 0
+    assert capsys.readouterr().err.endswith(f"leaves out the comment of x{suffix}\n")
+
+
 def test_what_formats_do_not_take(tmp_path, capsys):
     """What a format cannot carry is lost without a word."""
     exif = Image.Exif()

@@ -266,11 +266,13 @@ def show_plan(job: Job, what: str, as_json: bool) -> None:
     shape = spelling.shape(size, space)
     with catch_warnings(category=ChannelsWarning, action="ignore"):  # the plan has it as a note
         if shape is not None:
-            plan = operation.planned(Spec(shape, np.dtype(dtype or np.float64)))
+            plan, weighed = operation.planned(Spec(shape, np.dtype(dtype or np.float64))), False
         else:
-            plan = plan_of_file(job, Path(what))
+            plan, weighed = plan_of_file(job, Path(what))
     if not as_json:
         click.echo(str(plan))
+        if weighed:
+            click.echo("opacity   weighs the colours, and is filtered as they are")
         if (seconds := _seconds(plan)) > _LONG:
             click.echo(f"time      long: about {_duration(seconds)} on two cores, at a guess")
         return
@@ -303,15 +305,15 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def plan_of_file(job: Job, path: Path) -> Plan:
-    """The plan by which `apply` or `pool` would go about this file."""
+def plan_of_file(job: Job, path: Path) -> tuple[Plan, bool]:
+    """The plan by which `apply` or `pool` would go about this file, and whether opacity weighs."""
     with streams.readable(path) as file:
         if streams.is_array(path, file):
             columns = streams.column_by_column(file)
-            return job.operation.planned(columns or open_array(file).spec)
+            return job.operation.planned(columns or open_array(file).spec), False
         check_space(job.operation.options["space"], [path])
         pages = chosen(pictures.pages(file), job)
         if isinstance(job.operation.kernels, tuple):  # a shape: opacity has no kernel
             layout = job.operation.on_pictures().layout
-            return job.operation.on_pictures().planned(layout(pages[0].spec))
-        return filtered(job, pages)[0]
+            return job.operation.on_pictures().planned(layout(pages[0].spec)), False
+        return filtered(job, pages)[0], pages[0].alpha and job.choices.alpha == "weigh"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+from warnings import catch_warnings
 
 import numpy as np
 from PIL import Image
@@ -115,6 +116,16 @@ def _shown(path: Path, number: int = 0) -> Iterator[Image.Image]:
             yield file
     except (OSError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"frame {number + 1} is damaged, missing or too large: {error}") from None
+
+
+def has_comment(path: Path) -> bool:
+    """Whether a JPEG or a GIF has a comment, which libvips does not read."""
+    with catch_warnings(action="ignore"):  # Pillow warns of large pictures
+        try:
+            with Image.open(path) as file:
+                return "comment" in file.info
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return False
 
 
 def size(path: Path, number: int) -> tuple[int, int]:

@@ -158,7 +158,7 @@ def _page(page: Any, others: int) -> Page:
     if not page.imagelength or not page.imagewidth:
         raise ValueError("the TIFF file is damaged: it has no pixels")
     if page.dtype is None or page.dtype.kind not in "biuf":
-        raise ValueError(f"the picture's numbers are {page.dtype}, not integers or floats")
+        raise ValueError(f"its numbers are {page.dtype or 'unknown'}, not integers or floats")
     rgb = photometric in _RGB
     samples = 3 if photometric == 3 else page.samplesperpixel
     beyond = samples - (3 if rgb else 1)
