@@ -199,6 +199,17 @@ def test_signals_end_it_while_it_encodes(here, number):
     assert sorted(os.listdir(here)) == ["a.png", "large.png", "x.npy"]
 
 
+def test_arrays_stored_column_by_column(here, typed):
+    """An array in Fortran order is refused, or gives other bits than in C order."""
+    values = np.random.default_rng(2).random((4, 30, 20, 3), np.float32)
+    np.save(here / "c.npy", values)
+    np.save(here / "f.npy", np.asfortranarray(values))
+    assert typed("apply gaussian:sigma=1 c.npy -o c2.npy")[0] == 0
+    assert typed("apply gaussian:sigma=1 f.npy -o f2.npy")[0] == 0
+    assert (here / "c2.npy").read_bytes() == (here / "f2.npy").read_bytes()
+    assert typed("explain pool 2 f.npy") == typed("explain pool 2 c.npy")
+
+
 # ---------------------------------------------------------------------------- --force
 
 
@@ -299,6 +310,18 @@ def test_one_input_into_a_new_folder(here, typed):
         assert typed(f"apply box:3 a.png -o {folder}")[::2] == (0, "")
         with Image.open(here / folder / "a.png") as made:
             np.testing.assert_array_equal(made, BLURRED)
+
+
+def test_a_folder_into_another_format(here, typed):
+    """--format writes one format under the name of another."""
+    assert typed("apply box:3 . -o out --format webp")[0] == 0
+    assert sorted(os.listdir(here / "out")) == ["a.webp", "x.npy"]
+    with Image.open("out/a.webp") as made:
+        assert made.format == "WEBP"
+    code, _, err = typed("apply box:3 a.png -o o.tif --format png")
+    assert (code, err) == (1, "convlens: a.png: o.tif is the name of a TIFF; got --format png\n")
+    code, _, err = typed("apply box:3 a.png -o - --json")
+    assert (code, err[:36]) == (2, "convlens: --json would be mixed with")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes, as Linux has them")

@@ -71,6 +71,17 @@ def test_opaque_pictures_are_filtered_as_without_opacity(tmp_path):
         assert abs(made[..., :3].astype(int) - bare).max() <= (name == "gaussian:sigma=2")
 
 
+def test_explained(tmp_path, capsys):
+    """`explain` plans something else than what weighing computes, or does not tell of it."""
+    Image.fromarray(RNG.integers(0, 256, (20, 30, 4), np.uint8)).save(tmp_path / "x.png")
+    assert run(["explain", "apply", "box:3", str(tmp_path / "x.png")]) == 0
+    out = capsys.readouterr().out
+    assert "input     (1, 20, 30, 3) uint32" in out
+    assert out.endswith("opacity   weighs the colours, and is filtered as they are\n")
+    assert run(["explain", "apply", "box:3", str(tmp_path / "x.png"), "--alpha", "keep"]) == 0
+    assert "opacity" not in capsys.readouterr().out
+
+
 def test_ignore(tmp_path):
     """--alpha ignore keeps some opacity, or does not filter colours as they are."""
     values = RNG.integers(0, 256, (20, 30, 4), np.uint8)

@@ -1,8 +1,10 @@
 """Pictures go in and out without loss, and what cannot be kept is refused."""
 
 import io
+import re
 import subprocess
 import sys
+import zlib
 
 import cv2
 import numpy as np
@@ -397,6 +399,14 @@ def test_no_resolution_is_invented(tmp_path, suffix):
     assert not made.getexif().get(0x11A) or suffix == ".tif"
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".gif"])
+def test_comments(tmp_path, capsys, suffix):
+    """A comment, which libvips does not read, is lost without a word."""
+    Image.fromarray(numbers("gray8")).save(tmp_path / f"x{suffix}", comment=b"a walk")
+    assert run_on(tmp_path / f"x{suffix}", tmp_path / "y.png") == 0
+    assert capsys.readouterr().err.endswith(f"leaves out the comment of x{suffix}\n")
+
+
 def test_what_formats_do_not_take(tmp_path, capsys):
     """What a format cannot carry is lost without a word."""
     exif = Image.Exif()
@@ -441,6 +451,26 @@ def test_animations_are_not_cut(moving, capsys):
     assert "there is no page 4: the file holds 3" in capsys.readouterr().err
 
 
+def test_damaged_frames(moving, capsys):
+    """A file whose later frames are cut off gives no sentence."""
+    moving.write_bytes(moving.read_bytes()[:-200])
+    target = moving.with_name("y.tif")
+    assert run_on(moving, target, "--page", "all") == 1
+    err = capsys.readouterr().err
+    assert (err.count("\n"), target.exists()) == (1, False)
+    assert re.search("damaged|holds 3 pictures|fewer pictures", err)
+
+
+def test_a_false_number_of_frames(tmp_path, capsys):
+    """A damaged number of frames takes the memory and time of so many."""
+    first, *others = (Image.fromarray(frame) for frame in FRAMES)
+    data = saved(first, format="PNG", save_all=True, append_images=others)
+    place = data.index(b"acTL") + 4
+    (tmp_path / "x.png").write_bytes(data[:place] + b"\x7f\xff\xff\xff" + data[place + 4 :])
+    assert run_on(tmp_path / "x.png", tmp_path / "y.png", "--page", "all") == 1
+    assert "damaged: it tells of 2,147,483,647 pictures" in capsys.readouterr().err
+
+
 def test_all_frames(moving, capsys):
     """Frames are lost, or shown for other times; or a format that cannot hold them is taken."""
     target = moving.with_name(f"y{moving.suffix}")
@@ -461,3 +491,37 @@ def test_all_frames(moving, capsys):
                 assert made.info["duration"] == 70 + 10 * number
         if moving.suffix != ".jpg":
             assert made.info["loop"] == 3
+
+
+# ---------------------------------------------------------------------------------- memory
+
+PEAK = """
+import sys
+import zlib
+from convlens import cli
+
+code = cli.run(sys.argv[1:])
+status = open("/proc/self/status").read().split()
+print("peak", int(status[status.index("VmHWM:") + 1]) * 1024)
+sys.exit(code)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory as Linux tells it")
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_pictures_take_little_memory(tmp_path, suffix):
+    """A picture of 12 megapixels, or a TIFF of 144, takes more than 150 MB."""
+    source, target = tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
+    if suffix == ".tif":
+        strip = zlib.compress(bytes(range(250)) * 48 * 100)
+        options = {"rowsperstrip": 100, "compression": "zlib", "photometric": "minisblack"}
+        shape = {"shape": (12_000, 12_000), "dtype": np.uint8}
+        tifffile.imwrite(source, (strip for _ in range(120)), **shape, **options)
+    else:
+        shades = (np.add.outer(np.arange(3000), np.arange(4000)) // 30).astype(np.uint8)
+        Image.fromarray(np.dstack([shades, 255 - shades, shades // 2])).save(source)
+    command = [sys.executable, "-c", PEAK, "apply", "gaussian:sigma=2", source, "-o", target]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) < 150_000_000
+    assert pictures.pages(target)[0].shape == pictures.pages(source)[0].shape

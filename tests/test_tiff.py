@@ -220,3 +220,18 @@ def test_descriptions(apply, tmp_path, capsys):
     assert run(["apply", "box", str(source), "-o", str(target), "--page", "all"]) == 0
     with tifffile.TiffFile(target) as file:
         assert 'PhysicalSizeX="0.5"' in file.ome_metadata
+
+
+def test_many_pages(apply):
+    """A stack of many pages takes a descriptor for each, or time that grows with their square."""
+    resource = pytest.importorskip("resource")
+    values = RNG.integers(0, 256, (400, 16, 16), np.uint8)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+    try:
+        made = tifffile.imread(apply(values, "apply", "box:3", "--page", "all"))
+        one = tifffile.imread(apply(values, "apply", "box:3", "--page", "399"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    np.testing.assert_array_equal(made, np.rint([blurred(page) for page in values]))
+    np.testing.assert_array_equal(one, made[398])

@@ -86,6 +86,7 @@ def pair_up(
     folder: bool = False,
     recursive: bool = False,
     skipped: list[str] | None = None,
+    suffix: str | None = None,
 ) -> list[tuple[Path, Path]]:
     """Pair every file to be read with the file to be written from it.
 
@@ -106,6 +107,8 @@ def pair_up(
         Whether folders stand for what is in their subfolders, too.
     skipped : list of str, optional
         Sentences on what is skipped in folders are appended to it.
+    suffix : str, optional
+        What pictures in the output's folder end in; by default what they ended in before.
 
     Returns
     -------
@@ -132,6 +135,11 @@ def pair_up(
         )
     if not into_folder and not resolved(output).parent.is_dir():
         raise ValueError(f"there is no folder {output.parent} to write {output.name} in")
+    if into_folder and suffix is not None:
+        found = [
+            (source, under if is_array(source) else under.with_suffix(suffix))
+            for source, under in found
+        ]
     pairs = [(source, output / under if into_folder else output) for source, under in found]
     _check(pairs, [*sources, *([also_read] if also_read else [])], force)
     return pairs

@@ -112,6 +112,8 @@ def _process(
     hint: str | None = None,
 ) -> int:
     """Do an operation to every input; returns the exit code."""
+    if output == "-" and rest["as_json"]:
+        raise ValueError("--json would be mixed with the result on standard output")
     skipped: list[str] = []
     force, recursive, as_json = (rest.pop(name) for name in ("force", "recursive", "as_json"))
     job = _job(operation, rest, hint)
@@ -122,6 +124,7 @@ def _process(
         folder=output.endswith(("/", os.sep)),
         recursive=recursive,
         skipped=skipped,
+        suffix=None if job.format is None else f".{job.format}",
     )
     work.check_space(rest["space"], [source for source, _ in pairs])
     return work.carry_out(job, pairs, as_json, skipped)

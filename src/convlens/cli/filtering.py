@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import inf, lcm
+from math import inf, lcm, prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ from convlens.execute.rows import rolling, strips
 from convlens.pictures import Picture
 from convlens.plan import Plan, for_parts
 
+# Kernels whose sum is smaller, next to the sum of their magnitudes, make no opacity: it is kept.
+_NEARLY_0 = 0.01
+_HELD = 2**24  # bytes of a picture that may be held between two passes
 ALPHAS = ("weigh", "keep", "ignore")
 
 
@@ -67,6 +70,7 @@ class Filtered:
         operation = operation.on_pictures()
         self._picture, self._advance, spec = picture, advance, picture.spec
         self._whole = whole
+        self._held: Array | None = None
         self._opacity = choices.alpha if picture.alpha else "ignore"
         self._weights: Plan | None = None
         self._how = choices.how or default_map(operation, picture.dtype)
@@ -77,7 +81,7 @@ class Filtered:
             self._weigher, operation = of_weights, operation.of_colours(full)
             self._cancels = bool(
                 of_weights.numbers is not None
-                and abs(self._total) <= 1e-9 * float(np.abs(of_weights.numbers).sum())
+                and abs(self._total) <= _NEARLY_0 * float(np.abs(of_weights.numbers).sum())
             )
             self._weights = of_weights.planned(Spec(spec.shape[:3], dtype))
             spec = Spec(spec.shape, dtype)
@@ -107,6 +111,17 @@ class Filtered:
                 pixels = np.concatenate([pixels, opacity[:, :, np.newaxis]], axis=2)
             yield pixels
 
+    def _rows(self) -> Callable[[int, int], Array]:
+        """What reads rows of the picture. If it is read twice and is small, it is held instead."""
+        picture = self._picture
+        nbytes = prod(picture.shape) * picture.samples * picture.dtype.itemsize
+        if self._how != "stretch" or nbytes > _HELD:
+            return picture.rows()
+        if self._held is None:
+            self._held = picture.rows()(0, picture.shape[0])
+        held = self._held
+        return lambda start, stop: held[start:stop]
+
     def _extent(self, share: float) -> tuple[float, float]:
         """The smallest and the largest result that can be seen."""
         low, high = inf, -inf
@@ -131,7 +146,7 @@ class Filtered:
         cuts = strips(problem.rows, row_bytes, grain[-2])
         rows, columns = pictures.middles(problem.rows), pictures.middles(problem.columns)
         needs = [np.union1d(cut.rows, rows[cut.outputs.start : cut.outputs.stop]) for cut in cuts]
-        for cut, take in zip(cuts, rolling(picture.rows(), h, needs), strict=True):
+        for cut, take in zip(cuts, rolling(self._rows(), h, needs), strict=True):
             values = take(cut.rows)
             colours, weights = values[:, :, : picture.colours], None
             if self._opacity == "weigh":

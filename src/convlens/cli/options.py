@@ -176,7 +176,7 @@ picture_options = options(
         "--page",
         type=PAGE,
         metavar="N|all",
-        help="Which page of a TIFF, or frame of a GIF or WebP, if it has several.",
+        help="Which page of a TIFF, or frame of a GIF, WebP, APNG or MPO, if it has several.",
     ),
 )
 file_options = options(

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
 
 from convlens import files
+from convlens.core.problem import Spec
 
+_BLOCK = 2**26  # bytes that are copied at a time
 _MAGIC = b"\x93NUMPY"
+
+
+@contextmanager
+def _temporary(suffix: str) -> Iterator[Path]:
+    """The path of a file to be made, in a folder that is removed at the end."""
+    with TemporaryDirectory(prefix="convlens-") as folder:
+        yield Path(folder, f"copy{suffix}")
 
 
 @contextmanager
@@ -39,16 +50,16 @@ def readable(source: Path) -> Iterator[Path]:
             raise ValueError(f"it is {kind}")
     elif sys.stdin.isatty():
         raise ValueError("standard input is a terminal: pipe a picture or an array into it")
-    with NamedTemporaryFile(prefix="convlens-", suffix=source.suffix) as copy:
+    with _temporary(source.suffix) as copy, open(copy, "wb") as file:
         if source == files.STREAM:
-            shutil.copyfileobj(sys.stdin.buffer, copy)
+            shutil.copyfileobj(sys.stdin.buffer, file)
         else:
             with open(source, "rb") as pipe:
-                shutil.copyfileobj(pipe, copy)
-        copy.flush()
-        if not os.path.getsize(copy.name):
+                shutil.copyfileobj(pipe, file)
+        if not file.tell():
             raise ValueError("it is empty")
-        yield Path(copy.name)
+        file.close()
+        yield copy
 
 
 @contextmanager
@@ -58,10 +69,9 @@ def writable(target: Path, suffix: str) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield target
         return
-    with NamedTemporaryFile(prefix="convlens-", suffix=suffix) as copy:
-        path = Path(copy.name)
-        yield path
-        with open(path, "rb") as made:  # another file than `copy`, which it has replaced
+    with _temporary(suffix) as copy:
+        yield copy
+        with open(copy, "rb") as made:
             shutil.copyfileobj(made, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
@@ -72,3 +82,31 @@ def is_array(source: Path, file: Path) -> bool:
         return files.is_array(source)
     with open(file, "rb") as opened:
         return opened.read(len(_MAGIC)) == _MAGIC
+
+
+def column_by_column(file: Path) -> Spec | None:
+    """The shape and type of an array that is stored column by column (Fortran order), or None."""
+    readers = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}
+    with open(file, "rb") as opened:
+        try:
+            shape, fortran, dtype = readers[read_magic(opened)](opened)
+        except (ValueError, KeyError):
+            return None  # which is refused with a reason when it is opened
+    return Spec(shape, dtype) if fortran and len(shape) > 1 and not dtype.hasobject else None
+
+
+@contextmanager
+def row_by_row(file: Path) -> Iterator[Path]:
+    """The path of an array that is stored row by row: the file itself, or a copy."""
+    spec = column_by_column(file)
+    if spec is None:
+        yield file
+        return
+    with _temporary(files.ARRAY) as copy:
+        columns = np.load(file, mmap_mode="r")
+        rows = np.lib.format.open_memmap(copy, "w+", spec.dtype, spec.shape)
+        step = max(1, _BLOCK * len(rows) // max(1, spec.nbytes))
+        for first in range(0, len(rows), step):
+            rows[first : first + step] = columns[first : first + step]
+        del columns, rows
+        yield copy

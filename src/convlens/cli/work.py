@@ -110,7 +110,8 @@ def carry_out_one(
     except BrokenPipeError:
         raise
     except (OSError, ValueError, TypeError, MemoryError) as error:
-        report.failed.append({"input": str(source), "error": sentence(error, source, target)})
+        words = shown(sentence(error, source, target))
+        report.failed.append({"input": shown(source), "error": words})
         return
     if lost:
         report.said.append(f"{target}: leaves out {_joined(lost)} of {source.name}")
@@ -141,9 +142,9 @@ def to_file(
     operation = job.operation
     with streams.readable(source) as file:
         if streams.is_array(source, file):
-            array = open_array(file)
-            plan = operation.planned(array.spec)
-            with streams.writable(target, files.ARRAY) as path:
+            with streams.row_by_row(file) as rows, streams.writable(target, files.ARRAY) as path:
+                array = open_array(rows)
+                plan = operation.planned(array.spec)
                 execute_file(plan, array, operation.numbers, path, advance)
             return Spec(plan.output_shape, plan.output_dtype), False
         return picture_to_file(job, file, target, lost, advance), True
@@ -163,9 +164,9 @@ def picture_to_file(
     first, results = _peeked(results)
     shape, count = first.shape, plan.output_shape[1] if _is_volume(job) else len(pages)
     pictures.check_format(kind, first.dtype, first.colours, alpha=first.alpha, pages=count)
+    pictures.check_size(shape, first.nbytes * count)
     lost += pictures.lost(first, kind)
     with streams.writable(target, _SUFFIXES[kind]) as path:
-        pictures.check_size(path, kind, shape, first.nbytes * count)
         pictures.write(path, kind, results, first.nbytes * count, several=count > 1)
     colours = shape[:2] if first.colours == 1 else (*shape[:2], first.colours)
     return Spec((count, *colours) if count > 1 or _is_volume(job) else colours, first.dtype)
@@ -236,9 +237,13 @@ def _is_volume(job: Job) -> bool:
 
 def format_of(job: Job, target: Path, page: pictures.Picture) -> str:
     """The format to write: as asked, as the name says, or for a stream that of the picture."""
-    if job.format is not None:
-        return FORMATS[job.format]
-    return page.kind if target == files.STREAM else pictures.FORMATS[target.suffix.lower()]
+    asked = None if job.format is None else FORMATS[job.format]
+    if target == files.STREAM:
+        return asked or page.kind
+    named = pictures.FORMATS[target.suffix.lower()]
+    if asked not in (None, named):
+        raise ValueError(f"{target} is the name of a {named}; got --format {job.format}")
+    return named
 
 
 def check_space(space: int, sources: Sequence[Path]) -> None:
@@ -261,11 +266,13 @@ def show_plan(job: Job, what: str, as_json: bool) -> None:
     shape = spelling.shape(size, space)
     with catch_warnings(category=ChannelsWarning, action="ignore"):  # the plan has it as a note
         if shape is not None:
-            plan = operation.planned(Spec(shape, np.dtype(dtype or np.float64)))
+            plan, weighed = operation.planned(Spec(shape, np.dtype(dtype or np.float64))), False
         else:
-            plan = plan_of_file(job, Path(what))
+            plan, weighed = plan_of_file(job, Path(what))
     if not as_json:
         click.echo(str(plan))
+        if weighed:
+            click.echo("opacity   weighs the colours, and is filtered as they are")
         if (seconds := _seconds(plan)) > _LONG:
             click.echo(f"time      long: about {_duration(seconds)} on two cores, at a guess")
         return
@@ -298,14 +305,15 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def plan_of_file(job: Job, path: Path) -> Plan:
-    """The plan by which `apply` or `pool` would go about this file."""
+def plan_of_file(job: Job, path: Path) -> tuple[Plan, bool]:
+    """The plan by which `apply` or `pool` would go about this file, and whether opacity weighs."""
     with streams.readable(path) as file:
         if streams.is_array(path, file):
-            return job.operation.planned(open_array(file).spec)
+            columns = streams.column_by_column(file)
+            return job.operation.planned(columns or open_array(file).spec), False
         check_space(job.operation.options["space"], [path])
         pages = chosen(pictures.pages(file), job)
         if isinstance(job.operation.kernels, tuple):  # a shape: opacity has no kernel
             layout = job.operation.on_pictures().layout
-            return job.operation.on_pictures().planned(layout(pages[0].spec))
-        return filtered(job, pages)[0]
+            return job.operation.on_pictures().planned(layout(pages[0].spec)), False
+        return filtered(job, pages)[0], pages[0].alpha and job.choices.alpha == "weigh"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+from warnings import catch_warnings
 
 import numpy as np
 from PIL import Image
 
 from convlens.core.problem import Array
 
+_LEAST = 30  # bytes that a frame takes at the least
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -41,10 +44,18 @@ def is_xmp(file: BinaryIO, chunk: Chunk) -> bool:
 def count(path: Path, kind: str) -> int:
     """The number of frames of an animated PNG, or of pictures in a JPEG in the format MPO; else 1.
 
-    Damaged files count as one picture, as they are refused when they are read.
+    Files that end early count as one picture, as they are refused when they are read.
+
+    Raises
+    ------
+    ValueError
+        If the file tells of more pictures than it has room for.
     """
     with open(path, "rb") as file:
-        return max(1, _png(file) if kind == "PNG" else _mpo(file))
+        found = _png(file) if kind == "PNG" else _mpo(file)
+        if found * _LEAST > file.seek(0, 2):
+            raise ValueError(f"the picture is damaged: it tells of {found:,} pictures")
+    return max(1, found)
 
 
 def _png(file: BinaryIO) -> int:
@@ -96,26 +107,45 @@ def tag(ifd: bytes, code: int) -> int | None:
 # ------------------------------------------------------------------- frames after the first
 
 
+@contextmanager
+def _shown(path: Path, number: int = 0) -> Iterator[Image.Image]:
+    """The frame with this number, of which the first is 0."""
+    try:
+        with Image.open(path) as file:
+            file.seek(number)
+            yield file
+    except (OSError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"frame {number + 1} is damaged, missing or too large: {error}") from None
+
+
+def has_comment(path: Path) -> bool:
+    """Whether a JPEG or a GIF has a comment, which libvips does not read."""
+    with catch_warnings(action="ignore"):  # Pillow warns of large pictures
+        try:
+            with Image.open(path) as file:
+                return "comment" in file.info
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return False
+
+
 def size(path: Path, number: int) -> tuple[int, int]:
-    """The size (h, w) of a frame, of which the first is 0."""
-    with Image.open(path) as file:
-        file.seek(number)
-        return file.height, file.width
+    """The size (h, w) of a frame."""
+    with _shown(path, number) as frame:
+        return frame.height, frame.width
 
 
 def read(path: Path, number: int, channels: int) -> Array:
     """The pixels of a frame as it is shown, (h, w, channels) of 8 bits."""
-    with Image.open(path) as file:
-        file.seek(number)
-        mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
-        values: Array = np.asarray(file.convert(mode))
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+    with _shown(path, number) as frame:
+        values: Array = np.asarray(frame.convert(mode))
     return values.reshape(*values.shape[:2], channels)
 
 
 def times(path: Path, count: int) -> tuple[list[int], int]:
     """For how many milliseconds each frame of a PNG is shown, and how often all are, 0 for ever."""
-    with Image.open(path) as file:
-        shown = []
+    shown = []
+    with _shown(path) as file:
         for number in range(count):
             file.seek(number)
             shown.append(int(file.info.get("duration", 100)))

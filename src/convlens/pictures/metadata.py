@@ -139,6 +139,8 @@ def lost(result: Result, kind: str) -> list[str]:
         gone.append(_counted(len(texts), "text"))
     if image.get_typeof("icc-profile-data") and "ICC" in takes and not profile(result):
         gone.append("the ICC profile, which is for other colours")
+    if result.picture.kind in ("JPEG", "GIF") and frames.has_comment(result.picture.path):
+        gone.append("the comment")
     if kind == "GIF" and resolution(result):
         gone.append("the resolution")
     if page is None:

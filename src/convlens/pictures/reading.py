@@ -5,8 +5,8 @@ libvips keeps every bit of all of these. Pillow, the usual choice, reads colours
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,11 @@ class Picture:
         Whether opacity follows them.
     dtype : numpy.dtype
     image : pyvips.Image
-        The page as libvips sees it, with colour profile and metadata.
+        The first page as libvips sees it, with colour profile and metadata.
     tags : tiff.Page or None
         The tags of a TIFF.
+    roll : Roll or None
+        The pages one above another, if they are alike.
     """
 
     path: Path
@@ -73,6 +75,7 @@ class Picture:
     dtype: np.dtype[Any]
     image: Any
     tags: tiff.Page | None
+    roll: Roll | None = None
 
     @property
     def spec(self) -> Spec:
@@ -106,21 +109,47 @@ class Picture:
         if self.kind in ("PNG", "JPEG") and self.page > 1:
             frame = frames.read(self.path, self.page - 1, self.samples)
             return lambda start, stop: frame[start:stop]
-        turned = _orientation(self.image) > 1
-        image = _load(self.path, _page_options(self), sequential=not turned)
-        image = image.autorot() if turned else image
-        region = pyvips.Region.new(image)
-        _, w = self.shape
+        roll, first = self.roll, (self.page - 1) * self.shape[0]
+        if roll is not None and roll.next == first:
+            return lambda start, stop: self._values(roll.region, first + start, first + stop)
+        orientation = _orientation(self.image) if self.tags is None else self.tags.orientation
+        image = _load(self.path, _page_options(self), sequential=orientation == 1)
+        image = image.autorot() if orientation > 1 else image
+        if self.kind in ("WebP", "GIF") and image.bands < self.samples:  # other frames have more
+            image = image.colourspace("srgb") if self.colours == 3 else image
+            image = image.addalpha() if image.bands < self.samples else image
+        region = _region(image)
+        return lambda start, stop: self._values(region, start, stop)
 
-        def rows(start: int, stop: int) -> Array:
-            try:
-                data = region.fetch(0, start, w, stop - start)
-            except pyvips.Error:
-                raise ValueError("the picture is damaged or cut short") from None
-            values: Array = np.frombuffer(data, self.dtype)
-            return values.reshape(stop - start, w, image.bands)[:, :, : self.samples]
+    def _values(self, region: Any, start: int, stop: int) -> Array:
+        """Rows of a region of libvips, (n, w, samples)."""
+        w = self.shape[1]
+        try:
+            data = region.fetch(0, start, w, stop - start)
+        except pyvips.Error:
+            raise ValueError("the picture is damaged or cut short") from None
+        if self.roll is not None and region is self.roll.region:
+            self.roll.next = stop
+        values: Array = np.frombuffer(data, self.dtype)
+        return values.reshape(stop - start, w, -1)[:, :, : self.samples]
 
-        return rows
+
+class Roll:
+    """The pages of a stack one above another, of which rows are read once, from top to bottom.
+
+    To open a page by itself, libvips looks at all pages, which takes long if there are many.
+    """
+
+    def __init__(self, path: Path, count: int) -> None:
+        self._path, self._count, self._region = path, count, None
+        self.next = 0  # the row to be read next
+
+    @property
+    def region(self) -> Any:
+        """The region to read from."""
+        if self._region is None:
+            self._region = _region(_load(self._path, {"n": self._count}, sequential=True))
+        return self._region
 
 
 def pages(path: Path) -> list[Picture]:
@@ -139,73 +168,81 @@ def pages(path: Path) -> list[Picture]:
         magic = file.read(4)
         if magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             file.seek(0)
-            found = tiff.pages(file)
-            return [_tiff(path, page, number, len(found)) for number, page in enumerate(found, 1)]
+            return _tiff(path, tiff.pages(file))
     image = _load(path)
     kind = KINDS[_loader(image)]
     count = image.get("n-pages") if image.get_typeof("n-pages") else 1
     if kind in ("PNG", "JPEG"):
         count = frames.count(path, kind)
-    each = [image]
-    if kind in ("WebP", "GIF"):
-        each += [_load(path, {"page": number}) for number in range(1, count)]
-    else:
-        each *= count
-    return [_picture(path, kind, number, count, page) for number, page in enumerate(each, 1)]
-
-
-def _picture(path: Path, kind: str, number: int, count: int, image: Any) -> Picture:
     if image.interpretation not in _COLOURS or image.format not in _NUMBERS:
         raise ValueError(
             f"the picture's numbers are {image.interpretation} of type {image.format}; convert it "
             "to gray or RGB of 8 or 16 bits first"
         )
-    upright = image.autorot()
-    shape = upright.height, upright.width
-    if number > 1 and kind in ("PNG", "JPEG"):
-        if image.format != "uchar":
-            raise ValueError(f"the {count} pictures of 16 bits are not read; give --page 1")
-        shape = frames.size(path, number - 1)
-    alpha = bool(image.hasalpha())
-    colours = image.bands - alpha
-    return Picture(
+    if kind in ("PNG", "JPEG") and count > 1 and image.format != "uchar":
+        raise ValueError(f"the file holds {count} pictures of 16 bits, which are not read")
+    every = _load(path, {"n": -1}) if kind in ("WebP", "GIF") else image
+    upright, alpha = image.autorot(), bool(every.hasalpha())
+    first = Picture(
         path=path,
         kind=kind,
-        page=number,
+        page=1,
         pages=count,
-        shape=shape,
-        colours=colours,
-        rgb=colours == 3,
+        shape=(upright.height, upright.width),
+        colours=every.bands - alpha,
+        rgb=every.bands - alpha == 3,
         alpha=alpha,
         dtype=_NUMBERS[image.format],
         image=image,
         tags=None,
     )
+    others = [replace(first, page=number) for number in range(2, count + 1)]
+    if kind == "JPEG":
+        others = [replace(each, shape=frames.size(path, each.page - 1)) for each in others]
+    return [first, *others]
 
 
-def _tiff(path: Path, page: tiff.Page, number: int, count: int) -> Picture:
+def _tiff(path: Path, found: Sequence[tiff.Page]) -> list[Picture]:
+    """The pages of a TIFF. Those that are stored alike are looked at once by libvips."""
+    seen: dict[tuple[Any, ...], tuple[tuple[int, int], np.dtype[Any]]] = {}
+    alike = len({page.storage for page in found}) == 1 and found[0].orientation == 1
+    alike = alike and [page.index for page in found] == list(range(len(found)))
+    roll = Roll(path, len(found)) if alike and not _is_beyond_libvips(found[0]) else None
+    first = None
+    made = []
+    for number, page in enumerate(found, 1):
+        if page.storage not in seen:
+            image, shape, dtype = _seen(path, page)
+            seen[page.storage] = shape, dtype
+            first = first or image
+        shape, dtype = seen[page.storage]
+        picture = Picture(
+            path=path,
+            kind="TIFF",
+            page=number,
+            pages=len(found),
+            shape=shape,
+            colours=page.colours,
+            rgb=page.rgb,
+            alpha=page.alpha,
+            dtype=dtype,
+            image=first,
+            tags=page,
+            roll=roll,
+        )
+        made.append(picture)
+    return made
+
+
+def _seen(path: Path, page: tiff.Page) -> tuple[Any, tuple[int, int], np.dtype[Any]]:
+    """A page as libvips sees it, with its shape and type."""
     if _is_beyond_libvips(page):
-        image, shape = pyvips.Image.black(1, 1), page.shape
-        dtype: np.dtype[Any] = page.dtype
-    else:
-        image = _load(path, {"page": page.index})
-        if image.format not in _NUMBERS:
-            raise ValueError(f"the picture's numbers are {image.format}, not integers or floats")
-        upright = image.autorot()
-        shape, dtype = (upright.height, upright.width), _NUMBERS[image.format]
-    return Picture(
-        path=path,
-        kind="TIFF",
-        page=number,
-        pages=count,
-        shape=shape,
-        colours=page.colours,
-        rgb=page.rgb,
-        alpha=page.alpha,
-        dtype=dtype,
-        image=image,
-        tags=page,
-    )
+        return pyvips.Image.black(1, 1), page.shape, page.dtype
+    image = _load(path, {"page": page.index})
+    if image.format not in _NUMBERS:
+        raise ValueError(f"the picture's numbers are {image.format}, not integers or floats")
+    upright = image.autorot()
+    return image, (upright.height, upright.width), _NUMBERS[image.format]
 
 
 def _is_beyond_libvips(page: tiff.Page) -> bool:
@@ -228,6 +265,14 @@ def _load(path: Path, options: dict[str, Any] | None = None, *, sequential: bool
     if _loader(image) not in KINDS:
         raise ValueError(NOT_READ)
     return image
+
+
+def _region(image: Any) -> Any:
+    """What reads parts of an image."""
+    try:
+        return pyvips.Region.new(image)
+    except pyvips.Error:
+        raise ValueError(NOT_READ) from None
 
 
 def _page_options(picture: Picture) -> dict[str, Any]:

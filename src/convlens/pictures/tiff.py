@@ -75,7 +75,7 @@ class Page:
     dtype : numpy.dtype
     alpha : bool
         Whether the last sample is tagged as alpha.
-    orientation, photometric : int
+    bits, orientation, photometric : int
         As stored.
     planar : bool
         Whether channels are stored one after another.
@@ -98,6 +98,7 @@ class Page:
     rgb: bool
     dtype: np.dtype[Any]
     alpha: bool
+    bits: int
     orientation: int
     photometric: int
     planar: bool
@@ -107,6 +108,12 @@ class Page:
     tags: tuple[Tag, ...]
     unkept: tuple[str, ...]
     byteorder: ByteOrder
+
+    @property
+    def storage(self) -> tuple[Any, ...]:
+        """What decides how libvips decodes it."""
+        stored = self.shape, self.samples, self.dtype, self.bits, self.planar
+        return *stored, self.orientation, self.photometric
 
 
 def pages(file: BinaryIO) -> list[Page]:
@@ -145,10 +152,13 @@ def _page(page: Any, others: int) -> Page:
     photometric, extra = int(page.photometric), tuple(int(kind) for kind in page.extrasamples)
     if photometric not in (*_GRAY, *_RGB):
         raise ValueError(
-            f"the picture's colours are {page.photometric.name}; convert it to gray or RGB first"
+            f"its colours are {getattr(page.photometric, 'name', photometric)}; convert them "
+            "to gray or RGB first"
         )
+    if not page.imagelength or not page.imagewidth:
+        raise ValueError("the TIFF file is damaged: it has no pixels")
     if page.dtype is None or page.dtype.kind not in "biuf":
-        raise ValueError(f"the picture's numbers are {page.dtype}, not integers or floats")
+        raise ValueError(f"its numbers are {page.dtype or 'unknown'}, not integers or floats")
     rgb = photometric in _RGB
     samples = 3 if photometric == 3 else page.samplesperpixel
     beyond = samples - (3 if rgb else 1)
@@ -172,6 +182,7 @@ def _page(page: Any, others: int) -> Page:
         rgb=rgb,
         dtype=page.dtype.newbyteorder("="),
         alpha=alpha,
+        bits=page.bitspersample,
         orientation=int(number(274, 1)),
         photometric=photometric,
         planar=samples > 1 and page.planarconfig == 2,

@@ -14,12 +14,16 @@ MAPS = ("clip", "stretch", "absolute")
 # Beside 1024 times the opacity, each pixel has a weight of 1. It cannot be seen where anything
 # opaque is near, and where nothing is, invisible colours stay what they would be without weights.
 _OPACITY, _LEAST = 1024, 1
-_WEIGHED = {np.dtype(np.uint8): np.dtype(np.uint32)}  # types that hold colours times weights
+# Types that hold colours times weights; float64 does for the others.
+_WEIGHED: dict[np.dtype[Any], np.dtype[Any]] = {
+    np.dtype(np.uint8): np.dtype(np.uint32),
+    np.dtype(np.uint16): np.dtype(np.int64),
+}
 
 
 def weighed_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The type of weighed colours and weights."""
-    return _WEIGHED.get(dtype, np.dtype(np.int64 if dtype.kind in "iu" else np.float64))
+    return _WEIGHED.get(dtype, np.dtype(np.float64))
 
 
 def weight(alpha: Any) -> Any:

@@ -69,14 +69,11 @@ def check_format(
         )
 
 
-def check_size(path: Path, kind: str, shape: tuple[int, ...], nbytes: int) -> None:
-    """Refuse results that are too large for any format, or for the disk."""
+def check_size(shape: tuple[int, ...], nbytes: int) -> None:
+    """Refuse results that are too large for any format."""
     if max(shape) > _MOST[0] or nbytes > _MOST[1]:
         size = " x ".join(f"{n:,}" for n in shape[:2])
         raise ValueError(f"the result would have {size} pixels, too many for a picture")
-    free = shutil.disk_usage(path.parent).free
-    if kind != "TIFF" and nbytes > free:  # a TIFF is compressed as it is made
-        raise OSError(f"the pixels take {nbytes:,} bytes meanwhile, and the disk has {free:,} left")
 
 
 def write(path: Path, kind: str, results: Iterable[Result], nbytes: int, *, several: bool) -> None:
@@ -116,6 +113,11 @@ def write(path: Path, kind: str, results: Iterable[Result], nbytes: int, *, seve
             return
         # libvips encodes from a file of bare pixels, so that nothing has to be held in memory.
         with scratch(temporary) as bare:
+            free = shutil.disk_usage(bare.parent).free
+            if nbytes > free:
+                raise OSError(
+                    f"the pixels take {nbytes:,} bytes meanwhile, and the disk has {free:,} left"
+                )
             sheets = (_bare(result) for result in _noted(results, written))
             tiff.write(bare, sheets, compressed=False, large=nbytes > _LARGE)
             _encode(bare, temporary, kind, written)
