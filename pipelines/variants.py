@@ -361,7 +361,7 @@ def _medians() -> Iterator[Variant]:
             yield Variant(
                 "medians",
                 ("median", name, name, name),
-                exactly(volume=len(deep), kd=deep[0] if deep else 1, kh=kh, kw=kw),
+                exactly(stride=1, volume=len(deep), kd=deep[0] if deep else 1, kh=kh, kw=kw),
                 partial(medians, types=(TYPES[name],) * 3, window=window),
             )
 
