@@ -277,12 +277,9 @@ LARGE = {  # and how many arrays like the output are in memory besides it
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_memory(name, dtype):
     """A filter takes more than 32 MB besides its arrays."""
-    if (name, dtype) == ("rank_filter", np.float32):
-        shape = (300, 300)  # which is sorted
-    else:
-        shape = (3000, 3000)
     args, arrays = LARGE[name]
-    array = np.zeros(shape, dtype)
+    sorted_ = (name, dtype) == ("rank_filter", np.float32)  # which takes its time
+    array = np.zeros((300, 300) if sorted_ else (3000, 3000), dtype)
     tracemalloc.start()
     try:
         result = getattr(ndimage, name)(array, *args)
