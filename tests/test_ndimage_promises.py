@@ -258,6 +258,16 @@ def test_ranks_of_float16():
     np.testing.assert_array_equal(result, scipy.ndimage.median_filter(array.astype("f4"), 3))
 
 
+def test_medians_of_many_channels():
+    """Channels that do not fit into memory together are not divided, or wrongly."""
+    array = pixels(np.float32, (9, 10, 60_000))
+    result = ndimage.median_filter(array, (9, 9, 1))
+    some = [0, 1, 30_000, 59_999]
+    np.testing.assert_array_equal(
+        result[..., some], scipy.ndimage.median_filter(array[..., some], (9, 9, 1))
+    )
+
+
 # ------------------------------------------------------------------------------- memory
 
 LIMIT = 32_000_000
