@@ -59,6 +59,9 @@ bench: .venv/bench  ## compare with PyTorch and JAX, then time everything; write
 bench-layers: .venv/bench  ## time the layers of well-known networks; writes benchmarks/LAYERS.md
 	.venv/bin/python benchmarks/run_layers.py
 
+bench-filters: .venv/bench  ## time SciPy's filters next to SciPy and OpenCV; writes benchmarks/FILTERS.md
+	.venv/bin/python benchmarks/run_filters.py
+
 docs: .venv/docs  ## build the site in docs/_build; warnings are errors
 	.venv/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build
 
@@ -125,4 +128,4 @@ clean:  ## remove the environments, what was built, the data, the pictures and t
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-.PHONY: help demo test test-scipy bench bench-layers docs screenshot pipelines wheels test-wheels smoke-aarch64 clean
+.PHONY: help demo test test-scipy bench bench-layers bench-filters docs screenshot pipelines wheels test-wheels smoke-aarch64 clean

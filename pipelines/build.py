@@ -34,14 +34,15 @@ ZIG_TARGETS = {
     "x86-64-osx": "x86_64-macos.11.0",
     "x86-64-windows": "x86_64-windows-gnu",
 }
-POOL = Path(__file__).parent / "runtime" / "pool.c"
-# The functions of Halide's runtime, and of the pool of threads, that convlens calls.
+SOURCES = sorted((Path(__file__).parent / "runtime").glob("*.c"))
+# The functions of Halide's runtime, and of these sources, that convlens calls.
 RUNTIME = (
     "halide_can_use_target_features",
     "halide_set_error_handler",
     "halide_set_custom_do_par_for",
     "pool_run",
     "pool_set_threads",
+    "ranks_run",
 )
 
 
@@ -87,7 +88,7 @@ def features_of(level: Level) -> list[int]:
 
 
 def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
-    """Link them and the pool, with the system's C compiler or zig's, which knows every target.
+    """Link them and SOURCES, with the system's C compiler or zig's, which knows every target.
 
     The library exports only the functions that convlens calls, and contains only the part of
     Halide's runtime that it needs.
@@ -97,7 +98,7 @@ def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
         compiler = [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGETS[base]]
     functions = [*RUNTIME, *(path.stem for path in objects if path.stem != "runtime")]
     exports = library.with_suffix(".def")
-    inputs = [path.as_posix() for path in (POOL, *objects)]
+    inputs = [path.as_posix() for path in (*SOURCES, *objects)]
     options = ["-shared", "-fPIC", "-O2"]
     if "linux" in base:
         exports.write_text(f"{{ global: {'; '.join(functions)}; local: *; }};\n")
@@ -126,7 +127,7 @@ def host() -> str:
 def fingerprint() -> str:
     """A hash of all that a library is made from: these files, and Halide's version."""
     digest = hashlib.sha256(version("halide").encode())
-    for path in (*sorted(Path(__file__).parent.glob("*.py")), NETWORKS, POOL):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), NETWORKS, *SOURCES):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -1,7 +1,7 @@
 """Medians of small windows, by networks of minima and maxima in vector registers.
 
     columns[f, y, n] = the sorted numbers of a column: cells[f, y * sy + ky * dy, n] for every ky
-    out[c, x, y, n] = the median of  columns[(x * sx + kx * dx) * C + c, y, n]  for every kx
+    out[0, x, y, n] = the median of  columns[x + kx * dx, y, n]  for every kx
 
 A column of a volume's window has the numbers of all its slabs. A column is sorted once for all the
 windows that it lies in. A comparator takes the smaller and the larger of two vectors of numbers,
@@ -94,7 +94,7 @@ def medians(level: Level, types: Types, *, window: tuple[int, ...]) -> Pipeline:
     The last number of a sorted column of floats is NaN if one of its numbers is, and otherwise 0.
     """
     *deep, kh, kw = window
-    pool = Pooling(level, types, "median", volume=bool(deep))
+    pool = Pooling(level, types, "median", channels=1, volume=bool(deep))
     lanes, cells, out = level.lanes(pool.numbers), pool.cells, pool.out
     height, floats = prod((*deep, kh)), pool.numbers.is_float()
     stages = list(network(tuple(size for size in (height, kw) if size > 1), height * kw // 2))
@@ -114,8 +114,7 @@ def medians(level: Level, types: Types, *, window: tuple[int, ...]) -> Pipeline:
     columns[f, y, n, k] = choice(numbers)
 
     def below(tap: int, place: int) -> hl.Expr:
-        column = x * pool.sx * pool.channels + c + tap * pool.dx
-        return hl.Expr(columns[column, y, n, place])
+        return hl.Expr(columns[x + tap * pool.dx, y, n, place])
 
     merges, (median,) = sort("across", merging, AXES, below)
     if floats:
@@ -124,13 +123,11 @@ def medians(level: Level, types: Types, *, window: tuple[int, ...]) -> Pipeline:
     pool.give(median)
 
     xo, xi, fo, fi = (hl.Var(name) for name in ("xo", "xi", "fo", "fi"))
-    out.output_buffer().dim(0).set_stride(hl.Expr())
-    out.output_buffer().dim(1).set_stride(hl.Expr())
+    out.bound(c, 0, 1).output_buffer().dim(0).set_stride(hl.Expr())
+    out.output_buffer().dim(1).set_stride(1)
     out.split(y, hl.Var("strips"), y, pool.strip, Tail.ShiftInwards)
     out.split(x, xo, xi, lanes, Tail.PredicateStores).vectorize(xi)
     task = pool.by_strips([xi, xo, c, y])
-    side_by_side = out.output_buffer().dim(1).stride() == 1
-    out.specialize((pool.sx == 1) & (pool.channels == 1) & side_by_side)
     for layer in merges:
         layer.compute_at(out, xo).bound_extent(c, 1).bound_extent(x, lanes).vectorize(x)
     columns.compute_at(out, y).hoist_storage(out, task)

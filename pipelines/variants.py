@@ -406,12 +406,23 @@ def _poolings() -> Iterator[Variant]:
 def _medians() -> Iterator[Variant]:
     """Networks for windows of a few fixed sizes; with each its transpose, for turned images."""
     for name in ("u8", "i16", "u16", "f32", "f64"):
-        for window in ((1, 3), (3, 1), (3, 3), (1, 5), (5, 1), (5, 5), (3, 3, 3)):
+        for window in (
+            (1, 3),
+            (3, 1),
+            (3, 3),
+            (1, 5),
+            (5, 1),
+            (5, 5),
+            (7, 7),
+            (9, 9),
+            (3, 3, 3),
+            (5, 5, 5),
+        ):
             *deep, kh, kw = window
             yield Variant(
                 "medians",
                 ("median", name, name, name),
-                exactly(volume=len(deep), kd=deep[0] if deep else 1, kh=kh, kw=kw),
+                exactly(stride=1, volume=len(deep), kd=deep[0] if deep else 1, kh=kh, kw=kw),
                 partial(medians, types=(TYPES[name],) * 3, window=window),
             )
 

@@ -269,3 +269,22 @@ def test_the_page_of_layers_tells_the_slowest(harness, monkeypatch, capsys):
     page = capsys.readouterr().out
     assert "3 layers" in page or "Not installed, so left out: PyTorch, ONNX Runtime." in page
     assert "## Every layer" in page
+
+
+def test_the_page_of_filters_tells_how_far_ahead(harness, monkeypatch, capsys):
+    """The page is not made at all, or times a wrong answer."""
+    filters = harness("filters_of_scipy")
+    command = [
+        "run_filters.py",
+        "--side",
+        "24",
+        "--budget",
+        "0.01",
+        "--only",
+        "median.* [37],",
+    ]
+    monkeypatch.setattr(sys, "argv", command)
+    filters.main()
+    page = capsys.readouterr().out
+    assert "Ahead of SciPy over 6 rows" in page
+    assert "off by" not in page.partition("# How fast")[2].partition("|")[2]

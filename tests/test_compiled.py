@@ -576,6 +576,22 @@ def check_medians(rng):
             np.testing.assert_array_equal(out, expected, f"{variant.name} {sizes}")
 
 
+def check_histograms(rng):
+    """Fail if a rank by moving histograms is wrong, or reads or writes outside of its arrays."""
+    for sizes, window in (((40, 600), (9, 7)), ((600, 30), (70, 3)), ((5, 9, 300), (3, 4, 5))):
+        for dtype in (np.uint8, np.int8):
+            shape = [size + taps - 1 for size, taps in zip(sizes, window, strict=True)]
+            cells = fenced(rng, random_numbers(rng, shape, np.dtype(dtype)))
+            out = fenced(rng, np.zeros(sizes, dtype))
+            windows = np.sort(sliding_window_view(cells, window).reshape(*sizes, -1), axis=-1)
+            *deep, down, across = window
+            planes = np.arange(prod(deep), dtype=np.int64) * (cells.strides[0] if deep else 0)
+            for rank in (0, 20, windows.shape[-1] - 1):
+                for at in np.ndindex(out.shape[:-2]):
+                    load().rank(cells[at], planes, out[at], (down, across), rank)
+                np.testing.assert_array_equal(out, windows[..., rank], f"{sizes} {window} {rank}")
+
+
 def check_transforms(rng):
     """Fail if transforms of any size are wrong."""
     available = transforms._available
@@ -643,6 +659,7 @@ def check_level():
     check_many(100, 300, fenced)
     check_ordered(rng)
     check_medians(rng)
+    check_histograms(rng)
     check_transforms(rng)
     check_winograd(rng)
     print(load().level, *load()._functions)

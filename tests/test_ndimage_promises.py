@@ -5,6 +5,7 @@ The differences are those of the table in docs/from-scipy.md; each has a test he
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -181,7 +182,7 @@ def test_nan_wins_under_a_window(window):
     for name in ("maximum_filter", "minimum_filter", "median_filter"):
         result = getattr(ndimage, name)(array, **window)
         assert np.flatnonzero(np.isnan(result)).tolist() == reached, name
-    for size in (3, 25):  # a network, and sorting
+    for size in (3, 9, (3, 21), 25):  # pipelines, a network in NumPy, and sorting
         noise = pixels(np.float64)
         noise[20, 20] = np.nan
         seen = np.zeros(noise.shape, bool)
@@ -230,12 +231,73 @@ def test_footprints_with_holes_in_one_axis():
     assert ndimage.rank_filter(array, 1, footprint=[1, 0, 1, 1]).tolist() == [9, 2, 2, 8, 3, 7]
 
 
+def test_structures_on_booleans():
+    """Heights that are added to booleans leave other bytes than 0 and 1, which go on wrapping."""
+    array = np.array([[True, False, False, False]])
+    heights = np.full((1, 3), 255)
+    raised = ndimage.grey_dilation(array, structure=heights)
+    assert raised.view(np.uint8).max() == 1
+    closed = ndimage.grey_closing(array, structure=heights)
+    again = ndimage.grey_erosion(raised, structure=heights)
+    np.testing.assert_array_equal(closed, again)
+    assert closed.view(np.uint8).max() <= 1
+
+
+def test_origins_outside_of_a_structure():
+    """SciPy's `binary_erosion` takes an origin that lies outside, and may end the process."""
+    for origin in (2, -2, (0, 5)):
+        with pytest.raises(ValueError, match="origins from -1 to 1"):
+            ndimage.binary_erosion(np.ones((5, 5)), np.ones((3, 3)), origin=origin)
+
+
 def test_ranks_of_float16():
     """float16 is ranked along a single axis alone, as in SciPy."""
     array = pixels(np.float16)
     result = ndimage.median_filter(array, 3)
     assert result.dtype == np.float16
     np.testing.assert_array_equal(result, scipy.ndimage.median_filter(array.astype("f4"), 3))
+
+
+def test_medians_of_many_channels():
+    """Channels that do not fit into memory together are not divided, or wrongly."""
+    array = pixels(np.float32, (9, 10, 60_000))
+    result = ndimage.median_filter(array, (9, 9, 1))
+    some = [0, 1, 30_000, 59_999]
+    np.testing.assert_array_equal(
+        result[..., some], scipy.ndimage.median_filter(array[..., some], (9, 9, 1))
+    )
+
+
+# ------------------------------------------------------------------------------- memory
+
+LIMIT = 32_000_000
+LARGE = {  # and how many arrays like the output are in memory besides it
+    "gaussian_filter": ((2,), 0),
+    "uniform_filter": ((15,), 0),
+    "maximum_filter": ((15,), 0),
+    "grey_opening": ((5,), 1),
+    "gaussian_gradient_magnitude": ((1,), 1),
+    "median_filter": ((5,), 0),
+    "rank_filter": ((7, 25), 0),
+    "percentile_filter": ((10, 4), 0),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_memory(name, dtype):
+    """A filter takes more than 32 MB besides its arrays."""
+    args, arrays = LARGE[name]
+    sorted_ = (name, dtype) == ("rank_filter", np.float32)  # which takes its time
+    array = np.zeros((300, 300) if sorted_ else (3000, 3000), dtype)
+    tracemalloc.start()
+    try:
+        result = getattr(ndimage, name)(array, *args)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    extra = peak - (1 + arrays) * result.nbytes
+    assert extra < LIMIT, f"{extra / 1e6:.1f} MB"
 
 
 # --------------------------------------------------------------------- what is handed over

@@ -394,9 +394,10 @@ def _median(problem: Problem, images: DType) -> Method:
     wide = images.kind != "f" and images.itemsize == 8
     numbers = images if wide else next(each for each in MEDIANS if np.can_cast(images, each))
     *deep, kh, kw = (axis.window for axis in problem.axes)
-    facts = {"volume": len(deep), "kd": deep[0] if deep else 1, "kh": kh, "kw": kw}
+    facts = {"stride": problem.columns.stride, "volume": len(deep)}
+    facts |= {"kd": deep[0] if deep else 1, "kh": kh, "kw": kw}
     variant = loaded().variants.choose(facts, [("median", *(NAMES[numbers],) * 3)])
-    return Method(variant, numbers, numbers, numbers, problem.columns.stride == 1)
+    return Method(variant, numbers, numbers, numbers, folded=True)
 
 
 # ------------------------------------------------------------------------------------ both

@@ -43,6 +43,7 @@ DEEP = 16  # more taps along the depth than these are merged in a pass of their 
 Part = tuple[range, ...]  # a part of a window, as ranges of its taps along each axis
 Compute = Callable[[Problem, "Way", Array, Array | None, Array], None]
 MERGES = {"max": np.maximum, "min": np.minimum, "sum": np.add, "avg": np.add}
+MERGES["median"] = np.minimum  # of one part: such a window is small, and the channels are divided
 
 
 def is_deep(problem: Problem) -> bool:
@@ -69,16 +70,16 @@ def _fits(problem: Problem, method: Method, window: tuple[int, ...], channels: i
     parts = [
         replace(axis, window=n) for axis, n in zip(problem.axes[-2:], (height, width), strict=True)
     ]
-    # Slabs are merged when they are read, but for convolutions and medians.
-    merged = problem.kernels is None or method.family == "separable"
-    merged &= problem.mode != "median"
+    # Slabs are merged when they are read, but for convolutions and medians, which hold all of them.
+    pooled = problem.kernels is None and problem.mode != "median"
+    merged = pooled or method.family == "separable"
     slabs = 1 if merged else prod(deep)
     cells = prod(axis.reach for axis in parts) * channels * slabs
     # Taps far apart are computed in parts too: to find the few cells of use among the many between
     # them would take longer.
     if cells > 2 * STRIP and any(axis.reach > axis.window for axis in parts):
         return False
-    if cells * method.numbers.itemsize > (POOLED if problem.kernels is None else CONVOLVED):
+    if cells * method.numbers.itemsize > (POOLED if pooled else CONVOLVED):
         return False
     if problem.mode in ("max", "min", "median"):
         return True

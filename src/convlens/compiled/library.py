@@ -10,7 +10,17 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    c_char_p,
+    c_int32,
+    c_int64,
+    c_uint8,
+    c_uint16,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from functools import cache, partial
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -243,6 +253,32 @@ class Library:
         """Let pipelines run on this number of threads from now on."""
         self._threads.value = count
         RUNNING.call(self._library.pool_set_threads, [self._threads])
+
+    def rank(
+        self, cells: Array, planes: Array, out: Array, window: tuple[int, int], rank: int
+    ) -> None:
+        """Write the number of a rank under each window, of bytes, by moving histograms.
+
+        Parameters
+        ----------
+        cells, out : array
+            The cells, and the results (h, w) for windows from the first cells on. Both are of uint8
+            or of int8, whose numbers lie side by side in a row.
+        planes : (planes,) of int64
+            How many bytes after the first cells those planes begin that a window lies in.
+        window : tuple of int
+            The rows and columns of the window, which has fewer than 2**15 numbers in all planes.
+        rank : int
+            0 for the smallest.
+        """
+        pointers = [c_void_p(each.ctypes.data) for each in (cells, planes, out)]
+        apart, out_apart = (c_int64(each.strides[-2]) for each in (cells, out))
+        sign = 128 if cells.dtype.kind == "i" else 0
+        sizes = [c_int32(each) for each in (*out.shape, *window, rank, sign)]
+        first, places, results = pointers
+        arguments = [first, apart, places, c_int32(len(planes)), results, out_apart, *sizes]
+        if RUNNING.call(self._library.ranks_run, arguments):
+            raise MemoryError("there is no memory for the histograms of a window's columns")
 
     def function(self, name: str) -> Any:
         """Look up a pipeline by its name, in the version of this level."""

@@ -139,16 +139,13 @@ def _settle_pooling(problem: Problem) -> Way:
     return Way(flat, turned, None, None, taps)
 
 
-def lacking(problem: Problem) -> str | None:
-    """Why there is no pipeline for a median, which has them for some windows; None if there is."""
-    if problem.mode != "median":
-        return None
+def has_pipeline(problem: Problem) -> bool:
+    """Whether there is a pipeline for a pooling: medians have them for some windows alone."""
     try:
         choose(flattened(problem) if is_flat(problem) else problem, None, False)
     except LookupError:
-        window = " x ".join(str(axis.window) for axis in problem.spatial)
-        return f"it takes no medians of {window} windows of {problem.images.dtype}"
-    return None
+        return False
+    return True
 
 
 def is_flat(problem: Problem) -> bool:
@@ -253,7 +250,6 @@ def _words(family: str, space: int) -> str:
         "windows": f"tap by tap{axes[space]}",
         "squares": f"{'cubes' if space == 3 else 'squares'} side by side",
         "doubling": f"{halving}{axes[space]}",
-        "medians": "sorted columns, merged across by a network of minima and maxima",
     }[family]
 
 

@@ -69,8 +69,9 @@ class Problem:
     Attributes
     ----------
     operation : {"convolve", "pool"}
-    mode : {"max", "min", "avg", "sum"}
-        How the numbers under a window are combined; a convolution is a "sum" of products.
+    mode : {"max", "min", "avg", "sum", "median"}
+        How the numbers under a window are combined; a convolution is a "sum" of products. `ndimage`
+        alone asks for a "median", of an odd number of cells that all count.
     images : Spec
     kernels : Spec or None
         None for pooling.

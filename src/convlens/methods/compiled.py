@@ -13,7 +13,7 @@ class Compiled:
 
     def refuses(self, problem: Problem) -> str | None:
         """Why there is no pipeline for this problem."""
-        return choice.missing(problem) or ways.lacking(problem)
+        return choice.missing(problem)
 
     def is_slow_at(self, problem: Problem) -> str | None:
         """Say so if NumPy is faster, because there is next to nothing to compute."""

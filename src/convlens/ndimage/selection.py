@@ -1,8 +1,9 @@
 """Select the number of a rank under a window, block by block.
 
-Small rectangles go through a network of minima and maxima. Of 8-bit integers, the numbers under a
-large window are counted that are below each of the 255 levels, at a cost that hardly grows with the
-window. All other windows are copied, and partly sorted.
+Medians of the commonest windows have pipelines. Of 8-bit integers, those under a large window are
+counted in histograms, which move with it at a cost that hardly grows with the window. Other small
+rectangles go through a network of minima and maxima, and all other windows are copied, and partly
+sorted. Without pipelines, 8-bit integers are counted that are below each of the 255 levels.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from convlens.compiled.library import loaded
 from convlens.core.problem import Array
 from convlens.ndimage import engine, networks
 from convlens.ndimage.arguments import Step
@@ -22,6 +24,8 @@ from convlens.ndimage.means import sum_along
 
 NETWORK = 130  # the most taps of a window that goes through a network
 LEVELS = 100  # the least taps of one that is worth counting
+COUNTED = range(36, 2**15)  # the taps of a window that is worth histograms, whose bins hold them
+HISTOGRAMS = 2**22  # the most cells that are counted in histograms at a time
 NETWORK_BYTES = 2**16  # of a block's cells, of which a network holds dozens of copies
 COPIED = 2**20  # the most numbers that are copied to be sorted
 
@@ -41,7 +45,9 @@ def under_footprint(
         if engine.pooled(input_, output, filtered, "median"):
             return
     bytes_ = dtype.itemsize == 1 and full
-    if full and footprint.size <= (LEVELS if bytes_ else NETWORK):
+    if bytes_ and footprint.size in COUNTED and engine.runs(dtype):
+        _by_histograms(input_, output, steps, dtype, footprint.shape, rank)
+    elif full and footprint.size <= (LEVELS if bytes_ else NETWORK):
         _by_network(input_, output, steps, dtype, footprint.shape, rank)
     elif bytes_:
         _by_counting(input_, output, steps, dtype, footprint.shape, rank)
@@ -69,6 +75,29 @@ def _by_network(
         return selected
 
     filter_blocks(input_, output, steps, dtype, compute, NETWORK_BYTES // dtype.itemsize)
+
+
+def _by_histograms(
+    input_: Array,
+    output: Array,
+    steps: Sequence[Step],
+    dtype: np.dtype[Any],
+    window: tuple[int, ...],
+    rank: int,
+) -> None:
+    """Planes, rows and columns, of which an array may lack some, go through moving histograms."""
+    *deep, kh, kw = (1, 1, *window)
+
+    def compute(cells: Array, places: tuple[range, ...]) -> Array:
+        selected = np.empty(outputs(places, window), dtype)
+        cells = cells if cells.strides[-1] == 1 else np.ascontiguousarray(cells)
+        cells, results = (each[np.newaxis, np.newaxis] for each in (cells, selected))
+        planes = np.array(cells.strides[:-2]) @ np.indices(deep).reshape(len(deep), -1)
+        for at in np.ndindex(results.shape[:-2]):
+            loaded().rank(cells[at], planes, results[at], (kh, kw), rank)
+        return selected
+
+    filter_blocks(input_, output, steps, dtype, compute, HISTOGRAMS)
 
 
 def _by_counting(

@@ -44,6 +44,11 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Seque
             done = engine.product(input_, output, steps, lines)
         if done:
             return
+    if len(steps) > 2:  # Most cells of a block would lie under the windows of others, too.
+        for step, line in zip(steps, lines, strict=True):
+            along_axes(input_, output, [step], [line])
+            input_ = output
+        return
     rank = input_.ndim
     if all(_whole(line) for line in lines) and _wraps(input_, output, steps):
         dtype = output.dtype.newbyteorder("=")
