@@ -101,6 +101,13 @@ export function usesText(row, column, uses, padding) {
   return `${what} is used by ${count(uses, "output")}, lit up on the right.`;
 }
 
+// What the weights of a pixel's outputs mean, and the way back. They are the kernel turned around where
+// the window takes every place around the pixel.
+export const backText = (turned) =>
+  `The pixel feeds each lit output with a weight: the kernel’s number that lies on it there${turned ? ", which makes the kernel turned by 180°" : ""}. ` +
+  "The way back, a transposed convolution, gathers these outputs at the pixel again, each times its weight, and adds them up. " +
+  "It brings things back to their place; it does not undo the convolution.";
+
 export function tapText(state, i, j, weight) {
   const [kh, kw] = windowOf(state);
   const name = `A tap is one cell of the window. This one, ${i + 1} of ${kh} down and ${j + 1} of ${kw} across,`;
