@@ -98,7 +98,7 @@ def test_pointing_at_an_input_pixel(visit):
     page = visit(EDGE)
     point(page, "input", 0, 0)
     assert sentence(page) == (
-        "Its number is 8. The pixel at row 0, column 0 is used by 1 output, lit up on the right."
+        "Its number is 8. The pixel at row 0, column 0 is used by 1 output, lit up in the output."
     )
     corner = marked(page, "output")
     point(page, "input", 4, 4)
