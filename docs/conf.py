@@ -1,9 +1,14 @@
 """Sphinx's settings for the site: numpydoc for docstrings, MyST for Markdown, Furo as theme."""
 
 import re
+from importlib import resources
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 import convlens
+from convlens import filters
 
 DOCS = Path(__file__).parent
 MADE = DOCS / "made"  # pages and pictures that every build makes; git ignores them
@@ -20,6 +25,8 @@ nitpicky = True
 
 html_theme = "furo"
 html_title = "convlens"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_extra_path = ["made/extra"]  # whole pages that Sphinx only copies, such as the explorer
 
 myst_enable_extensions = ["dollarmath", "deflist", "fieldlist"]
@@ -80,8 +87,52 @@ def write_explorer():
     convlens.explore().save(MADE / "extra" / "explore.html")
 
 
+def as_bytes(numbers, signed):
+    """Numbers as bytes to look at: from black to white, or around a grey that stands for zero."""
+    if signed:
+        numbers = 127.5 + numbers * (127.5 / np.abs(numbers).max())
+    return np.clip(numbers, 0, 255).round().astype(np.uint8)
+
+
+def write_filters():
+    """Run every filter on a photograph; write the gallery, and the reference's table of filters."""
+    cat = np.load(str(resources.files("convlens.explorer") / "cat.npy"))
+    gray = cat @ [0.299, 0.587, 0.114]
+    (MADE / "gallery").mkdir(exist_ok=True)
+    Image.fromarray(as_bytes(gray, signed=False)).save(MADE / "gallery" / "before.png")
+    gallery, table = [], []
+    for name in filters.__all__:
+        kernel = getattr(filters, name)()
+        signed = abs(kernel.sum()) < 1e-9
+        after = convlens.convolve(gray, kernel, pad_mode="reflect")
+        Image.fromarray(as_bytes(after, signed)).save(MADE / "gallery" / f"{name}.png")
+        about = getattr(filters, name).__doc__.partition("\n")[0].replace("`", "")
+        link = f"{{func}}`~convlens.filters.{name}`"
+        size = f"`{kernel.shape[0]} × {kernel.shape[1]}`"
+        pictures = f"![before](gallery/before.png) | ![after {name}](gallery/{name}.png)"
+        gallery.append(f"| {link} | {pictures} | {about} |")
+        table.append(f"| {link} | {size} | {0 if signed else round(kernel.sum(), 3):g} | {about} |")
+    text = (DOCS / "gallery.md.in").read_text(encoding="utf-8")
+    (MADE / "gallery.md").write_text(text + "\n".join(gallery) + "\n", encoding="utf-8")
+    head = "| filter | size | sum | what it finds |\n|---|---|---|---|\n"
+    (MADE / "filters.txt").write_text(head + "\n".join(table) + "\n", encoding="utf-8")
+
+
+def without_last_blank_lines(_app, _page, source):
+    """Take away the blank line that doctest wants before the end of an example in Markdown."""
+    source[0] = re.sub(
+        r"^(```\w+\n(?:(?!```).*\n)*?)\n```$", r"\1```", source[0], flags=re.MULTILINE
+    )
+
+
+def setup(app):
+    """Connect to Sphinx."""
+    app.connect("source-read", without_last_blank_lines)
+
+
 MADE.mkdir(exist_ok=True)
 draw_plans()
 write_course()
 write_benchmark()
 write_explorer()
+write_filters()

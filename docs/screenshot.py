@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 
 import convlens
 
-VIEW = "#op=convolve&k=-1,0,1;-2,0,2;-1,0,1&p=same&pic=digit&at=9,10"
+VIEW = "#op=convolve&k=-1,0,1;-2,0,2;-1,0,1&p=same&pic=digit"
 
 
 def main() -> None:

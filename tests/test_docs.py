@@ -162,6 +162,23 @@ def test_the_explorer_is_on_its_page(site):
     assert (site / frame).read_text("utf-8") == convlens.explore().html
 
 
+def test_the_gallery_shows_every_filter(site):
+    """The gallery has a picture and a link for each filter; the reference has a table of them."""
+    gallery = (site / "made" / "gallery.html").read_text("utf-8")
+    reference = (site / "reference.html").read_text("utf-8")
+    for name in convlens.filters.__all__:
+        assert f"/{name}.png" in gallery
+        assert (site / "_images" / f"{name}.png").exists()
+        assert f'href="../reference.html#convlens.filters.{name}"' in gallery
+        assert f'href="#convlens.filters.{name}"' in reference.partition("what it finds")[2]
+
+
+def test_code_has_no_blank_last_line(site):
+    """The blank line that doctest wants at the end of an example is not on the site."""
+    for page in site.rglob("*.html"):
+        assert not re.search(r"\n\n(</span>)?</pre>", page.read_text("utf-8")), page
+
+
 def test_links(site):
     """Every link inside the site leads to a file."""
     seen = 0

@@ -91,6 +91,35 @@ def test_geometry(visit):
         assert [pixel] == cells.sources(np.array([at]), *rest).tolist(), cell
 
 
+def test_the_way_back(visit):
+    """What a pixel gets back is what `convolve_transpose` gives there; the program has its call."""
+    rng = np.random.default_rng(17)
+    page = visit()
+    compared = 0
+    for _ in range(150):
+        state, image = random_configuration(rng)
+        if state["operation"] != "convolve" or by_convlens(state, image) is None:
+            continue
+        at = [int(rng.integers(n)) for n in image.shape[:2]]
+        state["pin"] = ["input", *at]
+        found, code = page.evaluate(
+            """([state, picture, at]) => {
+              explorer.set(state, picture);
+              const { channels } = explorer.back(...at);
+              return [channels.map(({ result }) => result), explorer.program("convlens").code];
+            }""",
+            [state, picture_of(image), at],
+        )
+        names = {"image": image[..., 0] if image.shape[2] == 1 else image}
+        exec(compile(code, "convlens", "exec"), names)
+        expected = np.reshape(names["back"], image.shape)[*at]
+        np.testing.assert_allclose(
+            found, expected, rtol=1e-9, atol=1e-6, err_msg=f"{state}\n{code}"
+        )
+        compared += 1
+    assert compared >= 50
+
+
 MODULES = {
     "convlens": "convlens",
     "Course files": "numpy",

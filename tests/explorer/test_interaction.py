@@ -98,7 +98,7 @@ def test_pointing_at_an_input_pixel(visit):
     page = visit(EDGE)
     point(page, "input", 0, 0)
     assert sentence(page) == (
-        "Its number is 8. The pixel at row 0, column 0 is used by 1 output, lit up on the right."
+        "Its number is 8. The pixel at row 0, column 0 is used by 1 output, lit up in the output."
     )
     corner = marked(page, "output")
     point(page, "input", 4, 4)
@@ -107,6 +107,32 @@ def test_pointing_at_an_input_pixel(visit):
     page = visit(f"{EDGE}&s=4,4")
     point(page, "input", 3, 3)
     assert "used by no output: the windows step over it" in sentence(page)
+
+
+def test_the_way_back_is_written_out(visit):
+    """A pixel shows the outputs that it feeds, their weights, and what they give back."""
+    page = visit(EDGE + "&pin=input,4,4")
+    assert page.locator(".terms span:not(.equals)").all_inner_texts() == [
+        *("Outputs", "Weights", "Products")
+    ]
+    cells = page.locator(".terms td").all_inner_texts()
+    assert cells[9:18] == ["−1", "0", "1"] * 3  # the kernel, turned around
+    assert "the kernel turned by 180°" in page.inner_text("#worked-back")
+    fed = output(page)[2:5, 2:5, 0]
+    expected = f"{(fed * [-1, 0, 1]).sum():g}".replace("-", "−")
+    assert page.inner_text(".equals") == f"→ {expected}"
+    assert "back = convlens.convolve_transpose(output, kernel, (8, 8)" in page.inner_text("#code")
+    point(page, "input", 0, 0)
+    assert page.locator(".terms td").all_inner_texts() == ["3", "1", "3"]
+    assert "180°" not in page.inner_text("#worked-back")
+    point(page, "output", 0, 0)
+    assert page.inner_text("#worked-back") == ""
+    assert page.locator(".terms span:not(.equals)").all_inner_texts()[1] == "Kernel"
+    page.keyboard.press("Escape")
+    assert "back" not in page.inner_text("#code")
+    page.focus("#input-canvas")
+    page.keyboard.press("ArrowRight")  # keys show it as well
+    assert "transposed convolution" in page.inner_text("#worked-back")
 
 
 def test_pointing_at_a_copied_pixel(visit):

@@ -3,11 +3,11 @@ import { colourOf, scaleOf } from "./colours.js";
 import { $, element, scrolls } from "./controls.js";
 import { PANELS, theme } from "./grids.js";
 import { source } from "./geometry.js";
-import { cellsUnder, outputsUsing, workOut } from "./operation.js";
+import { cellsUnder, outputsUsing, workBack, workOut } from "./operation.js";
 import { Matrix, shortNumber } from "./panels.js";
 import { isPooling, windowOf } from "./state.js";
 import { editedLayer, focus, hover, now, onChange, onLook, state, veiled } from "./store.js";
-import { CHANNEL_NAMES, fullNumber, paddingText, place, poolText, sumText, tapText, usesText } from "./text.js";
+import { CHANNEL_NAMES, backText, fullNumber, paddingText, place, poolText, sumText, tapText, usesText } from "./text.js";
 
 export function showFocus() {
   const [what, row, column] = focus();
@@ -37,7 +37,8 @@ export function showFocus() {
     outputMarks.push({ shape: "tint", cells: uses });
     if (uses.length <= 121) outputMarks.push({ shape: "cells", cells: uses });
     $("worked-sentence").textContent = cellText(row, column, pixel, from) + usesText(row, column, uses.length, !pixel);
-    showChannels([]);
+    if (pixel && !isPooling(state) && uses.length > 0 && uses.length <= 121) showBack(row, column);
+    else showChannels([]);
   } else if (what === "tap") {
     const [kh, kw] = windowOf(state);
     const [i, j] = [Math.min(row, kh - 1), Math.min(column, kw - 1)];
@@ -102,7 +103,7 @@ function showWorked(worked, y, x) {
   $("worked-sentence").textContent = `The output at ${place(y, x)} (counted from 0)${equals}${how}.${pinned}`;
   const shown = worked.channels.map((channel, n) => ({ ...channel, n }))
     .filter(({ n }) => state.colour !== "each" || state.layer === "all" || state.layer === n);
-  showChannels(shown, worked);
+  showChannels(shown, { shape: windowOf(state), names: ["Window", "Kernel", "Products"], cell: (channel, k) => windowCell(channel, worked, k), worked });
   $("worked-padding").textContent = paddingText(state, worked.cells);
   $("worked-total").textContent = worked.result === null || worked.channels.length === 1 ? ""
     : `${worked.channels.map(({ result: each }) => (each < 0 ? `(${fullNumber(each)})` : fullNumber(each))).join(" + ")} = ${fullNumber(worked.result)}`;
@@ -111,10 +112,9 @@ function showWorked(worked, y, x) {
 const blocks = []; // the elements of each channel, reused
 function block(n) {
   while (blocks.length <= n) {
-    const tables = ["Window", "Kernel", "Products"].map((label) => {
-      const table = element("table");
-      table.setAttribute("aria-label", label);
-      return { part: element("div", {}, table, label), matrix: new Matrix(table) };
+    const tables = Array.from({ length: 3 }, () => {
+      const [table, name] = [element("table"), element("span")];
+      return { part: element("div", {}, table, name), matrix: new Matrix(table), table, name };
     });
     const [times, is] = ["×", "="].map((sign) => element("b", { textContent: sign }));
     const equals = element("span", { className: "equals" });
@@ -129,7 +129,28 @@ function block(n) {
   return blocks[n];
 }
 
-function showChannels(channels, worked) {
+// Shows what a pixel gets back from the outputs that use it.
+function showBack(row, column) {
+  const back = workBack(now.problem, now.output, row, column);
+  const shown = back.channels.map((channel, n) => ({ ...channel, n }))
+    .filter(({ n }) => state.colour !== "each" || state.layer === "all" || state.layer === n);
+  const [width, scale] = [back.across.length, now.outputScale];
+  showChannels(shown, {
+    shape: [back.down.length, width], names: ["Outputs", "Weights", "Products"],
+    cell: ({ values }, k) => ({
+      text: shortNumber(values[k]), colour: colourOf(values[k], scale),
+      title: place(back.down[Math.floor(k / width)], back.across[k % width]),
+    }),
+  });
+  const turned = [...now.problem.layers[0]].reverse();
+  $("worked-back").textContent = backText(String(turned) === String(back.channels[0].weights));
+  $("worked-total").textContent = $("worked-padding").textContent = "";
+}
+
+// Shows for each channel two grids of `shape`, their products and the sum, under three names; of a
+// pooling the first grid and what is kept. `cell(channel, k)` gives the first grid's cells.
+function showChannels(channels, { shape: [kh, kw] = [], names, cell, worked } = {}) {
+  $("worked-back").textContent = "";
   const wanted = channels.map((_, n) => block(n).whole);
   const shown = [...$("worked-channels").children];
   if (wanted.length !== shown.length) $("worked-channels").replaceChildren(...wanted);
@@ -137,7 +158,6 @@ function showChannels(channels, worked) {
     $("worked-padding").textContent = $("worked-total").textContent = "";
     return;
   }
-  const [kh, kw] = windowOf(state);
   const pooling = isPooling(state);
   const kernelScale = pooling ? null : scaleOf(channels.flatMap(({ weights }) => weights), true, 0);
   const productScale = pooling ? null : scaleOf(channels.flatMap(({ products }) => products), true, 0);
@@ -147,7 +167,11 @@ function showChannels(channels, worked) {
     heading.hidden = now.image.c === 1;
     terms.classList.toggle("many", kw > 5 || kh > 5);
     const [window_, kernel, products] = tables;
-    window_.matrix.show(kh, kw, (k) => windowCell(channel, worked, k));
+    tables.forEach(({ table, name }, part) => {
+      table.setAttribute("aria-label", names[part]);
+      name.textContent = names[part];
+    });
+    window_.matrix.show(kh, kw, (k) => cell(channel, k));
     timesKernel.hidden = isProducts.hidden = pooling;
     if (pooling) {
       equals.textContent = `→ ${fullNumber(channel.result)}`;

@@ -27,6 +27,7 @@ function facts(state, image, rows, columns) {
     padded: pads.flat().some(Boolean), zeros: isPooling(state) || padMode === "constant",
     even: pads.every(([before, after]) => before === after),
     hanging: hang.some(Boolean), dilated: dilation.some((n) => n > 1), strided: stride.some((n) => n > 1),
+    back: state.operation === "convolve" && state.pin?.[0] === "input",
     heading: `# image: ${shape}`,
   };
 }
@@ -68,8 +69,10 @@ function convlens(p) {
   if (p.pooling && p.partial) options.push("partial=True");
   const alone = p.coloured && (p.pooling || p.colour === "each"); // three axes would be a batch
   const call = `convlens.${p.pooling ? "pool" : "convolve"}(image${alone ? "[np.newaxis]" : ""}, ${options.join(", ")})${alone ? "[0]" : ""}`;
+  // A pixel that is pinned asks for the way back.
+  const back = p.back ? `back = convlens.convolve_transpose(output${alone ? "[np.newaxis]" : ""}, ${["kernel", pair([p.image.h, p.image.w]), ...options.slice(1)].join(", ")})${alone ? "[0]" : ""}` : null;
   const imports = p.pooling && !alone ? ["import convlens"] : ["import numpy as np", "", "import convlens"];
-  return { lines: [imports, "", p.heading, p.pooling ? [] : kernelLines(p), `output = ${call}`] };
+  return { lines: [imports, "", p.heading, p.pooling ? [] : kernelLines(p), `output = ${call}`, back] };
 }
 
 function course(p) {

@@ -138,6 +138,12 @@ export function readAddress() {
 }
 
 onChange(showCode);
+let pinned = ""; // the kind of what was pinned: with a pixel of the input, the program has the way back
+onLook(() => {
+  const kind = state.pin?.[0] ?? "";
+  if (kind !== pinned) showCode();
+  pinned = kind;
+});
 onChange(showButtons);
 onChange(remember);
 onLook(remember);

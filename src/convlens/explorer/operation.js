@@ -153,6 +153,33 @@ export function outputsUsing(problem, row, column) {
   return along(problem.rows, row).flatMap((y) => across.map((x) => [y, x]));
 }
 
+// The way back to one pixel, as a transposed convolution takes it: the outputs that use the pixel, or a
+// copy of it in the padding, each with its weight, which is what the kernel has on the pixel there. The
+// outputs are those of `down` in the columns of `across`.
+export function workBack(problem, output, row, column) {
+  const along = (axis, pixel) => {
+    const table = sources(axis, padModeOf(problem));
+    const taps = new Map(); // of each output those that meet the pixel
+    table.forEach((from, n) => {
+      const at = Math.floor(n / axis.window);
+      if (from === pixel) taps.set(at, [...(taps.get(at) ?? []), n % axis.window]);
+    });
+    return [...taps];
+  };
+  const [down, across] = [along(problem.rows, row), along(problem.columns, column)];
+  const channels = Array.from({ length: problem.image.c }, (_, channel) => {
+    const layer = layerOf(problem, channel);
+    const pairs = down.flatMap(([y, is]) => across.map(([x, js]) => [
+      output.data[(y * output.w + x) * output.c + (output.c > 1 ? channel : 0)],
+      total(is.flatMap((i) => js.map((j) => layer[i * problem.columns.window + j]))),
+    ]));
+    const [values, weights] = [0, 1].map((n) => pairs.map((pair) => pair[n]));
+    const products = pairs.map(([value, weight]) => value * weight);
+    return { values, weights, products, result: total(products) };
+  });
+  return { down: down.map(([y]) => y), across: across.map(([x]) => x), channels };
+}
+
 // The cell, which may be padding, that one tap of the kernel meets at each output.
 export function cellsUnder(problem, i, j) {
   const { rows, columns } = problem;

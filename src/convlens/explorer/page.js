@@ -4,6 +4,7 @@ import { programFor } from "./code.js";
 import { Axis, resolvePadding, source } from "./geometry.js";
 import { measureAgain } from "./grids.js";
 import { readAddress } from "./export.js";
+import { workBack } from "./operation.js";
 import { givenPicture } from "./pictures.js";
 import { bring, change, focus, given, now, onChange, state } from "./store.js";
 import "./tour.js";
@@ -38,5 +39,6 @@ globalThis.explorer = {
     change({ ...patch, ...(picture ? { picture: "own" } : {}) });
   },
   geometry: { Axis, resolvePadding, source },
+  back: (row, column) => workBack(now.problem, now.output, row, column),
   program: (name) => programFor(name, state, now.image, now.rows, now.columns),
 };

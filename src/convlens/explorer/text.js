@@ -98,8 +98,15 @@ export function paddingText(state, cells) {
 export function usesText(row, column, uses, padding) {
   const what = padding ? "This padded cell" : `The pixel at ${place(row, column)}`;
   if (!uses) return `${what} is used by no output: the windows step over it.`;
-  return `${what} is used by ${count(uses, "output")}, lit up on the right.`;
+  return `${what} is used by ${count(uses, "output")}, lit up in the output.`;
 }
+
+// What the weights of a pixel's outputs mean, and the way back. They are the kernel turned around where
+// the window takes every place around the pixel.
+export const backText = (turned) =>
+  "The pixel feeds each lit output with a weight, the kernel’s number that lies on the pixel there" +
+  `${turned ? "; together they are the kernel turned by 180°" : ""}. A transposed convolution goes this way ` +
+  "back: it gathers these outputs at the pixel, each times its weight, and adds them up. That does not undo the convolution.";
 
 export function tapText(state, i, j, weight) {
   const [kh, kw] = windowOf(state);
