@@ -39,6 +39,7 @@ def random_configuration(rng):
     state = {
         "operation": operation,
         "layers": kernel if operation == "convolve" else [[[1]]],
+        "flip": operation == "convolve" and bool(rng.random() < 0.3),
         "window": [kh, kw],
         "stride": pair(rng, 1, 4),
         "dilation": pair(rng, 1, 3) if rng.random() < 0.5 else [1, 1],
@@ -74,6 +75,7 @@ def by_convlens(state, image):
             window, mode = tuple(state["window"]), state["operation"]
             return pool(batch, window, stride, mode, **options, **flags)[0]
         kernel = np.array(state["layers"]).transpose(1, 2, 0)  # (kh, kw, layers)
+        kernel = kernel[::-1, ::-1] if state["flip"] else kernel
         if state["colour"] == "summed":
             kernel = np.broadcast_to(kernel, (*kernel.shape[:2], image.shape[2]))[..., np.newaxis]
         else:

@@ -71,6 +71,7 @@ KEYS = {  # a control, the keys that change it, and what has changed then
     "position": (["Home"], "state.at.join() === '0,0'"),
     "samples": (["ArrowRight"], "state.picture === 'edge'"),
     "operation": (["ArrowRight"], "state.operation === 'max'"),
+    "flip": (["Space"], "state.flip"),
     "stride-0": (["ArrowUp"], "state.stride[0] === 2"),
     "stride-1": (["ArrowUp"], "state.stride[1] === 2"),
     "padding": (["ArrowRight"], "state.padding === 'full'"),
@@ -124,8 +125,9 @@ def test_keys_alone_press_everything(visit):
     page.keyboard.press("ArrowDown")
     assert page.input_value("#speed") == "24"
     tab_to(page, "open")
-    with page.expect_file_chooser():
-        page.keyboard.press("Enter")
+    page.evaluate("document.getElementById('file').onclick = () => { globalThis.asked = true; }")
+    page.keyboard.press("Enter")
+    assert page.evaluate("globalThis.asked")  # the browser shows its window of files
     tab_to(page, "libraries")
     page.keyboard.press("ArrowRight")
     assert "course" in page.inner_text("#code")

@@ -490,6 +490,32 @@ def test_settings(visit):
     np.testing.assert_array_equal(output(page)[..., 0], expected)
 
 
+def test_turning_the_kernel(visit):
+    """The switch makes it a mathematical convolution: numbers, words, taps, link and programs."""
+    page = visit("#pic=dot&k=1,2,3;4,5,6;7,8,9&p=same")
+    assert output(page)[2:5, 2:5, 0].tolist() == [[9, 8, 7], [6, 5, 4], [3, 2, 1]]
+    assert "cross-correlation" in page.inner_text("#flip-hint")
+    page.check("#flip")
+    assert output(page)[2:5, 2:5, 0].tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    assert "as mathematics" in page.inner_text("#flip-hint")
+    point(page, "output", 3, 3)
+    assert page.locator(".terms td").all_inner_texts()[9:18] == list("987654321")
+    assert "kernel[::-1, ::-1]" in page.inner_text("#code")
+    until(page, "location.hash.includes('flip=1')")
+    assert state(visit(page.evaluate("location.hash"))) == state(page)
+    page.hover("#kernel-grid input >> nth=0")  # the 1 lies on the window's last pixel
+    covered = """([x, y]) => {
+      const canvas = document.querySelectorAll("#input-canvas canvas")[1];
+      const { left, top, width } = canvas.getBoundingClientRect();
+      const at = [x - left, y - top].map((n) => Math.round((n * canvas.width) / width));
+      return canvas.getContext("2d").getImageData(...at, 1, 1).data[3] > 0;
+    }"""
+    assert page.evaluate(covered, cell_of(page, "input", 7, 7))
+    assert not page.evaluate(covered, cell_of(page, "input", -1, -1))
+    page.click("text=Max pool")
+    assert page.is_hidden("#flip")
+
+
 def test_the_size_is_explained(visit):
     """The formula of the output's size is shown with its numbers."""
     page = visit("#pic=edge&k=1,1,1;1,1,1;1,1,1&p=same&s=2,1&d=2,1")

@@ -42,7 +42,7 @@ export function showFocus() {
   } else if (what === "tap") {
     const [kh, kw] = windowOf(state);
     const [i, j] = [Math.min(row, kh - 1), Math.min(column, kw - 1)];
-    inputMarks.push({ shape: "tint", cells: cellsUnder(problem, i, j) });
+    inputMarks.push({ shape: "tint", cells: state.flip ? cellsUnder(problem, kh - 1 - i, kw - 1 - j) : cellsUnder(problem, i, j) });
     const weight = isPooling(state) ? null : editedLayer()[i][j];
     $("worked-sentence").textContent = tapText(state, i, j, weight);
     showChannels([]);
@@ -103,7 +103,7 @@ function showWorked(worked, y, x) {
   $("worked-sentence").textContent = `The output at ${place(y, x)} (counted from 0)${equals}${how}.${pinned}`;
   const shown = worked.channels.map((channel, n) => ({ ...channel, n }))
     .filter(({ n }) => state.colour !== "each" || state.layer === "all" || state.layer === n);
-  showChannels(shown, { shape: windowOf(state), names: ["Window", "Kernel", "Products"], cell: (channel, k) => windowCell(channel, worked, k), worked });
+  showChannels(shown, { shape: windowOf(state), names: ["Window", state.flip ? "Kernel, turned" : "Kernel", "Products"], cell: (channel, k) => windowCell(channel, worked, k), worked });
   $("worked-padding").textContent = paddingText(state, worked.cells);
   $("worked-total").textContent = worked.result === null || worked.channels.length === 1 ? ""
     : `${worked.channels.map(({ result: each }) => (each < 0 ? `(${fullNumber(each)})` : fullNumber(each))).join(" + ")} = ${fullNumber(worked.result)}`;
@@ -143,7 +143,7 @@ function showBack(row, column) {
     }),
   });
   const turned = [...now.problem.layers[0]].reverse();
-  $("worked-back").textContent = backText(String(turned) === String(back.channels[0].weights));
+  $("worked-back").textContent = backText(String(turned) === String(back.channels[0].weights), state.flip);
   $("worked-total").textContent = $("worked-padding").textContent = "";
 }
 

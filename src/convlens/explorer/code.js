@@ -16,12 +16,12 @@ export function programFor(library, state, image, rows, columns) {
 
 // The facts about the call that the programs are written from.
 function facts(state, image, rows, columns) {
-  const { operation, colour, layers, stride, dilation, padding, padMode, countPadding } = state;
+  const { operation, colour, layers, flip, stride, dilation, padding, padMode, countPadding } = state;
   const pads = [[rows.before, rows.after], [columns.before, columns.after]];
   const hang = [rows, columns].map((axis) => axis.cells - axis.padded);
   const shape = image.c === 1 ? `(${image.h}, ${image.w})` : `(${image.h}, ${image.w}, ${image.c})`;
   return {
-    operation, colour, layers, stride, dilation, padding, padMode, countPadding, pads, hang, image,
+    operation, colour, layers, flip, stride, dilation, padding, padMode, countPadding, pads, hang, image,
     partial: rows.partial, window: windowOf(state), outputs: [rows.outputs, columns.outputs],
     reach: [rows.reach, columns.reach], pooling: isPooling(state), coloured: image.c > 1,
     padded: pads.flat().some(Boolean), zeros: isPooling(state) || padMode === "constant",
@@ -38,7 +38,12 @@ const pairs = ([a, b]) => `(${pair(a)}, ${pair(b)})`;
 const list = (values) => `[${values.join(", ")}]`;
 
 // The kernel as an array: (kh, kw), or (kh, kw, c) if the channels are summed.
-function kernelLines({ layers, colour, image }) {
+function kernelLines(p) {
+  const turned = p.flip ? ["kernel = kernel[::-1, ::-1]  # turned by 180°, as mathematics defines convolution"] : [];
+  return [...unturnedLines(p), ...turned];
+}
+
+function unturnedLines({ layers, colour, image }) {
   const rows = (layer, indent) => layer.map(list).join(`,\n${" ".repeat(indent)}`);
   if (colour !== "summed") return [`kernel = np.array([${rows(layers[0], 19)}])`];
   if (layers.length === 1) {
@@ -202,7 +207,8 @@ function scipy(p) {
       each ? "kernel = kernel[..., np.newaxis]  # the same on each channel" : null,
       `everywhere = signal.correlate(padded, kernel, mode="valid", method="direct")`,
       `output = everywhere${p.colour === "summed" ? `[::${p.stride[0]}, ::${p.stride[1]}, 0]` : steps}`],
-    note: p.strided ? "SciPy has no stride: the last line keeps some of all results." : "signal.convolve would turn the kernel by 180°; correlate does not.",
+    note: p.strided ? "SciPy has no stride: the last line keeps some of all results."
+      : p.flip ? "signal.convolve turns the kernel itself; here correlate takes the turned one." : "signal.convolve would turn the kernel by 180°; correlate does not.",
   };
 }
 

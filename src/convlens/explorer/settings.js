@@ -46,10 +46,11 @@ const BORDERS = {
   edge: ["the nearest pixel", "The outermost pixels are repeated."],
   reflect: ["a mirror image", "Mirrored at the outermost pixels, which are not repeated."],
   symmetric: ["a mirror image, edge twice", "Mirrored behind the outermost pixels, which come twice."],
-  wrap: ["the opposite side", "As if the picture went on from its other end."],
+  wrap: ["the opposite side, as a circle", "As if the picture were closed to a circle: after its last pixel comes its first."],
 };
 $("border").replaceChildren(...PAD_MODES.map((mode) => element("option", { value: mode, textContent: `${BORDERS[mode][0]} (${mode})` })));
 $("border").addEventListener("change", () => change({ padMode: $("border").value }));
+$("flip").addEventListener("change", () => change({ flip: $("flip").checked }));
 $("count").addEventListener("change", () => change({ countPadding: $("count").checked }));
 $("partial").addEventListener("change", () => change({ partial: $("partial").checked }));
 
@@ -66,6 +67,11 @@ function showSettings() {
   const pooling = isPooling(state);
   operations.show(state.operation);
   $("operation-hint").textContent = OPERATION_HINTS[state.operation];
+  $("flip-label").hidden = $("flip-hint").hidden = pooling;
+  $("flip").checked = state.flip;
+  $("flip-hint").textContent = state.flip
+    ? "The window is multiplied by the kernel turned around: a convolution as mathematics and signal processing define it."
+    : "The kernel lies on the window as it stands: cross-correlation, which deep learning calls convolution.";
   const gray = now.colourful.c === 1;
   const refused = {};
   if (gray) refused.summed = refused.each = "This picture is gray.";

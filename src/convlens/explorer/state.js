@@ -12,6 +12,7 @@ export const LIMITS = { window: [1, 11], stride: [1, 16], dilation: [1, 8], padd
 export const DEFAULTS = {
   operation: "convolve",
   layers: [[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]], // (1 or c, kh, kw)
+  flip: false, // whether the kernel is turned by 180° first, as mathematics has it
   window: [2, 2], // of a pooling
   stride: [1, 1],
   dilation: [1, 1],
@@ -50,6 +51,7 @@ export function settled(state, picture) {
   const next = { ...state };
   if (picture.c === 1) next.colour = "gray";
   else if (isPooling(next) && next.colour === "summed") next.colour = "each";
+  if (isPooling(next)) next.flip = false;
   if (next.colour !== "summed" && next.layers.length > 1) next.layers = [next.layers[0]];
   if (next.colour === "gray") next.layer = "all";
   const [rows, columns] = axesOf(next, picture);
@@ -102,6 +104,7 @@ export function toFragment(state, picture) {
   fields.set("op", state.operation);
   if (isPooling(state)) fields.set("w", pairText(state.window));
   else fields.set("k", kernel);
+  put("flip", Number(state.flip && !isPooling(state)), 0);
   put("s", pairText(state.stride), "1,1");
   put("d", pairText(state.dilation), "1,1");
   fields.set("p", state.padding.toString());
@@ -149,6 +152,7 @@ export function fromFragment(text, start, pictures) {
     return cells && [cells.slice(0, 2), cells.slice(2)];
   }, (value) => (state.padding = value));
   read("b", oneOf(PAD_MODES), (value) => (state.padMode = value));
+  read("flip", oneOf(["0", "1"]), (value) => (state.flip = value === "1"));
   read("count", oneOf(["0", "1"]), (value) => (state.countPadding = value === "1"));
   read("partial", oneOf(["0", "1"]), (value) => (state.partial = value === "1"));
   read("c", oneOf(COLOURS), (value) => (state.colour = value));

@@ -79,7 +79,8 @@ function evaluate() {
   const [rows, columns] = axesOf(state, image);
   const problem = {
     operation: state.operation, colour: state.colour, image, rows, columns, padMode: state.padMode,
-    countPadding: state.countPadding, layers: state.layers.map((layer) => Float64Array.from(layer.flat())),
+    countPadding: state.countPadding, // Turned by 180°, a kernel's numbers are those of its rows in the opposite order.
+    layers: state.layers.map((layer) => Float64Array.from(state.flip ? layer.flat().reverse() : layer.flat())),
   };
   const reason = obstacle(state, rows, columns);
   const negative = !isPooling(state) && problem.layers.some((layer) => layer.some((weight) => weight < 0));

@@ -103,9 +103,9 @@ export function usesText(row, column, uses, padding) {
 
 // What the weights of a pixel's outputs mean, and the way back. They are the kernel turned around where
 // the window takes every place around the pixel.
-export const backText = (turned) =>
+export const backText = (turned, flip) =>
   "The pixel feeds each lit output with a weight, the kernel’s number that lies on the pixel there" +
-  `${turned ? "; together they are the kernel turned by 180°" : ""}. A transposed convolution goes this way ` +
+  `${!turned ? "" : flip ? "; together they are the kernel as it was before it was turned" : "; together they are the kernel turned by 180°"}. A transposed convolution goes this way ` +
   "back: it gathers these outputs at the pixel, each times its weight, and adds them up. That does not undo the convolution.";
 
 export function tapText(state, i, j, weight) {
