@@ -17,7 +17,8 @@ WHEEL_PYTHONS ?= $(or $(wildcard $(HOME)/.pyenv/versions/3.1[1-9]*/bin/python3),
 	$(shell for minor in 11 12 13 14; do command -v python3.$$minor; done))
 # The tests that need only the library. The others look at what lies beside it in a checkout.
 LIBRARY_TESTS := $(filter-out tests/test_benchmark.py tests/test_build.py tests/test_docs.py \
-	tests/test_course_python39.py tests/test_edges.py tests/test_makefile.py tests/test_wheels.py,\
+	tests/test_course_python39.py tests/test_edges.py tests/test_makefile.py tests/test_training.py \
+	tests/test_wheels.py,\
 	$(wildcard tests/test_*.py))
 PIP_NEW := build/new/bin/python -m pip install --quiet --disable-pip-version-check
 PIP_AARCH64 := .venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
@@ -37,6 +38,10 @@ help:  ## list the commands
 demo: .venv/demo  ## run the seven course mains on real images and show their pictures
 	@$(MISSED)
 	@cd $(COURSE) && $(CURDIR)/.venv/bin/python demo.py $(CURDIR)/demo
+
+train: .venv/demo  ## train a small network on real digits, in half a minute, and draw it
+	@$(MISSED)
+	@cd math/training_a_network && $(CURDIR)/.venv/bin/python train.py $(CURDIR)/demo/training
 
 test: .venv/test .venv/group-pipelines  ## check style and types, and run every test
 	@$(MISSED)
@@ -128,4 +133,5 @@ clean:  ## remove the environments, what was built, the data, the pictures and t
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-.PHONY: help demo test test-scipy bench bench-layers bench-filters docs screenshot pipelines wheels test-wheels smoke-aarch64 clean
+.PHONY: help demo train test test-scipy bench bench-layers bench-filters docs screenshot pipelines wheels \
+	test-wheels smoke-aarch64 clean

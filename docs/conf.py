@@ -13,6 +13,7 @@ from convlens import filters
 DOCS = Path(__file__).parent
 MADE = DOCS / "made"  # pages and pictures that every build makes; git ignores them
 COURSE = DOCS.parent / "math" / "convolutions_and_pooling"
+TRAINING = DOCS.parent / "math" / "training_a_network"
 
 project = "convlens"
 author = "the convlens authors"
@@ -74,6 +75,24 @@ def write_course():
     (MADE / "course.md").write_text(f"{text}\n## The seven files\n\n{files}", encoding="utf-8")
 
 
+def write_training():
+    """Write the page of the course's second part: its README, with the network below it."""
+    text = (TRAINING / "README.md").read_text(encoding="utf-8")
+    folder = "../../math/training_a_network"
+    for old, new in (
+        ("](images/", f"]({folder}/images/"),
+        ("](../convolutions_and_pooling/)", "](course.md)"),
+        ("](../../README.md)", "](../index.md)"),
+        ("](../../docs/", "](../"),
+        ("](lenet.py)", "](#file-lenet)"),
+    ):
+        text = text.replace(old, new)
+    text = re.sub(r"\[(`\w+\.py`)\]\(\w+\.py\)", r"\1", text)
+    code = f"```{{literalinclude}} {folder}/lenet.py\n:language: python\n```\n"
+    text += f"\n(file-lenet)=\n## lenet.py\n\n{code}"
+    (MADE / "training-a-network.md").write_text(text, encoding="utf-8")
+
+
 def write_benchmark():
     """Write the benchmark's page, with the paths of its pictures changed to be found from there."""
     text = (DOCS.parent / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
@@ -133,6 +152,7 @@ def setup(app):
 MADE.mkdir(exist_ok=True)
 draw_plans()
 write_course()
+write_training()
 write_benchmark()
 write_explorer()
 write_filters()

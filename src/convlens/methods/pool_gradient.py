@@ -62,7 +62,8 @@ class PoolGradient:
         """Say which way of the two is taken."""
         if self._problem.mode in ("max", "min"):
             kind = "largest" if self._problem.mode == "max" else "smallest"
-            return f"which finds the {kind} pixels again and adds up what they get"
+            then = "gives them all" if self._apart else "adds up what they get"
+            return f"which finds the {kind} pixels again and {then}"
         return "as transposes of convolutions with ones, a block of pixels at a time"
 
     def run(self, problem: Problem, images: Array, outputs: Array | None, out: Array) -> None:
@@ -73,6 +74,9 @@ class PoolGradient:
         if self._repeats or not outputs.size:
             out[...] = 0
         if not outputs.size or not out.size:
+            return
+        if problem.mode in ("max", "min") and self._apart:
+            self._give_to_winners_apart(images, outputs, out)
             return
         limit = NUMBERS // problem.channels
         for plane in product(*map(_planes, problem.axes)):
@@ -91,6 +95,44 @@ class PoolGradient:
                     _add_to_pixels(problem, values, cells, out[at])
                 else:
                     out[at, *map(of, cells)] = values
+
+    @property
+    def _apart(self) -> bool:
+        """Whether windows share no pixels, lie on pixels alone, and fit into the cache."""
+        axes = self._problem.axes
+        numbers = prod(axis.window for axis in axes) * self._problem.channels
+        return numbers <= NUMBERS and all(
+            axis.stride >= axis.reach and not (axis.before or axis.after or axis.partial)
+            for axis in axes
+        )
+
+    def _give_to_winners_apart(self, images: Array, outputs: Array, out: Array) -> None:
+        """Give the pixels that were chosen what came back, under windows that share none."""
+        axes, shape = self._problem.axes, outputs.shape[:-1]
+        taps = list(product(*(range(axis.window) for axis in axes)))
+        out[...] = 0
+        limit = NUMBERS // (len(taps) * outputs.shape[-1])
+        for n, *places in boxes(shape, steps(shape, limit)):
+            under = []
+            for tap in taps:
+                starts = [t * axis.dilation for t, axis in zip(tap, axes, strict=True)]
+                at = (
+                    slice(
+                        start + some.start * axis.stride,
+                        start + (some.stop - 1) * axis.stride + 1,
+                        axis.stride,
+                    )
+                    for start, some, axis in zip(starts, places, axes, strict=True)
+                )
+                under.append((of(n), *at))
+            numbers = [np.ascontiguousarray(images[at]) for at in under]  # (m, *outputs, c)
+            chosen = reduce(np.maximum if self._problem.mode == "max" else np.minimum, numbers)
+            left = outputs[of(n), *map(of, places)].astype(out.dtype)
+            for each, at in zip(numbers, under, strict=True):  # to the first of equal pixels
+                _give(left, each == chosen, out[at])
+            if (chosen != chosen).any():
+                for each, at in zip(reversed(numbers), reversed(under), strict=True):
+                    _give(left, each != each, out[at])  # to the last NaN
 
     def _give_to_all(
         self, outputs: Array, region: Region, cells: list[range], values: Array
@@ -160,6 +202,12 @@ class PoolGradient:
             layer[at[alone][here[alone]]] = numbers[alone][here[alone]]
             sums.add(layer)
         flat[...] = sums.total()
+
+
+def _give(left: Array, here: Array, out: Array) -> None:
+    """Give what is left for these outputs to their pixels."""
+    np.copyto(out, left, where=here)
+    np.copyto(left, 0, where=here)
 
 
 def _planes(axis: Axis) -> Iterator[range]:
