@@ -292,6 +292,29 @@ def test_gradients_of_poolings(method):
             np.testing.assert_array_equal(pool_indices(images, window, **options), places)
 
 
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_gradients_of_windows_apart(mode):
+    """Windows that share no pixels give to others than those that `pool_indices` names."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        space = int(rng.integers(1, 4))
+        sizes, windows, dilation = rng.integers((1,), [[9], [4], [3]], (3, space))
+        stride = (windows - 1) * dilation + 1 + rng.integers(0, 2, space)
+        sizes = np.maximum(sizes, (windows - 1) * dilation + 1)
+        images = rng.choice([-1.0, -0.0, 0.0, 1.0, np.nan, np.inf], (3, *sizes, 2))
+        options = {"dilation": tuple(dilation.tolist()), "mode": mode, "space": space}
+        call = tuple(windows.tolist()), tuple(stride.tolist())
+        indices = pool_indices(images, *call, **options)
+        outputs = rng.choice([1.0, 2.0, np.nan, np.inf], indices.shape)
+        given = np.zeros((3, sizes.prod(), 2))
+        m, c = np.ogrid[:3, :2]
+        for at in np.ndindex(indices.shape[1:-1]):
+            here = (slice(None), *at)
+            given[m, indices[here], c] = outputs[here]
+        result = pool_gradient(images, outputs, *call, **options)
+        np.testing.assert_array_equal(result.reshape(given.shape), given)
+
+
 def test_large_windows_that_overlap():
     """Where hundreds of windows choose the same pixel, what it gets is added up inexactly."""
     images = np.zeros((60, 60), np.float32)
