@@ -127,6 +127,23 @@ def test_types(method, dtype):
     assert result.dtype == convolve(images, kernels, **options).dtype
 
 
+@each_method
+def test_gradients_by_kernels_of_one_tap(method):
+    """Channels of 1 x 1 kernels that are computed in parts are mixed up, or places left out."""
+    rng = np.random.default_rng(0)
+    for space, sizes, c, n in ((2, (9, 11), 700, 500), (2, (300, 700), 3, 2), (1, (7,), 2, 1)):
+        images = whole(rng, (2, *sizes, c))
+        kernel_shape = *(1,) * space, c, n
+        for stride in 1, 3:
+            kept = images[:, *(slice(None, None, stride),) * space]
+            outputs = whole(rng, (*kept.shape[:-1], n))
+            result = kernel_gradient(
+                images, outputs, kernel_shape, "valid", stride, method=method, space=space
+            )
+            expected = kept.reshape(-1, c).T.astype(float) @ outputs.reshape(-1, n)
+            assert (result.reshape(c, n) == expected).all()
+
+
 def test_integers_are_exact():
     """Sums of integers wrap around, or are rounded to floats on the way."""
     outputs = np.full((1, 40, 40, 1), 2**31 - 1, np.int32)
