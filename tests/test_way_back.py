@@ -127,6 +127,23 @@ def test_types(method, dtype):
     assert result.dtype == convolve(images, kernels, **options).dtype
 
 
+@each_method
+def test_gradients_by_kernels_of_one_tap(method):
+    """Channels of 1 x 1 kernels that are computed in parts are mixed up, or places left out."""
+    rng = np.random.default_rng(0)
+    for space, sizes, c, n in ((2, (9, 11), 700, 500), (2, (300, 700), 3, 2), (1, (7,), 2, 1)):
+        images = whole(rng, (2, *sizes, c))
+        kernel_shape = *(1,) * space, c, n
+        for stride in 1, 3:
+            kept = images[:, *(slice(None, None, stride),) * space]
+            outputs = whole(rng, (*kept.shape[:-1], n))
+            result = kernel_gradient(
+                images, outputs, kernel_shape, "valid", stride, method=method, space=space
+            )
+            expected = kept.reshape(-1, c).T.astype(float) @ outputs.reshape(-1, n)
+            assert (result.reshape(c, n) == expected).all()
+
+
 def test_integers_are_exact():
     """Sums of integers wrap around, or are rounded to floats on the way."""
     outputs = np.full((1, 40, 40, 1), 2**31 - 1, np.int32)
@@ -290,6 +307,29 @@ def test_gradients_of_poolings(method):
         if choosing:
             options.pop("count_padding", None)
             np.testing.assert_array_equal(pool_indices(images, window, **options), places)
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_gradients_of_windows_apart(mode):
+    """Windows that share no pixels give to others than those that `pool_indices` names."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        space = int(rng.integers(1, 4))
+        sizes, windows, dilation = rng.integers((1,), [[9], [4], [3]], (3, space))
+        stride = (windows - 1) * dilation + 1 + rng.integers(0, 2, space)
+        sizes = np.maximum(sizes, (windows - 1) * dilation + 1)
+        images = rng.choice([-1.0, -0.0, 0.0, 1.0, np.nan, np.inf], (3, *sizes, 2))
+        options = {"dilation": tuple(dilation.tolist()), "mode": mode, "space": space}
+        call = tuple(windows.tolist()), tuple(stride.tolist())
+        indices = pool_indices(images, *call, **options)
+        outputs = rng.choice([1.0, 2.0, np.nan, np.inf], indices.shape)
+        given = np.zeros((3, sizes.prod(), 2))
+        m, c = np.ogrid[:3, :2]
+        for at in np.ndindex(indices.shape[1:-1]):
+            here = (slice(None), *at)
+            given[m, indices[here], c] = outputs[here]
+        result = pool_gradient(images, outputs, *call, **options)
+        np.testing.assert_array_equal(result.reshape(given.shape), given)
 
 
 def test_large_windows_that_overlap():

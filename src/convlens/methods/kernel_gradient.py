@@ -10,6 +10,10 @@ channels, with the kernels y, at stride d and dilation s. It is computed for som
 at a time, so many that the outputs fit into a core's cache, and these results are added in pairs.
 What is added up in which order depends on the shapes alone, never on threads.
 
+Kernels of a single tap would make windows as large as the images, of which there is one each. So
+for them the images and their places are numbered together, as channels of a single image that has
+a pixel for each channel of x: with the kernels y, of a single tap again, a product of matrices.
+
 Source: as in the gradients of `jax.lax.conv_general_dilated`, which exchanges these dimensions.
 """
 
@@ -63,13 +67,22 @@ class KernelGradient:
         self._depth = problem.channels // self._groups
         self._each = problem.output_channels // self._groups
 
+    @property
+    def _single(self) -> bool:
+        """Whether kernels have a single tap, which lies on pixels alone, and several numbers."""
+        return self._groups == 1 < self._depth * self._each and all(
+            axis.window == 1 and not (axis.before or axis.after or axis.partial)
+            for axis in self._problem.axes
+        )
+
     def grain(self, problem: Problem) -> tuple[int, ...]:
         """It is computed as a whole."""
         return tuple(axis.outputs for axis in problem.axes)
 
     def describe(self) -> str:
         """Say what the convolutions are, and how the first of them is computed."""
-        words = "as convolutions of the images by the outputs, added in pairs"
+        what = "products of matrices" if self._single else "convolutions"
+        words = f"as {what} of the images by the outputs, added in pairs"
         for numbers in self._numbers():
             for region in self._regions(numbers):
                 problem, _ = self._part(numbers, region)
@@ -153,7 +166,7 @@ class KernelGradient:
 
     def _part(self, numbers: Numbers, region: Region) -> tuple[Problem, list[Any]]:
         """The convolution for some numbers of the kernels, and the pixels that it needs."""
-        problem, m = self._problem, len(region.images)
+        problem, m, batch = self._problem, len(region.images), len(numbers.channels)
         axes, pixels = [], []
         for axis, places, taps in zip(problem.axes, region.places, numbers.taps, strict=True):
             # How the window would slide if it had only these taps, and where it does for these
@@ -163,14 +176,23 @@ class KernelGradient:
             axes.append(_exchanged(part, len(places)))
             index = np.concatenate([before, np.arange(inner.start, inner.stop), after])
             pixels.append(of(inner) if len(before) == len(after) == 0 else index)
-        groups, channels, kernels = len(numbers.groups), len(numbers.channels), len(numbers.kernels)
+        if self._single:
+            m *= prod(map(len, region.places))
+            pixels = [
+                slice(places.start * axis.stride, places.stop * axis.stride, axis.stride)
+                for axis, places in zip(problem.axes, region.places, strict=True)
+            ]
+            pixel = Axis(1, 1, 1, 1, 0, 0, border=problem.axes[0].border)
+            axes = [*[pixel] * (len(axes) - 1), replace(pixel, size=batch)]
+            batch = 1
+        groups, kernels = len(numbers.groups), len(numbers.kernels)
         sizes = tuple(axis.size for axis in axes)
         windows = tuple(axis.window for axis in axes)
         assert problem.kernels is not None
         return (
             replace(
                 problem,
-                images=Spec((channels, *sizes, groups * m), problem.images.dtype.newbyteorder("=")),
+                images=Spec((batch, *sizes, groups * m), problem.images.dtype.newbyteorder("=")),
                 kernels=Spec(
                     (*windows, m, groups * kernels), problem.kernels.dtype.newbyteorder("=")
                 ),
@@ -194,16 +216,17 @@ class KernelGradient:
         assert problem.kernels is not None
         space = range(1, len(problem.axes) + 1)
         last = len(problem.axes) + 2
-        some = np.ascontiguousarray(
-            some.transpose(last, *space, last - 1, 0), problem.images.dtype
-        )  # (c, *space, g, m)
-        here = np.ascontiguousarray(
-            here.transpose(*space, 0, last - 1, last), problem.kernels.dtype
-        )  # (*outputs, m, g, n)
+        if self._single:  # images and places are numbered in the same way
+            of_images, of_outputs = (last, last - 1, 0, *space), (0, *space, last - 1, last)
+        else:
+            of_images, of_outputs = (last, *space, last - 1, 0), (*space, 0, last - 1, last)
+        some = np.ascontiguousarray(some.transpose(of_images), problem.images.dtype)
+        here = np.ascontiguousarray(here.transpose(of_outputs), problem.kernels.dtype)
         some, here = some.reshape(problem.images.shape), here.reshape(problem.kernels.shape)
         sums = np.empty(problem.full_output_shape, problem.output_dtype)  # (c, *taps, g * n)
         self._settle(problem, here).run(problem, some, here, sums)
-        return sums.reshape(*sums.shape[:-1], len(numbers.groups), len(numbers.kernels))
+        taps = map(len, numbers.taps)
+        return sums.reshape(len(numbers.channels), *taps, len(numbers.groups), len(numbers.kernels))
 
 
 def _exchanged(axis: Axis, outputs: int) -> Axis:

@@ -113,26 +113,21 @@ class PoolGradient:
         out[...] = 0
         limit = NUMBERS // (len(taps) * outputs.shape[-1])
         for n, *places in boxes(shape, steps(shape, limit)):
-            under = []
+            under = []  # of each tap, an index of the pixels that it lies on
             for tap in taps:
-                starts = [t * axis.dilation for t, axis in zip(tap, axes, strict=True)]
-                at = (
-                    slice(
-                        start + some.start * axis.stride,
-                        start + (some.stop - 1) * axis.stride + 1,
-                        axis.stride,
-                    )
-                    for start, some, axis in zip(starts, places, axes, strict=True)
-                )
-                under.append((of(n), *at))
+                at = [of(n)]
+                for t, some, axis in zip(tap, places, axes, strict=True):
+                    first = t * axis.dilation + some.start * axis.stride
+                    at.append(slice(first, first + len(some) * axis.stride, axis.stride))
+                under.append(tuple(at))
             numbers = [np.ascontiguousarray(images[at]) for at in under]  # (m, *outputs, c)
             chosen = reduce(np.maximum if self._problem.mode == "max" else np.minimum, numbers)
             left = outputs[of(n), *map(of, places)].astype(out.dtype)
-            for each, at in zip(numbers, under, strict=True):  # to the first of equal pixels
-                _give(left, each == chosen, out[at])
+            for each, here in zip(numbers, under, strict=True):  # to the first of equal pixels
+                _give(left, each == chosen, out[here])
             if (chosen != chosen).any():
-                for each, at in zip(reversed(numbers), reversed(under), strict=True):
-                    _give(left, each != each, out[at])  # to the last NaN
+                for each, here in zip(reversed(numbers), reversed(under), strict=True):
+                    _give(left, each != each, out[here])  # to the last NaN
 
     def _give_to_all(
         self, outputs: Array, region: Region, cells: list[range], values: Array
