@@ -345,6 +345,8 @@ def saturated(values, bounds, result):
     if bounds is not None:
         nothing = np.isnan(values)
         values, bounds = np.where(nothing, 0, values), np.where(nothing, 0, bounds)
+    else:  # Python's integers, for no type of NumPy's holds both the sums and the limits
+        values = values.astype(object)
     clipped = np.clip(values, int(limits.min), int(limits.max))
     return Expected(clipped, None if bounds is None else bounds + 0.5, result)
 

@@ -699,6 +699,7 @@ FAMILIES = {
 OF_VOLUMES = {
     "separable": "in three passes, along the depth, down and then across",
     "windows": "tap by tap, along the depth, down and then across",
+    "squares": "cubes side by side",
     "doubling": "tap by tap along the depth, then by windows of twice the size at each step, down "
     "and then across",
 }

@@ -455,7 +455,7 @@ def _pool_problem(
         overflow=overflow,
         where=where,
     )
-    if mode == "sum" and _is_checked(problem):
+    if mode == "sum" and dtype is not None and _is_checked(problem):
         _check_sums(
             problem, [(problem.taps, 0)], f"images under {problem.taps:,} taps", "images", 1
         )
