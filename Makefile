@@ -39,7 +39,7 @@ demo: .venv/demo  ## run the seven course mains on real images and show their pi
 	@$(MISSED)
 	@cd $(COURSE) && $(CURDIR)/.venv/bin/python demo.py $(CURDIR)/demo
 
-train: .venv/demo  ## train a small network on real digits, in half a minute, and draw it
+train: .venv/demo  ## train a small network on real digits, in twenty seconds, and draw it
 	@$(MISSED)
 	@cd math/training_a_network && $(CURDIR)/.venv/bin/python train.py $(CURDIR)/demo/training
 
