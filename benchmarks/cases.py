@@ -229,7 +229,8 @@ NOTES = {
 }
 # A loop on registers alone made 58.5 billion multiply-adds/s on each core of the machine measured.
 LAYER_NOTE = (
-    "by Winograd's method where it says 3x3 and nothing more. Tap by tap, PyTorch and convlens both make over 95% of the multiply-adds "
+    "by Winograd's method where it says 3x3 and nothing more. Tap by tap, PyTorch and convlens "
+    "both make over 95% of the multiply-adds "
     "that a loop on registers alone makes (117 billion/s). Rows of taps on padding are left out "
     "(32.6 to 31.1 for 32 images of 14 x 14), columns are not. Processor time for these, in "
     "vectors of kernels by pixels: 2x7 32.6, 4x7 32.8, 2x14 33.5, 4x4 35.5, 2x4 35.7; to "
