@@ -194,16 +194,16 @@ def describe(problem: Problem, way: Way | None) -> str:
     separable = way is not None and way.factors is not None
     # There is no way if the kernels are a bare shape, which stands for float64 numbers.
     numbers = way.numbers if way else problem.sum_dtype
+    words = ["each slab as an image"] if flat else []
     if way and way.tiles:
-        words = ["each slab as an image"] if flat else []
-        return f"for {loaded().level}, {', '.join([*words, transforms.describe(way.tiles)])}"
+        words.append(transforms.describe(way.tiles))
+        return f"for {loaded().level}, {', '.join(words)}"
     if winograd.pays(problem):
-        words = ["each slab as an image"] if flat else []
-        return f"for {loaded().level}, {', '.join([*words, winograd.describe(problem.sum_dtype)])}"
+        words.append(winograd.describe(problem.sum_dtype))
+        return f"for {loaded().level}, {', '.join(words)}"
     turned = way.turned if way else suited(problem).turned
     problem = turn(problem) if turned else problem
     method = choose(problem, numbers, separable)
-    words = ["each slab as an image"] if flat else []
     words += ["on images turned on their side"] if turned else []
     taps = way.taps if way else None
     if large.is_deep(problem):
