@@ -12,14 +12,21 @@ from levels import Level, Pipeline
 # The sums of a tile, as (vectors of kernels, pixels, rows). They are enough to keep the multipliers
 # busy: a multiply-add takes four cycles, and there may be two multipliers. They are no more, for
 # each pixel also takes a register for its address. Two vectors of kernels share what is loaded of a
-# pixel, which matters where two multipliers wait for two loads a cycle. "fours" and "sevens" are
-# for many kernels, and the one that fits the row better is taken.
+# pixel, which matters where two multipliers wait for two loads a cycle. "half" and "whole" are for
+# kernels that fill up to half of a vector of 512 bits, and more of it, and "few" for those that
+# fill a few. "fours" and "sevens" are for many, and the one that fits the row better is taken.
 SMALL = (2, 4, 1)
 TILES = {
-    "avx512": {"one": (1, 4, 2), "few": (2, 7, 1), "fours": SMALL, "sevens": (2, 7, 1)},
-    "avx2": {"one": (1, 4, 2), "few": SMALL, "fours": SMALL, "sevens": SMALL},
-    "baseline": {"one": SMALL, "few": SMALL, "fours": SMALL, "sevens": SMALL},
-    "neon": {"one": (2, 4, 2), "few": (2, 4, 2), "fours": (2, 4, 2), "sevens": (2, 7, 1)},
+    "avx512": {
+        "half": (1, 8, 1),
+        "whole": (1, 8, 1),
+        "few": (2, 7, 1),
+        "fours": SMALL,
+        "sevens": (2, 7, 1),
+    },
+    "avx2": {"half": (1, 4, 2), "whole": SMALL, "few": SMALL, "fours": SMALL, "sevens": SMALL},
+    "baseline": dict.fromkeys(("half", "whole", "few", "fours", "sevens"), SMALL),
+    "neon": {**dict.fromkeys(("half", "whole", "few", "fours"), (2, 4, 2)), "sevens": (2, 7, 1)},
 }
 FEW, PACKED = 16, 4  # rows of kernels that are packed together, and how often in a task
 
@@ -81,7 +88,7 @@ def dense(
     out.split(o, oo, oi, block, Tail.PredicateStores).vectorize(oi)
     out.split(oo, parts, oo, (share + block - 1) // block, Tail.GuardWithIf)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
-    kernels_first = tile in ("one", "few")
+    kernels_first = tile in ("half", "whole", "few")
     order = [oi, xi, yi, *([oo, xo, yo] if kernels_first else [xo, yo, oo]), g]
     conv.by_strips(order, lanes, parts=parts)
     sums.compute_at(out, oo if kernels_first else xo)

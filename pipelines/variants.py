@@ -241,8 +241,12 @@ def _weighed() -> Iterator[Variant]:
 def _dense() -> Iterator[Variant]:
     """Vectors along the kernels: tiles of one vector of them, of few, and of many in two widths."""
     for names in ("f32_f32_f32", "f64_f64_f64"):
+        # Of doubles half a vector is four, and fewer than five kernels have vectors along them for
+        # single pixels alone.
+        vector, half = 512 // TYPES[names[:3]].bits(), 8 if names.startswith("f32") else 0
         tiles: dict[str, dict[str, Range]] = {
-            "one": {"kernels": (1, 512 // TYPES[names[:3]].bits())},
+            **({"half": {"kernels": (1, half)}} if half else {}),
+            "whole": {"kernels": (half + 1, vector)},
             "few": {},
             "fours": exactly(tile=4),
             "sevens": exactly(tile=7),
@@ -260,7 +264,7 @@ def _dense() -> Iterator[Variant]:
                         blocks=bool(long),
                         volume=bool(volume),
                     ),
-                    preference=3 if tile == "one" else 2,
+                    preference=3 if tile in ("half", "whole") else 2,
                 )
 
 
