@@ -12,9 +12,10 @@ is a slab of the output, and the cells of the slabs under its taps are held for 
 The sum of a short window is a single chain of multiply-adds, in the order c, kx, ky, kz. The
 rounding error of a chain grows with its length, so pipelines with `blocks` divide a long window
 into blocks of at most CHAIN taps, each within one row of the window. Each block is a chain, and the
-blocks' sums are added up in the same order. Which of the two a call takes depends on its kernels'
-sizes alone, and an output is computed in the same order wherever it lies. Therefore results depend
-neither on the batch nor on the threads.
+blocks' sums are added up in the same order. `planes` takes the taps of a long line in an order of
+its own. Which of these a call takes depends on its kernels' sizes alone, and an output is computed
+in the same order wherever it lies. Therefore results depend neither on the batch nor on the
+threads.
 """
 
 from __future__ import annotations

@@ -20,16 +20,23 @@ def planes(
     blocks: bool = False,
     volume: bool = False,
     weighed: bool = False,
+    line: bool = False,
 ) -> Pipeline:
     """Convolve with vectors along x, for few channels of images and output.
 
     Neighbours along x lie D = sx * C numbers apart. Rows are first dealt out into D planes, so that
     a vector is loaded in one piece: ``planes[q, p] = cells[q * D + p]``. The sums of a tile, which
     is a few vectors wide and `rows` high, stay in registers.
+
+    With `line`, the window is a single row of more taps than a vector has lanes. A tap meets the
+    numbers that the tap one vector further meets for the vector of outputs before it. These two are
+    computed together, in a tile of eight vectors, and share what they load.
     """
     ready = stride == 1 and channels is not None  # the cells are filled as a plane for each channel
     dealt = (channels or 1) if ready else 1
     conv = Convolution(types, channels, stride, taps, rows, dealt, volume=volume, weighed=weighed)
+    if line:
+        conv.dx = 1
     lanes = level.lanes(conv.numbers)
     period = conv.sx * conv.channels
     spread, q, p, t = hl.Func("spread"), hl.Var("q"), hl.Var("p"), hl.Var("t")
@@ -56,7 +63,7 @@ def planes(
     # Without padding a row may be as narrow as a vector, and with a stride rows are short. Vectors
     # of 16-bit sums are wide, and their multiply-adds take no longer than an addition.
     narrow = stride == 2 or not padded or conv.numbers == hl.Int(16)
-    width = lanes * (1 if narrow else 2 if rows > 1 else 4)
+    width = lanes * (1 if narrow else 2 if rows > 1 else 8 if line else 4)
     yo, yi, xo, xi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi"))
     out, sums = conv.out, conv.sums
     conv.split_rows(yo, yi, rows)
@@ -72,7 +79,8 @@ def planes(
         conv.by_strips([xi, yi, xo, yo, o, g], lanes)
     out.vectorize(xi)
     sums.compute_at(out, xo).reorder_storage(x, o, g, y, n)
-    for func, loops in conv.chains(blocks):
+    chains = conv.chains(blocks)
+    for func, loops in chains:
         func.bound_extent(x, width).bound_extent(y, rows).vectorize(x, lanes).unroll(x).unroll(y)
         update = func.update().reorder(x, y, o, *loops)
         update.vectorize(x, lanes).unroll(x).unroll(y)
@@ -82,6 +90,12 @@ def planes(
         if kernels:
             func.bound_extent(o, kernels).unroll(o)
             update.unroll(o)
+    if line:
+        func, (c, kx, *others) = chains[-1]
+        near, far, pair = (hl.RVar(name) for name in ("near", "far", "pair"))
+        update = func.update().split(kx, far, near, lanes, Tail.GuardWithIf)
+        update.split(far, far, pair, 2, Tail.GuardWithIf)
+        update.reorder(x, y, o, c, pair, near, far, *others).unroll(pair)
     # Only rows are unrolled: if more is, the compiler changes the order of the additions.
     if taps:
         sums.update().unroll(conv.r.z)

@@ -161,6 +161,7 @@ def _planes() -> Iterator[Variant]:
                 continue
             if not volume:
                 yield _plane(names, common, volume=volume, long=long)
+                yield _plane(names, common, long=long, line=True)
             if not (volume and long):
                 yield _plane(names, common, volume=volume, long=long, tall=True)
             if volume and not long:
@@ -185,6 +186,7 @@ def _plane(
     volume: int = 0,
     long: int = 0,
     tall: bool = False,
+    line: bool = False,
     padded: bool = True,
     weighed: bool = False,
 ) -> Variant:
@@ -203,6 +205,8 @@ def _plane(
             requires |= exactly(dilation_across=1)
     if tall:
         requires |= exactly(tall=1)
+    if line:
+        requires |= exactly(line=1, tall=0, dilation_across=1)
     if not padded:
         requires |= exactly(unpadded=1)
     if weighed:
@@ -219,6 +223,7 @@ def _plane(
             blocks=bool(long),
             volume=bool(volume),
             weighed=weighed,
+            line=line,
         ),
         preference=1 if "taps" in sizes else 0,
     )

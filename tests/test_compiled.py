@@ -332,6 +332,7 @@ def every_kind():
         (("u1", "?"), {"dtype": "u1", "overflow": "saturate"}),
         (("u1", "f4"), {"dtype": "u1", "overflow": "saturate"}),
     ):
+        yield "convolve", (2, 3, 90), types, (1, 37), {"padding": "same", "stride": 1, **dtype}
         for sides in ((3, 3), (5, 5), (1, 4), (4, 2), (9, 9)):
             for stride in (1, 2):
                 for shape, rest, more in (
@@ -371,6 +372,7 @@ def every_kind():
             for shape, rest, more in (
                 ((2, 21, 39), (17, 18), {}),
                 ((1, 9, 390), (4, 301), {}),
+                ((2, 3, 390), (1, 301), {}),
                 ((2, 19, 39, 2), (17, 16, 2), {}),
                 ((2, 19, 39, 5), (17, 18), {}),
                 ((1, 7, 9, 400), (2, 3, 400, 8), {}),
@@ -484,6 +486,8 @@ def rounding(variant):
     """A name for the order of additions: pipelines with the same name must give the same bits."""
     if variant.family == "dense" and variant.requires["long"][0]:
         return "dense in blocks"  # Their blocks are cut from a row's taps and channels together.
+    if "line" in variant.requires:
+        return "line"
     return variant.family if variant.family in ("separable", "doubling") else "in order"
 
 

@@ -181,6 +181,7 @@ def _facts_of_convolution(
         "dilation_across": columns.dilation,
         "taps": columns.window if square else 0,
         "tall": rows.outputs >= 4 and 1 < rows.window >= rows.stride,  # tiles of several rows pay
+        "line": rows.window == 1 and columns.window > lanes,
         "constant": problem.pad_mode == "constant",
         "narrow": columns.outputs <= 16,  # the borders are much of a row
         "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),

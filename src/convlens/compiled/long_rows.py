@@ -8,8 +8,9 @@ number is copied for that: NumPy's strides describe such an image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from numpy.lib.stride_tricks import as_strided
 
@@ -17,6 +18,30 @@ from convlens.core.axis import Axis, sparse
 from convlens.core.problem import FULL, Array, Problem, Region, Spec
 
 ROW = 2**13  # outputs of a short row, unless its windows are long
+
+
+class Rows(NamedTuple):
+    """Where so many rows of a size begin on a long row, and how far apart."""
+
+    start: int
+    number: int
+    step: int
+    size: int
+
+    def of(self, array: Array) -> Array:
+        """A view of a long row, (m, 1, w, c), as these rows: (m, number, size, c)."""
+        m, _, _, c = array.shape
+        image, _, number, channel = array.strides
+        strides = (image, self.step * number, number, channel)
+        return as_strided(array[:, :, self.start :], (m, self.number, self.size, c), strides)
+
+
+class Piece(NamedTuple):
+    """A part of a long row's problem, with the rows of its images and of its output."""
+
+    problem: Problem
+    images: Rows
+    out: Rows
 
 
 def is_long(problem: Problem) -> bool:
@@ -34,35 +59,41 @@ def _row(columns: Axis) -> int:
     return max(ROW, 16 * -(-columns.reach // columns.stride))
 
 
-def cut(problem: Problem, images: Array, out: Array) -> Iterator[tuple[Problem, Array, Array]]:
-    """For each part of a row: its problem, the images (m, 1, w, c), and the output (m, 1, ow, nc).
+@lru_cache(maxsize=256)
+def cut(problem: Problem) -> tuple[Piece, ...]:
+    """The pieces of a problem, or none if its rows are not long.
 
-    The windows of most outputs lie on pixels alone, and those are the parts' images of short rows.
+    The windows of most outputs lie on pixels alone, and those are the pieces' short rows. Cached,
+    because calls often repeat with the same sizes.
     """
-    layout = FULL[2]._replace(kernels=problem.layout.kernels)
-    problem = replace(problem, layout=layout, images=Spec(images.shape, problem.images.dtype))
+    if not is_long(problem):
+        return ()
     rows, columns = problem.axes
+    whole = (problem.batch, 1, columns.size, problem.channels)
+    layout = FULL[2]._replace(kernels=problem.layout.kernels)
+    problem = replace(problem, layout=layout, images=Spec(whole, problem.images.dtype))
     start, row = columns.inside.start, _row(columns)
     count = len(columns.inside) // row
     stop = start + count * row
+    pieces = []
     for places in (range(start), range(stop, columns.outputs)):
         if places:
-            region = Region(range(problem.batch), (range(1), places))
-            yield problem.part(region), images, out[region.slices]
-
+            part = problem.part(Region(range(problem.batch), (range(1), places)))
+            pieces.append(
+                Piece(
+                    part,
+                    Rows(0, 1, columns.size, columns.size),
+                    Rows(places.start, 1, len(places), len(places)),
+                )
+            )
     size = (row - 1) * columns.stride + columns.reach
-    short = _rows(images, columns.pixels(start).start, count, row * columns.stride, size)
     axes = (
         Axis(count, 1, 1, 1, 0, 0, border=rows.border),
         replace(columns, size=size, before=0, after=0, partial=False),
     )
-    spec = Spec(short.shape, problem.images.dtype)
-    yield replace(problem, axes=axes, images=spec), short, _rows(out, start, count, row, row)
-
-
-def _rows(array: Array, start: int, count: int, step: int, size: int) -> Array:
-    """A view of a row, (m, 1, w, c), as so many rows of this size, each a step from the last."""
-    m, _, _, c = array.shape
-    image, _, number, channel = array.strides
-    strides = (image, step * number, number, channel)
-    return as_strided(array[:, :, start:], (m, count, size, c), strides)
+    spec = Spec((problem.batch, count, size, problem.channels), problem.images.dtype)
+    short = Rows(columns.pixels(start).start, count, row * columns.stride, size)
+    pieces.append(
+        Piece(replace(problem, axes=axes, images=spec), short, Rows(start, count, row, row))
+    )
+    return tuple(pieces)

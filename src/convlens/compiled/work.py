@@ -108,9 +108,9 @@ def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, o
         assert kernels is not None, "poolings have no kernels"
         winograd.compute(problem, way, images, kernels, out, _compute)
         return
-    if long_rows.is_long(problem):
-        for piece, some, target in long_rows.cut(problem, images, out):
-            _compute(piece, way, some, kernels, target)
+    if pieces := long_rows.cut(problem):
+        for piece in pieces:
+            _compute(piece.problem, way, piece.images.of(images), kernels, piece.out.of(out))
         return
     here = kernels is not None and kernels.dtype == way.numbers and kernels.flags.carray
     work = _work(problem, way.numbers, way.factors is not None, images, here, out)
