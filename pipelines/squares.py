@@ -6,6 +6,8 @@ import halide as hl
 from levels import Level, Pipeline
 from pooling import Pooling, Tail, Types, c, f, n, x, y
 
+VECTORS = 4  # of channels, whose numbers stay in registers together
+
 
 def squares(
     level: Level,
@@ -61,4 +63,37 @@ def squares(
     out.vectorize(i)
     pool.by_strips([i, o, c, y] if channels == 1 else [i, o, x, y])
     across.compute_at(out, y).vectorize(f, lanes, Tail.ShiftInwards)
+    return Pipeline(out, pool.arguments, strict=True)
+
+
+def apart(level: Level, types: Types, mode: str) -> Pipeline:
+    """Merge larger squares side by side, without padding, of images with many channels.
+
+    The numbers of a few vectors of channels stay in registers for a whole window. They are merged
+    in the order of `windows`, down each column and then across, so that the bits are the same.
+    """
+    pool = Pooling(level, types, mode)
+    lanes, merge, out = level.lanes(pool.numbers), pool.merge, pool.out
+    down, across, column = hl.Func("down"), hl.Func("across"), hl.Var("column")
+    i = hl.RDom([(0, pool.kh)], "i")
+    j = hl.RDom([(0, pool.kw)], "j")
+    place = (x * pool.sx + column) * pool.channels + c
+    down[c, x, y, n, column] = pool.nothing
+    down[c, x, y, n, column] = merge(
+        pool.cells.pixel(place, y * pool.sy + i.x, n), hl.Expr(down[c, x, y, n, column])
+    )
+    across[c, x, y, n] = pool.nothing
+    across[c, x, y, n] = merge(hl.Expr(down[c, x, y, n, j.x]), hl.Expr(across[c, x, y, n]))
+    pool.give(hl.Expr(across[c, x, y, n]))
+
+    o, vector, width = hl.Var("o"), hl.Var("vector"), VECTORS * lanes
+    out.split(y, hl.Var("strips"), y, pool.strip, Tail.ShiftInwards)
+    out.split(c, o, c, width, Tail.ShiftInwards).split(c, vector, c, lanes)
+    out.vectorize(c).unroll(vector)
+    pool.by_strips([c, vector, o, x, y])
+    across.compute_at(out, o)
+    down.compute_at(across, j.x).bound_extent(column, 1)
+    for func, loop in ((across, j.x), (down, i.x)):
+        func.bound_extent(c, width).vectorize(c, lanes).unroll(c)
+        func.update().reorder(c, x, y, n, loop).vectorize(c, lanes).unroll(c)
     return Pipeline(out, pool.arguments, strict=True)

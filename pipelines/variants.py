@@ -26,7 +26,7 @@ from medians import medians
 from ordered import ordered
 from planes import planes
 from separable import separable
-from squares import squares
+from squares import VECTORS, apart, squares
 from windows import windows
 
 TYPES = {
@@ -387,6 +387,14 @@ def _poolings() -> Iterator[Variant]:
                 exactly(volume=volume, doubled=1),
                 partial(doubling, types=_types(names), mode=mode, volume=bool(volume)),
                 preference=2,
+            )
+        if names == "f32_f32_f32":
+            yield Variant(
+                "squares",
+                types,
+                {**exactly(volume=0, long=0), "side": (3, None), "channels": (VECTORS * 16, None)},
+                partial(apart, types=_types(names), mode=mode),
+                preference=1,
             )
         if names in ("u8_u8_u8", "f16_f32_f16", "f32_f32_f32", "u8_i32_f64", "u8_i32_u8"):
             vector = 512 // TYPES[names.split("_")[1]].bits()

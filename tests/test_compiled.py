@@ -393,7 +393,13 @@ def every_kind():
     for mode in POOL_MODES:
         for dtype in ("?", "u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"):
             for channels in ((), (3,), (9,), (40,), (70,)):
-                for window, stride in (((2, 2), 2), ((2, 2), 1), ((3, 4), 2), ((20, 20), 1)):
+                for window, stride in (
+                    ((2, 2), 2),
+                    ((2, 2), 1),
+                    ((5, 5), 5),
+                    ((3, 4), 2),
+                    ((20, 20), 1),
+                ):
                     width = 35 if sum(channels) > 3 else 135  # more than a vector of bytes
                     height = 70 if window == (20, 20) else 26  # so high that doubling pays
                     shape = (2, height, width, *channels)
