@@ -187,15 +187,23 @@ class Cells:
 
     def by_channels(self, channels: hl.Expr) -> hl.Func:
         """The cells as ``padded[c, x, y, n]``, of which a few channels can be filled at a time."""
-        self.columns = hl.ImageParam(INT, 1, "columns")  # as `rows`, for each column of cells
-        self.columns.dim(0).set_min(0)
         c, x, y, n = (hl.Var(name) for name in "cxyn")
-        padded, row, column = hl.Func("padded"), self.rows[y], self.columns[x]
-        width = self.images.dim(0).extent() // channels
-        # The last vector may be asked for channels that there are not.
-        place = hl.clamp(column, 0, width - 1) * channels + hl.min(hl.likely(c), channels - 1)
-        number = self.pixel(place, hl.clamp(row, 0, self.last_row), n)
-        padded[c, x, y, n] = hl.select((row < 0) | (column < 0), self.padding, number)
+        padded = hl.Func("padded")
+        padded[c, x, y, n] = hl.undef(self.numbers)
+        start, stop = self.left // channels, self.right // channels
+        inner = hl.RDom([(start, stop - start)], "inner")
+        last = self.images.dim(0).extent() - 1
+
+        def number(first: hl.Expr) -> hl.Expr:
+            return self.number(hl.unsafe_promise_clamped(first + c, 0, last), y, n)
+
+        padded[c, inner.x, y, n] = number(self.first + (inner.x - start) * channels)
+        left = hl.RDom([(0, start)], "before")
+        right = hl.RDom([(0, self.after.dim(0).extent() // channels)], "after")
+        for cell, at in ((left.x, self.before), (right.x, self.after)):
+            first = at[cell * channels]
+            place = cell if at is self.before else stop + cell
+            padded[c, place, y, n] = hl.select(first < 0, self.padding, number(hl.max(first, 0)))
         return padded
 
     def beneath(

@@ -36,7 +36,6 @@ def depthwise(
         conv.dx = 1
     lanes = level.lanes(conv.numbers)
     padded = conv.cells.by_channels(conv.channels) if large else None
-    conv.arguments += [conv.cells.columns] if large else []
 
     def product(_c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
         column = x * conv.sx + tap.x * conv.dx
@@ -65,7 +64,8 @@ def depthwise(
     if padded:
         out.split(go, chunk, go, CHUNK, Tail.GuardWithIf)
         padded.compute_at(out, chunk).hoist_storage(out, task)
-        padded.vectorize(padded.args()[0], lanes, Tail.RoundUp)
+        for each in range(3):
+            padded.update(each).vectorize(padded.args()[0], lanes, Tail.Predicate)
         order.append(chunk)
     conv.by_strips(order, lanes, padded=not inwards)
     sums.compute_at(out, go)

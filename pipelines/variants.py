@@ -299,6 +299,7 @@ def _depthwise() -> Iterator[Variant]:
                 {"taps": 3, "stride": 1, "large": True},
             ),
             (simple | exactly(taps=5, stride=1), {"taps": 5, "stride": 1, "large": True}),
+            (simple | exactly(taps=5, stride=2), {"taps": 5, "stride": 2, "large": True}),
             (simple | exactly(taps=7, stride=1), {"taps": 7, "stride": 1, "large": True}),
         ):
             yield Variant(

@@ -280,8 +280,6 @@ class Work:
             "strip": strip,
             "chunk": chunk,
         }
-        if "columns" in method.variant.arguments:
-            arguments["columns"] = buffer(padded(across, 3 * len(across) + SPARE))
         if deep:
             table = _slabs(deep[0], problem.axes[0].window, block)
             arguments["slabs"] = buffer(table)
