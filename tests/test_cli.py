@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 
 import convlens
 from convlens import cli, filters, spelling
-from convlens.cli import run
 from convlens.files import pair_up
 
 ROOT = Path(__file__).parents[1]
@@ -32,18 +32,6 @@ def here(tmp_path, monkeypatch):
     np.save("x.npy", NOISE[..., 0][np.newaxis].repeat(3, axis=0))
     (tmp_path / "bad.png").write_text("no picture")
     return tmp_path
-
-
-@pytest.fixture
-def typed(capsys):
-    """Run a command line; returns the exit code, and what was printed on each stream."""
-
-    def command(line):
-        code = run(shlex.split(line))
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return command
 
 
 def names(folder):
@@ -606,7 +594,7 @@ def test_the_examples_of_the_help(readers_folder, tmp_path, typed, monkeypatch):
     for words in COMMANDS:
         examples = typed(f"{words} --help")[1].partition("Example")[2]
         lines += re.findall(r"(?m)^ +convlens (.*)$", examples)
-    assert len(lines) == 15
+    assert len(lines) == 16
     for number, line in enumerate(lines):
         folder = tmp_path / str(number)
         shutil.copytree(readers_folder / "holiday", folder / "holiday")
@@ -618,6 +606,7 @@ def test_the_examples_of_the_help(readers_folder, tmp_path, typed, monkeypatch):
         np.save("signals.npy", np.ones((5, 1000)))
         Path("taps.txt").write_text("0.25 0.5 0.25")
         np.save("volume.npy", np.ones((20, 30, 40), np.float32))
+        zarr.create_array("scans.zarr", data=np.ones((2, 20, 30, 40), np.float32))
         assert typed(line)[0] == (1 if "holiday/" in line else 0), line
 
 

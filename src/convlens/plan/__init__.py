@@ -21,6 +21,7 @@ from convlens.plan.drawing import draw
 
 if TYPE_CHECKING:
     from convlens.execute.files import ArrayFile
+    from convlens.execute.stores import StoredArray
 
 
 ALL = Where()  # every pixel takes part
@@ -293,16 +294,19 @@ def _compute(
 
 def execute_file(
     plan: Plan,
-    array: ArrayFile,
+    array: ArrayFile | StoredArray,
     kernels: Array | None,
     target: Path,
     advance: Callable[[int], object] = lambda _: None,
 ) -> None:
-    """Carry a plan out on a file, as `convlens.execute.files.stream` does."""
-    from convlens.execute import files  # noqa: PLC0415  # seldom needed
+    """Carry a plan out on a file or a store, as the `stream` of `convlens.execute`'s does."""
+    from convlens.execute import files, stores  # noqa: PLC0415  # seldom needed
 
     run, grain = for_parts(plan, kernels)
-    files.stream(plan.problem, array, kernels, run, target, grain, advance)
+    if isinstance(array, stores.StoredArray):
+        stores.stream(plan.problem, array, kernels, run, target, grain, advance)
+    else:
+        files.stream(plan.problem, array, kernels, run, target, grain, advance)
 
 
 def for_parts(plan: Plan, kernels: Array | None) -> tuple[Callable[..., Array], tuple[int, ...]]:
