@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import zarr
 from strategies import random_convolution, random_pooling
 from test_invariance import same_bits
 
@@ -18,6 +17,8 @@ import convlens
 from convlens.execute import files
 from convlens.execute.stores import open_store
 from convlens.plan import execute_file
+
+zarr = pytest.importorskip("zarr")
 
 PIXELS = np.random.default_rng(8).integers(0, 256, (40, 50), np.uint8)
 VERBS = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from convlens import arguments, arguments_where
+from convlens import arguments, arguments_where, labels
 from convlens.arguments_where import Where
 from convlens.core.problem import Array, Problem, Spec
 from convlens.methods import METHODS, Program, masked
@@ -175,7 +175,7 @@ class Plan:
         ValueError, TypeError
             If the arrays are not as planned.
         """
-        planned = self.problem.where
+        planned, given = self.problem.where, images
         with arguments.refusing(self.operation):
             images, pixels = arguments_where.of_call(images, where)
             if (pixels.word == "given") != (planned == "given"):
@@ -190,7 +190,8 @@ class Plan:
                 arguments.check_sums_fit(self.problem, kernels)
             elif kernels is not None:
                 raise TypeError("a plan for pooling takes images alone; got kernels too")
-        return execute(settled(self, kernels), images, kernels, out, pixels)
+        result = execute(settled(self, kernels), images, kernels, out, pixels)
+        return labels.like(given, self.problem, result)
 
     def __repr__(self) -> str:
         """The same words at the prompt as in print."""
