@@ -1,9 +1,29 @@
-"""For all tests: they can be interrupted, and each engine has the types that it takes."""
+"""For all tests: they can be interrupted, and each engine has the types that it takes.
 
+For those of the command: what runs a command line.
+"""
+
+import shlex
 import signal
+
+import pytest
 
 # A shell has what it runs in the background ignore Ctrl-C, and with it all that this starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def typed(capsys):
+    """Run a command line; returns the exit code, and what was printed on each stream."""
+    # The course's own tests run where convlens is not installed.
+    from convlens.cli import run  # noqa: PLC0415
+
+    def command(line):
+        code = run(shlex.split(line))
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return command
 
 
 def pytest_collection_modifyitems(config, items):

@@ -3,21 +3,16 @@
 import json
 import os
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image
 
 import convlens
 from convlens import cli, filters, spelling
-from convlens.cli import run
-from convlens.files import pair_up
 
 ROOT = Path(__file__).parents[1]
 NOISE = np.random.default_rng(8).integers(0, 256, (20, 30, 3), np.uint8)
@@ -32,18 +27,6 @@ def here(tmp_path, monkeypatch):
     np.save("x.npy", NOISE[..., 0][np.newaxis].repeat(3, axis=0))
     (tmp_path / "bad.png").write_text("no picture")
     return tmp_path
-
-
-@pytest.fixture
-def typed(capsys):
-    """Run a command line; returns the exit code, and what was printed on each stream."""
-
-    def command(line):
-        code = run(shlex.split(line))
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return command
 
 
 def names(folder):
@@ -500,151 +483,6 @@ def test_a_filter_drawn():
         "▓▓██▓▓    0  1  0",
     ]
     assert cli.drawn(filters.box(2)) == ["████   0.250 0.250"] * 2
-
-
-# -------------------------------------------------------------------- what is typed
-
-
-def test_kernels_by_name_and_in_files(tmp_path):
-    """Kernels are read from names with parameters, .npy files, and rows of numbers."""
-    for text, expected in {
-        "box": filters.box(),
-        "box:5": filters.box(5),
-        "box:size=3x5": filters.box((3, 5)),
-        "gaussian:sigma=0.5, size=3": filters.gaussian(0.5, 3),
-        "gaussian:2,size=auto": filters.gaussian(2),
-        "gaussian:2,dtype=float32": filters.gaussian(2, dtype=np.float32),
-        "sharpen:dtype=float32": filters.sharpen(dtype=np.float32),
-        "laplacian:diagonals=true": filters.laplacian(diagonals=True),
-        "motion-blur:length=5,angle=45": filters.motion_blur(5, 45),
-        "sharpen:2": filters.sharpen(2),
-    }.items():
-        made = spelling.kernel(text)
-        np.testing.assert_array_equal(made, expected)
-        assert made.dtype == expected.dtype
-    (tmp_path / "k.txt").write_text("1 2 3\n\n-4 5e0 6\n")
-    np.testing.assert_array_equal(spelling.kernel(str(tmp_path / "k.txt")), [[1, 2, 3], [-4, 5, 6]])
-    (tmp_path / "k.csv").write_text("1, 2\r\n3,4\r\n")
-    made = spelling.kernel(str(tmp_path / "k.csv"))
-    assert made.tolist() == [[1, 2], [3, 4]]
-    assert made.dtype == np.int64
-    np.save(tmp_path / "k.npy", np.ones((3, 3, 2, 5), np.float32))
-    assert spelling.kernel(str(tmp_path / "k.npy")).shape == (3, 3, 2, 5)
-
-
-def test_objects_are_not_unpickled(tmp_path):
-    """A kernel file with pickled objects is refused, as unpickling runs code."""
-    np.save(tmp_path / "k.npy", np.array([[print]]), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"k\.npy is no \.npy file of numbers"):
-        spelling.kernel(str(tmp_path / "k.npy"))
-
-
-@pytest.mark.usefixtures("here")
-def test_pairs_of_files():
-    """One input has one output file; several have files of their names in a folder."""
-    one, two = Path("a.png"), Path("b.tif")
-    assert pair_up([one], Path("o.jpg"), force=False) == [(one, Path("o.jpg"))]
-    assert pair_up([one, two], Path("out"), force=False) == [
-        (one, Path("out/a.png")),
-        (two, Path("out/b.tif")),
-    ]
-
-
-COMMANDS = ["apply", "pool", "explain apply", "explain pool", "filters", "explore"]
-
-
-@pytest.mark.parametrize("words", ["", *COMMANDS])
-def test_help(typed, words):
-    """Each command explains itself, and shows examples of itself."""
-    code, out, err = typed(f"{words} --help")
-    assert (code, err) == (0, "")
-    assert out.startswith(f"Usage: convlens {words}".rstrip())
-    assert ("convlens " + words in out.partition("Example")[2]) == bool(words)
-    if not words:
-        assert "Exit codes: 0, all is done; 1, some files could not be dealt with; 2," in out
-
-
-def test_version_and_no_command(typed):
-    """--version prints the version; without a command, the help goes to standard error."""
-    assert typed("--version") == (0, f"convlens {convlens.__version__}\n", "")
-    code, out, err = typed("")
-    assert (code, out) == (2, "")
-    assert err.startswith("Usage: convlens")
-
-
-# --------------------------------------------------------------------------- the README
-
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHOWN = re.findall(r"(?m)^\$ (convlens .*)\n((?:(?!\$ |```).*\n)*)", README)
-
-
-@pytest.fixture(scope="module")
-def readers_folder(tmp_path_factory):
-    """The files that the README's commands name: a cat, a holiday, digits, and a scan."""
-    import skimage.data  # noqa: PLC0415
-
-    folder = tmp_path_factory.mktemp("reader")
-    cat = Image.fromarray(skimage.data.chelsea())
-    cat.save(folder / "cat.png")
-    (folder / "holiday").mkdir()
-    for name in ("beach", "castle", "harbour"):
-        cat.save(folder / "holiday" / f"{name}.jpg")
-    (folder / "holiday" / "ferry.jpg").write_text("not copied to its end")
-    digits = np.random.default_rng(0).integers(0, 256, (50_000, 28, 28), np.uint8)
-    np.save(folder / "digits.npy", digits)
-    np.save(folder / "scan.npy", np.ones((128, 128, 128), np.float32))
-    tifffile.imwrite(
-        folder / "cells.tif", digits[:24, :16, :16].repeat(16, 1).repeat(16, 2).astype(np.uint16)
-    )
-    return folder
-
-
-def test_the_examples_of_the_help(readers_folder, tmp_path, typed, monkeypatch):
-    """Every example in the help runs; the one on a folder meets a file that is no picture."""
-    monkeypatch.setenv("BROWSER", "true %s")  # a program that looks at no page
-    lines = []
-    for words in COMMANDS:
-        examples = typed(f"{words} --help")[1].partition("Example")[2]
-        lines += re.findall(r"(?m)^ +convlens (.*)$", examples)
-    assert len(lines) == 15
-    for number, line in enumerate(lines):
-        folder = tmp_path / str(number)
-        shutil.copytree(readers_folder / "holiday", folder / "holiday")
-        monkeypatch.chdir(folder)
-        for name in ("photo.png", "photo.jpg"):
-            Image.fromarray(NOISE).save(name)
-        np.save("images.npy", np.ones((10, 32, 32, 3), np.float32))
-        np.save("kernels.npy", np.ones((3, 3, 3, 8), np.float32))
-        np.save("signals.npy", np.ones((5, 1000)))
-        Path("taps.txt").write_text("0.25 0.5 0.25")
-        np.save("volume.npy", np.ones((20, 30, 40), np.float32))
-        assert typed(line)[0] == (1 if "holiday/" in line else 0), line
-
-
-@pytest.mark.parametrize(("line", "output"), SHOWN, ids=[line for line, _ in SHOWN])
-def test_the_readme(readers_folder, line, output):
-    """The README shows what the commands print, up to times and the processor's method."""
-    words = shlex.split(line)
-    if words[1] == "explore":
-        pytest.importorskip("convlens.explorer")
-    done = subprocess.run(
-        [sys.executable, "-m", *words],
-        cwd=readers_folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    varying = r"in \d+\.\d\d s"
-    if "for avx512" not in convlens.plan_pool((1, 4, 4), 2).reason:
-        varying += r"|(?m:^method .*$)"
-    printed, shown = (re.sub(varying, "…", text) for text in (done.stdout, output))
-    assert printed == shown
-
-
-def test_the_readme_shows_every_command():
-    """The README has an example of every command."""
-    assert {line.split()[1] for line, _ in SHOWN} == set(cli.command.commands)
 
 
 # ------------------------------------------------------------------------- the explorer

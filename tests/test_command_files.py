@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shlex
 import signal
 import stat
 import subprocess
@@ -18,7 +17,6 @@ from PIL import Image
 
 import convlens
 from convlens import filters
-from convlens.cli import run
 
 NOISE = np.random.default_rng(8).integers(0, 256, (20, 30, 3), np.uint8)
 POSIX = pytest.mark.skipif(os.name != "posix", reason="files as POSIX has them")
@@ -32,18 +30,6 @@ def here(tmp_path, monkeypatch):
     Image.fromarray(NOISE).save("a.png")
     np.save("x.npy", NOISE[..., 0])
     return tmp_path
-
-
-@pytest.fixture
-def typed(capsys):
-    """Run a command line; returns the exit code, and what was printed on each stream."""
-
-    def command(line):
-        code = run(shlex.split(line))
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return command
 
 
 def process(*words, **options):

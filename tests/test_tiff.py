@@ -198,6 +198,10 @@ def test_resolution(apply):
     )
     assert [tags[code][0] / tags[code][1] for code in (282, 283)] == [100, 75]
     assert tags_of(apply(values, "apply", "box", metadata=None))[296].name == "NONE"
+    options = {"resolution": (4, 6), "resolutionunit": 1}
+    tags = tags_of(apply(values, "pool", "2,3", "--mode", "avg", **options))
+    assert [tags[code][0] / tags[code][1] for code in (282, 283)] == [4 / 3, 3]
+    assert tags[296].name == "NONE"
 
 
 def test_descriptions(apply, tmp_path, capsys):
@@ -207,6 +211,8 @@ def test_descriptions(apply, tmp_path, capsys):
     with tifffile.TiffFile(apply(STACK, "apply", "box", "--page", "all", **options)) as file:
         assert file.imagej_metadata["spacing"] == 3.1
         assert file.imagej_metadata["images"] == 7
+        resolution = [file.pages[0].tags[code].value for code in (282, 283, 296)]
+        assert resolution == [(5, 2), (5, 2), 1]  # pixels in a micrometre
     assert capsys.readouterr().err == ""
     with tifffile.TiffFile(apply(STACK, "apply", "box", "--page", "2", **options)) as file:
         assert not file.is_imagej

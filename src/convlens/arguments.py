@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convlens import hints
+from convlens import hints, labels
 from convlens.core.axis import Axis, Border, resolve_padding
 from convlens.core.problem import Array, Layout, Problem, Spec, kernel_parts
 
@@ -468,8 +468,11 @@ def _pool_problem(
 def array(name: str, value: Any) -> Array:
     """Convert nested lists to an array of numbers; an array is returned itself, not copied.
 
+    Of xarray's DataArrays it is the array within that counts.
+
     Images may also be a Dask array. It is returned as it is, because it has a shape and a type too.
     """
+    value = labels.without(value)
     if is_dask(value):
         _check_dask(name, value)
         return value  # type: ignore[no-any-return]
@@ -558,6 +561,7 @@ def is_dask(value: object) -> bool:
     """Whether this is a Dask array. Dask is not imported for it: without it there are none."""
     if type(value) is np.ndarray:
         return False
+    value = labels.without(value)
     dask_array = sys.modules.get("dask.array")
     return dask_array is not None and isinstance(value, dask_array.Array)
 

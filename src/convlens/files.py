@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-ARRAY = ".npy"
+ARRAY, STORE = ".npy", ".zarr"
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif")
 NPZ = "holds several arrays: load it with numpy.load, and save one of them with numpy.save"
-KINDS = f"{', '.join(PICTURES)} or {ARRAY}"
+KINDS = f"{', '.join(PICTURES)}, {ARRAY} or {STORE}"
 STREAM = Path("-")  # standard input or output
 TEMPORARY = ".convlens-"  # how names of temporary files begin
 _MOST_NAMES = 5  # of skipped files that are told by name
@@ -77,6 +77,22 @@ def is_array(path: Path) -> bool:
     return path.suffix.lower() == ARRAY
 
 
+def is_store(path: Path) -> bool:
+    """Whether it is a folder that holds an array of Zarr's, or a group of them."""
+    return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+
+
+def kind_of(path: Path) -> str:
+    """What a file is, or would be, by its name; a store also by what is in it."""
+    if is_array(path):
+        return "an array (.npy)"
+    return "a Zarr store" if path.suffix.lower() == STORE or is_store(path) else "a picture"
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not is_store(path)
+
+
 def pair_up(
     inputs: Sequence[Path],
     output: Path,
@@ -93,7 +109,8 @@ def pair_up(
     Parameters
     ----------
     inputs : sequence of pathlib.Path
-        Files and folders, or `STREAM`. A folder stands for the pictures and arrays in it.
+        Files, Zarr stores and folders, or `STREAM`. A folder stands for the pictures, arrays and
+        stores in it.
     output : pathlib.Path
         A file if there is one input and it is a file; else a folder, which need not exist. A name
         without a suffix is that of a folder.
@@ -121,15 +138,17 @@ def pair_up(
     """
     found = [entry for path in inputs for entry in _files(path, recursive, output, skipped)]
     sources = [source for source, _ in found]
-    several = len(inputs) > 1 or inputs[0].is_dir()
+    several = len(inputs) > 1 or _is_folder(inputs[0])
+    named = output.suffix.lower() in (*PICTURES, ARRAY, STORE)
+    folder = folder and output.suffix.lower() != STORE  # a shell may end a store's name with a /
     if several and STREAM in (output, *inputs):
         raise ValueError("standard input and output, -, take one picture or array")
     into_folder = output != STREAM and (
-        several or folder or output.is_dir() or (not output.suffix and not output.exists())
+        several or folder or _is_folder(output) or (not output.suffix and not output.exists())
     )
     if into_folder and STREAM in inputs:
         raise ValueError(f"standard input needs a file's name to be written to; got {output}")
-    if into_folder and (output.is_file() or output.suffix.lower() in (*PICTURES, ARRAY)):
+    if into_folder and (output.is_file() or named):
         raise ValueError(
             f"several inputs need a folder to be written to; {output} is a file's name"
         )
@@ -137,7 +156,7 @@ def pair_up(
         raise ValueError(f"there is no folder {output.parent} to write {output.name} in")
     if into_folder and suffix is not None:
         found = [
-            (source, under if is_array(source) else under.with_suffix(suffix))
+            (source, under if kind_of(source) != "a picture" else under.with_suffix(suffix))
             for source, under in found
         ]
     pairs = [(source, output / under if into_folder else output) for source, under in found]
@@ -149,9 +168,12 @@ def _check(pairs: Sequence[tuple[Path, Path]], read: Sequence[Path], force: bool
     """Refuse outputs that would harm a file."""
     read_files: set[object] = {resolved(path) for path in read if path != STREAM}
     read_files |= {identity for path in read if (identity := _identity(path))}
+    around = {folder for path in read_files if isinstance(path, Path) for folder in path.parents}
     written: dict[Path, Path] = {}
     for source, target in pairs:
         if target == STREAM:
+            if kind_of(source) == "a Zarr store":
+                raise ValueError(f"standard output cannot be a Zarr store, as {source} is")
             continue
         if target.exists() and not target.is_file() and not target.is_dir():
             raise ValueError(
@@ -161,10 +183,12 @@ def _check(pairs: Sequence[tuple[Path, Path]], read: Sequence[Path], force: bool
         place = resolved(target)
         if place in read_files or _identity(target) in read_files:
             raise ValueError(f"{target} is read from; write to another file")
+        if not read_files.isdisjoint(place.parents) or (is_store(target) and place in around):
+            raise ValueError(f"{target} lies in a store that is read from, or the store in it")
         if place in written:
             raise ValueError(f"{written[place]} and {source} would both be written to {target}")
         written[place] = source
-        if target.is_dir():
+        if _is_folder(target):
             raise ValueError(f"{target} is a folder")
         if not target.exists():
             if place.is_symlink():
@@ -180,7 +204,7 @@ def _files(
     path: Path, recursive: bool, output: Path, skipped: list[str] | None
 ) -> list[tuple[Path, Path]]:
     """The path itself, or what a folder stands for, each with its name in the output's folder."""
-    if path == STREAM or not path.is_dir():
+    if path == STREAM or not _is_folder(path):
         return [(path, Path(path.name))]
     found, others, folders = [], [], 0
     for place, subfolders, names in os.walk(path):
@@ -191,6 +215,9 @@ def _files(
             for name in subfolders
             if not name.startswith(".") and resolved(here / name) != resolved(output)
         )
+        stores = [name for name in subfolders if is_store(here / name)]
+        found += [(here / name, (here / name).relative_to(path)) for name in stores]
+        subfolders[:] = [name for name in subfolders if name not in stores]
         for name in sorted(names):
             if name.startswith("."):
                 continue
@@ -233,11 +260,12 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _check_kinds(source: Path, target: Path) -> None:
-    """Refuse to make a picture from an array, or an array from a picture."""
+    """Refuse to make one kind of file from another."""
     if source.suffix.lower() == ".npz":
         raise ValueError(f"{source} {NPZ}")
-    if target.suffix.lower() not in (*PICTURES, ARRAY) and source.name != target.name:
+    if target.suffix.lower() not in (*PICTURES, ARRAY, STORE) and source.name != target.name:
         raise ValueError(f"the output's name must end in {KINDS}; got {target}")
-    if source != STREAM and is_array(source) != is_array(target):
-        kind = "an array (.npy)" if is_array(source) else "a picture"
-        raise ValueError(f"{source} is {kind}, and {target} would not be")
+    if source == STREAM and kind_of(target) == "a Zarr store":
+        raise ValueError(f"standard input cannot be a Zarr store, which {target} would be")
+    if source != STREAM and kind_of(source) != kind_of(target):
+        raise ValueError(f"{source} is {kind_of(source)}, and {target} would not be")

@@ -9,7 +9,7 @@ from typing import Literal, ParamSpec, TypeVar
 
 import numpy.typing as npt
 
-from convlens import arguments, arguments_where, hints
+from convlens import arguments, arguments_where, hints, labels
 from convlens.core.problem import Array
 from convlens.plan import Plan, choose, execute
 
@@ -142,7 +142,8 @@ def convolve(
         one size or three: signals are (m, w), (m, w, c), (w,) or (w, c), with kernels that begin
         with kw; volumes are (m, d, h, w), (m, d, h, w, c), (d, h, w) or (d, h, w, c), with kernels
         that begin with kd, kh, kw. Images may also be a Dask array, in any chunks; the result is
-        then one too, not yet computed.
+        then one too, not yet computed. For xarray's DataArrays of either kind, the result is one
+        with their name and attributes, and with the coordinates of the middles of windows.
     padding : {"same", "valid", "full"}, int, (ph, pw) or ((top, bottom), (left, right))
         Cells added around the images, the same everywhere, or for each axis, or for each side;
         volumes have three axes, and signals may have a pair (before, after). "valid": none. "same":
@@ -198,7 +199,7 @@ def convolve(
 
     Returns
     -------
-    numpy.ndarray or dask.array.Array
+    numpy.ndarray, dask.array.Array or xarray.DataArray
         `out`, or a new array. An image's result is the same to the last bit whatever else is in
         the batch, and whatever chunks a Dask array has. NaN and inf reach only the outputs whose
         window covers them. Sums over no channels, or over padding alone, are 0 (or NaN, if a kernel
@@ -252,6 +253,7 @@ def convolve(
     >>> convlens.convolve(gaps, np.ones((1, 3)), "valid", where="finite", renormalize=True)
     array([[3., 6.]])
     """
+    given = images
     with arguments.refusing("convolve"):
         images, pixels = arguments_where.of_call(images, where)
         images = arguments.array("images", images)
@@ -273,7 +275,7 @@ def convolve(
     if plan is None:
         plan = _plan_convolution(images, kernels, options, method)
         _remember(plan, options, method)
-    return execute(plan, images, kernels, out, pixels)
+    return labels.like(given, plan.problem, execute(plan, images, kernels, out, pixels))
 
 
 @explains(arguments.CONVOLVE_WORDS)
@@ -400,7 +402,7 @@ def pool(
         photograph (h, w, c) needs its m, as in ``photograph[np.newaxis]``. With `space` of 1 or 3,
         every h, w becomes one size or three: signals are (m, w, c), (m, w) or (w,), and volumes
         (m, d, h, w, c), (m, d, h, w) or (d, h, w). Or a Dask array of such a shape, in any chunks;
-        the result is then one too, not yet computed.
+        the result is then one too, not yet computed. DataArrays are taken as in `convolve`.
     kernel_shape : int or tuple of int
         The window: its size along all axes, or along each, down and across.
     stride : int or tuple of int, optional
@@ -442,7 +444,7 @@ def pool(
 
     Returns
     -------
-    numpy.ndarray or dask.array.Array
+    numpy.ndarray, dask.array.Array or xarray.DataArray
         (m, oh, ow, c), (m, oh, ow) or (oh, ow), or as many axes as the images have. "max" and
         "min" keep the images' type; "avg" gives floats (float64 for integers); "sum" gives int64
         for integers (uint64 for uint64), where only sums of 64-bit integers can wrap around. NaN
@@ -478,6 +480,7 @@ def pool(
     array([[[ 2.5,  4.5],
             [10.5, 12.5]]])
     """
+    given = images
     with arguments.refusing("pool"):
         images, pixels = arguments_where.of_call(images, where)
         images = arguments.array("images", images)
@@ -500,7 +503,7 @@ def pool(
     if plan is None:
         plan = _plan_pooling(images, options, method)
         _remember(plan, options, method)
-    return execute(plan, images, None, out, pixels)
+    return labels.like(given, plan.problem, execute(plan, images, None, out, pixels))
 
 
 @explains(arguments.POOL_WORDS)

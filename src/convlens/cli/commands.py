@@ -29,6 +29,7 @@ from convlens.cli.options import (
     window_argument,
 )
 from convlens.cli.words import drawn, show_json
+from convlens.execute.stores import open_store
 
 _HINT = (
     "pool kept the largest of each window, which brightens a picture; --mode avg makes it smaller "
@@ -62,11 +63,11 @@ def command() -> None:
 @file_options
 @convolve_options
 def apply(filter_: str, inputs: Sequence[Path], output: str, **rest: Any) -> int:
-    """Convolve pictures, or .npy arrays of any size, with a filter.
+    """Convolve pictures, or arrays of any size, with a filter.
 
     FILTER is a name, with parameters after a colon (`convlens filters` lists them), or a file of
     kernels: .npy, or rows of numbers in .txt or .csv. INPUT is a .png, .jpg, .tif, .webp, .gif or
-    .npy file, a folder of them, or - for standard input. Kernels are not flipped.
+    .npy file, a Zarr store, a folder of them, or - for standard input. Kernels are not flipped.
 
     A picture's channels are filtered one by one, weighed by its transparency; beyond its borders,
     the nearest pixel repeats. Pictures and arrays may be larger than memory.
@@ -83,6 +84,7 @@ def apply(filter_: str, inputs: Sequence[Path], output: str, **rest: Any) -> int
       convlens pool 2 photo.png -o half.png --mode avg
       convlens pool 3,3 images.npy -o pooled.npy --stride 2 --padding same
       convlens pool 2 volume.npy -o half.npy --space 3 --mode avg
+      convlens pool 2 scans.zarr -o half.zarr --space 3 --mode avg
     """,
 )
 @window_argument
@@ -92,8 +94,8 @@ def apply(filter_: str, inputs: Sequence[Path], output: str, **rest: Any) -> int
 def pool(window: Any, inputs: Sequence[Path], output: str, **rest: Any) -> int:
     """Keep the largest, smallest, mean or sum of each WINDOW: N, V,H, or D,V,H for volumes.
 
-    INPUT is a .png, .jpg, .tif, .webp, .gif or .npy file, a folder of them, or - for standard
-    input. Pictures and arrays may be larger than memory.
+    INPUT is a .png, .jpg, .tif, .webp, .gif or .npy file, a Zarr store, a folder of them, or - for
+    standard input. Pictures and arrays may be larger than memory.
 
     To make a picture smaller, give --mode avg: the largest of each window brightens it.
     """
@@ -244,6 +246,8 @@ def explore(picture: Path | None, filter_: str | None, output: Path | None, forc
     images = None
     if picture is not None and files.is_array(picture):
         images = np.load(picture, mmap_mode="r", allow_pickle=False)
+    elif picture is not None and files.is_store(picture):
+        images = open_store(picture).array[...]
     elif picture is not None:
         with streams.readable(picture) as file:
             first = pictures.pages(file)[0]

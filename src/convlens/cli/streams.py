@@ -10,13 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
-
 from convlens import files
-from convlens.core.problem import Spec
 
-_BLOCK = 2**26  # bytes that are copied at a time
 _MAGIC = b"\x93NUMPY"
 
 
@@ -41,6 +36,9 @@ def readable(source: Path) -> Iterator[Path]:
         If it is a device or a folder, or standard input is a terminal.
     """
     if source != files.STREAM:
+        if files.is_store(source):
+            yield source
+            return
         mode = source.stat().st_mode
         if stat.S_ISREG(mode):
             yield source
@@ -82,31 +80,3 @@ def is_array(source: Path, file: Path) -> bool:
         return files.is_array(source)
     with open(file, "rb") as opened:
         return opened.read(len(_MAGIC)) == _MAGIC
-
-
-def column_by_column(file: Path) -> Spec | None:
-    """The shape and type of an array that is stored column by column (Fortran order), or None."""
-    readers = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}
-    with open(file, "rb") as opened:
-        try:
-            shape, fortran, dtype = readers[read_magic(opened)](opened)
-        except (ValueError, KeyError):
-            return None  # which is refused with a reason when it is opened
-    return Spec(shape, dtype) if fortran and len(shape) > 1 and not dtype.hasobject else None
-
-
-@contextmanager
-def row_by_row(file: Path) -> Iterator[Path]:
-    """The path of an array that is stored row by row: the file itself, or a copy."""
-    spec = column_by_column(file)
-    if spec is None:
-        yield file
-        return
-    with _temporary(files.ARRAY) as copy:
-        columns = np.load(file, mmap_mode="r")
-        rows = np.lib.format.open_memmap(copy, "w+", spec.dtype, spec.shape)
-        step = max(1, _BLOCK * len(rows) // max(1, spec.nbytes))
-        for first in range(0, len(rows), step):
-            rows[first : first + step] = columns[first : first + step]
-        del columns, rows
-        yield copy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -21,7 +22,8 @@ from convlens.cli.filtering import Choices, Filtered, Volume
 from convlens.cli.operation import Operation
 from convlens.cli.words import complain, sentence, show_json, shown
 from convlens.core.problem import Spec
-from convlens.execute.files import open_array
+from convlens.execute.files import ArrayFile, open_array
+from convlens.execute.stores import StoredArray, open_store
 from convlens.plan import Plan, execute_file
 
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WebP": ".webp", "GIF": ".gif"}
@@ -69,7 +71,7 @@ def carry_out(
     """
     began = perf_counter()
     report = Report(said=list(skipped))
-    sizes = [source.stat().st_size if source.is_file() else 0 for source, _ in pairs]
+    sizes = [_size(source) for source, _ in pairs]
     with tqdm(
         total=sum(sizes), unit="B", unit_scale=True, leave=False, disable=None, dynamic_ncols=True
     ) as bar:
@@ -95,6 +97,14 @@ def carry_out(
     for failure in report.failed:
         complain(f"{failure['input']}: {failure['error']}")
     return 1 if report.failed else 0
+
+
+def _size(source: Path) -> int:
+    """The bytes that progress is measured by."""
+    if files.is_store(source):
+        with suppress(OSError, ValueError):  # which are told when its turn comes
+            return open_store(source).spec.nbytes
+    return source.stat().st_size if source.is_file() else 0
 
 
 def carry_out_one(
@@ -141,13 +151,19 @@ def to_file(
     """
     operation = job.operation
     with streams.readable(source) as file:
-        if streams.is_array(source, file):
-            with streams.row_by_row(file) as rows, streams.writable(target, files.ARRAY) as path:
-                array = open_array(rows)
-                plan = operation.planned(array.spec)
+        if (array := array_of(source, file)) is not None:
+            plan = operation.planned(array.spec)
+            with streams.writable(target, files.ARRAY) as path:
                 execute_file(plan, array, operation.numbers, path, advance)
             return Spec(plan.output_shape, plan.output_dtype), False
         return picture_to_file(job, file, target, lost, advance), True
+
+
+def array_of(source: Path, file: Path) -> ArrayFile | StoredArray | None:
+    """The array in a file or a store; None if it is a picture."""
+    if files.kind_of(source) == "a Zarr store":
+        return open_store(file)
+    return open_array(file) if streams.is_array(source, file) else None
 
 
 def picture_to_file(
@@ -308,9 +324,8 @@ def _duration(seconds: float) -> str:
 def plan_of_file(job: Job, path: Path) -> tuple[Plan, bool]:
     """The plan by which `apply` or `pool` would go about this file, and whether opacity weighs."""
     with streams.readable(path) as file:
-        if streams.is_array(path, file):
-            columns = streams.column_by_column(file)
-            return job.operation.planned(columns or open_array(file).spec), False
+        if (array := array_of(path, file)) is not None:
+            return job.operation.planned(array.spec), False
         check_space(job.operation.options["space"], [path])
         pages = chosen(pictures.pages(file), job)
         if isinstance(job.operation.kernels, tuple):  # a shape: opacity has no kernel

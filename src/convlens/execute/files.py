@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from io import FileIO
 from itertools import chain, product
 from math import prod
@@ -145,25 +146,40 @@ def stream(
     with replacing(target) as temporary, ExitStack() as stack:
         with open(temporary, "wb", buffering=0) as file:
             first_result = _write_header(file, output)
-        idle: SimpleQueue[_Worker] = SimpleQueue()
+        workers = []
         for _ in range(WORKERS):
             source_file = stack.enter_context(open(array.path, "rb", buffering=0))
             target_file = stack.enter_context(open(temporary, "r+b", buffering=0))
-            files = source_file, target_file
-            idle.put(_Worker(problem, kernels, engine, files, array, first_result))
+            read = partial(_read, source_file, array, problem)
+            write = partial(_write, target_file, first_result, problem)
+            workers.append(Worker(problem, kernels, engine, read, write))
+        carry_out(problem, tiles, workers, advance)
 
-        def carry_out(tile: Region) -> float:
-            worker = idle.get()
-            try:
-                return worker.carry_out(tile)
-            finally:
-                idle.put(worker)
 
-        windows, done = prod(problem.full_output_shape[:-1]), 0
-        for tile in stack.enter_context(closing(_in_turns(tiles, carry_out))):
-            before = array.spec.nbytes * done // windows
+def carry_out(
+    problem: Problem,
+    tiles: Iterator[Region],
+    workers: Sequence[Worker],
+    advance: Callable[[int], object],
+) -> None:
+    """Have workers carry all tiles of a problem out, and tell of each tile's share of the bytes."""
+    idle: SimpleQueue[Worker] = SimpleQueue()
+    for each in workers:
+        idle.put(each)
+
+    def by_one(tile: Region) -> float:
+        worker = idle.get()
+        try:
+            return worker.carry_out(tile)
+        finally:
+            idle.put(worker)
+
+    nbytes, windows, done = problem.images.nbytes, prod(problem.full_output_shape[:-1]), 0
+    with closing(_in_turns(tiles, by_one)) as finished:
+        for tile in finished:
+            before = nbytes * done // windows
             done += prod(map(len, (tile.images, *tile.places)))
-            advance(array.spec.nbytes * done // windows - before)
+            advance(nbytes * done // windows - before)
 
 
 def _in_turns(
@@ -198,32 +214,41 @@ def _finished(tile: Region, future: Future[float]) -> Region:
     return tile
 
 
-class _Worker:
-    """Carries tiles out, one at a time, with file positions and memory of its own."""
+class Worker:
+    """Carries tiles out, one at a time, with memory of its own, and its own way to the arrays.
+
+    Parameters
+    ----------
+    problem : Problem
+    kernels : numpy.ndarray or None
+    engine : callable
+        As for `stream`.
+    read : callable
+        ``read(tile, memory)`` gives the problem for this tile alone, and its images.
+    write : callable
+        ``write(tile, result)`` puts a tile's results in their places.
+    """
 
     def __init__(
         self,
         problem: Problem,
         kernels: Array | None,
         engine: Engine,
-        files: tuple[FileIO, FileIO],
-        array: ArrayFile,
-        first_result: int,
+        read: Callable[[Region, Memory], tuple[Problem, Array]],
+        write: Callable[[Region, Array], object],
     ) -> None:
-        self._problem, self._kernels, self._engine = problem, kernels, engine
-        self._source, self._target = files
-        self._array, self._first_result = array, first_result
+        self._dtype, self._kernels, self._engine = problem.output_dtype, kernels, engine
+        self._read, self._write = read, write
         self._memory = Memory()
 
     def carry_out(self, tile: Region) -> float:
         """Read, compute and write a tile; returns the seconds that computing took."""
-        problem = self._problem
-        part, images = _read(self._source, self._array, problem, tile, self._memory)
-        result = self._memory.array("result", part.output_shape, problem.output_dtype)
+        part, images = self._read(tile, self._memory)
+        result = self._memory.array("result", part.output_shape, self._dtype)
         began = perf_counter()
         self._engine(part, images, self._kernels, result)
         seconds = perf_counter() - began
-        _write(self._target, self._first_result, problem, tile, result)
+        self._write(tile, result)
         return seconds
 
 
@@ -232,26 +257,30 @@ class _Worker:
 
 def _tiles(problem: Problem, grain: Sequence[int]) -> Iterator[Region]:
     """The tiles of the output, in the order in which the file stores them."""
-    m, *outputs, _ = problem.full_output_shape
+    yield from cut(problem, tile_size(problem, grain))
+
+
+def cut(problem: Problem, tile: Sequence[int]) -> Iterator[Region]:
+    """Tiles of so many images, and of so many places along each axis, in order."""
     if 0 in problem.full_output_shape:
         return
     cuts = (
         [range(start, min(start + step, size)) for start in range(0, size, step)]
-        for size, step in zip((m, *outputs), _tile_size(problem, grain), strict=True)
+        for size, step in zip(problem.full_output_shape, tile, strict=False)  # not of channels
     )
     for images, *places in product(*cuts):
         yield Region(images, tuple(places))
 
 
-def _tile_size(problem: Problem, grain: Sequence[int]) -> tuple[int, ...]:
-    """The number of images of a tile, and of places along each axis."""
-    m, *outputs, nc = problem.full_output_shape
-    pixel = problem.channels * problem.images.dtype.itemsize
-    result = nc * problem.output_dtype.itemsize
+def tile_size(
+    problem: Problem, grain: Sequence[int], longest: Sequence[int] | None = None
+) -> tuple[int, ...]:
+    """The number of images of a tile, and of places along each axis.
 
-    def nbytes(shape: Sequence[int]) -> int:
-        return prod(map(_under, problem.axes, shape)) * pixel + prod(shape) * result
-
+    `longest` are the most places along each axis, if there are not to be as many as fit.
+    """
+    m, *outputs, _ = problem.full_output_shape
+    nbytes = partial(tile_bytes, problem)
     window = nbytes([1] * len(outputs))
     if window > LARGEST_TILE:
         raise ValueError(
@@ -260,7 +289,7 @@ def _tile_size(problem: Problem, grain: Sequence[int]) -> tuple[int, ...]:
             f"convlens.{problem.operation}"
         )
     most = max(TILE_BYTES, min(WINDOWS * window, LARGEST_TILE))
-    shape = list(outputs)
+    shape = list(longest or outputs)
     while nbytes(shape) > most and prod(shape) > 1:
         # Whole rows, and whole slabs, can be read in one piece, so outer axes are divided first.
         # But a tile stays longer than two windows along each axis while it can, because
@@ -269,8 +298,8 @@ def _tile_size(problem: Problem, grain: Sequence[int]) -> tuple[int, ...]:
             size * axis.stride / axis.reach if size > 1 else 0
             for size, axis in zip(shape, problem.axes, strict=True)
         ]
-        longest = windows.index(max(windows))
-        divided = next((number for number, n in enumerate(windows) if n > 2), longest)
+        widest = windows.index(max(windows))
+        divided = next((number for number, n in enumerate(windows) if n > 2), widest)
         shape[divided] = -(-shape[divided] // 2)
     shape = [
         min(size, -(-part // together) * together)
@@ -279,6 +308,13 @@ def _tile_size(problem: Problem, grain: Sequence[int]) -> tuple[int, ...]:
     if shape != outputs:
         return 1, *shape
     return min(m, max(1, most // max(1, nbytes(outputs)))), *outputs
+
+
+def tile_bytes(problem: Problem, places: Sequence[int]) -> int:
+    """The most bytes of the pixels and results of a tile of one image."""
+    pixel = problem.channels * problem.images.dtype.itemsize
+    result = problem.output_channels * problem.output_dtype.itemsize
+    return prod(map(_under, problem.axes, places)) * pixel + prod(places) * result
 
 
 def _under(axis: Axis, outputs: int) -> int:
@@ -297,6 +333,15 @@ def axis_part(axis: Axis, outputs: range) -> tuple[Axis, list[range]]:
     return part, [*first, *([inner] if inner else []), *last]
 
 
+def part_of(problem: Problem, tile: Region) -> tuple[Problem, tuple[list[range], ...]]:
+    """The problem for this tile alone, and the pixels of its images along each axis, by runs."""
+    axes, runs = zip(*map(axis_part, problem.axes, tile.places), strict=True)
+    lengths = len(tile.images), *(axis.size for axis in axes), problem.channels
+    sizes = zip(lengths, FULL[len(axes)].images, strict=True)
+    shape = tuple(size for size, axis in sizes if axis in problem.layout.images)
+    return replace(problem, images=Spec(shape, problem.images.dtype), axes=axes), runs
+
+
 # ------------------------------------------------------------------------------- files
 
 
@@ -304,12 +349,8 @@ def _read(
     file: FileIO, array: ArrayFile, problem: Problem, tile: Region, memory: Memory
 ) -> tuple[Problem, Array]:
     """Read the pixels of one tile; returns the problem for this tile alone, and its images."""
-    axes, runs = zip(*map(axis_part, problem.axes, tile.places), strict=True)
-    lengths = len(tile.images), *(axis.size for axis in axes), problem.channels
-    sizes = zip(lengths, FULL[len(axes)].images, strict=True)
-    shape = tuple(size for size, axis in sizes if axis in problem.layout.images)
-    dtype = problem.images.dtype
-    part = replace(problem, images=Spec(shape, dtype), axes=axes)
+    part, runs = part_of(problem, tile)
+    shape, dtype = part.images.shape, part.images.dtype
     whole = [axis.size for axis in problem.axes]
     if array.fortran:  # All axes are reversed, channels among them.
         stored = memory.array("images", shape[::-1], dtype)

@@ -25,6 +25,7 @@ from convlens.methods.taps import merging, taken, together
 if TYPE_CHECKING:
     from convlens.methods import Program
 
+_FEW = 16  # channels
 BLOCK = 2**22  # the most bytes of the cells of a block, or of its results; it has five such arrays
 
 
@@ -212,7 +213,7 @@ class _Block:
             to, places = zip(*parts, strict=True)
             index = m, *together(places)
             pixels, at = images[index], (slice(None), *to)
-            some = np.isfinite(pixels) if where is None else where[index]
+            some = np.isfinite(pixels) if where is None else _each(where[index], memory)
             data[at] = pixels
             if self._weighed:
                 weights[at] = some if self._present else ~some
@@ -251,6 +252,20 @@ class _Block:
             data = np.true_divide(data, weights, out=data if data.dtype.kind in "fc" else None)
             np.copyto(data, np.nan, where=zeros)
         self._whole.write(data, target)
+
+
+def _each(some: Array, memory: Memory) -> Array:
+    """Booleans for each channel side by side, also where all have the same."""
+    channels = some.shape[-1]
+    if channels == 1 or some.strides[-1]:
+        return some
+    each = memory.array("some", some.shape, some.dtype)
+    if channels > _FEW:
+        each[...] = some
+        return each
+    for channel in range(channels):  # NumPy is slow at axes as short as this one
+        each[..., channel] = some[..., 0]
+    return each
 
 
 def _put_nothing(data: Array, some: Array, nothing: Any, memory: Memory) -> None:

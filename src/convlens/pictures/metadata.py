@@ -37,6 +37,17 @@ def resolution(result: Result) -> tuple[float, float] | None:
     """Pixels of the result in a centimetre, across and down; None if the picture does not say."""
     picture = result.picture
     before = picture.tags.resolution if picture.tags is not None else _resolution(picture)
+    return _thinned(before, result)
+
+
+def scale(result: Result) -> tuple[float, float] | None:
+    """Pixels of the result in a unit that is no length, across and down; None without one."""
+    tags = result.picture.tags
+    return None if tags is None else _thinned(tags.scale, result)
+
+
+def _thinned(before: tuple[float, float] | None, result: Result) -> tuple[float, float] | None:
+    """A resolution, when only some pixels in each direction are left."""
     return before and (before[0] / result.columns.stride, before[1] / result.rows.stride)
 
 
@@ -146,6 +157,8 @@ def lost(result: Result, kind: str) -> list[str]:
     if page is None:
         return gone
     gone = [*(word for word in gone if word not in page.unkept), *page.unkept]
+    if kind != "TIFF" and page.scale not in (None, (1, 1)):
+        gone.append("the resolution, which has no unit,")
     if page.description and kind != "TIFF":
         gone.append("the description")
     elif page.description and not _describes(result):

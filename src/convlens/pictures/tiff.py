@@ -27,6 +27,7 @@ ByteOrder = Literal["<", ">"]
 ASSOCIATED, UNASSOCIATED = 1, 2  # the kinds of extra samples that are alpha
 _GRAY, _RGB = (0, 1), (2, 3, 6)  # photometric interpretations; libvips makes RGB of 3 and 6
 _PER_CM = {2: 1 / 2.54, 3: 1.0}  # resolution units: inch and centimetre
+_NO_UNIT = 1  # another of them
 # Tags that are rewritten, because they say how the pixels are stored.
 _STORAGE = {
     *(254, 255, 256, 257, 258, 259, 262, 266, 270, 273, 277, 278, 279, 282, 283, 284, 296),
@@ -83,6 +84,8 @@ class Page:
         The kinds of the samples beyond gray or RGB.
     resolution : (float, float) or None
         Pixels in a centimetre, across and down.
+    scale : (float, float) or None
+        Pixels in a unit that the format does not know, as ImageJ's description names it.
     description : str
     tags : tuple of Tag
         The tags that a result may keep.
@@ -104,6 +107,7 @@ class Page:
     planar: bool
     extra: tuple[int, ...]
     resolution: tuple[float, float] | None
+    scale: tuple[float, float] | None
     description: str
     tags: tuple[Tag, ...]
     unkept: tuple[str, ...]
@@ -187,7 +191,8 @@ def _page(page: Any, others: int) -> Page:
         photometric=photometric,
         planar=samples > 1 and page.planarconfig == 2,
         extra=extra,
-        resolution=_resolution(number(282), number(283), int(number(296, 2))),
+        resolution=_per_cm(number(282), number(283), int(number(296, 2))),
+        scale=_ratios(number(282), number(283)) if int(number(296, 2)) == _NO_UNIT else None,
         description="" if page.description.startswith('{"shape"') else page.description,
         tags=tuple(tags),
         unkept=tuple(unkept),
@@ -195,12 +200,19 @@ def _page(page: Any, others: int) -> Page:
     )
 
 
-def _resolution(across: Any, down: Any, unit: int) -> tuple[float, float] | None:
+def _per_cm(across: Any, down: Any, unit: int) -> tuple[float, float] | None:
     """Pixels in a centimetre, or None if the tags do not say."""
-    if unit not in _PER_CM or not across or not down or 0 in (*across, *down):
+    ratios = _ratios(across, down)
+    if ratios is None or unit not in _PER_CM:
         return None
-    per_cm = _PER_CM[unit]
-    return across[0] / across[1] * per_cm, down[0] / down[1] * per_cm
+    return ratios[0] * _PER_CM[unit], ratios[1] * _PER_CM[unit]
+
+
+def _ratios(across: Any, down: Any) -> tuple[float, float] | None:
+    """The numbers of two tags, or None if they are not there."""
+    if not across or not down or 0 in (*across, *down):
+        return None
+    return across[0] / across[1], down[0] / down[1]
 
 
 def array(file: BinaryIO, page: Page) -> Array:
@@ -279,6 +291,8 @@ class Sheet:
         Rows (n, w, samples), from top to bottom.
     resolution : (float, float) or None
         Pixels in a centimetre, across and down.
+    scale : (float, float) or None
+        Pixels in a unit that the format does not know, as ImageJ's description names it.
     description : str
     profile : bytes or None
         The colour profile.
@@ -292,6 +306,7 @@ class Sheet:
     extra: tuple[int, ...]
     strips: Iterable[Array]
     resolution: tuple[float, float] | None = None
+    scale: tuple[float, float] | None = None
     description: str = ""
     profile: bytes | None = None
     tags: Sequence[Tag] = ()
@@ -336,6 +351,8 @@ def _write(writer: Any, sheet: Sheet, compressed: bool) -> None:
         options |= {"compression": "zlib", "predictor": 2 if predicted else None}
     if sheet.resolution is not None:
         options |= {"resolution": sheet.resolution, "resolutionunit": "CENTIMETER"}
+    elif sheet.scale is not None:
+        options |= {"resolution": sheet.scale, "resolutionunit": "NONE"}
     writer.write(
         (_encoded(strip, stored, predicted, compressed) for strip in _even(sheet.strips, rows)),
         shape=(h, w) if samples == 1 else (h, w, samples),

@@ -144,7 +144,7 @@ def _sheet(result: Result) -> tiff.Sheet:
     extra = (*(kind for kind in extra if kind != tiff.ASSOCIATED), *(0,) * beyond)[:beyond]
     return tiff.Sheet(
         *(result.shape, result.dtype, rgb, (*extra, *(tiff.UNASSOCIATED,) * result.alpha)),
-        *(result.strips, metadata.resolution(result), description),
+        *(result.strips, metadata.resolution(result), metadata.scale(result), description),
         *(metadata.profile(result), tags, byteorder),
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from convlens import arguments, arguments_where
+from convlens import arguments, arguments_where, labels
 from convlens.arguments_where import Where
 from convlens.core.problem import Array, Problem, Spec
 from convlens.methods import METHODS, Program, masked
@@ -21,6 +21,7 @@ from convlens.plan.drawing import draw
 
 if TYPE_CHECKING:
     from convlens.execute.files import ArrayFile
+    from convlens.execute.stores import StoredArray
 
 
 ALL = Where()  # every pixel takes part
@@ -174,7 +175,7 @@ class Plan:
         ValueError, TypeError
             If the arrays are not as planned.
         """
-        planned = self.problem.where
+        planned, given = self.problem.where, images
         with arguments.refusing(self.operation):
             images, pixels = arguments_where.of_call(images, where)
             if (pixels.word == "given") != (planned == "given"):
@@ -189,7 +190,8 @@ class Plan:
                 arguments.check_sums_fit(self.problem, kernels)
             elif kernels is not None:
                 raise TypeError("a plan for pooling takes images alone; got kernels too")
-        return execute(settled(self, kernels), images, kernels, out, pixels)
+        result = execute(settled(self, kernels), images, kernels, out, pixels)
+        return labels.like(given, self.problem, result)
 
     def __repr__(self) -> str:
         """The same words at the prompt as in print."""
@@ -293,16 +295,19 @@ def _compute(
 
 def execute_file(
     plan: Plan,
-    array: ArrayFile,
+    array: ArrayFile | StoredArray,
     kernels: Array | None,
     target: Path,
     advance: Callable[[int], object] = lambda _: None,
 ) -> None:
-    """Carry a plan out on a file, as `convlens.execute.files.stream` does."""
-    from convlens.execute import files  # noqa: PLC0415  # seldom needed
+    """Carry a plan out on a file or a store, as the `stream` of `convlens.execute`'s does."""
+    from convlens.execute import files, stores  # noqa: PLC0415  # seldom needed
 
     run, grain = for_parts(plan, kernels)
-    files.stream(plan.problem, array, kernels, run, target, grain, advance)
+    if isinstance(array, stores.StoredArray):
+        stores.stream(plan.problem, array, kernels, run, target, grain, advance)
+    else:
+        files.stream(plan.problem, array, kernels, run, target, grain, advance)
 
 
 def for_parts(plan: Plan, kernels: Array | None) -> tuple[Callable[..., Array], tuple[int, ...]]:
