@@ -150,7 +150,7 @@ def test_the_way_back_of_a_signal(visit):
     rng = np.random.default_rng(8)
     page = visit()
     compared = 0
-    for _ in range(60):
+    for _ in range(45):
         state, samples = random_signal(rng)
         if state["operation"] != "convolve" or by_convlens(state, samples) is None:
             continue
@@ -172,7 +172,7 @@ def test_the_way_back_of_a_signal(visit):
         np.testing.assert_allclose(names["back"], expected, rtol=1e-12)
         np.testing.assert_allclose(found, expected[at], rtol=1e-9, atol=1e-9)
         compared += 1
-    assert compared >= 25
+    assert compared >= 18
 
 
 def state(page):
@@ -307,7 +307,7 @@ def test_drawing_a_signal(visit):
 
 def test_links_with_wrong_signals(visit):
     """A signal that is no list of numbers, or too long, is left out, and the page says so."""
-    for wrong in ("1,x", "", "1e99", ",".join(["1"] * 300)):
+    for wrong in ("1,x", "1e99", ",".join(["1"] * 300)):
         page = visit(f"#signal={wrong}&p=valid")
         assert "left out: signal" in page.inner_text("#notice")
         assert state(page)["picture"] == "digit"
@@ -324,6 +324,7 @@ def test_what_can_be_taken_along(visit):
         image = Image.open(io.BytesIO(download.value.path().read_bytes()))
         assert image.width > image.height / 1.5
         assert getattr(image, "n_frames", 1) == frames
+        assert (np.asarray(image.convert("RGB")) == (238, 166, 98)).all(axis=-1).any()  # a bar
     page.click("#image-copy")
     page.wait_for_timeout(100)
     names = {}

@@ -43,8 +43,8 @@ LARGEST = 2**53  # beyond it the browser's numbers are not exact
 # another from file://. A module must come after those that it imports from.
 MODULES = (
     *("geometry", "operation", "colours", "pictures", "signals", "bars", "panels", "state", "code"),
-    *("png", "controls", "store", "text", "grids", "arithmetic", "size", "kernel", "settings"),
-    *("sketch", "import", "navigation", "export", "tour", "page"),
+    *("png", "controls", "store", "text", "grids", "arithmetic", "size", "kernel"),
+    *("settings", "learning", "sketch", "import", "navigation", "export", "tour", "page"),
 )
 
 

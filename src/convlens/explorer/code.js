@@ -30,12 +30,12 @@ function programForSignal(library, p) {
 
 // The facts about the call that the programs are written from.
 function facts(state, image, rows, columns) {
-  const { operation, colour, layers, flip, stride, dilation, padding, padMode, countPadding } = state;
+  const { operation, colour, layers, goal, flip, stride, dilation, padding, padMode, countPadding } = state;
   const pads = [[rows.before, rows.after], [columns.before, columns.after]];
   const hang = [rows, columns].map((axis) => axis.cells - axis.padded);
   const shape = image.c === 1 ? `(${image.h}, ${image.w})` : `(${image.h}, ${image.w}, ${image.c})`;
   return {
-    operation, colour, layers, flip, stride, dilation, padding, padMode, countPadding, pads, hang, image,
+    operation, colour, layers, goal, flip, stride, dilation, padding, padMode, countPadding, pads, hang, image,
     partial: rows.partial, window: windowOf(state), outputs: [rows.outputs, columns.outputs],
     reach: [rows.reach, columns.reach], pooling: isPooling(state), coloured: image.c > 1,
     padded: pads.flat().some(Boolean), zeros: isPooling(state) || padMode === "constant",
@@ -89,7 +89,8 @@ function convlensSignal(p) {
   return {
     lines: [p.pooling ? "import convlens" : ["import numpy as np", "", "import convlens"], "", p.heading, p.pooling ? [] : rowKernel(p),
       `output = convlens.${p.pooling ? "pool" : "convolve"}(samples, ${options.join(", ")})`,
-      p.back ? `back = convlens.convolve_transpose(output, ${back})` : null].flat(),
+      p.back ? `back = convlens.convolve_transpose(output, ${back})` : null,
+      p.goal ? stepLines(p, rowKernel({ ...p, layers: p.goal }), "samples", options.slice(1), false) : []].flat(),
     note: p.padding === "causal" ? `Causal: ${before} in front, none behind.` : "",
   };
 }
@@ -138,8 +139,20 @@ function convlens(p) {
   const call = `convlens.${p.pooling ? "pool" : "convolve"}(image${alone ? "[np.newaxis]" : ""}, ${options.join(", ")})${alone ? "[0]" : ""}`;
   // A pixel that is pinned asks for the way back.
   const back = p.back ? `back = convlens.convolve_transpose(output${alone ? "[np.newaxis]" : ""}, ${["kernel", pair([p.image.h, p.image.w]), ...options.slice(1)].join(", ")})${alone ? "[0]" : ""}` : null;
+  const learned = p.goal ? stepLines(p, kernelLines({ ...p, layers: p.goal }), alone ? "image[np.newaxis]" : "image", options.slice(1), alone) : [];
   const imports = p.pooling && !alone ? ["import convlens"] : ["import numpy as np", "", "import convlens"];
-  return { lines: [imports, "", p.heading, p.pooling ? [] : kernelLines(p), `output = ${call}`, back] };
+  return { lines: [imports, "", p.heading, p.pooling ? [] : kernelLines(p), `output = ${call}`, back, learned].flat() };
+}
+
+// Lines that define the loss and its gradient by the kernel, while the page shows how one is learned.
+function stepLines(p, kernel, image, options, alone) {
+  const rest = options.length ? `, ${options.join(", ")}` : "";
+  const turn = p.image.signal ? "[::-1]" : "[::-1, ::-1]";
+  return ["", ...kernel.map((line) => line.replaceAll("kernel", "goal")),
+    `error = output - convlens.convolve(${image}, goal${rest})${alone ? "[0]" : ""}`,
+    "loss = np.mean(error**2)",
+    `gradient = 2 / error.size * convlens.kernel_gradient(${image}, error${alone ? "[np.newaxis]" : ""}, kernel.shape${rest})`,
+    p.flip ? `gradient = gradient${turn}  # by the numbers before they were turned` : null];
 }
 
 function course(p) {

@@ -41,10 +41,9 @@ function inputGrid() {
   return gridOf(image, [rows.before, columns.before, rows.cells, columns.cells], read, now.inputScale, now.inputScale, kind);
 }
 
-function outputGrid() {
-  const { output } = now;
+export function outputGrid(output = now.output, scale = now.outputScale, mixed = now.mixedScale) {
   const read = (row, column, channel) => output.data[(row * output.w + column) * output.c + channel];
-  return gridOf(output, [0, 0, output.h, output.w], read, now.outputScale, now.mixedScale, null);
+  return gridOf(output, [0, 0, output.h, output.w], read, scale, mixed, null);
 }
 
 // A signal's panels: bars within one range, or within two where one would make those of the output too

@@ -81,7 +81,8 @@ export function drawGrid(context, grid, cell, ratio, edge, theme, tiny) {
   const { down, across, top, left, h, w } = grid;
   const tall = tallOf(grid, cell);
   const padded = h < down || w < across;
-  if (grid.range) drawBars(context, grid, cell, tall, STRIP * ratio, edge, theme);
+  // An infinite ratio stands for a picture without numbers, and needs no room for them.
+  if (grid.range) drawBars(context, grid, cell, tall, ratio === Infinity ? 0 : STRIP * ratio, edge, theme);
   else drawCells(context, grid, cell, edge, tiny);
   if (padded) veilPadding(context, grid, cell, ratio, edge, theme);
   if (cell / ratio >= GRID_FROM) {
@@ -90,7 +91,7 @@ export function drawGrid(context, grid, cell, ratio, edge, theme, tiny) {
     for (let n = 0; n <= down; n++) context.fillRect(edge, edge + n * tall, across * cell, 1);
   }
   writeNumbers(context, grid, cell, ratio, edge, theme);
-  if (padded || grid.range) {
+  if (padded || (grid.range && ratio !== Infinity)) {
     context.strokeStyle = padded ? theme.ink : theme.line;
     context.lineWidth = Math.max(1, Math.round(1.25 * ratio));
     context.strokeRect(edge + left * cell, edge + top * tall, w * cell, h * tall);

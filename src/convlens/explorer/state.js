@@ -13,6 +13,7 @@ export const LIMITS = { window: [1, 11], stride: [1, 16], dilation: [1, 8], padd
 export const DEFAULTS = {
   operation: "convolve",
   layers: [[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]], // (1 or c, kh, kw)
+  goal: null, // while the kernel is learned, the layers that the target was made with
   flip: false, // whether the kernel is turned by 180° first, as mathematics has it
   window: [2, 2], // of a pooling
   stride: [1, 1],
@@ -52,16 +53,19 @@ export function settled(state, picture) {
   const next = { ...state };
   if (picture.c === 1) next.colour = "gray";
   else if (isPooling(next) && next.colour === "summed") next.colour = "each";
-  if (isPooling(next)) next.flip = false;
+  if (isPooling(next)) Object.assign(next, { flip: false, goal: null });
   if (next.colour !== "summed" && next.layers.length > 1) next.layers = [next.layers[0]];
   if (next.colour === "gray") next.layer = "all";
   if (picture.signal) Object.assign(next, onOneAxis(next));
   else if (next.padding === "causal") next.padding = "same"; // only time has a direction
+  if (next.goal && shapeOf(next.goal) !== shapeOf(next.layers)) next.goal = null; // the kernel is another one
   const [rows, columns] = axesOf(next, picture);
   if (next.pin && !isThere(next.pin, rows, columns)) next.pin = null;
   next.at &&= [rows, columns].map((axis, n) => Math.max(0, Math.min(next.at[n], axis.outputs - 1)));
   return next;
 }
+
+const shapeOf = (layers) => `${layers.map((rows) => rows.map((row) => row.length))}`;
 
 // What a signal leaves of a state: its second axis, and of a kernel the middle row.
 function onOneAxis({ layers, window, stride, dilation, padding }) {
@@ -112,10 +116,11 @@ const pairText = ([a, b]) => `${a},${b}`;
 export function toFragment(state, picture) {
   const fields = new URLSearchParams();
   const put = (key, value, usual) => value !== usual && fields.set(key, value);
-  const kernel = state.layers.map((rows) => rows.map((row) => row.join(",")).join(";")).join("|");
+  const written = (layers) => layers.map((rows) => rows.map((row) => row.join(",")).join(";")).join("|");
   fields.set("op", state.operation);
   if (isPooling(state)) fields.set("w", pairText(state.window));
-  else fields.set("k", kernel);
+  else fields.set("k", written(state.layers));
+  if (state.goal) fields.set("goal", written(state.goal));
   put("flip", Number(state.flip && !isPooling(state)), 0);
   put("s", pairText(state.stride), "1,1");
   put("d", pairText(state.dilation), "1,1");
@@ -158,6 +163,7 @@ export function fromFragment(text, start, pictures) {
   const pairIn = ([low, high]) => (word) => numbers(word, 2, low, high);
   read("op", oneOf(OPERATIONS), (value) => (state.operation = value));
   read("k", kernelLayers, (value) => (state.layers = value));
+  read("goal", kernelLayers, (value) => (state.goal = value));
   read("w", pairIn(LIMITS.window), (value) => (state.window = value));
   read("s", pairIn(LIMITS.stride), (value) => (state.stride = value));
   read("d", pairIn(LIMITS.dilation), (value) => (state.dilation = value));
