@@ -7,28 +7,42 @@ export const LIBRARIES = ["convlens", "Course files", "NumPy", "SciPy", "PyTorch
 // Returns { code, note }: the program, or null if the library has no such call, and a remark.
 export function programFor(library, state, image, rows, columns) {
   const p = facts(state, image, rows, columns);
+  if (image.signal) return programForSignal(library, p);
   const write = {
     convlens, "Course files": course, NumPy: numpy, SciPy: scipy, PyTorch: pytorch, TensorFlow: tensorflow, JAX: jax,
   }[library];
-  const { lines, note } = write(p);
+  return written(write(p));
+}
+
+function written({ lines, note }) {
   return { code: lines && `${lines.flat().filter((line) => line !== null).join("\n")}\n`, note: note ?? "" };
+}
+
+// The program for a signal, which starts from `samples`, (w,), and defines `output`, (ow,). NumPy and
+// PyTorch have calls for one axis too; the others take the signal as a picture of one row.
+function programForSignal(library, p) {
+  const own = { convlens: convlensSignal, NumPy: numpySignal, PyTorch: pytorchSignal }[library]?.(p);
+  if (own) return written(own);
+  const write = { "Course files": course, NumPy: numpy, SciPy: scipy, PyTorch: pytorch, TensorFlow: tensorflow, JAX: jax }[library];
+  const { lines, note } = write({ ...p, heading: `${p.heading}\nimage = samples[np.newaxis]  # a picture of one row` });
+  return written({ lines: lines && [...lines.flat(), "output = output[0]"].flat(), note });
 }
 
 // The facts about the call that the programs are written from.
 function facts(state, image, rows, columns) {
-  const { operation, colour, layers, flip, stride, dilation, padding, padMode, countPadding } = state;
+  const { operation, colour, layers, goal, flip, stride, dilation, padding, padMode, countPadding } = state;
   const pads = [[rows.before, rows.after], [columns.before, columns.after]];
   const hang = [rows, columns].map((axis) => axis.cells - axis.padded);
   const shape = image.c === 1 ? `(${image.h}, ${image.w})` : `(${image.h}, ${image.w}, ${image.c})`;
   return {
-    operation, colour, layers, flip, stride, dilation, padding, padMode, countPadding, pads, hang, image,
+    operation, colour, layers, goal, flip, stride, dilation, padding, padMode, countPadding, pads, hang, image,
     partial: rows.partial, window: windowOf(state), outputs: [rows.outputs, columns.outputs],
     reach: [rows.reach, columns.reach], pooling: isPooling(state), coloured: image.c > 1,
     padded: pads.flat().some(Boolean), zeros: isPooling(state) || padMode === "constant",
     even: pads.every(([before, after]) => before === after),
     hanging: hang.some(Boolean), dilated: dilation.some((n) => n > 1), strided: stride.some((n) => n > 1),
     back: state.operation === "convolve" && state.pin?.[0] === "input",
-    heading: `# image: ${shape}`,
+    heading: image.signal ? `# samples: (${image.w},)` : `# image: ${shape}`,
   };
 }
 
@@ -56,6 +70,55 @@ function unturnedLines({ layers, colour, image }) {
 
 // ------------------------------------------------------------------------ the programs
 
+const rowKernel = (p) => [`kernel = np.array(${list(p.layers[0][0])})`,
+  ...(p.flip ? ["kernel = kernel[::-1]  # turned around, as mathematics defines convolution"] : [])];
+
+function convlensSignal(p) {
+  const [before, after] = p.pads[1];
+  const pads = p.padding === "causal" || typeof p.padding !== "string" ? pair([before, after]) : `"${p.padding}"`;
+  const options = [p.pooling ? String(p.window[1]) : "kernel"];
+  if (p.padding !== (p.pooling ? "valid" : "same")) options.push(`padding=${pads}`);
+  if (p.pooling ? p.stride[1] !== p.window[1] : p.stride[1] > 1) options.push(`stride=${p.stride[1]}`);
+  if (p.pooling && p.operation !== "max") options.push(`mode="${p.operation}"`);
+  if (p.dilation[1] > 1) options.push(`dilation=${p.dilation[1]}`);
+  if (!p.zeros) options.push(`pad_mode="${p.padMode}"`);
+  if (p.operation === "avg" && p.countPadding) options.push("count_padding=True");
+  if (p.pooling && p.partial) options.push("partial=True");
+  options.push("space=1");
+  const back = ["kernel", p.image.w, ...options.slice(1)].join(", ");
+  return {
+    lines: [p.pooling ? "import convlens" : ["import numpy as np", "", "import convlens"], "", p.heading, p.pooling ? [] : rowKernel(p),
+      `output = convlens.${p.pooling ? "pool" : "convolve"}(samples, ${options.join(", ")})`,
+      p.back ? `back = convlens.convolve_transpose(output, ${back})` : null,
+      p.goal ? stepLines(p, rowKernel({ ...p, layers: p.goal }), "samples", options.slice(1), false) : []].flat(),
+    note: p.padding === "causal" ? `Causal: ${before} in front, none behind.` : "",
+  };
+}
+
+function numpySignal(p) {
+  if (p.pooling || p.dilated) return null;
+  const mode = p.zeros ? "" : `, mode="${p.padMode}"`;
+  return {
+    lines: ["import numpy as np", "", p.heading, ...rowKernel(p),
+      p.padded ? `padded = np.pad(samples, ${pair(p.pads[1])}${mode})` : "padded = samples",
+      `windows = np.lib.stride_tricks.sliding_window_view(padded, ${p.window[1]})${p.strided ? `[::${p.stride[1]}]` : ""}  # (ow, kw)`,
+      "output = windows @ kernel"],
+    note: p.strided ? "" : "np.correlate(padded, kernel, \"valid\") is the same; np.convolve would turn the kernel around.",
+  };
+}
+
+function pytorchSignal(p) {
+  if (p.pooling) return null;
+  const options = [p.strided ? `, stride=${p.stride[1]}` : "", p.dilated ? `, dilation=${p.dilation[1]}` : ""].join("");
+  return {
+    lines: ["import numpy as np", "import torch", "import torch.nn.functional as F", "", p.heading, ...rowKernel(p),
+      p.padded ? `padded = np.pad(samples, ${pair(p.pads[1])}${p.zeros ? "" : `, mode="${p.padMode}"`})` : "padded = samples",
+      "x = torch.tensor(padded[None, None], dtype=torch.float64)  # (m, c, w)",
+      "weight = torch.tensor(kernel[None, None].copy(), dtype=torch.float64)  # (nc, c, kw)",
+      `output = F.conv1d(x, weight${options})[0, 0].numpy()`],
+  };
+}
+
 function convlens(p) {
   const options = [];
   if (p.pooling) {
@@ -76,8 +139,20 @@ function convlens(p) {
   const call = `convlens.${p.pooling ? "pool" : "convolve"}(image${alone ? "[np.newaxis]" : ""}, ${options.join(", ")})${alone ? "[0]" : ""}`;
   // A pixel that is pinned asks for the way back.
   const back = p.back ? `back = convlens.convolve_transpose(output${alone ? "[np.newaxis]" : ""}, ${["kernel", pair([p.image.h, p.image.w]), ...options.slice(1)].join(", ")})${alone ? "[0]" : ""}` : null;
+  const learned = p.goal ? stepLines(p, kernelLines({ ...p, layers: p.goal }), alone ? "image[np.newaxis]" : "image", options.slice(1), alone) : [];
   const imports = p.pooling && !alone ? ["import convlens"] : ["import numpy as np", "", "import convlens"];
-  return { lines: [imports, "", p.heading, p.pooling ? [] : kernelLines(p), `output = ${call}`, back] };
+  return { lines: [imports, "", p.heading, p.pooling ? [] : kernelLines(p), `output = ${call}`, back, learned].flat() };
+}
+
+// Lines that define the loss and its gradient by the kernel, while the page shows how one is learned.
+function stepLines(p, kernel, image, options, alone) {
+  const rest = options.length ? `, ${options.join(", ")}` : "";
+  const turn = p.image.signal ? "[::-1]" : "[::-1, ::-1]";
+  return ["", ...kernel.map((line) => line.replaceAll("kernel", "goal")),
+    `error = output - convlens.convolve(${image}, goal${rest})${alone ? "[0]" : ""}`,
+    "loss = np.mean(error**2)",
+    `gradient = 2 / error.size * convlens.kernel_gradient(${image}, error${alone ? "[np.newaxis]" : ""}, kernel.shape${rest})`,
+    p.flip ? `gradient = gradient${turn}  # by the numbers before they were turned` : null];
 }
 
 function course(p) {

@@ -79,6 +79,30 @@ function choose(image, channel, windowRows, across, first, width, _layer, operat
   return sign * best;
 }
 
+// The gradient of a loss by the kernel's numbers, if `error` is its gradient by the outputs: of each
+// number the sum of all that it was multiplied with, each times the error of the output that got it.
+export function kernelGradient(problem, error) {
+  const { image, rows, columns, layers } = problem;
+  const [down, across] = [rows, columns].map((axis) => sources(axis, padModeOf(problem)));
+  const sums = layers.map((layer) => new Float64Array(layer.length));
+  for (let channel = 0; channel < image.c; channel++) {
+    const sum = sums[Math.min(channel, layers.length - 1)];
+    for (let y = 0; y < error.h; y++) {
+      for (let x = 0; x < error.w; x++) {
+        const factor = error.data[(y * error.w + x) * error.c + (error.c > 1 ? channel : 0)];
+        for (let i = 0; i < rows.window; i++) {
+          const row = down[y * rows.window + i];
+          for (let j = 0; j < columns.window && row >= 0; j++) {
+            const column = across[x * columns.window + j];
+            if (column >= 0) sum[i * columns.window + j] += factor * image.data[(row * image.w + column) * image.c + channel];
+          }
+        }
+      }
+    }
+  }
+  return sums;
+}
+
 // Works one output out: the cells of its window, and for each channel the numbers in them and what
 // they contribute. A cell is { row, column, from, kind }: where it lies, the pixel that its value
 // comes from (or null), and whether it is a "pixel", "padding", or "outside" even of that.

@@ -4,6 +4,7 @@ import { programFor } from "./code.js";
 import { Axis, resolvePadding, source } from "./geometry.js";
 import { measureAgain } from "./grids.js";
 import { readAddress } from "./export.js";
+import { lesson } from "./learning.js";
 import { workBack } from "./operation.js";
 import { givenPicture } from "./pictures.js";
 import { bring, change, focus, given, now, onChange, state } from "./store.js";
@@ -32,6 +33,7 @@ globalThis.explorer = {
   get state() { return structuredClone(state); },
   get pointed() { return focus(); },
   get output() { return now.output; },
+  get image() { return { ...now.image, data: [...now.image.data] }; },
   get axes() { return [now.rows, now.columns]; },
   get reason() { return now.reason; },
   set(patch, picture) {
@@ -40,5 +42,6 @@ globalThis.explorer = {
   },
   geometry: { Axis, resolvePadding, source },
   back: (row, column) => workBack(now.problem, now.output, row, column),
+  get lesson() { return lesson(now.problem, now.output, state.goal, state.flip); },
   program: (name) => programFor(name, state, now.image, now.rows, now.columns),
 };

@@ -2,9 +2,10 @@
 // how it is read back, and which parts of it exclude each other.
 import { Axis, resolvePadding } from "./geometry.js";
 import { SIDES, fromBase64, makePicture, toBase64 } from "./pictures.js";
+import { MOST_SAMPLES, makeSignal } from "./signals.js";
 
 export const OPERATIONS = ["convolve", "max", "avg", "min"];
-export const PADDINGS = ["valid", "same", "full"];
+export const PADDINGS = ["valid", "same", "full", "causal"];
 export const PAD_MODES = ["constant", "edge", "reflect", "symmetric", "wrap"];
 export const COLOURS = ["gray", "summed", "each"];
 export const LIMITS = { window: [1, 11], stride: [1, 16], dilation: [1, 8], padding: [0, 32] };
@@ -12,6 +13,7 @@ export const LIMITS = { window: [1, 11], stride: [1, 16], dilation: [1, 8], padd
 export const DEFAULTS = {
   operation: "convolve",
   layers: [[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]], // (1 or c, kh, kw)
+  goal: null, // while the kernel is learned, the layers that the target was made with
   flip: false, // whether the kernel is turned by 180° first, as mathematics has it
   window: [2, 2], // of a pooling
   stride: [1, 1],
@@ -51,13 +53,27 @@ export function settled(state, picture) {
   const next = { ...state };
   if (picture.c === 1) next.colour = "gray";
   else if (isPooling(next) && next.colour === "summed") next.colour = "each";
-  if (isPooling(next)) next.flip = false;
+  if (isPooling(next)) Object.assign(next, { flip: false, goal: null });
   if (next.colour !== "summed" && next.layers.length > 1) next.layers = [next.layers[0]];
   if (next.colour === "gray") next.layer = "all";
+  if (picture.signal) Object.assign(next, onOneAxis(next));
+  else if (next.padding === "causal") next.padding = "same"; // only time has a direction
+  if (next.goal && shapeOf(next.goal) !== shapeOf(next.layers)) next.goal = null; // the kernel is another one
   const [rows, columns] = axesOf(next, picture);
   if (next.pin && !isThere(next.pin, rows, columns)) next.pin = null;
   next.at &&= [rows, columns].map((axis, n) => Math.max(0, Math.min(next.at[n], axis.outputs - 1)));
   return next;
+}
+
+const shapeOf = (layers) => `${layers.map((rows) => rows.map((row) => row.length))}`;
+
+// What a signal leaves of a state: its second axis, and of a kernel the middle row.
+function onOneAxis({ layers, window, stride, dilation, padding }) {
+  const last = (pair) => [1, pair[1]];
+  return {
+    layers: [[layers[0][Math.floor(layers[0].length / 2)]]], window: last(window), stride: last(stride),
+    dilation: last(dilation), padding: typeof padding === "string" ? padding : [[0, 0], padding[1]],
+  };
 }
 
 // Whether what is pinned exists: an output, a cell of the padded picture, or a tap.
@@ -100,10 +116,11 @@ const pairText = ([a, b]) => `${a},${b}`;
 export function toFragment(state, picture) {
   const fields = new URLSearchParams();
   const put = (key, value, usual) => value !== usual && fields.set(key, value);
-  const kernel = state.layers.map((rows) => rows.map((row) => row.join(",")).join(";")).join("|");
+  const written = (layers) => layers.map((rows) => rows.map((row) => row.join(",")).join(";")).join("|");
   fields.set("op", state.operation);
   if (isPooling(state)) fields.set("w", pairText(state.window));
-  else fields.set("k", kernel);
+  else fields.set("k", written(state.layers));
+  if (state.goal) fields.set("goal", written(state.goal));
   put("flip", Number(state.flip && !isPooling(state)), 0);
   put("s", pairText(state.stride), "1,1");
   put("d", pairText(state.dilation), "1,1");
@@ -119,7 +136,10 @@ export function toFragment(state, picture) {
   if (state.at) fields.set("at", pairText(state.at));
   if (state.pin) fields.set("pin", state.pin.join(","));
   fields.set("pic", state.picture);
-  if (state.picture === "own" && picture.data instanceof Uint8Array) {
+  if (state.picture === "own" && picture.signal) {
+    fields.set("name", picture.name.slice(0, 80));
+    fields.set("signal", picture.data.join(","));
+  } else if (state.picture === "own" && picture.data instanceof Uint8Array) {
     fields.set("name", picture.name.slice(0, 80));
     fields.set("own", [picture.h, picture.w, picture.c, picture.high, toBase64(picture.data)].join(","));
   }
@@ -143,6 +163,7 @@ export function fromFragment(text, start, pictures) {
   const pairIn = ([low, high]) => (word) => numbers(word, 2, low, high);
   read("op", oneOf(OPERATIONS), (value) => (state.operation = value));
   read("k", kernelLayers, (value) => (state.layers = value));
+  read("goal", kernelLayers, (value) => (state.goal = value));
   read("w", pairIn(LIMITS.window), (value) => (state.window = value));
   read("s", pairIn(LIMITS.stride), (value) => (state.stride = value));
   read("d", pairIn(LIMITS.dilation), (value) => (state.dilation = value));
@@ -166,6 +187,7 @@ export function fromFragment(text, start, pictures) {
     return what && [what, Number(row), Number(column)];
   }, (value) => (state.pin = value));
   read("own", (word) => ownPicture(word, fields.get("name")), (value) => (own = value));
+  read("signal", (word) => ownSignal(word, fields.get("name")), (value) => (own = value));
   const ids = [...pictures.map(({ id }) => id), ...(own ? ["own"] : [])];
   read("pic", oneOf(ids), (value) => (state.picture = value));
   return { state, own, unread };
@@ -198,6 +220,12 @@ export function kernelNumber(text) {
 
 // Whether a text may become a number if typing goes on.
 export const isBegun = (text) => /^\s*$|^[-+−\d.,e/ ]*[-+−.,e/]\s*$/i.test(text);
+
+function ownSignal(word, name) {
+  const values = word.split(",").map((part) => (part.trim() ? Number(part) : NaN));
+  const right = values.length <= MOST_SAMPLES && values.every((value) => Math.abs(value) <= 1e9);
+  return right ? makeSignal("own", (name ?? "your signal").slice(0, 80), values) : undefined;
+}
 
 function ownPicture(word, name) {
   const [h, w, c, high, text] = word.split(",");

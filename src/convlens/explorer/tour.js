@@ -6,7 +6,7 @@ import { change, look, own, point, state } from "./store.js";
 
 const EDGES = [[1, 0, -1], [1, 0, -1], [1, 0, -1]];
 const BASE = {
-  operation: "convolve", layers: [EDGES], flip: false, window: [2, 2], stride: [1, 1], dilation: [1, 1], padding: "valid",
+  operation: "convolve", layers: [EDGES], goal: null, flip: false, window: [2, 2], stride: [1, 1], dilation: [1, 1], padding: "valid",
   padMode: "constant", countPadding: false, partial: false, colour: "gray", layer: "all", picture: "edge",
   side: 32, fit: "scaled", corner: [0, 0], at: [0, 1], pin: null,
 };

@@ -1,0 +1,156 @@
+"""A kernel is learned on the page: the loss, its gradient, the steps, the link, the program."""
+
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from .configurations import by_convlens, picture_of, random_configuration
+
+EDGE = "#pic=edge&k=1,0,-1;1,0,-1;1,0,-1&p=valid"
+
+
+def lesson(page):
+    """The page's loss, rate and gradient (layers, kh, kw)."""
+    return page.evaluate("(({loss, rate, gradient}) => [loss, rate, gradient])(explorer.lesson)")
+
+
+def state(page):
+    """The state of the page."""
+    return page.evaluate("explorer.state")
+
+
+def test_gradients_equal_the_librarys(visit):
+    """Loss and gradient are those of the page's program, which calls `kernel_gradient`."""
+    rng = np.random.default_rng(4)
+    page = visit()
+    compared = 0
+    for _ in range(100):
+        state, image = random_configuration(rng)
+        if state["operation"] != "convolve" or by_convlens(state, image) is None:
+            continue
+        if state["colour"] == "summed" and len(state["layers"]) == 1:
+            state["layers"] *= 3
+        shape = np.shape(state["layers"])
+        state["goal"] = rng.integers(-5, 6, shape).tolist()
+        found, code = page.evaluate(
+            """([state, picture]) => {
+              explorer.set(state, picture);
+              const { loss, gradient } = explorer.lesson;
+              return [{ loss, gradient }, explorer.program("convlens").code];
+            }""",
+            [state, picture_of(image)],
+        )
+        names = {"image": image[..., 0] if image.shape[2] == 1 else image}
+        exec(compile(code, "convlens", "exec"), names)
+        expected = names["gradient"]  # (kh, kw), or (kh, kw, c)
+        layers = expected[np.newaxis] if expected.ndim == 2 else expected.transpose(2, 0, 1)
+        largest = np.abs(layers).max()
+        np.testing.assert_allclose(found["gradient"], layers, 1e-9, 1e-9 * largest, err_msg=code)
+        np.testing.assert_allclose(found["loss"], names["loss"], rtol=1e-9)
+        compared += 1
+    assert compared >= 35
+
+
+def test_the_gradient_is_the_slope_of_the_loss(visit):
+    """Moving one number a little changes the loss as the gradient says, and no step is better."""
+    page = visit(EDGE + "&goal=1,2,0;0,1,0;3,0,-1&flip=1")
+    loss, rate, gradient = lesson(page)
+    layers = np.array(state(page)["layers"], float)
+    for i, j in np.ndindex(3, 3):
+        moved = layers.copy()
+        moved[0, i, j] += 1e-4
+        page.evaluate("(layers) => explorer.set({ layers })", moved.tolist())
+        assert (lesson(page)[0] - loss) / 1e-4 == pytest.approx(gradient[0][i][j], abs=0.1)
+    losses = []
+    for part in (0.9, 1, 1.1):
+        after = layers - part * rate * np.array(gradient)
+        page.evaluate("(layers) => explorer.set({ layers })", after.tolist())
+        losses.append(lesson(page)[0])
+    assert min(losses) == losses[1] < loss
+
+
+@pytest.mark.parametrize(
+    "fragment", [EDGE, "#pic=heartbeat&k=1,2,3&p=causal", "#pic=cat&side=16&c=summed&k=1,0;0,-1"]
+)
+def test_the_kernel_is_found_step_by_step(visit, fragment):
+    """Each press lowers the loss and moves the kernel to what was shown; the end brings it back."""
+    page = visit(fragment)
+    before = state(page)["layers"]
+    page.click("#learn-start")
+    assert np.count_nonzero(state(page)["layers"]) == 0
+    assert page.evaluate("document.activeElement.id") == "learn-step"
+    losses = [lesson(page)[0]]
+    for _ in range(6):
+        _, rate, gradient = lesson(page)
+        kernel = np.array(state(page)["layers"])
+        page.keyboard.press("Enter")
+        after = kernel - rate * np.array(gradient)
+        np.testing.assert_allclose(state(page)["layers"], after, rtol=1e-12)
+        losses.append(lesson(page)[0])
+    assert (np.diff(losses) < 0).all()
+    assert "after 6 steps" in page.inner_text("#learn-loss")
+    for _ in range(5):
+        page.click("#learn-ten")
+    assert lesson(page)[0] < losses[0] / 100
+    page.click("#learn-again")
+    assert np.count_nonzero(state(page)["layers"]) == 0
+    assert "after" not in page.inner_text("#learn-loss")
+    page.click("#learn-end")
+    assert np.array_equal(
+        np.broadcast_to(before, np.shape(state(page)["layers"])), state(page)["layers"]
+    )
+    assert state(page)["goal"] is None
+
+
+def test_the_link_keeps_the_lesson(visit):
+    """A link opens the same kernel and target; what contradicts the kernel is left out."""
+    page = visit(EDGE)
+    page.click("#learn-start")
+    page.click("#learn-step")
+    page.wait_for_timeout(400)
+    again = visit(page.evaluate("location.hash"))
+    assert lesson(again) == lesson(page)
+    assert again.is_visible("#learn-step")
+    other = visit(EDGE + "&goal=1,2")
+    assert not other.is_visible("#learn-step")
+
+
+def test_what_ends_a_lesson(visit):
+    """Another size of kernel ends it, and a pooling, which has nothing to learn and says so."""
+    page = visit(EDGE)
+    page.click("#learn-start")
+    page.fill("#window-0", "2")
+    assert state(page)["goal"] is None
+    page.click("#operation [data-value=max]")
+    assert page.is_disabled("#learn-start")
+    assert page.inner_text("#learn-sentence") == "A pooling has no numbers to learn."
+    page = visit("#pic=count&p=valid&k=1,1,1&d=1,4")
+    assert page.is_disabled("#learn-start")
+
+
+def test_the_tour_begins_without_a_lesson_and_brings_it_back(visit):
+    """The tour's steps have no target; the lesson goes on after it."""
+    page = visit(EDGE + "&goal=1,0,-1;1,0,-1;1,0,0")
+    page.click("#tour-open")
+    assert state(page)["goal"] is None
+    page.keyboard.press("Escape")
+    assert state(page)["goal"] is not None
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1440, "dark")])
+@pytest.mark.parametrize("fragment", ["&k=1,2,3&goal=0,1,2&p=causal", "&p=full&k=1"])
+def test_axe(visit, fragment, width, scheme):
+    """axe-core finds nothing wrong with a signal, its drawing and a lesson; nothing is cut off."""
+    page = visit(
+        f"#pic=heartbeat{fragment}",
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+    )
+    page.click("#draw-open")
+    page.evaluate(
+        (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8") + ";0"
+    )
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
