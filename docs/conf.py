@@ -21,11 +21,12 @@ copyright = author  # noqa: A001  # Sphinx wants this name
 version = release = convlens.__version__
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
-extensions += ["links", "frames"]  # of this folder
+extensions += ["links", "frames", "formulas"]  # of this folder
 autosummary_generate = False  # the tables only; every name is described on one of three pages
 exclude_patterns = ["_build"]
 nitpicky = True
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = "convlens"
 html_static_path = ["static"]

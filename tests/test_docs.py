@@ -196,6 +196,16 @@ def test_code_has_no_blank_last_line(site):
         assert not re.search(r"\n\n(</span>)?</pre>", page.read_text("utf-8")), page
 
 
+def test_nothing_comes_from_elsewhere(site):
+    """No page needs the network: formulas are MathML, and no script or picture is fetched."""
+    for page in site.rglob("*.html"):
+        text = page.read_text("utf-8")
+        assert not re.findall(
+            r'<(?:script|img|iframe|link)[^>]*(?:src|href)="(?:https?:)?//', text
+        ), page
+    assert "<mtext>result</mtext>" in (site / "made" / "course.html").read_text("utf-8")
+
+
 def test_links(site):
     """Every link inside the site leads to a file."""
     seen = 0
