@@ -1,13 +1,17 @@
 """Sphinx's settings for the site: numpydoc for docstrings, MyST for Markdown, Furo as theme."""
 
 import re
-import sys
+from importlib import resources
 from pathlib import Path
+from sys import path as modules
+
+import numpy as np
+from PIL import Image
 
 import convlens
 
 DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS))  # for the modules beside this one
+modules.insert(0, str(DOCS))  # so that those beside this file are found
 
 import gallery  # noqa: E402
 
@@ -131,6 +135,15 @@ def write_explorer():
     convlens.explore().save(MADE / "extra" / "explore.html")
 
 
+def write_filters():
+    """Run every filter on a photograph; write the gallery, and the reference's table of filters."""
+    cat = np.load(str(resources.files("convlens.explorer") / "cat.npy"))
+    gray = cat @ [0.299, 0.587, 0.114]
+    (MADE / "gallery").mkdir(exist_ok=True)
+    Image.fromarray(gallery.as_bytes(gray)).save(MADE / "gallery" / "before.png")
+    gallery.write(MADE, gray, (DOCS / "gallery.md.in").read_text(encoding="utf-8"))
+
+
 def without_last_blank_lines(_app, _page, source):
     """Take away the blank line that doctest wants before the end of an example in Markdown."""
     source[0] = re.sub(
@@ -149,4 +162,4 @@ write_course()
 write_training()
 write_benchmark()
 write_explorer()
-gallery.write(MADE, (DOCS / "gallery.md.in").read_text(encoding="utf-8"))
+write_filters()

@@ -1,7 +1,6 @@
 """The gallery and the table of filters: every filter of `convlens.filters`, run on a photograph."""
 
 from fractions import Fraction
-from importlib import resources
 
 import numpy as np
 from PIL import Image
@@ -18,7 +17,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def as_bytes(numbers, signed):
+def as_bytes(numbers, signed=False):
     """Numbers as bytes to look at: from black to white, or around a grey that stands for zero."""
     if signed:
         numbers = 127.5 + numbers * (127.5 / np.quantile(np.abs(numbers), 0.998))
@@ -67,13 +66,9 @@ def card(name, kernel, about):
 """
 
 
-def write(made, introduction):
-    """Run every filter; write the gallery, its pictures, and the reference's table of filters."""
-    cat = np.load(str(resources.files("convlens.explorer") / "cat.npy"))
-    gray = cat @ [0.299, 0.587, 0.114]
+def write(made, gray, introduction):
+    """Run every filter on a picture; write the gallery, and the reference's table of filters."""
     folder = made / "gallery"
-    folder.mkdir(exist_ok=True)
-    Image.fromarray(as_bytes(gray, signed=False)).save(folder / "before.png")
     cards, table = {True: [], False: []}, []
     for name in filters.__all__:
         kernel = getattr(filters, name)()
