@@ -3,14 +3,18 @@
 import re
 from importlib import resources
 from pathlib import Path
+from sys import path as modules
 
 import numpy as np
 from PIL import Image
 
 import convlens
-from convlens import filters
 
 DOCS = Path(__file__).parent
+modules.insert(0, str(DOCS))  # so that those beside this file are found
+
+import gallery  # noqa: E402
+
 MADE = DOCS / "made"  # pages and pictures that every build makes; git ignores them
 COURSE = DOCS.parent / "math" / "convolutions_and_pooling"
 TRAINING = DOCS.parent / "math" / "training_a_network"
@@ -20,14 +24,29 @@ author = "the convlens authors"
 copyright = author  # noqa: A001  # Sphinx wants this name
 version = release = convlens.__version__
 
-extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
+extensions += ["links", "frames", "formulas"]  # of this folder
+autosummary_generate = False  # the tables only; every name is described on one of three pages
 exclude_patterns = ["_build"]
 nitpicky = True
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = "convlens"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_theme_options = {  # the explorer's colours
+    "light_css_variables": {
+        "color-brand-primary": "#08704f",
+        "color-brand-content": "#08704f",
+        "color-brand-visited": "#08704f",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#4fcf9f",
+        "color-brand-content": "#4fcf9f",
+        "color-brand-visited": "#4fcf9f",
+    },
+}
 html_extra_path = ["made/extra"]  # whole pages that Sphinx only copies, such as the explorer
 
 myst_enable_extensions = ["dollarmath", "deflist", "fieldlist"]
@@ -66,6 +85,11 @@ def write_course():
     text = text.replace("](images/", f"]({folder}/images/")
     text = text.replace("](../../README.md#the-explorer)", "](../explorer.md)")
     text = re.sub(r"\]\((\d)-\w+\.py\)", r"](#file-\1)", text)
+    frame = (
+        "```{explorer} op=convolve&k=1,0,-1;1,0,-1;1,0,-1&p=valid&pic=edge\n"
+        "Point at any number to see how it is made; the arrow keys move the window:\n```\n\n"
+    )
+    text = text.replace("## What is a kernel?", frame + "## What is a kernel?")
     files = "\n".join(
         f"(file-{path.name[0]})=\n### {path.name}\n\n"
         f"```{{literalinclude}} {folder}/{path.name}\n:language: python\n```\n"
@@ -88,6 +112,11 @@ def write_training():
     ):
         text = text.replace(old, new)
     text = re.sub(r"\[(`\w+\.py`)\]\(\w+\.py\)", r"\1", text)
+    frame = (
+        "```{explorer} op=convolve&k=1,0,-1;1,0,-1;1,0,-1&p=valid&pic=edge&pin=input,4,4\n"
+        "Point at a pixel of the input to see which outputs it feeds, and what comes back:\n```\n\n"
+    )
+    text = text.replace("## Pooling\n", frame + "## Pooling\n")
     code = f"```{{literalinclude}} {folder}/lenet.py\n:language: python\n```\n"
     text += f"\n(file-lenet)=\n## lenet.py\n\n{code}"
     (MADE / "training-a-network.md").write_text(text, encoding="utf-8")
@@ -106,35 +135,13 @@ def write_explorer():
     convlens.explore().save(MADE / "extra" / "explore.html")
 
 
-def as_bytes(numbers, signed):
-    """Numbers as bytes to look at: from black to white, or around a grey that stands for zero."""
-    if signed:
-        numbers = 127.5 + numbers * (127.5 / np.abs(numbers).max())
-    return np.clip(numbers, 0, 255).round().astype(np.uint8)
-
-
 def write_filters():
     """Run every filter on a photograph; write the gallery, and the reference's table of filters."""
     cat = np.load(str(resources.files("convlens.explorer") / "cat.npy"))
     gray = cat @ [0.299, 0.587, 0.114]
     (MADE / "gallery").mkdir(exist_ok=True)
-    Image.fromarray(as_bytes(gray, signed=False)).save(MADE / "gallery" / "before.png")
-    gallery, table = [], []
-    for name in filters.__all__:
-        kernel = getattr(filters, name)()
-        signed = abs(kernel.sum()) < 1e-9
-        after = convlens.convolve(gray, kernel, pad_mode="reflect")
-        Image.fromarray(as_bytes(after, signed)).save(MADE / "gallery" / f"{name}.png")
-        about = getattr(filters, name).__doc__.partition("\n")[0].replace("`", "")
-        link = f"{{func}}`~convlens.filters.{name}`"
-        size = f"`{kernel.shape[0]} × {kernel.shape[1]}`"
-        pictures = f"![before](gallery/before.png) | ![after {name}](gallery/{name}.png)"
-        gallery.append(f"| {link} | {pictures} | {about} |")
-        table.append(f"| {link} | {size} | {0 if signed else round(kernel.sum(), 3):g} | {about} |")
-    text = (DOCS / "gallery.md.in").read_text(encoding="utf-8")
-    (MADE / "gallery.md").write_text(text + "\n".join(gallery) + "\n", encoding="utf-8")
-    head = "| filter | size | sum | what it finds |\n|---|---|---|---|\n"
-    (MADE / "filters.txt").write_text(head + "\n".join(table) + "\n", encoding="utf-8")
+    Image.fromarray(gallery.as_bytes(gray)).save(MADE / "gallery" / "before.png")
+    gallery.write(MADE, gray, (DOCS / "gallery.md.in").read_text(encoding="utf-8"))
 
 
 def without_last_blank_lines(_app, _page, source):

@@ -150,33 +150,60 @@ def test_site(site):
     members = [f"{each}.{name}" for each in modules for name in getattr(convlens, each).__all__]
     for name in (*convlens.__all__, *members):
         if name not in modules:
+            module = f"-{name.partition('.')[0]}" if "." in name else ""
             # A function and a class are followed by their arguments, a warning by nothing.
-            assert re.search(rf"convlens\.{re.escape(name)}[(¶]", text("reference.html"))
+            assert re.search(rf"convlens\.{re.escape(name)}[(¶]", text(f"reference{module}.html"))
     assert "def convolve_channels(images, kernel" in text("made/course.html")
     assert "Next to the best peer" in text("made/benchmark.html")
 
 
-def test_the_explorer_is_on_its_page(site):
-    """The page of the explorer frames the complete explorer."""
-    (frame,) = re.findall(r'<iframe src="([^"]+)"', (site / "explorer.html").read_text("utf-8"))
-    assert (site / frame).read_text("utf-8") == convlens.explore().html
+def test_the_explorer_is_where_it_explains(site):
+    """Pages frame the complete explorer, opened on what they explain, once it is scrolled to."""
+    whole = convlens.explore().html
+    for page in ("explorer", "guide", "made/course", "made/training-a-network"):
+        text = (site / f"{page}.html").read_text("utf-8")
+        frames = re.findall(r'<iframe [^>]*src="([^"#]+)[^>]* loading="lazy"', text)
+        assert frames
+        for frame in frames:
+            assert (site / page).parent.joinpath(frame).read_text("utf-8") == whole
 
 
 def test_the_gallery_shows_every_filter(site):
     """The gallery has a picture and a link for each filter; the reference has a table of them."""
     gallery = (site / "made" / "gallery.html").read_text("utf-8")
-    reference = (site / "reference.html").read_text("utf-8")
+    reference = (site / "reference-filters.html").read_text("utf-8")
     for name in convlens.filters.__all__:
-        assert f"/{name}.png" in gallery
-        assert (site / "_images" / f"{name}.png").exists()
-        assert f'href="../reference.html#convlens.filters.{name}"' in gallery
+        for picture in (f"{name}.png", f"kernel-{name}.svg"):
+            assert f"/{picture}" in gallery
+            assert (site / "_images" / picture).exists()
+        assert f'href="../reference-filters.html#convlens.filters.{name}"' in gallery
         assert f'href="#convlens.filters.{name}"' in reference.partition("what it finds")[2]
+    assert gallery.count('href="../explore.html#op=convolve') == len(convlens.filters.__all__)
+
+
+def test_names_and_shapes(site):
+    """Names of NumPy's, SciPy's and our functions are links; shapes do not wrap."""
+    text = "".join((site / f"reference{page}.html").read_text("utf-8") for page in ("", "-ndimage"))
+    assert 'href="https://numpy.org/doc/stable/reference/generated/numpy.pad.html"' in text
+    assert 'href="#convlens.plan_convolve"' in text
+    assert 'href="#convlens.ndimage.binary_erosion"' in text
+    assert '<span class="shape">(m, h, w, c)</span>' in text
 
 
 def test_code_has_no_blank_last_line(site):
     """The blank line that doctest wants at the end of an example is not on the site."""
     for page in site.rglob("*.html"):
         assert not re.search(r"\n\n(</span>)?</pre>", page.read_text("utf-8")), page
+
+
+def test_nothing_comes_from_elsewhere(site):
+    """No page needs the network: formulas are MathML, and no script or picture is fetched."""
+    for page in site.rglob("*.html"):
+        text = page.read_text("utf-8")
+        assert not re.findall(
+            r'<(?:script|img|iframe|link)[^>]*(?:src|href)="(?:https?:)?//', text
+        ), page
+    assert "<mtext>result</mtext>" in (site / "made" / "course.html").read_text("utf-8")
 
 
 def test_links(site):

@@ -14,8 +14,7 @@ def set_threads(count: int) -> int:
 
     At first it is the number in the environment variable CONVLENS_THREADS, or without that the
     number of processors that this process may run on, or of those whose time its control groups
-    allow it. Results are the same to the last bit with any
-    number of threads.
+    allow it. Results are the same to the last bit with any number of threads.
 
     Parameters
     ----------

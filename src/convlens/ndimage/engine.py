@@ -98,8 +98,6 @@ def sums(input_: Array, output: Array) -> DType:
 
 def product(input_: Array, output: Array, steps: Sequence[Step], lines: Sequence[Array]) -> bool:
     """Correlate with the product of a line along each axis, into an output of floats."""
-    if not steps or not _takes(input_, output, steps):
-        return False
     numbers = sums(input_, output)
     views = _views(input_, output, steps)
     if views is None:
@@ -123,8 +121,6 @@ def product(input_: Array, output: Array, steps: Sequence[Step], lines: Sequence
 
 def kernel(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> bool:
     """Correlate with weights that have as many axes as the input, into an output of floats."""
-    if not steps or not _takes(input_, output, steps):
-        return False
     numbers = sums(input_, output)
     views = _views(input_, output, steps)
     if views is None:
@@ -144,8 +140,6 @@ def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> bo
 
     Outputs of "avg" are floats, those of the others have the input's type.
     """
-    if not steps or not _takes(input_, output, steps):
-        return False
     views = _views(input_, output, steps)
     if views is None:
         return False
@@ -187,16 +181,13 @@ class _Spatial(NamedTuple):
     borders: tuple[Border, ...]
 
 
-def _takes(input_: Array, output: Array, steps: Sequence[Step]) -> bool:
-    if not runs(input_.dtype, output.dtype):
-        return False
-    return output.size > 0 and all(holds(step.border, input_.dtype) for step in steps)
-
-
 def _views(
     input_: Array, output: Array, steps: Sequence[Step]
 ) -> tuple[Array, Array, _Spatial] | None:
-    """Input and output as images (m, *space, c)."""
+    """Input and output as images (m, *space, c), or None if no pipeline takes them."""
+    takes = runs(input_.dtype, output.dtype) and output.size > 0
+    if not (steps and takes and all(holds(step.border, input_.dtype) for step in steps)):
+        return None
     filtered = tuple(step.axis for step in steps)
     fold = folded(input_.shape, (input_.strides, output.strides), filtered)
     if fold is None:
