@@ -42,9 +42,9 @@ LARGEST = 2**53  # beyond it the browser's numbers are not exact
 # The modules are written into the page as a single one, because a browser lets no module import
 # another from file://. A module must come after those that it imports from.
 MODULES = (
-    *("geometry", "operation", "colours", "pictures", "panels", "state", "text", "code", "png"),
-    *("controls", "store", "grids", "arithmetic", "size", "kernel", "settings", "import"),
-    *("navigation", "export", "tour", "page"),
+    *("geometry", "operation", "colours", "pictures", "signals", "bars", "panels", "state", "code"),
+    *("png", "controls", "store", "text", "grids", "arithmetic", "size", "kernel", "settings"),
+    *("sketch", "import", "navigation", "export", "tour", "page"),
 )
 
 

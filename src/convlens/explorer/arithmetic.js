@@ -7,14 +7,14 @@ import { cellsUnder, outputsUsing, workBack, workOut } from "./operation.js";
 import { Matrix, shortNumber } from "./panels.js";
 import { isPooling, windowOf } from "./state.js";
 import { editedLayer, focus, hover, now, onChange, onLook, state, veiled } from "./store.js";
-import { CHANNEL_NAMES, backText, fullNumber, paddingText, place, poolText, sumText, tapText, usesText } from "./text.js";
+import { CHANNEL_NAMES, backText, fullNumber, paddingText, place, poolText, sumText, tapText, usesText, worded } from "./text.js";
 
 export function showFocus() {
   const [what, row, column] = focus();
   const { problem, rows, columns, output, reason } = now;
   const inputMarks = [];
   const outputMarks = [];
-  $("worked-title").textContent = { output: "One output, worked out", input: "One pixel of the input", tap: "One tap of the window" }[what];
+  $("worked-title").textContent = { output: "One output, worked out", input: now.image.signal ? "One sample of the input" : "One pixel of the input", tap: "One tap of the window" }[what];
   if (reason) {
     $("worked-sentence").textContent = "There is no output to work out.";
     showChannels([]);
@@ -36,7 +36,7 @@ export function showFocus() {
     inputMarks.push({ shape: "box", cells: [[row, column]] });
     outputMarks.push({ shape: "tint", cells: uses });
     if (uses.length <= 121) outputMarks.push({ shape: "cells", cells: uses });
-    $("worked-sentence").textContent = cellText(row, column, pixel, from) + usesText(row, column, uses.length, !pixel);
+    $("worked-sentence").textContent = worded(cellText(row, column, pixel, from) + usesText(row, column, uses.length, !pixel));
     if (pixel && !isPooling(state) && uses.length > 0 && uses.length <= 121) showBack(row, column);
     else showChannels([]);
   } else if (what === "tap") {
@@ -44,7 +44,7 @@ export function showFocus() {
     const [i, j] = [Math.min(row, kh - 1), Math.min(column, kw - 1)];
     inputMarks.push({ shape: "tint", cells: state.flip ? cellsUnder(problem, kh - 1 - i, kw - 1 - j) : cellsUnder(problem, i, j) });
     const weight = isPooling(state) ? null : editedLayer()[i][j];
-    $("worked-sentence").textContent = tapText(state, i, j, weight);
+    $("worked-sentence").textContent = worded(tapText(state, i, j, weight));
     showChannels([]);
   }
   PANELS.input.mark(inputMarks, theme);
@@ -104,7 +104,7 @@ function showWorked(worked, y, x) {
   const shown = worked.channels.map((channel, n) => ({ ...channel, n }))
     .filter(({ n }) => state.colour !== "each" || state.layer === "all" || state.layer === n);
   showChannels(shown, { shape: windowOf(state), names: ["Window", state.flip ? "Kernel, turned" : "Kernel", "Products"], cell: (channel, k) => windowCell(channel, worked, k), worked });
-  $("worked-padding").textContent = paddingText(state, worked.cells);
+  $("worked-padding").textContent = worded(paddingText(state, worked.cells));
   $("worked-total").textContent = worked.result === null || worked.channels.length === 1 ? ""
     : `${worked.channels.map(({ result: each }) => (each < 0 ? `(${fullNumber(each)})` : fullNumber(each))).join(" + ")} = ${fullNumber(worked.result)}`;
 }
@@ -143,7 +143,7 @@ function showBack(row, column) {
     }),
   });
   const turned = [...now.problem.layers[0]].reverse();
-  $("worked-back").textContent = backText(String(turned) === String(back.channels[0].weights), state.flip);
+  $("worked-back").textContent = worded(backText(String(turned) === String(back.channels[0].weights), state.flip));
   $("worked-total").textContent = $("worked-padding").textContent = "";
 }
 
@@ -201,8 +201,9 @@ function windowCell(channel, worked, k) {
 let speaking = null;
 function showLabels() {
   const { image, output } = now;
-  $("input-canvas").setAttribute("aria-label", `Input, ${image.h} by ${image.w} pixels. Arrow keys choose a pixel.`);
-  $("output-canvas").setAttribute("aria-label", output ? `Output, ${output.h} by ${output.w} pixels. Arrow keys move the window.` : "No output");
+  const sizeOf = ({ h, w }) => (image.signal ? `${w} samples` : `${h} by ${w} pixels`);
+  $("input-canvas").setAttribute("aria-label", worded(`Input, ${sizeOf(image)}. Arrow keys choose a pixel.`));
+  $("output-canvas").setAttribute("aria-label", output ? `Output, ${sizeOf(output)}. Arrow keys move the window.` : "No output");
   clearTimeout(speaking);
   if (!veiled) speaking = setTimeout(() => ($("spoken").textContent = $("worked-sentence").textContent), 350);
   if (output) {

@@ -7,11 +7,25 @@ export const LIBRARIES = ["convlens", "Course files", "NumPy", "SciPy", "PyTorch
 // Returns { code, note }: the program, or null if the library has no such call, and a remark.
 export function programFor(library, state, image, rows, columns) {
   const p = facts(state, image, rows, columns);
+  if (image.signal) return programForSignal(library, p);
   const write = {
     convlens, "Course files": course, NumPy: numpy, SciPy: scipy, PyTorch: pytorch, TensorFlow: tensorflow, JAX: jax,
   }[library];
-  const { lines, note } = write(p);
+  return written(write(p));
+}
+
+function written({ lines, note }) {
   return { code: lines && `${lines.flat().filter((line) => line !== null).join("\n")}\n`, note: note ?? "" };
+}
+
+// The program for a signal, which starts from `samples`, (w,), and defines `output`, (ow,). NumPy and
+// PyTorch have calls for one axis too; the others take the signal as a picture of one row.
+function programForSignal(library, p) {
+  const own = { convlens: convlensSignal, NumPy: numpySignal, PyTorch: pytorchSignal }[library]?.(p);
+  if (own) return written(own);
+  const write = { "Course files": course, NumPy: numpy, SciPy: scipy, PyTorch: pytorch, TensorFlow: tensorflow, JAX: jax }[library];
+  const { lines, note } = write({ ...p, heading: `${p.heading}\nimage = samples[np.newaxis]  # a picture of one row` });
+  return written({ lines: lines && [...lines.flat(), "output = output[0]"].flat(), note });
 }
 
 // The facts about the call that the programs are written from.
@@ -28,7 +42,7 @@ function facts(state, image, rows, columns) {
     even: pads.every(([before, after]) => before === after),
     hanging: hang.some(Boolean), dilated: dilation.some((n) => n > 1), strided: stride.some((n) => n > 1),
     back: state.operation === "convolve" && state.pin?.[0] === "input",
-    heading: `# image: ${shape}`,
+    heading: image.signal ? `# samples: (${image.w},)` : `# image: ${shape}`,
   };
 }
 
@@ -55,6 +69,54 @@ function unturnedLines({ layers, colour, image }) {
 }
 
 // ------------------------------------------------------------------------ the programs
+
+const rowKernel = (p) => [`kernel = np.array(${list(p.layers[0][0])})`,
+  ...(p.flip ? ["kernel = kernel[::-1]  # turned around, as mathematics defines convolution"] : [])];
+
+function convlensSignal(p) {
+  const [before, after] = p.pads[1];
+  const pads = p.padding === "causal" || typeof p.padding !== "string" ? pair([before, after]) : `"${p.padding}"`;
+  const options = [p.pooling ? String(p.window[1]) : "kernel"];
+  if (p.padding !== (p.pooling ? "valid" : "same")) options.push(`padding=${pads}`);
+  if (p.pooling ? p.stride[1] !== p.window[1] : p.stride[1] > 1) options.push(`stride=${p.stride[1]}`);
+  if (p.pooling && p.operation !== "max") options.push(`mode="${p.operation}"`);
+  if (p.dilation[1] > 1) options.push(`dilation=${p.dilation[1]}`);
+  if (!p.zeros) options.push(`pad_mode="${p.padMode}"`);
+  if (p.operation === "avg" && p.countPadding) options.push("count_padding=True");
+  if (p.pooling && p.partial) options.push("partial=True");
+  options.push("space=1");
+  const back = ["kernel", p.image.w, ...options.slice(1)].join(", ");
+  return {
+    lines: [p.pooling ? "import convlens" : ["import numpy as np", "", "import convlens"], "", p.heading, p.pooling ? [] : rowKernel(p),
+      `output = convlens.${p.pooling ? "pool" : "convolve"}(samples, ${options.join(", ")})`,
+      p.back ? `back = convlens.convolve_transpose(output, ${back})` : null].flat(),
+    note: p.padding === "causal" ? `Causal: ${before} in front, none behind.` : "",
+  };
+}
+
+function numpySignal(p) {
+  if (p.pooling || p.dilated) return null;
+  const mode = p.zeros ? "" : `, mode="${p.padMode}"`;
+  return {
+    lines: ["import numpy as np", "", p.heading, ...rowKernel(p),
+      p.padded ? `padded = np.pad(samples, ${pair(p.pads[1])}${mode})` : "padded = samples",
+      `windows = np.lib.stride_tricks.sliding_window_view(padded, ${p.window[1]})${p.strided ? `[::${p.stride[1]}]` : ""}  # (ow, kw)`,
+      "output = windows @ kernel"],
+    note: p.strided ? "" : "np.correlate(padded, kernel, \"valid\") is the same; np.convolve would turn the kernel around.",
+  };
+}
+
+function pytorchSignal(p) {
+  if (p.pooling) return null;
+  const options = [p.strided ? `, stride=${p.stride[1]}` : "", p.dilated ? `, dilation=${p.dilation[1]}` : ""].join("");
+  return {
+    lines: ["import numpy as np", "import torch", "import torch.nn.functional as F", "", p.heading, ...rowKernel(p),
+      p.padded ? `padded = np.pad(samples, ${pair(p.pads[1])}${p.zeros ? "" : `, mode="${p.padMode}"`})` : "padded = samples",
+      "x = torch.tensor(padded[None, None], dtype=torch.float64)  # (m, c, w)",
+      "weight = torch.tensor(kernel[None, None].copy(), dtype=torch.float64)  # (nc, c, kw)",
+      `output = F.conv1d(x, weight${options})[0, 0].numpy()`],
+  };
+}
 
 function convlens(p) {
   const options = [];

@@ -1,7 +1,7 @@
 // Turns numbers into colours. Numbers that may be negative get a diverging map, blue below zero and
 // orange above, which people with any kind of colour vision can tell apart; zero always has the
 // same pale colour. Other numbers go from black to white.
-const STOPS = [[20, 62, 125], [118, 164, 213], [243, 240, 233], [238, 166, 98], [143, 66, 4]];
+export const SIGNED_STOPS = [[20, 62, 125], [118, 164, 213], [243, 240, 233], [238, 166, 98], [143, 66, 4]];
 
 // A scale says how numbers are coloured: whether they are signed, and which magnitude gets the full
 // colour.
@@ -27,9 +27,9 @@ export function colourOf(value, { signed, limit }) {
 const GRAYS = Array.from({ length: 256 }, (_, n) => [n, n, n]);
 const HALF = 512;
 const SIGNED = Array.from({ length: 2 * HALF + 1 }, (_, entry) => {
-  const place = (entry / (2 * HALF)) * (STOPS.length - 1);
-  const n = Math.min(STOPS.length - 2, Math.floor(place));
-  return STOPS[n].map((from, k) => Math.round(from + (STOPS[n + 1][k] - from) * (place - n)));
+  const place = (entry / (2 * HALF)) * (SIGNED_STOPS.length - 1);
+  const n = Math.min(SIGNED_STOPS.length - 2, Math.floor(place));
+  return SIGNED_STOPS[n].map((from, k) => Math.round(from + (SIGNED_STOPS[n + 1][k] - from) * (place - n)));
 });
 
 // The single colour of three channels. If the numbers are signed, grey stands for zero.
@@ -48,4 +48,4 @@ export function inkOn([r, g, b]) {
 }
 
 export const css = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
-export const SIGNED_GRADIENT = `linear-gradient(90deg, ${STOPS.map(css).join(", ")})`;
+export const SIGNED_GRADIENT = `linear-gradient(90deg, ${SIGNED_STOPS.map(css).join(", ")})`;

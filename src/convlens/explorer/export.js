@@ -1,9 +1,9 @@
 // What users can take with them: programs, pictures, and the link.
 import { LIBRARIES, programFor } from "./code.js";
 import { $, choice, copy, say } from "./controls.js";
-import { inputGrid, outputGrid, theme } from "./grids.js";
+import { PANELS, theme } from "./grids.js";
 import { workOut } from "./operation.js";
-import { drawGrid, drawMarks } from "./panels.js";
+import { drawGrid, drawMarks, tallOf } from "./panels.js";
 import { pause } from "./navigation.js";
 import { animation, saveAs } from "./png.js";
 import { fromFragment, toFragment } from "./state.js";
@@ -31,6 +31,10 @@ $("code-copy").addEventListener("click", () => copy($("code").textContent, $("co
 $("image-copy").addEventListener("click", () => {
   const { image } = now;
   const whole = image.data instanceof Uint8Array;
+  if (image.signal) {
+    copy(`import numpy as np\n\nsamples = np.array([${[...image.data].join(", ")}])\n`, $("image-copy"));
+    return;
+  }
   const pixel = (n) => (image.c === 1 ? image.data[n] : `[${[...image.data.subarray(n * image.c, (n + 1) * image.c)].join(", ")}]`);
   const rows = Array.from({ length: image.h }, (_, y) =>
     `    [${Array.from({ length: image.w }, (_, x) => pixel(y * image.w + x)).join(", ")}],`);
@@ -38,10 +42,11 @@ $("image-copy").addEventListener("click", () => {
 });
 
 $("save-output").addEventListener("click", async () => {
-  const grid = outputGrid();
-  const cell = Math.max(1, Math.floor(512 / Math.max(grid.across, grid.down)));
+  const { grid } = PANELS.output;
+  const signal = Boolean(grid.range);
+  const cell = Math.max(1, Math.floor((signal ? 1024 : 512) / Math.max(grid.across, grid.down)));
   const small = new OffscreenCanvas(grid.across, grid.down);
-  const large = new OffscreenCanvas(grid.across * cell, grid.down * cell);
+  const large = new OffscreenCanvas(grid.across * cell, grid.down * tallOf(grid, cell));
   const context = large.getContext("2d");
   drawGrid(context, { ...grid, text: () => null }, cell, Infinity, 0, theme, small);
   saveAs(await large.convertToBlob({ type: "image/png" }), "convlens-output.png");
@@ -64,16 +69,21 @@ $("save-animation").addEventListener("click", async () => {
 // Saves the animation of what the page shows now, even if that changes while frames are drawn, and
 // returns what to say about it.
 async function saveAnimation() {
-  const [left, right] = [inputGrid(), outputGrid()];
-  const { problem, output: { h, w } } = now;
+  const [left, right] = [PANELS.input.grid, PANELS.output.grid];
+  const { problem, image: { signal }, columns, output: { h, w } } = now;
   const colours = theme;
-  const cell = Math.max(2, Math.min(28, Math.floor(300 / Math.max(left.across, left.down, right.across, right.down))));
-  const width = (left.across + right.across) * cell + 48;
-  const canvas = new OffscreenCanvas(width, Math.max(left.down, right.down) * cell + 24);
+  const most = Math.max(left.across, left.down, right.across, right.down);
+  const cell = Math.max(2, Math.min(28, Math.floor((signal ? 640 : 300) / most)));
+  // Two pictures lie side by side; a signal's output lies below it, at the same time.
+  const cells = [cell, signal ? cell * columns.stride : cell];
+  const places = [[10, 10], signal ? [10 + columns.before * cell, 24 + tallOf(left, cell)] : [34 + left.across * cell, 10]];
+  const sizes = [left, right].map((grid, side) => [grid.across * cells[side], grid.down * tallOf(grid, cells[side])]);
+  const extent = (n) => Math.max(...places.map((at, side) => at[n] + sizes[side][n])) + 14;
+  const canvas = new OffscreenCanvas(extent(0), extent(1));
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  const still = [left, right].map((grid) => {
-    const base = new OffscreenCanvas(grid.across * cell + 4, grid.down * cell + 4);
-    drawGrid(base.getContext("2d"), grid, cell, 1, 2, colours, new OffscreenCanvas(1, 1));
+  const still = [left, right].map((grid, side) => {
+    const base = new OffscreenCanvas(sizes[side][0] + 4, sizes[side][1] + 4);
+    drawGrid(base.getContext("2d"), grid, cells[side], 1, 2, colours, new OffscreenCanvas(1, 1));
     return base;
   });
   const frames = Math.min(MOST_FRAMES, h * w);
@@ -85,9 +95,9 @@ async function saveAnimation() {
     const marks = [windowMarks(problem, workOut(problem, ...at), ...at), [{ shape: "veil", cells: [at] }, { shape: "box", cells: [at] }]];
     [left, right].forEach((grid, side) => {
       context.save();
-      context.translate(10 + side * (left.across * cell + 24), 10);
+      context.translate(...places[side]);
       context.drawImage(still[side], 0, 0);
-      drawMarks(context, marks[side], grid, cell, 1, 2, colours);
+      drawMarks(context, marks[side], grid, cells[side], 1, 2, colours);
       context.restore();
     });
   });

@@ -70,11 +70,13 @@ export class Axis {
 
 // The cells of padding before and after an axis, for a padding word or a pair of numbers. "same"
 // gives ceil(size / stride) outputs and puts the odd cell after; with "full" the outermost windows
-// touch the image with a single tap.
+// touch the image with a single tap; with "causal" a window ends at its own place, and none sees what
+// comes later.
 export function resolvePadding(padding, size, window, stride, dilation) {
   const reach = (window - 1) * dilation + 1;
   if (padding === "valid") return [0, 0];
   if (padding === "full") return [reach - 1, reach - 1];
+  if (padding === "causal") return [reach - 1, 0];
   if (padding === "same") {
     const outputs = Math.ceil(size / stride);
     const total = Math.max(0, (outputs - 1) * stride + reach - size);

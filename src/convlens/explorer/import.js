@@ -1,9 +1,13 @@
 // Choosing a picture: a sample, or one that the user opens, drops, pastes or draws.
+import { drawBars, rangeOf } from "./bars.js";
 import { colourOf, css, mixedColour, pictureScale } from "./colours.js";
 import { $, choice, element, say } from "./controls.js";
+import { theme } from "./grids.js";
 import { DRAWING, INK, Unreadable, fitted, inked, makePicture, openFile } from "./pictures.js";
 import { place } from "./text.js";
-import { bring, change, choosing, gallery, onChange, own, state } from "./store.js";
+import { readSignal } from "./signals.js";
+import { showSketch } from "./sketch.js";
+import { START, bring, change, choosing, gallery, now, onChange, own, state } from "./store.js";
 
 let samples = null;
 let sampled = [];
@@ -12,7 +16,7 @@ function showSamples() {
   if (pictures.some((picture, n) => picture !== sampled[n]) || !samples) {
     sampled = pictures;
     samples = choice($("samples"), pictures.map((picture) => [picture.id, thumbnail(picture)]), (picture) => {
-      change({ picture, pin: null, corner: [0, 0], at: null });
+      change({ picture, pin: null, corner: [0, 0], at: null, ...kernelFor(pictures.find(({ id }) => id === picture)) });
     });
     samples.buttons.forEach((button, n) => {
       button.setAttribute("aria-label", pictures[n].name);
@@ -22,7 +26,18 @@ function showSamples() {
   samples.buttons.forEach((button, n) => (button.title = pictures[n].name));
 }
 
+// From pictures to signals and back, each kind has its own kernel and padding, as they were left.
+const kernels = [START, { layers: [[Array(3).fill(1 / 3)]], padding: "same", stride: [1, 1], dilation: [1, 1], operation: "convolve" }]
+  .map(({ layers, padding, stride, dilation, operation }) => ({ layers, padding, stride, dilation, operation }));
+function kernelFor(next) {
+  const [from, to] = [now.image, next].map(({ signal }) => Number(signal ?? false));
+  if (from === to) return {};
+  for (const key of Object.keys(kernels[from])) kernels[from][key] = state[key];
+  return kernels[to];
+}
+
 function thumbnail(picture) {
+  if (picture.signal) return signalThumbnail(picture);
   const small = fitted(picture, 44, "scaled", [0, 0]);
   const canvas = element("canvas", { width: 44, height: 44 });
   const cell = Math.floor(44 / Math.max(small.h, small.w)) || 1;
@@ -39,15 +54,24 @@ function thumbnail(picture) {
   return canvas;
 }
 
+function signalThumbnail({ data, w }) {
+  const canvas = element("canvas", { width: 44, height: 44 });
+  const grid = { left: 0, across: 44, range: rangeOf(data), read: (n) => data[Math.floor((n * w) / 44)] };
+  drawBars(canvas.getContext("2d"), grid, 1, 44, 0, 0, theme);
+  return canvas;
+}
+
 async function open(file) {
   if (!file) return;
   const isNewest = choosing();
   try {
-    const picture = await openFile(file);
+    const isText = /\.(csv|tsv|txt)$/i.test(file.name) || file.type.startsWith("text/");
+    const picture = isText ? readSignal(await file.text(), file.name) : await openFile(file);
     if (!isNewest()) return;
+    const kernel = kernelFor(picture);
     bring(picture);
     say("");
-    change({ picture: "own", fit: "scaled", corner: [0, 0], pin: null, at: null, side: Math.max(state.side, 32), colour: picture.c === 1 ? "gray" : state.colour });
+    change({ picture: "own", fit: "scaled", corner: [0, 0], pin: null, at: null, side: Math.max(state.side, 32), colour: picture.c === 1 ? "gray" : state.colour, ...kernel });
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
     if (isNewest()) say(error.message);
@@ -144,14 +168,22 @@ for (const kind of ["focus", "blur"]) {
     showDrawing();
   });
 }
-function toggleDrawing(on) {
-  $("drawing").hidden = !on;
-  $("draw-open").setAttribute("aria-expanded", String(on));
-  if (on) showDrawing();
-  else $("draw-open").focus();
+// Draws what is looked at: a picture, or a signal.
+let isOpen = false;
+function showSheet() {
+  const { signal } = now.image;
+  $("drawing").hidden = !isOpen || Boolean(signal);
+  $("sketch").hidden = !isOpen || !signal;
+  $("draw-open").setAttribute("aria-expanded", String(isOpen));
+  if (isOpen) (signal ? showSketch : showDrawing)();
 }
-$("draw-open").addEventListener("click", () => toggleDrawing($("drawing").hidden));
-$("draw-close").addEventListener("click", () => toggleDrawing(false));
+function toggleDrawing(on) {
+  isOpen = on;
+  showSheet();
+  if (!on) $("draw-open").focus();
+}
+$("draw-open").addEventListener("click", () => toggleDrawing(!isOpen));
+for (const id of ["draw-close", "sketch-close"]) $(id).addEventListener("click", () => toggleDrawing(false));
 $("draw-clear").addEventListener("click", () => {
   strokes = [];
   if (isTaken()) takeDrawing({ at: null });
@@ -159,3 +191,4 @@ $("draw-clear").addEventListener("click", () => {
 });
 
 onChange(showSamples);
+onChange(showSheet);

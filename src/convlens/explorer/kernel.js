@@ -3,8 +3,9 @@ import { colourOf, css, inkOn, scaleOf } from "./colours.js";
 import { $, element, remark, whole } from "./controls.js";
 import { shortNumber } from "./panels.js";
 import { isBegun, isPooling, kernelNumber, windowOf } from "./state.js";
-import { change, editedIndex, editedLayer, given, onChange, point, state } from "./store.js";
-import { CHANNEL_NAMES, fullNumber } from "./text.js";
+import { SIGNAL_KERNELS } from "./signals.js";
+import { change, editedIndex, editedLayer, given, now, onChange, point, state } from "./store.js";
+import { CHANNEL_NAMES, count, fullNumber } from "./text.js";
 
 const sameKernel = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
@@ -16,7 +17,11 @@ function showKernel() {
   const [kh, kw] = windowOf(state);
   $("kernel-title").textContent = pooling ? "Window"
     : state.layers.length > 1 ? `Kernel, ${CHANNEL_NAMES[editedIndex()].toLowerCase()}` : "Kernel";
-  $("kernel-size").textContent = `${kh} × ${kw}`;
+  showPresets();
+  const { signal } = now.image;
+  $("kernel-size").textContent = signal ? count(kw, pooling ? "tap" : "number") : `${kh} × ${kw}`;
+  $("window-down").hidden = Boolean(signal);
+  $("window-down").parentElement.classList.toggle("one", Boolean(signal));
   $("preset-label").hidden = pooling;
   showWindow[0](kh);
   showWindow[1](kw);
@@ -48,9 +53,9 @@ function showKernel() {
   });
   const sum = layer.flat().reduce((all, one) => all + one, 0);
   const shown = state.layer === "all" ? state.layers : [layer];
-  const known = given.presets.findIndex(({ layers }) => sameKernel(layers, shown));
+  const known = offered.findIndex(({ layers }) => sameKernel(layers, shown));
   $("preset").value = String(known);
-  const about = given.presets[known]?.about ?? "";
+  const about = offered[known]?.about ?? "";
   $("kernel-note").textContent = `${about} Its numbers add up to ${fullNumber(Math.abs(sum) < 1e-9 ? 0 : sum)}.`.trim();
 }
 
@@ -128,12 +133,20 @@ const showWindow = [0, 1].map((n) => whole(`window-${n}`, (value) => {
   change(isPooling(state) ? { window: size } : { layers: state.layers.map((layer) => resized(layer, ...size)) });
 }));
 
-$("preset").replaceChildren(
-  element("option", { value: "-1", textContent: "your own numbers", disabled: true }),
-  ...given.presets.map(({ name }, n) => element("option", { value: String(n), textContent: name })),
-);
+// The ready-made kernels that are offered: for a signal those of one row.
+let offered = [];
+function showPresets() {
+  const kind = now.image.signal ? SIGNAL_PRESETS : given.presets;
+  if (offered === kind) return;
+  offered = kind;
+  $("preset").replaceChildren(
+    element("option", { value: "-1", textContent: "your own numbers", disabled: true }),
+    ...offered.map(({ name }, n) => element("option", { value: String(n), textContent: name })),
+  );
+}
+const SIGNAL_PRESETS = [...given.presets.filter(({ layers }) => layers[0].length === 1), ...SIGNAL_KERNELS];
 $("preset").addEventListener("change", () => {
-  const preset = given.presets[Number($("preset").value)].layers;
+  const preset = offered[Number($("preset").value)].layers;
   const layers = splitLayers();
   // A preset is used for one channel alone if its size is that of the other layers.
   const one = layers.length > 1 && state.layer !== "all" && preset.length === 1

@@ -32,6 +32,7 @@ globalThis.explorer = {
   get state() { return structuredClone(state); },
   get pointed() { return focus(); },
   get output() { return now.output; },
+  get image() { return { ...now.image, data: [...now.image.data] }; },
   get axes() { return [now.rows, now.columns]; },
   get reason() { return now.reason; },
   set(patch, picture) {

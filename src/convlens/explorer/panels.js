@@ -1,9 +1,11 @@
 // Draws a grid of numbers on a canvas: its colours, its numbers if there is room, and its padding.
 // The marks that follow the pointer are on a second canvas above it.
+import { drawBars } from "./bars.js";
 import { css, inkOn } from "./colours.js";
 
 const NUMBERS_FROM = 7; // CSS pixels: numbers in smaller type are left out
 const GRID_FROM = 6; // CSS pixels: smaller cells have no lines between them
+const STRIP = 18; // CSS pixels below a signal's bars, for its numbers
 const WIDTH_OF_DIGIT = 0.62; // as a fraction of the type's size
 
 export function shortNumber(value) {
@@ -17,6 +19,10 @@ export function shortNumber(value) {
 // column) }. It has `down` rows and `across` columns of cells, of which `top` rows and `left`
 // columns lie before the h x w pixels. Rows and columns are counted from the first pixel; text() is
 // the number to write, or null. Cells around the pixels are padding, unless kind() says "outside".
+// The row of a signal is `aspect` times as high as its cells are wide, and drawn as bars of read(column)
+// within `range`.
+export const tallOf = ({ aspect = 1 }, cell) => Math.round(cell * aspect);
+
 export class Panel {
   constructor(base, marks) {
     [this.base, this.marks] = [base, marks];
@@ -28,7 +34,7 @@ export class Panel {
   resize(grid, cell, ratio) {
     Object.assign(this, { grid, cell, ratio });
     for (const canvas of [this.base, this.marks]) {
-      const [width, height] = [grid.across * cell + 2 * this.edge, grid.down * cell + 2 * this.edge];
+      const [width, height] = [grid.across * cell + 2 * this.edge, grid.down * tallOf(grid, cell) + 2 * this.edge];
       if (canvas.width !== width) canvas.width = width;
       if (canvas.height !== height) canvas.height = height;
       canvas.style.width = `${width / ratio}px`;
@@ -51,9 +57,9 @@ export class Panel {
   // the grid.
   cellAt(clientX, clientY) {
     const box = this.marks.getBoundingClientRect();
-    const place = (at, start, length, pixels) => Math.floor((((at - start) / length) * pixels - this.edge) / this.cell);
-    const row = place(clientY, box.top, box.height, this.marks.height);
-    const column = place(clientX, box.left, box.width, this.marks.width);
+    const place = (at, start, length, pixels, cell) => Math.floor((((at - start) / length) * pixels - this.edge) / cell);
+    const row = place(clientY, box.top, box.height, this.marks.height, tallOf(this.grid, this.cell));
+    const column = place(clientX, box.left, box.width, this.marks.width, this.cell);
     const { down, across, top, left } = this.grid;
     return row >= 0 && row < down && column >= 0 && column < across ? [row - top, column - left] : null;
   }
@@ -73,6 +79,26 @@ export const isLegible = (cell) => cell * 0.47 >= NUMBERS_FROM;
 
 export function drawGrid(context, grid, cell, ratio, edge, theme, tiny) {
   const { down, across, top, left, h, w } = grid;
+  const tall = tallOf(grid, cell);
+  const padded = h < down || w < across;
+  if (grid.range) drawBars(context, grid, cell, tall, STRIP * ratio, edge, theme);
+  else drawCells(context, grid, cell, edge, tiny);
+  if (padded) veilPadding(context, grid, cell, ratio, edge, theme);
+  if (cell / ratio >= GRID_FROM) {
+    context.fillStyle = theme.line;
+    for (let n = 0; n <= across && !grid.range; n++) context.fillRect(edge + n * cell, edge, 1, down * tall);
+    for (let n = 0; n <= down; n++) context.fillRect(edge, edge + n * tall, across * cell, 1);
+  }
+  writeNumbers(context, grid, cell, ratio, edge, theme);
+  if (padded || grid.range) {
+    context.strokeStyle = padded ? theme.ink : theme.line;
+    context.lineWidth = Math.max(1, Math.round(1.25 * ratio));
+    context.strokeRect(edge + left * cell, edge + top * tall, w * cell, h * tall);
+  }
+}
+
+function drawCells(context, grid, cell, edge, tiny) {
+  const { down, across, top, left } = grid;
   [tiny.width, tiny.height] = [across, down];
   const small = tiny.getContext("2d");
   const pixels = small.createImageData(across, down);
@@ -86,37 +112,25 @@ export function drawGrid(context, grid, cell, ratio, edge, theme, tiny) {
   small.putImageData(pixels, 0, 0);
   context.imageSmoothingEnabled = false;
   context.drawImage(tiny, edge, edge, across * cell, down * cell);
-
-  const padded = h < down || w < across;
-  if (padded) veilPadding(context, grid, cell, ratio, edge, theme);
-  if (cell / ratio >= GRID_FROM) {
-    context.fillStyle = theme.line;
-    for (let n = 0; n <= across; n++) context.fillRect(edge + n * cell, edge, 1, down * cell);
-    for (let n = 0; n <= down; n++) context.fillRect(edge, edge + n * cell, across * cell, 1);
-  }
-  writeNumbers(context, grid, cell, ratio, edge, theme);
-  if (padded) {
-    context.strokeStyle = theme.ink;
-    context.lineWidth = Math.max(1, Math.round(1.25 * ratio));
-    context.strokeRect(edge + left * cell, edge + top * cell, w * cell, h * cell);
-  }
 }
 
 // Makes padding pale and hatched over what it holds, and blanks what lies outside of it.
-function veilPadding(context, { down, across, top, left, h, w, kind }, cell, ratio, edge, theme) {
+function veilPadding(context, grid, cell, ratio, edge, theme) {
+  const { down, across, top, left, h, w, kind } = grid;
+  const tall = tallOf(grid, cell);
   context.save();
   context.beginPath();
-  context.rect(edge, edge, across * cell, down * cell);
-  context.rect(edge + left * cell, edge + top * cell, w * cell, h * cell);
+  context.rect(edge, edge, across * cell, down * tall);
+  context.rect(edge + left * cell, edge + top * tall, w * cell, h * tall);
   context.clip("evenodd");
   context.globalAlpha = 0.78;
   context.fillStyle = theme.paper;
-  context.fillRect(edge, edge, across * cell, down * cell);
+  context.fillRect(edge, edge, across * cell, down * tall);
   context.globalAlpha = 0.32;
   context.strokeStyle = theme.soft;
   context.lineWidth = Math.max(1, 0.75 * ratio);
   const step = Math.max(4, 5 * ratio);
-  const [width, height] = [across * cell, down * cell];
+  const [width, height] = [across * cell, down * tall];
   context.beginPath();
   for (let x = -height; x < width; x += step) {
     context.moveTo(edge + x, edge + height);
@@ -128,7 +142,7 @@ function veilPadding(context, { down, across, top, left, h, w, kind }, cell, rat
   for (let row = 0; row < down; row++) {
     for (let column = 0; column < across; column++) {
       if (kind(row - top, column - left) === "outside") {
-        context.clearRect(edge + column * cell, edge + row * cell, cell, cell);
+        context.clearRect(edge + column * cell, edge + row * tall, cell, tall);
       }
     }
   }
@@ -149,20 +163,23 @@ function writeNumbers(context, grid, cell, ratio, edge, theme) {
   }
   const size = Math.min(cell * 0.47, (cell * 0.9) / (WIDTH_OF_DIGIT * longest), 17 * ratio);
   if (size / ratio < NUMBERS_FROM) return;
+  const tall = tallOf(grid, cell);
   context.font = `${size}px ${theme.mono}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   for (const [row, column, text] of texts) {
     const pixel = row >= 0 && row < h && column >= 0 && column < w;
-    context.fillStyle = pixel ? inkOn(grid.colour(row, column)) : theme.ink;
+    const middle = grid.range ? tall - (STRIP * ratio) / 2 : (row + top + 0.54) * cell;
+    context.fillStyle = pixel && !grid.range ? inkOn(grid.colour(row, column)) : theme.ink;
     context.globalAlpha = pixel && text === "0" ? 0.55 : 1;
-    context.fillText(text, edge + (column + left + 0.5) * cell, edge + (row + top + 0.54) * cell);
+    context.fillText(text, edge + (column + left + 0.5) * cell, edge + middle);
   }
   context.globalAlpha = 1;
 }
 
 export function drawMarks(context, marks, grid, cell, ratio, edge, theme) {
-  const place = ([row, column]) => [edge + (column + grid.left) * cell, edge + (row + grid.top) * cell];
+  const tall = tallOf(grid, cell);
+  const place = ([row, column]) => [edge + (column + grid.left) * cell, edge + (row + grid.top) * tall];
   const outline = (x, y, width, height, line) => {
     // There is a dark and a bright line, so that one of them shows on any colour.
     for (const [colour, wide] of [[theme.halo, line + 2 * ratio], [theme.mark, line]]) {
@@ -180,7 +197,7 @@ export function drawMarks(context, marks, grid, cell, ratio, edge, theme) {
     if (shape === "box") {
       const [x, y] = place(cells[0]);
       context.setLineDash([]);
-      outline(x, y, size[1] * cell, size[0] * cell, line);
+      outline(x, y, size[1] * cell, size[0] * tall, line);
       continue;
     }
     for (const at of cells) {
@@ -188,25 +205,27 @@ export function drawMarks(context, marks, grid, cell, ratio, edge, theme) {
       if (shape === "tint" || (shape === "from" && cell < 9 * ratio)) {
         context.globalAlpha = 0.42;
         context.fillStyle = theme.mark;
-        context.fillRect(x, y, cell, cell);
+        context.fillRect(x, y, cell, tall);
         context.globalAlpha = 1;
       } else if (shape === "from") {
         // This is the pixel that a padded cell takes its value from.
         context.setLineDash([2 * ratio, 2 * ratio]);
-        outline(x + cell * 0.16, y + cell * 0.16, cell * 0.68, cell * 0.68, 1.25 * ratio);
+        outline(x + cell * 0.16, y + cell * 0.16, cell * 0.68, tall - cell * 0.32, 1.25 * ratio);
         context.setLineDash([]);
       } else {
-        outline(x + ratio, y + ratio, cell - 2 * ratio, cell - 2 * ratio, 1.5 * ratio);
+        outline(x + ratio, y + ratio, cell - 2 * ratio, tall - 2 * ratio, 1.5 * ratio);
       }
     }
   }
 }
 
 // Covers the outputs that the sliding window has not reached yet.
-function veilAfter(context, [row, column], { down, across }, cell, edge, theme) {
+function veilAfter(context, [row, column], grid, cell, edge, theme) {
+  const { down, across } = grid;
+  const tall = tallOf(grid, cell);
   context.fillStyle = theme.veil;
-  context.fillRect(edge + (column + 1) * cell, edge + row * cell, (across - column - 1) * cell, cell);
-  context.fillRect(edge, edge + (row + 1) * cell, across * cell, (down - row - 1) * cell);
+  context.fillRect(edge + (column + 1) * cell, edge + row * tall, (across - column - 1) * cell, tall);
+  context.fillRect(edge, edge + (row + 1) * tall, across * cell, (down - row - 1) * tall);
 }
 
 // The colours of the page, which depend on the light or dark theme, and its font for numbers.

@@ -61,10 +61,11 @@ export function drawnSamples() {
 }
 
 // A picture that Python wrote into the page, as bytes or 64-bit floats in base64.
-export function givenPicture({ id, name, shape, type, data, high, note }) {
+export function givenPicture({ id, name, shape, type, data, high, note, signal = false }) {
   const bytes = fromBase64(data);
   const numbers = type === "u1" ? bytes : new Float64Array(bytes.buffer);
-  return { ...makePicture(id, name, ...shape, numbers, high), note };
+  const picture = makePicture(id, name, ...shape, numbers, high);
+  return { ...picture, note, signal, signed: picture.signed || signal };
 }
 
 export function fromBase64(text) {
@@ -180,7 +181,7 @@ export function toGray(picture) {
   return { ...picture, c: 1, data };
 }
 
-export const isLarge = (picture, side) => Math.max(picture.h, picture.w) > side;
+export const isLarge = (picture, side) => !picture.signal && Math.max(picture.h, picture.w) > side;
 
 // Reduces a large picture to at most `side` pixels a side: either scales it, each pixel the mean of
 // those it stands for, or takes the part whose upper left corner is [row, column].

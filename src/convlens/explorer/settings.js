@@ -3,6 +3,7 @@ import { $, choice, element, whole } from "./controls.js";
 import { SIDES, isLarge } from "./pictures.js";
 import { PAD_MODES, isPooling } from "./state.js";
 import { change, now, onChange, state } from "./store.js";
+import { worded } from "./text.js";
 
 const operations = choice($("operation"), [["convolve", "Convolve"], ["max", "Max pool"], ["avg", "Average pool"], ["min", "Min pool"]], (operation) => {
   const patch = { operation };
@@ -24,7 +25,7 @@ const COLOUR_HINTS = {
   each: "Three numbers a pixel; every channel is treated alone, and the output has three as well.",
 };
 
-const paddings = choice($("padding"), [["valid", "Valid: none"], ["same", "Same"], ["full", "Full"], ["given", "Your own"]], (word) => {
+const paddings = choice($("padding"), [["valid", "Valid: none"], ["same", "Same"], ["full", "Full"], ["given", "Your own"], ["causal", "Causal"]], (word) => {
   const { rows, columns } = now;
   const cells = [[rows.before, rows.after], [columns.before, columns.after]].map((ends) => ends.map((n) => Math.min(n, 32)));
   change({ padding: word === "given" ? cells : word });
@@ -34,6 +35,7 @@ const PADDING_HINTS = {
   same: "Cells are added around the picture, just enough for an output as large as the picture; or with a stride, that size divided by it.",
   full: "Cells are added around the picture, so many that the window may touch it with one corner.",
   given: "Cells are added on each side, as many as you say.",
+  causal: "Cells are added in front only, so that each window ends at its own sample: it sees the present and the past, never the future. What runs live, such as a filter of sound or a forecast, can be nothing else.",
 };
 const showPad = [0, 1].map((n) => [0, 1].map((end) => whole(`pad-${n}-${end}`, (value) => {
   const padding = [[...state.padding[0]], [...state.padding[1]]];
@@ -48,7 +50,7 @@ const BORDERS = {
   symmetric: ["a mirror image, edge twice", "Mirrored behind the outermost pixels, which come twice."],
   wrap: ["the opposite side, as a circle", "As if the picture were closed to a circle: after its last pixel comes its first."],
 };
-$("border").replaceChildren(...PAD_MODES.map((mode) => element("option", { value: mode, textContent: `${BORDERS[mode][0]} (${mode})` })));
+$("border").replaceChildren(...PAD_MODES.map((mode) => element("option", { value: mode })));
 $("border").addEventListener("change", () => change({ padMode: $("border").value }));
 $("flip").addEventListener("change", () => change({ flip: $("flip").checked }));
 $("count").addEventListener("change", () => change({ countPadding: $("count").checked }));
@@ -66,12 +68,14 @@ const layerChoice = choice($("layer-choice"), [["all", "All"], [0, "Red"], [1, "
 function showSettings() {
   const pooling = isPooling(state);
   operations.show(state.operation);
-  $("operation-hint").textContent = OPERATION_HINTS[state.operation];
+  $("operation-hint").textContent = worded(OPERATION_HINTS[state.operation]);
   $("flip-label").hidden = $("flip-hint").hidden = pooling;
   $("flip").checked = state.flip;
   $("flip-hint").textContent = state.flip
     ? "The window is multiplied by the kernel turned around: a convolution as mathematics and signal processing define it."
     : "The kernel lies on the window as it stands: cross-correlation, which deep learning calls convolution.";
+  const { signal } = now.image;
+  for (const part of document.querySelectorAll("#colour-field, #stride-down, #dilation-down, .pad-down")) part.hidden = Boolean(signal);
   const gray = now.colourful.c === 1;
   const refused = {};
   if (gray) refused.summed = refused.each = "This picture is gray.";
@@ -83,17 +87,19 @@ function showSettings() {
   layerChoice.show(state.layer);
 
   const word = typeof state.padding === "string" ? state.padding : "given";
-  paddings.show(word);
-  $("padding-hint").textContent = PADDING_HINTS[word];
+  paddings.show(word, signal ? {} : { causal: "Causal padding is for signals: a picture has no past and no future." });
+  paddings.buttons.at(-1).hidden = !signal;
+  $("padding-hint").textContent = worded(PADDING_HINTS[word]);
   $("given-row").hidden = word !== "given";
   if (word === "given") showPad.forEach((ends, n) => ends.forEach((showEnd, end) => showEnd(state.padding[n][end])));
+  for (const option of $("border").options) option.textContent = `${worded(BORDERS[option.value][0])} (${option.value})`;
   $("border").value = state.padMode;
   const { rows, columns } = now;
   const padded = rows.padded > rows.size || columns.padded > columns.size;
   $("border-label").hidden = pooling || !padded;
-  $("border-hint").textContent = !padded ? "" : !pooling ? BORDERS[state.padMode][1]
+  $("border-hint").textContent = worded(!padded ? "" : !pooling ? BORDERS[state.padMode][1]
     : state.operation !== "avg" ? "Pooling chooses among real pixels: padded cells never win."
-    : state.countPadding ? "" : "The mean is taken of real pixels; padded cells are left out.";
+    : state.countPadding ? "" : "The mean is taken of real pixels; padded cells are left out.");
   $("count-label").hidden = state.operation !== "avg" || !padded;
   $("partial-label").hidden = !pooling;
   $("count").checked = state.countPadding;
@@ -123,8 +129,8 @@ function showSettings() {
   $("picture-note").textContent = now.original.note ?? "";
 }
 
-const strideText = ([down, across], one, many) =>
-  down === across ? (down === 1 ? one : many(down)) : `${many(down).replace(".", " downwards.")} Across it is ${across}.`;
+const strideText = ([down, across], one, many) => now.image.signal ? worded(across === 1 ? one : many(across))
+  : down === across ? (down === 1 ? one : many(down)) : `${many(down).replace(".", " downwards.")} Across it is ${across}.`;
 
 $("side").replaceChildren(...SIDES.map((side) => element("option", { value: String(side), textContent: String(side) })));
 $("side").addEventListener("change", () => change({ side: Number($("side").value), pin: null, at: null }));

@@ -9,7 +9,8 @@ let formulaText = "";
 function showSize() {
   const { rows, columns } = now;
   const word = typeof state.padding === "string" ? state.padding : "given";
-  const lines = [...sizeLines(rows, word, "rows"), ...sizeLines(columns, word, "columns")];
+  const lines = now.image.signal ? sizeLines(columns, word, "numbers")
+    : [...sizeLines(rows, word, "rows"), ...sizeLines(columns, word, "columns")];
   const text = lines.flat().join("\n");
   if (text === formulaText) return;
   formulaText = text;

@@ -2,9 +2,10 @@
 // how it is read back, and which parts of it exclude each other.
 import { Axis, resolvePadding } from "./geometry.js";
 import { SIDES, fromBase64, makePicture, toBase64 } from "./pictures.js";
+import { MOST_SAMPLES, makeSignal } from "./signals.js";
 
 export const OPERATIONS = ["convolve", "max", "avg", "min"];
-export const PADDINGS = ["valid", "same", "full"];
+export const PADDINGS = ["valid", "same", "full", "causal"];
 export const PAD_MODES = ["constant", "edge", "reflect", "symmetric", "wrap"];
 export const COLOURS = ["gray", "summed", "each"];
 export const LIMITS = { window: [1, 11], stride: [1, 16], dilation: [1, 8], padding: [0, 32] };
@@ -54,10 +55,21 @@ export function settled(state, picture) {
   if (isPooling(next)) next.flip = false;
   if (next.colour !== "summed" && next.layers.length > 1) next.layers = [next.layers[0]];
   if (next.colour === "gray") next.layer = "all";
+  if (picture.signal) Object.assign(next, onOneAxis(next));
+  else if (next.padding === "causal") next.padding = "same"; // only time has a direction
   const [rows, columns] = axesOf(next, picture);
   if (next.pin && !isThere(next.pin, rows, columns)) next.pin = null;
   next.at &&= [rows, columns].map((axis, n) => Math.max(0, Math.min(next.at[n], axis.outputs - 1)));
   return next;
+}
+
+// What a signal leaves of a state: its second axis, and of a kernel the middle row.
+function onOneAxis({ layers, window, stride, dilation, padding }) {
+  const last = (pair) => [1, pair[1]];
+  return {
+    layers: [[layers[0][Math.floor(layers[0].length / 2)]]], window: last(window), stride: last(stride),
+    dilation: last(dilation), padding: typeof padding === "string" ? padding : [[0, 0], padding[1]],
+  };
 }
 
 // Whether what is pinned exists: an output, a cell of the padded picture, or a tap.
@@ -119,7 +131,10 @@ export function toFragment(state, picture) {
   if (state.at) fields.set("at", pairText(state.at));
   if (state.pin) fields.set("pin", state.pin.join(","));
   fields.set("pic", state.picture);
-  if (state.picture === "own" && picture.data instanceof Uint8Array) {
+  if (state.picture === "own" && picture.signal) {
+    fields.set("name", picture.name.slice(0, 80));
+    fields.set("signal", picture.data.join(","));
+  } else if (state.picture === "own" && picture.data instanceof Uint8Array) {
     fields.set("name", picture.name.slice(0, 80));
     fields.set("own", [picture.h, picture.w, picture.c, picture.high, toBase64(picture.data)].join(","));
   }
@@ -166,6 +181,7 @@ export function fromFragment(text, start, pictures) {
     return what && [what, Number(row), Number(column)];
   }, (value) => (state.pin = value));
   read("own", (word) => ownPicture(word, fields.get("name")), (value) => (own = value));
+  read("signal", (word) => ownSignal(word, fields.get("name")), (value) => (own = value));
   const ids = [...pictures.map(({ id }) => id), ...(own ? ["own"] : [])];
   read("pic", oneOf(ids), (value) => (state.picture = value));
   return { state, own, unread };
@@ -198,6 +214,12 @@ export function kernelNumber(text) {
 
 // Whether a text may become a number if typing goes on.
 export const isBegun = (text) => /^\s*$|^[-+−\d.,e/ ]*[-+−.,e/]\s*$/i.test(text);
+
+function ownSignal(word, name) {
+  const values = word.split(",").map((part) => (part.trim() ? Number(part) : NaN));
+  const right = values.length <= MOST_SAMPLES && values.every((value) => Math.abs(value) <= 1e9);
+  return right ? makeSignal("own", (name ?? "your signal").slice(0, 80), values) : undefined;
+}
 
 function ownPicture(word, name) {
   const [h, w, c, high, text] = word.split(",");

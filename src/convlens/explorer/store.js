@@ -4,10 +4,11 @@ import { scaleOf, pictureScale } from "./colours.js";
 import { $ } from "./controls.js";
 import { compute, strongest } from "./operation.js";
 import { drawnSamples, fitted, givenPicture, toGray } from "./pictures.js";
+import { sampleSignals } from "./signals.js";
 import { DEFAULTS, axesOf, isPooling, obstacle, settled } from "./state.js";
 
 export const given = JSON.parse($("data").textContent);
-export const gallery = [...given.pictures.map(givenPicture), ...drawnSamples(), ...given.photographs.map(givenPicture)];
+export const gallery = [...given.pictures.map(givenPicture), ...drawnSamples(), ...given.photographs.map(givenPicture), ...sampleSignals()];
 export const START = { ...DEFAULTS, ...given.start };
 
 export let state = { ...START };

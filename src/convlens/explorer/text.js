@@ -1,16 +1,22 @@
 // Writes what the page says: the formula of the size, sums, and sentences about what is pointed at.
 import { isPooling, windowOf } from "./state.js";
 import { shortNumber } from "./panels.js";
+import { now } from "./store.js";
 
 export const CHANNEL_NAMES = ["Red", "Green", "Blue"];
 export const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
-export const place = (row, column) => `row ${row}, column ${column}`;
+export const place = (row, column) => (now.image?.signal ? `sample ${column}` : `row ${row}, column ${column}`);
+
+// A sentence in the words of what is shown: a signal has samples on one axis, where a picture has pixels.
+export const worded = (text) => !now.image?.signal ? text : text.replaceAll("picture", "signal")
+  .replaceAll("pixel", "sample").replaceAll("columns", "samples");
 
 // A number with all its digits except the last ones, which are rounding errors.
 export const fullNumber = (value) => String(Number(value.toPrecision(10))).replace("-", "−");
 
 // How often the window fits, in words: for both axes, or once if they are alike.
 export function placesText(rows, columns) {
+  if (now.image.signal) return axisText(columns, "samples");
   const alike = ["size", "padded", "window", "stride", "dilation", "outputs"].every((name) => rows[name] === columns[name]);
   if (!alike) return `${axisText(rows, "high")} ${axisText(columns, "wide")}`;
   return `${axisText(columns, "wide")} The same downwards: ${rows.outputs} × ${columns.outputs}.`;
@@ -38,6 +44,8 @@ export function sizeLines(axis, word, name) {
   if (word === "same") {
     const outputs = Math.ceil(axis.size / axis.stride);
     lines.push(["same asks for", `⌈${length} ÷ ${s}⌉ = ⌈${axis.size} ÷ ${axis.stride}⌉ = ${outputs}, so it pads ${axis.before} ${ends[0]}, ${axis.after} ${ends[1]}`]);
+  } else if (word === "causal") {
+    lines.push(["causal pads", `${axis.reach} − 1 = ${axis.before} in front, and none behind`]);
   } else if (word === "full") {
     lines.push(["full pads", `${axis.reach} − 1 = ${axis.before} on each side, so that one tap is enough`]);
   }
@@ -110,7 +118,8 @@ export const backText = (turned, flip) =>
 
 export function tapText(state, i, j, weight) {
   const [kh, kw] = windowOf(state);
-  const name = `A tap is one cell of the window. This one, ${i + 1} of ${kh} down and ${j + 1} of ${kw} across,`;
+  const where = `${now.image.signal ? "" : `${i + 1} of ${kh} down and `}${j + 1} of ${kw} across`;
+  const name = `A tap is one cell of the window. This one, ${where},`;
   const times = weight === null ? "" : `, and multiplies each by ${fullNumber(weight)}`;
   return `${name} meets the lit pixels as the window slides, one for every output${times}.`;
 }
