@@ -83,6 +83,37 @@ def test_images(shape, kernels, expected):
         )
 
 
+def test_signals():
+    """With space=1 a signal is written as a picture of one row, and its arguments on one axis."""
+    signals = np.random.default_rng(1).standard_normal((4, 50))
+    page = explore(
+        signals, [1, 2, 3], padding=(2, 0), stride=3, dilation=2, pad_mode="edge", space=1
+    )
+    data, start = data_of(page), data_of(page)["start"]
+    assert [picture["signal"] for picture in data["pictures"]] == [True] * 4
+    np.testing.assert_array_equal(picture_of(page, 3), signals[3].reshape(1, 50, 1))
+    assert start["layers"] == [[[1, 2, 3]]]
+    assert (start["stride"], start["dilation"], start["padMode"]) == ([1, 3], [1, 2], "edge")
+    assert start["padding"] == [[0, 0], [2, 0]]
+    start = data_of(explore(operation="max", kernel_shape=5, space=1))["start"]
+    assert (start["window"], start["stride"]) == ([1, 5], [1, 5])
+    assert start["picture"] == "heartbeat"
+    assert data_of(explore(signals[0], space=1))["start"]["padding"] == "same"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"padding": (2, 0)}, {"padding": "full", "stride": 2, "pad_mode": "wrap"}, {"dilation": 3}],
+)
+def test_the_page_of_a_signal(visit, tmp_path, options):
+    """The page opens on the signal, and shows what the library computes of it."""
+    signal, kernel = np.random.default_rng(2).standard_normal(40), [1, 0.5, -2]
+    page = visit(file=explore(signal, kernel, space=1, **options).save(tmp_path / "signal.html"))
+    assert page.evaluate("explorer.axes[0].outputs") == 1
+    shown = page.evaluate("[...explorer.output.data]")
+    np.testing.assert_allclose(shown, convlens.convolve(signal, kernel, space=1, **options))
+
+
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16, np.int64, np.float16, np.float64])
 def test_types(dtype):
     """Whole numbers up to 255 are written as bytes and all others as floats, both exactly."""
@@ -139,6 +170,12 @@ REFUSALS = [
     ({"channels": "each"}, ValueError, "needs images of three channels; they have one"),
     ({"channels": "grey"}, ValueError, "channels must be one of 'gray', 'summed', 'each'"),
     ({"partial": True}, ValueError, "partial=True is for pooling"),
+    ({"space": 3}, ValueError, "the page shows signals (space=1) and images (space=2), but no"),
+    ({"space": 1, "images": COLOUR}, ValueError, "signals must be (w,) or (m, w); images.shape="),
+    ({"space": 1, "images": np.ones(257)}, ValueError, "at most 256 samples; images.shape=(257,)"),
+    ({"space": 1, "kernels": GRAY}, ValueError, "kernels of signals must be (kw,)"),
+    ({"space": 1, "stride": (2, 2)}, ValueError, "stride must be"),
+    ({"space": 1, "kernels": np.ones(12)}, ValueError, "a window of at most 11; got 12"),
     ({"count_padding": 1}, TypeError, "count_padding must be True or False; got 1"),
     (
         {"images": COLOUR, "kernels": np.ones((3, 3, 3)), "channels": "gray"},
@@ -229,6 +266,8 @@ def test_limits_are_those_of_the_page():
     source = (Path(explorer.__file__).parent / "pictures.js").read_text(encoding="utf-8")
     assert f"SIDES = {list(explorer.SIDES)};" in source
     assert f"KEPT = {explorer.KEPT};" in source
+    source = (Path(explorer.__file__).parent / "signals.js").read_text(encoding="utf-8")
+    assert f"MOST_SAMPLES = {explorer.MOST_SAMPLES};" in source
 
 
 def test_every_module_is_inlined():

@@ -37,6 +37,7 @@ SIDES = (16, 32, 64, 128)  # how large the page shows a picture; its `pictures.j
 KEPT = 512  # pixels: larger pictures are scaled to this before they are written into the page
 MOST_IMAGES, MOST_KERNELS = 24, 64
 LIMITS = {"window": 11, "stride": 16, "dilation": 8, "padding": 32}  # those of `state.js`
+MOST_SAMPLES = 256  # of a signal; the page's `signals.js` has the same
 LARGEST = 2**53  # beyond it the browser's numbers are not exact
 
 # The modules are written into the page as a single one, because a browser lets no module import
@@ -135,6 +136,7 @@ def explore(
     count_padding: bool = False,
     partial: bool = False,
     channels: str | None = None,
+    space: int = 2,
 ) -> Explorer:
     """Make a page on which a convolution or pooling can be watched, number by number.
 
@@ -148,10 +150,11 @@ def explore(
         (m, h, w, 3), also with 1 instead of 3. Their numbers must be real and finite. By default
         the page has its own pictures, among them a digit and a photograph. A picture of more than
         128 pixels a side is shown scaled or in part, and the page says so; one of more than 512 is
-        scaled down to 512 before.
+        scaled down to 512 before. With `space=1` signals, (w,) or (m, w), of up to 256 samples.
     kernels : array_like, optional
         (kh, kw), (kh, kw, c) or (kh, kw, c, nc), up to 11 taps high and wide; by default
-        `filters.sobel_x`. The page shows the first of several kernels and offers the others.
+        `filters.sobel_x`. The page shows the first of several kernels and offers the others. With
+        `space=1` (kw,), up to 11 taps.
     padding
         As in `convlens.convolve` and `convlens.pool`.
     stride : int or (int, int), optional
@@ -167,6 +170,8 @@ def explore(
     channels : {"gray", "summed", "each"}, optional
         How three colours are used: as one brightness, summed by a kernel with three layers, or each
         by itself. By default "summed" if the kernels have channels, else "each".
+    space : {1, 2}
+        The number of spatial axes: 1 for signals, 2 for images.
 
     Returns
     -------
@@ -186,6 +191,11 @@ def explore(
     >>> page = convlens.explore(np.eye(9), convlens.filters.sharpen(), stride=2)
     >>> len(page.html) < 400_000
     True
+
+    A signal, and what came just before each of its samples:
+
+    >>> prices = [50.0, 51.5, 49.0, 52.5, 55.0, 54.0]
+    >>> page = convlens.explore(prices, [1 / 3, 1 / 3, 1 / 3], padding=(2, 0), space=1)
     """
     with arguments.refusing("explore"):
         operation = _one_of("operation", operation, OPERATIONS)
@@ -194,6 +204,13 @@ def explore(
             raise ValueError(
                 f"operation={operation!r} takes no kernels; give the window as kernel_shape"
             )
+        if arguments.spatial_axes(space) != 2:
+            images, kernels = _of_a_signal(space, images, kernels)
+            stride = None if stride is None else _on_one_axis("stride", stride)
+            dilation = _on_one_axis("dilation", dilation)
+            kernel_shape = _on_one_axis("kernel_shape", kernel_shape)
+            word, sides = arguments.padding(padding, 1, arguments.CONVOLVE_WORDS)
+            padding = ((0, 0), *sides) if word == "given" else word
         pictures = [] if images is None else list(_pictures(images))
         shape = pictures[0].shape if pictures else (16, 16, 1)  # (h, w, c)
         bank = None if kernels is None else _kernels(kernels, shape[2])  # (kh, kw, layers, nc)
@@ -227,6 +244,8 @@ def explore(
             )
         start = _start(call, operation) | {"colour": colour, "window": window}
 
+    if space == 1:
+        start["picture"] = "heartbeat"  # if there is no other
     notes, presets = [], list(_presets())
     if bank is not None:
         yours = list(_yours(bank))
@@ -239,7 +258,7 @@ def explore(
         start["side"] = next((side for side in SIDES if side >= longest), 64)
         if count > len(pictures):
             notes.append(f"The page shows the first {len(pictures)} of {count} images.")
-    return Explorer(_page(start, presets, pictures, " ".join(notes)))
+    return Explorer(_page(start, presets, pictures, " ".join(notes), signals=space == 1))
 
 
 def _start(call: Problem, operation: str) -> dict[str, Any]:
@@ -271,6 +290,36 @@ def _start(call: Problem, operation: str) -> dict[str, Any]:
 def _count_of(images: Any) -> int:
     shape = np.shape(images)
     return shape[0] if len(shape) == 4 or (len(shape) == 3 and shape[2] != 3) else 1
+
+
+def _of_a_signal(
+    space: int, images: npt.ArrayLike | None, kernels: npt.ArrayLike | None
+) -> tuple[Array | None, Array | None]:
+    """Signals and their kernel as pictures of one row, which is how the page takes them."""
+    if space == 3:
+        raise ValueError("the page shows signals (space=1) and images (space=2), but no volumes")
+    if kernels is not None:
+        kernels = arguments.array("kernels", kernels)
+        if kernels.ndim != 1:
+            raise ValueError(f"kernels of signals must be (kw,); kernels.shape={kernels.shape}")
+        kernels = kernels[np.newaxis]
+    if images is not None:
+        images = arguments.array("images", images)
+        if images.ndim not in (1, 2):
+            raise ValueError(f"signals must be (w,) or (m, w); images.shape={images.shape}")
+        if images.shape[-1] > MOST_SAMPLES:
+            raise ValueError(
+                f"the page shows signals of at most {MOST_SAMPLES} samples; images.shape="
+                f"{images.shape}: give it a part, as in images[..., :{MOST_SAMPLES}]"
+            )
+        images = images.reshape(-1, 1, images.shape[-1], 1)  # (m, 1, w, 1)
+    return images, kernels
+
+
+def _on_one_axis(name: str, value: object) -> tuple[int, int]:
+    """A number for the samples of a signal, as one of a picture of one row."""
+    (number,) = arguments.numbers(name, value, 1)
+    return 1, number
 
 
 def _pictures(images: npt.ArrayLike) -> Iterator[Array]:
@@ -428,14 +477,20 @@ def _written(name: str, label: str, image: Array) -> dict[str, Any]:
 
 
 def _page(
-    start: dict[str, Any], presets: list[dict[str, Any]], pictures: list[Array], notice: str
+    start: dict[str, Any],
+    presets: list[dict[str, Any]],
+    pictures: list[Array],
+    notice: str,
+    *,
+    signals: bool,
 ) -> str:
     cat = np.load(str(resources.files(__package__) / "cat.npy"))
-    names = _numbered("Your picture", len(pictures))
+    names = _numbered("Your signal" if signals else "Your picture", len(pictures))
+    given = [_written(f"given-{n}", names[n], image) for n, image in enumerate(pictures)]
     data = {
         "start": start,
         "presets": presets,
-        "pictures": [_written(f"given-{n}", names[n], image) for n, image in enumerate(pictures)],
+        "pictures": [each | {"signal": signals} for each in given],
         "photographs": [_written("cat", "A photograph of a cat", cat)],
         "notice": notice,
         "about": (
