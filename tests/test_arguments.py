@@ -1196,7 +1196,7 @@ def test_what_equals_a_right_argument_may_be_wrong(refuses, call, wrong):
 
 PADDING_WORDS = "padding must be one of 'valid', 'same', 'full'; got "
 PAD_MODES = "pad_mode must be one of 'constant', 'edge', 'reflect', 'symmetric', 'wrap'; got "
-POOL_MODES = "mode must be one of 'max', 'min', 'avg', 'sum'; got "
+POOL_MODES = "mode must be one of 'max', 'min', 'avg', 'sum', 'median'; got "
 METHODS = "method must be one of 'auto', 'compiled', 'numpy'"
 
 MISSPELT = [  # and the word that is meant

@@ -119,6 +119,14 @@ POOLINGS = {
     "deep volume": ((1, 40_000, 8, 8), 5, "f4", {"space": 3, "stride": 1, "padding": "same"}),
     "a signal of one axis": ((5_000_000,), 31, "f4", {"space": 1, "stride": 5}),
 }
+
+
+def test_median(method):
+    """The numbers under every window are copied to be sorted."""
+    x = np.zeros((1, 2000, 2000), np.float32)
+    check(convlens.pool, x, 5, 1, "median", padding="same", pad_mode="wrap", method=method)
+
+
 BORDERS = {  # of images and volumes whose padded copies would be too large
     "image": ((1, 3000, 3000), 3, "f4", {"stride": 2}),
     "small image": ((1, 50, 50), 3, "f4", {"padding": 2000, "stride": 20}),

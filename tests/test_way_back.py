@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import (
     PAD_MODES,
+    POOL_MODES,
     a_grid,
     built,
     each_method,
@@ -341,7 +342,7 @@ def test_large_windows_that_overlap():
     assert abs(result[30, 30] - 900 * float(np.float32(0.1))) < 90 * 4 * np.finfo("f4").eps
 
 
-@pytest.mark.parametrize("mode", convlens.arguments.POOL_MODES)
+@pytest.mark.parametrize("mode", POOL_MODES)
 @pytest.mark.parametrize("dtype", ["?", "u1", "i4", "u8", "e", "f", "d", "g"])
 def test_types_of_poolings(mode, dtype):
     """A gradient of a pooling has another type than the outputs call for, or other numbers."""

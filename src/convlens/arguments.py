@@ -23,7 +23,7 @@ from convlens.core.problem import Array, Layout, Problem, Spec, kernel_parts
 
 PADDING_WORDS = ("valid", "same", "full")
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
-POOL_MODES = ("max", "min", "avg", "sum")
+POOL_MODES = ("max", "min", "avg", "sum", "median")
 METHODS = ("auto", "compiled", "numpy")
 OVERFLOWS = ("refuse", "saturate")
 CONVOLVE_WORDS = {
@@ -437,6 +437,8 @@ def _pool_problem(
                     f"(window {axis.window}, padding {axis.before} before and {axis.after} after "
                     f"{axis.size} pixels), and mode={mode!r} has nothing to go by; use less padding"
                 )
+    if mode == "median":
+        _check_median(images.dtype, axes, where)
     sum_dtype, output_dtype = _pool_dtypes(images.dtype, mode, dtype, overflow)
     problem = Problem(
         operation="pool",
@@ -1083,12 +1085,38 @@ def _sums_by_sign(kernels: Array) -> list[tuple[int, int]]:
     return list(zip(above, below, strict=True))
 
 
+def _check_median(images: np.dtype[Any], axes: tuple[Axis, ...], where: str) -> None:
+    """Refuse medians that are no number under the window, since results have the images' type."""
+    if images.kind == "c":
+        raise ValueError(
+            f"mode='median' needs numbers that have an order; got images of {images}: take the "
+            "median of images.real and of images.imag"
+        )
+    if where != "all":
+        raise ValueError(
+            "mode='median' takes every pixel, so that a window has a number in the middle; got "
+            "where=…: fill the pixels that take no part, or use mode='avg'"
+        )
+    window = tuple(axis.window for axis in axes)
+    if prod(window) % 2 == 0:
+        raise ValueError(
+            "mode='median' needs an odd number of pixels under the window, one of which lies in "
+            f"the middle; got a window of {' x '.join(map(str, window))}: make each side odd"
+        )
+    if any(axis.border.mode == "nothing" and len(axis.inside) < axis.outputs for axis in axes):
+        raise ValueError(
+            "mode='median' needs windows whose cells all count, and padding holds nothing by "
+            "default; give pad_mode, as in pad_mode='edge', or use padding='valid' and "
+            "partial=False"
+        )
+
+
 def _pool_dtypes(
     images: np.dtype[Any], mode: str, result: np.dtype[Any] | None, overflow: str
 ) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """The types of a pooling's sums, or of its choice so far, and of its result."""
     images = images.newbyteorder("=")
-    if mode in ("max", "min"):
+    if mode in ("max", "min", "median"):
         if result not in (None, images):
             raise ValueError(
                 f"mode={mode!r} keeps the images' type, {images}; got dtype={result}: convert the "

@@ -134,6 +134,10 @@ def pool_problem(images: Spec, outputs: Spec, options: PoolOptions) -> tuple[Pro
     The types of the second are those in which gradients are summed.
     """
     problem = arguments.pool_problem(images, options)
+    if problem.mode == "median":
+        raise ValueError(
+            "mode='median' has no gradient here: it must be one of 'max', 'min', 'avg', 'sum'"
+        )
     _check_outputs(problem, outputs, "pool")
     mode = "avg" if problem.mode == "avg" else "sum"
     of_outputs = options._replace(mode=mode, pad_value=0)

@@ -373,7 +373,8 @@ def pool_gradient(
     Parameters
     ----------
     images : array_like
-        The images that were pooled. Their numbers matter for "max" and "min" alone.
+        The images that were pooled. Their numbers matter for "max" and "min" alone. There
+        is no gradient of a "median".
     outputs : array_like
         The gradient by the outputs, in the shape that `pool` gives.
     kernel_shape, stride, mode, padding, dilation, pad_mode, pad_value, count_padding, partial

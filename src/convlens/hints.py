@@ -22,6 +22,7 @@ _SYNONYMS = {
     **dict.fromkeys(("total", "add"), "sum"),
     **dict.fromkeys(("maximum", "amax"), "max"),
     **dict.fromkeys(("minimum", "amin"), "min"),
+    **dict.fromkeys(("middle", "med"), "median"),
     **dict.fromkeys(("zeros", "zero", "fill"), "constant"),
     **dict.fromkeys(("replicate", "nearest"), "edge"),
     "mirror": "reflect",

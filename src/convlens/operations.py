@@ -18,7 +18,7 @@ Numbers = int | tuple[int, ...]  # one for all spatial axes, or one for each
 Sides = tuple[int, int]  # cells before and after the pixels of an axis
 Padding = Literal["same", "valid", "full"] | int | tuple[int, ...] | tuple[Sides, ...]
 PadMode = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
-Mode = Literal["max", "min", "avg", "sum"]
+Mode = Literal["max", "min", "avg", "sum", "median"]
 Overflow = Literal["refuse", "saturate"]
 Method = Literal["auto", "compiled", "numpy"]
 Given = ParamSpec("Given")
@@ -391,7 +391,7 @@ def pool(
     method: Method = "auto",
     space: int = 2,
 ) -> Array:
-    """Slide a window over images; at each place keep the largest, smallest, mean or sum.
+    """Slide a window over images; keep the largest, smallest or middle number, mean or sum.
 
     Every channel is pooled by itself.
 
@@ -407,8 +407,10 @@ def pool(
         The window: its size along all axes, or along each, down and across.
     stride : int or tuple of int, optional
         Pixels from one window to the next; by default windows lie side by side.
-    mode : {"max", "min", "avg", "sum"}
-        What is kept of the pixels under a window.
+    mode : {"max", "min", "avg", "sum", "median"}
+        What is kept of the pixels under a window. A "median" is the number in the middle of them,
+        so it needs an odd number of pixels that all count: odd windows, no `where`, and a
+        `pad_mode` where there is padding. NaN under a window makes NaN, as in `numpy.median`.
     padding : {"valid", "same", "full"}, int, (ph, pw) or ((top, bottom), (left, right))
         Cells added around the images, as in `convolve`. By default they hold nothing: they are
         never the largest or smallest, and an average does not count them.
@@ -445,10 +447,10 @@ def pool(
     Returns
     -------
     numpy.ndarray, dask.array.Array or xarray.DataArray
-        (m, oh, ow, c), (m, oh, ow) or (oh, ow), or as many axes as the images have. "max" and
-        "min" keep the images' type; "avg" gives floats (float64 for integers); "sum" gives int64
-        for integers (uint64 for uint64), where only sums of 64-bit integers can wrap around. NaN
-        reaches just those outputs whose window covers it.
+        (m, oh, ow, c), (m, oh, ow) or (oh, ow), or as many axes as the images have. "max",
+        "min" and "median" keep the images' type; "avg" gives floats (float64 for integers); "sum"
+        gives int64 for integers (uint64 for uint64), where only sums of 64-bit integers can wrap
+        around. NaN reaches just those outputs whose window covers it.
 
     Raises
     ------
@@ -479,6 +481,9 @@ def pool(
     >>> convlens.pool(images, 2, mode="avg")
     array([[[ 2.5,  4.5],
             [10.5, 12.5]]])
+    >>> spots = np.array([3, 3, 255, 4, 4, 0, 5], np.uint8)
+    >>> convlens.pool(spots, 3, 1, "median", padding="same", pad_mode="edge", space=1)
+    array([3, 3, 4, 4, 4, 4, 5], dtype=uint8)
     """
     given = images
     with arguments.refusing("pool"):

@@ -250,6 +250,7 @@ def _words(family: str, space: int) -> str:
         "windows": f"tap by tap{axes[space]}",
         "squares": f"{'cubes' if space == 3 else 'squares'} side by side",
         "doubling": f"{halving}{axes[space]}",
+        "medians": "by a network of minima and maxima",
     }[family]
 
 

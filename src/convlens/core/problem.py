@@ -70,8 +70,8 @@ class Problem:
     ----------
     operation : {"convolve", "pool"}
     mode : {"max", "min", "avg", "sum", "median"}
-        How the numbers under a window are combined; a convolution is a "sum" of products. `ndimage`
-        alone asks for a "median", of an odd number of cells that all count.
+        How the numbers under a window are combined; a convolution is a "sum" of products. A
+        "median" is of an odd number of cells that all count.
     images : Spec
     kernels : Spec or None
         None for pooling.

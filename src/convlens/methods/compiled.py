@@ -13,7 +13,10 @@ class Compiled:
 
     def refuses(self, problem: Problem) -> str | None:
         """Why there is no pipeline for this problem."""
-        return choice.missing(problem)
+        missing = choice.missing(problem)
+        if missing is None and problem.mode == "median" and not ways.has_pipeline(problem):
+            return "its medians are of the commonest windows alone, one pixel apart along a row"
+        return missing
 
     def is_slow_at(self, problem: Problem) -> str | None:
         """Say so if NumPy is faster, because there is next to nothing to compute."""

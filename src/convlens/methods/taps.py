@@ -26,6 +26,7 @@ from convlens.core.axis import Axis, sparse
 from convlens.core.cells import arange, counts, sources
 from convlens.core.pairwise import Pairwise
 from convlens.core.problem import Array, Problem, times
+from convlens.methods.medians import medians
 
 BLOCK = 2**16  # the most numbers in an array of a block: half a megabyte of float64
 LONG = 32  # the number of terms that are added up one after another
@@ -299,6 +300,10 @@ def pool(problem: Problem, images: Array, out: Array) -> None:
     space = (slice(None),) * len(problem.axes)
     for block in _blocks(problem):
         m, c = block.images, block.groups
+        if problem.mode == "median":
+            merged = medians(problem, images[m, *space, c], block.places)
+            problem.write(merged, out[m, *block.places, c])
+            continue
         pooling = _Pooling(problem, images[m, *space, c], block.places)
         merged = pooling.merged()  # (m, *outputs, c)
         if problem.mode == "avg":
@@ -471,7 +476,9 @@ def _blocks(problem: Problem) -> Iterator[Block]:
     kernels = min(each, 4 * LONG)
     if problem.kernels is None:  # `numbers` counts the cells of a row that one output needs.
         columns = problem.axes[-1]
-        numbers, least = min(columns.stride, 8 * columns.window), 1
+        median = problem.mode == "median"  # which copies the numbers under every window
+        numbers = problem.taps if median else min(columns.stride, 8 * columns.window)
+        least = 1
     else:  # `numbers` counts the sums of one place and group, or their terms.
         few, terms = _one_by_one(problem), _terms(problem)
         terms = problem.channels // groups if few else terms

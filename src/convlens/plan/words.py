@@ -105,6 +105,7 @@ def _title(problem: Problem) -> str:
     window = tuple(axis.window for axis in problem.spatial)
     if problem.operation == "pool":
         what = {"max": "the largest", "min": "the smallest", "avg": "the mean", "sum": "the sum"}
+        what["median"] = "the median"
         return f"{images}, {what[problem.mode]} of each {_sized(window, 'window')}"
     if "c" not in problem.layout.kernels:
         each_channel = " on each channel" if "c" in problem.layout.images else ""
@@ -140,7 +141,7 @@ def _outputs(problem: Problem) -> str:
     made = f"{problem.output_shape} {problem.output_dtype}"
     if problem.overflow == "saturate":
         return f"{made}, rounded and clipped from sums in {problem.sum_dtype}"
-    if problem.mode in ("max", "min") or problem.sum_dtype == problem.output_dtype:
+    if problem.mode in ("max", "min", "median") or problem.sum_dtype == problem.output_dtype:
         return made
     return f"{made}, summed in {problem.sum_dtype}"
 
