@@ -615,8 +615,10 @@ def test_sums_that_do_not_fit():
 def test_dask_arrays_are_refused():
     """A Dask array is computed without a word, or refused in words of another call."""
     da = pytest.importorskip("dask.array")
+    with pytest.raises(TypeError, match=r"kernels must be in memory.* kernels.compute\(\)"):
+        convolve_transpose(da.ones((1, 5, 5)), da.ones((3, 3)))
     with pytest.raises(TypeError, match=r"outputs must be in memory; .* outputs.compute\(\)"):
-        convolve_transpose(da.ones((1, 5, 5)), np.ones((3, 3)))
+        kernel_gradient(np.ones((1, 5, 5)), da.ones((1, 5, 5)), (3, 3))
     with pytest.raises(TypeError, match="images must be in memory"):
         kernel_gradient(da.ones((1, 5, 5)), np.ones((1, 5, 5)), (3, 3))
 
