@@ -249,7 +249,9 @@ def kernel_gradient(
     -------
     numpy.ndarray
         `out`, or a new array of the kernels' shape. The order in which it is summed depends on the
-        shapes alone, not on the number of threads. For complex numbers nothing is conjugated.
+        shapes alone, not on the number of threads or on how the arrays lie in memory. The sum of
+        the gradients of two halves of a batch may be rounded differently from the gradient of the
+        whole. For complex numbers nothing is conjugated.
 
     Raises
     ------
