@@ -58,7 +58,8 @@ test-scipy: .venv/test  ## have SciPy's own tests judge convlens.ndimage
 # The tests of the peers that `make test` does not install come first: times of wrong results would
 # be worth nothing.
 bench: .venv/bench  ## compare with PyTorch and JAX, then time everything; writes benchmarks/RESULTS.md
-	.venv/bin/python -m pytest -k "torch or jax" tests/test_peers.py tests/test_docs.py tests/test_training_page.py
+	.venv/bin/python -m pytest -k "torch or jax" tests/test_peers.py tests/test_docs.py tests/test_training_page.py \
+		tests/test_keras_page.py
 	.venv/bin/python benchmarks/run.py
 
 bench-layers: .venv/bench  ## time the layers of well-known networks; writes benchmarks/LAYERS.md
@@ -66,6 +67,9 @@ bench-layers: .venv/bench  ## time the layers of well-known networks; writes ben
 
 bench-filters: .venv/bench  ## time SciPy's filters next to SciPy and OpenCV; writes benchmarks/FILTERS.md
 	.venv/bin/python benchmarks/run_filters.py
+
+bench-back: .venv/bench  ## time gradients and transposes next to PyTorch, autograd and PyLops; writes benchmarks/BACK.md
+	.venv/bin/python benchmarks/run_way_back.py
 
 docs: .venv/docs  ## build the site in docs/_build; warnings are errors
 	.venv/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build
@@ -133,5 +137,5 @@ clean:  ## remove the environments, what was built, the data, the pictures and t
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-.PHONY: help demo train test test-scipy bench bench-layers bench-filters docs screenshot pipelines wheels \
+.PHONY: help demo train test test-scipy bench bench-layers bench-filters bench-back docs screenshot pipelines wheels \
 	test-wheels smoke-aarch64 clean

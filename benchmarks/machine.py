@@ -20,6 +20,8 @@ PACKAGES = {  # the packages that are compared, by the names that pip has for th
     "OpenCV": "opencv-python-headless",
     "SciPy": "scipy",
     "JAX": "jax",
+    "autograd": "autograd",
+    "PyLops": "pylops",
 }
 
 

@@ -1,6 +1,7 @@
 """Sphinx's settings for the site: numpydoc for docstrings, MyST for Markdown, Furo as theme."""
 
 import re
+import runpy
 from importlib import resources
 from pathlib import Path
 from sys import path as modules
@@ -144,6 +145,22 @@ def write_filters():
     gallery.write(MADE, gray, (DOCS / "gallery.md.in").read_text(encoding="utf-8"))
 
 
+def write_deblurred():
+    """Run the how-to that takes a blur off a photograph, and write its pictures."""
+    program = runpy.run_path(str(DOCS / "deblur.py"))
+    scene = np.load(str(resources.files("convlens.explorer") / "cat.npy"))
+    photograph = program["taken"](scene)
+    pictures = {
+        "scene": scene,
+        "photograph": photograph,
+        "found": program["deblurred"](photograph),
+    }
+    (MADE / "deblur").mkdir(exist_ok=True)
+    for name, picture in pictures.items():
+        enlarged = picture.repeat(2, axis=0).repeat(2, axis=1)
+        Image.fromarray(enlarged).save(MADE / "deblur" / f"{name}.png")
+
+
 def without_last_blank_lines(_app, _page, source):
     """Take away the blank line that doctest wants before the end of an example in Markdown."""
     source[0] = re.sub(
@@ -163,3 +180,4 @@ write_training()
 write_benchmark()
 write_explorer()
 write_filters()
+write_deblurred()

@@ -288,3 +288,20 @@ def test_the_page_of_filters_tells_how_far_ahead(harness, monkeypatch, capsys):
     page = capsys.readouterr().out
     assert "Ahead of SciPy over 6 rows" in page
     assert "off by" not in page.partition("# How fast")[2].partition("|")[2]
+
+
+def test_the_way_back(harness, monkeypatch, capsys):
+    """A row of the way back has no time, or somebody's answer is wrong."""
+    back = harness("way_back")
+    command = ["run_way_back.py", "--side", "8", "--batch", "1", "--budget", "0.01"]
+    monkeypatch.setattr(sys, "argv", [*command, "--only", "forward|autograd|valid|5x5|224|3x3$"])
+    back.main()
+    page = capsys.readouterr().out.partition("# How fast")[2]
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| 1 x 8")]
+    assert len(rows) == 2 + 2  # next to the way forward and to autograd, which tests install
+    for _, ahead, wanted, ours, peer in rows:
+        assert ahead.endswith("x")
+        assert wanted.endswith("x")
+        assert float(ours) > 0
+        assert float(peer.split()[0]) > 0
+    assert ": off by" not in page

@@ -28,7 +28,16 @@ from strategies import (
 )
 from test_invariance import DENSE, SHALLOW, arrays, same_bits
 
-from convlens import convolve, filters, plan, plan_convolve, plan_pool, pool
+from convlens import (
+    convolve,
+    convolve_transpose,
+    filters,
+    plan,
+    plan_convolve,
+    plan_convolve_transpose,
+    plan_pool,
+    pool,
+)
 
 # The only messages with which random calls may be refused. Any other error would go unnoticed,
 # because it is raised in memory and for the Dask array alike.
@@ -110,6 +119,63 @@ def test_convolve_deep(method):
     """Pixels with thousands of channels have other bits in some chunks."""
     images, kernels, _ = arrays(((1, 2, 9, 5000), (1, 2, 5000, 2), {}), "f")
     check(convolve, cut_at(images, 1, 4, 2000), kernels, method=method)
+
+
+@pytest.mark.parametrize("method", ["auto", pytest.param("compiled", marks=built), "numpy"])
+def test_any_transpose(method):
+    """A random transpose, in any number of axes, has other bits in some chunks."""
+    not_taken = "dtype", "overflow", "pad_value", "renormalize", "where"
+    for seed in range(100):
+        rng = np.random.default_rng([13, seed])
+        case = random_convolution(rng)
+        options = {k: v for k, v in case.options.items() if k not in not_taken}
+        images, kernels = (rng.standard_normal(np.shape(each)) for each in case.arguments)
+        outputs = rng.standard_normal(convolve(images, kernels, **options).shape)
+        one = (images.ndim - case.space, kernels.ndim - case.space) in ((0, 0), (1, 1), (1, 2))
+        size = images.shape[not one :][: case.space]
+        check(
+            convolve_transpose,
+            in_chunks(rng, outputs),
+            kernels,
+            size,
+            **options,
+            method=method,
+        )
+
+
+LARGE = {  # outputs, kernels, options
+    "photographs": ((3, 32, 31), (5, 5, 3), {"pad_mode": "wrap"}),
+    "a layer": ((2, 5, 143, 64), (3, 3, 64, 64), {"stride": 2, "pad_mode": "reflect"}),
+    "groups": ((3, 4, 67, 160), (3, 1, 65, 160), {"groups": 2}),
+    "a long row": ((2, 70_001), (2, 301), {"pad_mode": "symmetric"}),
+    "transforms": ((300, 400), (41, 41), {"pad_mode": "wrap"}),
+    "dilated": ((1, 40, 100), (3, 3, 100), {"padding": "full", "dilation": (1, 3)}),
+}
+
+
+@each_method
+@pytest.mark.parametrize("call", LARGE)
+def test_transpose_large(method, call):
+    """Large transposes, one of them by transforms, have other bits in some chunks."""
+    of_outputs, of_kernels, options = LARGE[call]
+    rng = np.random.default_rng(0)
+    outputs, kernels = (rng.standard_normal(n, np.float32) for n in (of_outputs, of_kernels))
+    for bounds in ([1, 2, 7, 50, 90], [33, 64, 65, 128, 40_000]):
+        check(convolve_transpose, cut_at(outputs, *bounds), kernels, **options, method=method)
+
+
+@each_method
+def test_transpose_of_nan_and_of_nothing(method):
+    """NaN reaches other pixels in chunks, or images without pixels are no zeros."""
+    outputs = np.random.default_rng(0).random((2, 20, 21, 2))
+    outputs[0, 4, 7, 1], outputs[1, 0, 20, 0] = np.nan, np.inf
+    for pad_mode in PAD_MODES:
+        options = {"stride": (1, 2), "pad_mode": pad_mode, "method": method}
+        check(convolve_transpose, cut_at(outputs, 1, 5, 6, 13), np.ones((3, 4, 3, 2)), **options)
+    for shape in ((0, 5, 6, 4), (2, 0, 6, 4), (2, 5, 6, 0)):
+        kernels = np.ones((3, 3, 2, shape[3]))
+        check(convolve_transpose, da.zeros(shape, chunks=2), kernels, method=method)
+    check(convolve_transpose, da.ones(7, chunks=2), [1.0], 20, stride=3, space=1, method=method)
 
 
 @each_method
@@ -247,6 +313,29 @@ def test_only_halos_are_cut_out():
     assert cells == 2 * (2 * 2 * 400) + 3 * (2 * 3 * 300) + 4 * 6 * (2 * 3)
 
 
+def test_transposes_read_only_what_they_need(uncomputed):
+    """A transpose computes a chunk at once, has other chunks, or slices more than its windows."""
+    result = convolve_transpose(uncomputed, np.ones((3, 3, 7, 4), np.int8), stride=2)
+    plan = plan_convolve_transpose(uncomputed, np.ones((3, 3, 7, 4), np.int8), stride=2)
+    assert (result.shape, result.dtype) == (plan.output_shape, plan.output_dtype)
+    assert result.chunks == ((500, 500), (250_000,) * 4, (250_000,) * 4, (7,))
+    with pytest.raises(AssertionError, match="computed"):
+        result[0, 0, 0, 0].compute(scheduler="sync")
+    outputs = da.zeros((300, 400), chunks=100)
+    result = convolve_transpose(outputs, np.ones((5, 7)))
+    slices = [task for key, task in dict(result.dask).items() if key[0].startswith("slice")]
+    cells = sum(
+        int(np.prod([index.stop - index.start for index in task.args[1]])) for task in slices
+    )
+    assert cells == 2 * (2 * 2 * 400) + 3 * (2 * 3 * 300) + 4 * 6 * (2 * 3)
+    assert result.chunks == outputs.chunks
+    outputs = da.zeros((600, 500), chunks=100)
+    result = convolve_transpose(outputs, np.ones((5, 7)), pad_mode="wrap")
+    read = result.dask.cull({(result.name, 0, 0)})
+    chunks = {key[1:] for key in read if key[0] == outputs.name}
+    assert chunks == {(row, column) for row in (0, 1, 5) for column in (0, 1, 4)}
+
+
 @each_method
 def test_chunks_between_taps(method):
     """Chunks that taps pass over are read, or sums are taken in other parts without them."""
@@ -308,8 +397,10 @@ def test_out_is_refused():
         lambda: convolve(IMAGES, BLUR, out=np.empty((5, 6))),
         lambda: pool(IMAGES, 2, out=np.empty((2, 3))),
         lambda: plan_pool(IMAGES, 2)(IMAGES, out=np.empty((2, 3))),
+        lambda: convolve_transpose(IMAGES, BLUR, out=np.empty((5, 6))),
     ):
-        with pytest.raises(TypeError, match=r": out must be left out where images are a Dask arr"):
+        words = ": out must be left out where (images|outputs) are a Dask array"
+        with pytest.raises(TypeError, match=words):
             call()
 
 

@@ -2,9 +2,11 @@
 
 import doctest
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +122,23 @@ def test_pages_with_code():
 
 
 WHOM = ("pytorch", "scipy", "opencv")
+
+
+def test_a_blur_is_taken_off():
+    """The how-to's program does not bring the photograph nearer to the scene, or not at edges."""
+    program = runpy.run_path(str(ROOT / "docs" / "deblur.py"))
+    scene = np.load(str(resources.files("convlens.explorer") / "cat.npy"))
+    photograph = program["taken"](scene)
+    found = program["deblurred"](photograph)
+
+    def error(picture):
+        off = np.abs(picture.astype(float) - scene)
+        return np.array([off.mean(), *(np.rot90(off, turns)[:4].mean() for turns in range(4))])
+
+    assert found.dtype == np.uint8
+    whole, *edges = error(found) / error(photograph)
+    assert whole < 0.7
+    assert max(edges) < 0.9
 
 
 @pytest.fixture(scope="module")

@@ -381,3 +381,18 @@ def test_out_of_any_layout(method):
         for out in (np.empty_like(expected, order="F"), np.empty_like(expected)[::-1, ::-1]):
             convlens.convolve(x, k, **options, out=out, method=method)
             assert same_bits(out, expected)
+
+
+@pytest.mark.parametrize("apart", [2, 3, 16, 17])
+def test_out_with_gaps(method, apart):
+    """Bits depend on gaps between the pixels of `out`, or the gaps are written to."""
+    several = SHALLOW["a small bank"], SHALLOW["first layer"], DENSE["strided"], DENSE["two groups"]
+    for sizes in (*several, VOLUMES["a layer of volumes"]):
+        x, k, options = arrays(sizes, "f")
+        expected = convlens.convolve(x, k, **options, method=method)
+        *outer, width, channels = expected.shape
+        memory = np.full((*outer, width * apart, channels), -7.0, "f")
+        out = memory[..., ::apart, :]
+        convlens.convolve(x, k, **options, out=out, method=method)
+        assert same_bits(out, expected)
+        assert (np.delete(memory, slice(None, None, apart), axis=-2) == -7).all()

@@ -33,10 +33,19 @@ def test_autograd(capsys):
     kernels, direction = names["kernels"], np.random.default_rng(1).standard_normal((5, 5, 1, 6))
     expected = slope(names["loss"], kernels, direction)
     np.testing.assert_allclose((names["gradient"] * direction).sum(), expected, 1e-4)
+    images = names["images"]
+
+    def mirrored(kernels):
+        features = names["convolve"](images, kernels, pad_mode="reflect", dilation=2)
+        means = names["pool"](features, 3, mode="avg", padding=1, pad_mode="edge")
+        return names["np"].sum(means**2)
+
+    expected = slope(mirrored, kernels, direction)
+    np.testing.assert_allclose((names["grad"](mirrored)(kernels) * direction).sum(), expected, 1e-6)
     by_images = names["grad"](
         lambda images: names["np"].sum(names["convolve"](images, kernels, "valid", 2) ** 2)
-    )(names["images"])
-    assert by_images.shape == names["images"].shape
+    )(images)
+    assert by_images.shape == images.shape
 
 
 def test_torch(capsys):
@@ -45,11 +54,13 @@ def test_torch(capsys):
     names, printed, expected = run("PyTorch", capsys)
     assert printed == expected
     images = names["images"].clone().requires_grad_()
+    options = {"padding": "valid", "stride": 2}
+    mirrored = {"pad_mode": "symmetric", "dilation": 2}
     assert torch.autograd.gradcheck(
-        lambda kernels: names["Convolve"].apply(images[:1, :7, :7], kernels, "valid", 2),
+        lambda kernels: names["Convolve"].apply(images[:1, :7, :7], kernels, mirrored),
         names["kernels"].detach()[:3, :3].clone().requires_grad_(),
     )
-    names["Convolve"].apply(images, names["kernels"], "valid", 2).square().mean().backward()
+    names["Convolve"].apply(images, names["kernels"], options).square().mean().backward()
     ours = images.grad.clone()
     images.grad = None
     layers = images.permute(0, 3, 1, 2), names["kernels"].permute(3, 2, 0, 1)
@@ -70,7 +81,7 @@ def test_jax(capsys):
         return (window**2).mean()
 
     def ours(images, kernels):
-        return (names["convolve"](images, kernels, "same", 2) ** 2).mean()
+        return (names["convolve"](images, kernels, (("stride", 2),)) ** 2).mean()
 
     arrays = names["images"], names["kernels"]
     for one, other in zip(

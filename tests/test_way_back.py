@@ -396,6 +396,69 @@ def test_same_bits(method, name, dtype):
     np.testing.assert_array_equal(call(np.repeat(outputs, 2, axis=1)[:, ::2]), together)
 
 
+@each_method
+@pytest.mark.parametrize("name", CALLS)
+def test_same_bits_of_gradients_by_kernels(method, name):
+    """A gradient by the kernels has other bits from arrays that lie otherwise, or a second time."""
+    outputs, kernels, images, options = drawn(name, "f")
+
+    def call(x, y):
+        return kernel_gradient(x, y, kernels.shape, **options, method=method)
+
+    first = call(images, outputs)
+    mirrored = [np.asfortranarray(each[::-1])[::-1] for each in (images, outputs)]
+    swapped = [each.astype(each.dtype.newbyteorder()) for each in (images, outputs)]
+    sliced = [np.repeat(each, 2, axis=1)[:, ::2] for each in (images, outputs)]
+    for arrays in (mirrored, swapped, sliced, [images, outputs]):
+        np.testing.assert_array_equal(call(*arrays), first)
+
+
+def pooled(mode):
+    """Images, outputs and options of poolings whose windows overlap."""
+    rng = np.random.default_rng(0)
+    for sizes, window, options in (
+        ((7, 9, 11, 3), 3, {"stride": 2, "padding": "same"}),
+        ((5, 40, 41), (5, 4), {"stride": 1, "pad_mode": "reflect", "padding": 2}),
+        ((3, 70, 2), 9, {"stride": 2, "space": 1}),
+        ((3, 6, 7, 8, 2), 2, {"space": 3, "dilation": 2, "stride": 1}),
+    ):
+        images = rng.standard_normal(sizes).astype("f")
+        some = options | {"mode": mode}
+        outputs = rng.standard_normal(convlens.pool(images, window, **some).shape)
+        yield images, outputs.astype("f"), window, some
+
+
+@pytest.mark.parametrize("mode", convlens.arguments.POOL_MODES)
+def test_same_bits_of_gradients_of_poolings(mode):
+    """An image's gradient has other bits in another batch, or from arrays that lie otherwise."""
+    for images, outputs, window, options in pooled(mode):
+        together = pool_gradient(images, outputs, window, **options)
+        for n in range(len(images)):
+            alone = pool_gradient(images[n : n + 1], outputs[n : n + 1], window, **options)
+            np.testing.assert_array_equal(alone, together[n : n + 1])
+        mirrored = [np.asfortranarray(each[::-1])[::-1] for each in (images, outputs)]
+        np.testing.assert_array_equal(pool_gradient(*mirrored, window, **options), together)
+        swapped = [each.astype(each.dtype.newbyteorder()) for each in (images, outputs)]
+        np.testing.assert_array_equal(pool_gradient(*swapped, window, **options), together)
+
+
+@built
+def test_same_bits_of_poolings_on_any_threads():
+    """The number of threads changes bits of a pooling's gradient."""
+    before = library.loaded().threads
+    for mode in convlens.arguments.POOL_MODES:
+        for images, outputs, window, options in pooled(mode):
+            results = []
+            try:
+                for threads in (1, 2, 5):
+                    convlens.set_threads(threads)
+                    results.append(pool_gradient(images, outputs, window, **options))
+            finally:
+                convlens.set_threads(before)
+            for other in results[1:]:
+                np.testing.assert_array_equal(results[0], other)
+
+
 @built
 @pytest.mark.parametrize("name", CALLS)
 def test_same_bits_on_any_threads(name):
@@ -616,8 +679,10 @@ def test_sums_that_do_not_fit():
 def test_dask_arrays_are_refused():
     """A Dask array is computed without a word, or refused in words of another call."""
     da = pytest.importorskip("dask.array")
+    with pytest.raises(TypeError, match=r"kernels must be in memory.* kernels.compute\(\)"):
+        convolve_transpose(da.ones((1, 5, 5)), da.ones((3, 3)))
     with pytest.raises(TypeError, match=r"outputs must be in memory; .* outputs.compute\(\)"):
-        convolve_transpose(da.ones((1, 5, 5)), np.ones((3, 3)))
+        kernel_gradient(np.ones((1, 5, 5)), da.ones((1, 5, 5)), (3, 3))
     with pytest.raises(TypeError, match="images must be in memory"):
         kernel_gradient(da.ones((1, 5, 5)), np.ones((1, 5, 5)), (3, 3))
 

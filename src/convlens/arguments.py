@@ -570,9 +570,9 @@ def is_dask(value: object) -> bool:
 
 def _check_dask(name: str, value: Any) -> None:
     """Refuse a Dask array unless its chunks are NumPy arrays of numbers, of known sizes."""
-    if name != "images":
+    if name not in ("images", "outputs"):
         raise TypeError(
-            f"{name} must be in memory, for every chunk of the images needs all of them; got a "
+            f"{name} must be in memory, for every chunk of the result needs all of them; got a "
             f"Dask array: pass {name}.compute()"
         )
     _check_numbers(name, value.dtype)
@@ -584,7 +584,7 @@ def _check_dask(name: str, value: Any) -> None:
         )
     if np.isnan(value.shape).any():
         raise ValueError(
-            f"{name} must have chunks of known sizes; images.shape={value.shape}: call "
+            f"{name} must have chunks of known sizes; {name}.shape={value.shape}: call "
             f"{name}.compute_chunk_sizes() first"
         )
 
@@ -671,12 +671,12 @@ def chunks_fit(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise ValueError(_too_large(shape, dtype))
 
 
-def no_output(out: object) -> None:
-    """Refuse an `out` for a result that is not computed yet."""
+def no_output(out: object, name: str = "images") -> None:
+    """Refuse an `out` for a result that is not computed yet; `name` is that of the argument."""
     if out is not None:
         raise TypeError(
-            "out must be left out where images are a Dask array, as the result is one too, not yet "
-            "computed; write that with result.store(out) or result.to_zarr(path)"
+            f"out must be left out where {name} are a Dask array, as the result is one too, not "
+            "yet computed; write that with result.store(out) or result.to_zarr(path)"
         )
 
 

@@ -40,8 +40,9 @@ def convolve_transpose(
     Parameters
     ----------
     outputs, kernels : array_like
-        Numbers of any integer, floating, complex or boolean type. Outputs have the shape that
-        `convolve` gives, and kernels are those that it takes:
+        Numbers of any integer, floating, complex or boolean type; outputs may also be a Dask array
+        of NumPy arrays. Outputs have the shape that `convolve` gives, and kernels are those that it
+        takes:
 
         =================  =========================  ================
         outputs            kernels                    result
@@ -76,10 +77,11 @@ def convolve_transpose(
 
     Returns
     -------
-    numpy.ndarray
-        `out`, or a new array. An image's result is the same to the last bit whatever else is in the
-        batch. NaN and inf in the outputs reach only the pixels that their windows cover; kernels
-        that hold them may make NaN near the edges of the images, too.
+    numpy.ndarray or dask.array.Array
+        `out`, or a new array; of a Dask array, one of which nothing is computed yet. An image's
+        result is the same to the last bit whatever else is in the batch, and in any chunks. NaN and
+        inf in the outputs reach only the pixels that their windows cover; kernels that hold them
+        may make NaN near the edges of the images, too.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def convolve_transpose(
         padding, stride, dilation, groups, pad_mode, 0, dtype, space
     )
     with arguments.refusing("convolve_transpose"):
-        outputs = arguments_back.in_memory("outputs", outputs)
+        outputs = arguments.array("outputs", outputs)
         kernels = arguments.kernels_for(outputs.dtype, kernels)
     plan = _plan_transpose(outputs, kernels, size, options, method)
     return execute_back(plan, outputs, kernels, out)
@@ -189,7 +191,7 @@ def _plan_transpose(
     method: str,
 ) -> BackPlan:
     with arguments.refusing("convolve_transpose"):
-        of_outputs = arguments_back.spec("outputs", outputs)
+        of_outputs = arguments.spec("outputs", outputs)
         numbers = None
         if not arguments.is_shape(kernels):
             numbers = arguments.kernels_for(of_outputs.dtype, kernels)
@@ -247,7 +249,9 @@ def kernel_gradient(
     -------
     numpy.ndarray
         `out`, or a new array of the kernels' shape. The order in which it is summed depends on the
-        shapes alone, not on the number of threads. For complex numbers nothing is conjugated.
+        shapes alone, not on the number of threads or on how the arrays lie in memory. The sum of
+        the gradients of two halves of a batch may be rounded differently from the gradient of the
+        whole. For complex numbers nothing is conjugated.
 
     Raises
     ------

@@ -31,14 +31,21 @@ class Placement(NamedTuple):
         return len(self.strides) == 4 or self.strides[0] == slabs * self.strides[1]
 
 
-def usable(dtype: DType, wanted: DType, placement: Placement, channels: int) -> bool:
-    """Whether pipelines can use an array in place, which takes rows without gaps."""
+def usable(
+    dtype: DType, wanted: DType, placement: Placement, channels: int, *, gaps: bool = False
+) -> bool:
+    """Whether pipelines can use an array in place.
+
+    Its rows must have no gaps, or with `gaps`, none within a pixel, and no large ones between two.
+    """
     read_as = U8 if dtype.kind == "b" else dtype
     if read_as != wanted or not dtype.isnative or not placement.aligned:
         return False
     size, strides = dtype.itemsize, placement.strides
     side_by_side = channels == 1 or strides[-1] == size
-    return side_by_side and strides[-2] == size * channels and not any(s % size for s in strides)
+    most = 16 if gaps else 1
+    near = size * channels <= strides[-2] <= most * size * channels
+    return side_by_side and near and not any(s % size for s in strides)
 
 
 def scattered(problem: Problem, images: Placement) -> bool:

@@ -188,7 +188,13 @@ class Work:
         self.unit = problem.channels if method.folded else 1  # how many channels lie along x
         self.read_here = usable(problem.images.dtype, method.pixels, images, problem.channels)
         self.read_here &= not scattered(problem, images)
-        self.write_here = usable(problem.output_dtype, method.results, out, problem.output_channels)
+        self.write_here = usable(
+            problem.output_dtype,
+            method.results,
+            out,
+            problem.output_channels,
+            gaps=method.family == "dense",  # whose vectors lie along the channels of a pixel
+        )
         if problem.overflow == "saturate" and (problem.sum_dtype, method.results) == (U64, I64):
             self.write_here = False  # The results are clipped as the unsigned numbers they are.
         self.large = large.is_large(problem, method)

@@ -16,9 +16,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate, pairwise, product
 from operator import getitem
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -48,6 +49,22 @@ class Cut(NamedTuple):
     cells: list[slice | list[int]]  # which of the joined pixels make the piece, part by part
 
 
+class Piece(Protocol):
+    """Where what a task reads along an axis comes from: a `Cut`, or one of the way back."""
+
+    @property
+    def slices(self) -> list[Slice]:
+        """What is cut out of chunks."""
+
+    @property
+    def size(self) -> int:
+        """The size of the slices when they are joined."""
+
+    @property
+    def cells(self) -> list[slice | list[int]]:
+        """Which of the joined cells make the piece, part by part."""
+
+
 class Channels(NamedTuple):
     """Some channels of the output, and the channels of the images that they depend on."""
 
@@ -67,11 +84,18 @@ class Channels(NamedTuple):
 
 
 class Job(NamedTuple):
-    """The data that all tasks of a call share."""
+    """The data that all tasks of a call share.
+
+    Attributes
+    ----------
+    problem : Problem
+        The shapes, layouts and types of what chunks are read of, as images, and of the result.
+    compute : callable
+        Computes a chunk from its piece: ``compute(problem, piece, cuts, channels)``.
+    """
 
     problem: Problem
-    kernels: Array | None
-    engine: Engine
+    compute: Callable[[Problem, Array, tuple[Any, ...], Channels], Array]
 
 
 def lazily(
@@ -109,41 +133,76 @@ def lazily(
     """
     import dask.array as da  # noqa: PLC0415
     from dask.base import tokenize  # noqa: PLC0415
-    from dask.highlevelgraph import HighLevelGraph  # noqa: PLC0415
 
     if 0 in (*images.shape, *problem.output_shape):
         arguments.chunks_fit(problem.output_shape, problem.output_dtype)
         return da.broadcast_to(da.from_array(problem.of_zeros(kernels)), problem.output_shape)
-    letters = FULL[len(problem.axes)].images[1:-1]  # of the axes
+    letters, sizes = sizes_of(problem, images)
+    outputs = [
+        _outputs(axis, sizes[letter], together)
+        for letter, axis, together in zip(letters, problem.axes, grain, strict=True)
+    ]
+    channels = _channels(problem, sizes["c"])
+    chunks = chunks_of(problem, sizes["m"], outputs, channels)
+    cuts = [
+        [_cut(axis, places, sizes[letter]) for places in some]
+        for letter, axis, some in zip(letters, problem.axes, outputs, strict=True)
+    ]
+    # The kernels are copied, so that the caller may change theirs before the result is computed.
+    kernels = None if kernels is None else kernels.copy()
+    name = f"{problem.operation}-{tokenize(images, problem, kernels, engine)}"
+    job = Job(problem, partial(_compute_part, engine, kernels))
+    return as_array(name, job, images, sizes, cuts, channels, chunks)
+
+
+def sizes_of(problem: Problem, images: DaskArray) -> tuple[str, dict[str, tuple[int, ...]]]:
+    """The letters of the spatial axes, and the sizes of the chunks along every axis."""
+    letters = FULL[len(problem.axes)].images[1:-1]
     sizes: dict[str, tuple[int, ...]] = dict.fromkeys(f"m{letters}c", (1,))
     sizes |= zip(problem.layout.images, images.chunks, strict=True)
-    outputs = {
-        letter: _outputs(axis, sizes[letter], together)
-        for letter, axis, together in zip(letters, problem.axes, grain, strict=True)
-    }
-    channels = _channels(problem, sizes["c"])
-    batches = [(chunk, size) for chunk, size in enumerate(sizes["m"]) if size]
+    return letters, sizes
+
+
+def chunks_of(
+    problem: Problem,
+    batch: Sequence[int],
+    outputs: Sequence[list[range]],
+    channels: list[Channels],
+) -> tuple[tuple[int, ...], ...]:
+    """The chunks of the result, none of which may be too large."""
+    letters = FULL[len(problem.axes)].output[1:-1]
     chunks = {
-        "m": tuple(size for _, size in batches),
-        **{letter: tuple(map(_length, ranges)) for letter, ranges in outputs.items()},
+        "m": tuple(filter(None, batch)),
+        **{
+            letter: tuple(map(_length, some)) for letter, some in zip(letters, outputs, strict=True)
+        },
         "n": tuple(part.outputs for part in channels),
     }
-    chunks_of_output = tuple(chunks[axis] for axis in problem.layout.output)
-    arguments.chunks_fit(tuple(map(max, chunks_of_output)), problem.output_dtype)
-    cuts = [
-        [_cut(axis, places, sizes[letter]) for places in outputs[letter]]
-        for letter, axis in zip(letters, problem.axes, strict=True)
-    ]
+    made = tuple(chunks[axis] for axis in problem.layout.output)
+    arguments.chunks_fit(tuple(map(max, made)), problem.output_dtype)
+    return made
 
-    # The kernels are copied, so that the caller may change theirs before the result is computed.
-    job = Job(problem, None if kernels is None else kernels.copy(), engine)
-    name = f"{problem.operation}-{tokenize(images, job)}"
+
+def as_array(
+    name: str,
+    job: Job,
+    images: DaskArray,
+    sizes: dict[str, tuple[int, ...]],
+    cuts: Sequence[Sequence[Piece]],
+    channels: list[Channels],
+    chunks: tuple[tuple[int, ...], ...],
+) -> DaskArray:
+    """The Dask array that a graph of these tasks makes."""
+    import dask.array as da  # noqa: PLC0415
+    from dask.highlevelgraph import HighLevelGraph  # noqa: PLC0415
+
+    batches = [(chunk, size) for chunk, size in enumerate(sizes["m"]) if size]
     graph = _graph(name, job, images.name, sizes, batches, cuts, channels)
     return da.Array(
         HighLevelGraph.from_collections(name, graph, dependencies=[images]),
         name,
-        chunks_of_output,
-        meta=np.empty((0,) * len(problem.layout.output), problem.output_dtype),
+        chunks,
+        meta=np.empty((0,) * len(chunks), job.problem.output_dtype),
     )
 
 
@@ -153,7 +212,7 @@ def _graph(
     images: str,
     sizes: dict[str, tuple[int, ...]],
     batches: list[tuple[int, int]],
-    cuts: list[list[Cut]],
+    cuts: Sequence[Sequence[Piece]],
     channels: list[Channels],
 ) -> dict[Any, Any]:
     """The tasks of the graph, by their keys."""
@@ -262,8 +321,7 @@ def _under_taps(axis: Axis, outputs: range, pixels: range) -> bool:
 
 def _channels(problem: Problem, sizes: Sequence[int]) -> list[Channels]:
     """Divide the output's channels as the images', if each depends on one channel of them."""
-    bounds = enumerate(pairwise(accumulate(sizes, initial=0)))
-    chunks = [(chunk, slice(*bound)) for chunk, bound in bounds if bound[0] < bound[1]]
+    chunks = channel_chunks(sizes)
     if problem.channels != problem.groups:
         return [Channels(chunks, problem.groups, slice(0, problem.output_channels))]
     each = problem.output_channels // problem.channels
@@ -277,15 +335,32 @@ def _channels(problem: Problem, sizes: Sequence[int]) -> list[Channels]:
     ]
 
 
+def channel_chunks(sizes: Sequence[int]) -> list[tuple[int, slice]]:
+    """The chunks that hold channels, and which these are."""
+    bounds = enumerate(pairwise(accumulate(sizes, initial=0)))
+    return [(chunk, slice(*bound)) for chunk, bound in bounds if bound[0] < bound[1]]
+
+
 # ------------------------------------------------------------------------------- the tasks
 
 
 def _compute(
-    job: Job, count: int, cuts: tuple[Cut, ...], channels: Channels, slices: list[Array]
+    job: Job, count: int, cuts: tuple[Any, ...], channels: Channels, slices: list[Array]
 ) -> Array:
     """Compute one chunk of the result."""
-    problem, kernels = job.problem, job.kernels
-    full = _join(problem, count, cuts, channels, slices)  # (m, *space, c)
+    piece = _join(job.problem, count, cuts, channels, slices)
+    return job.compute(job.problem, piece, cuts, channels)
+
+
+def _compute_part(
+    engine: Engine,
+    kernels: Array | None,
+    problem: Problem,
+    full: Array,
+    cuts: tuple[Cut, ...],
+    channels: Channels,
+) -> Array:
+    """Compute the outputs of a chunk from the pixels of a piece, (m, *space, c)."""
     axes = zip(full.shape, FULL[len(cuts)].images, strict=True)
     piece = full.reshape([size for size, axis in axes if axis in problem.layout.images])
     if kernels is not None and "n" in problem.layout.kernels:
@@ -300,11 +375,15 @@ def _compute(
         output_channels=channels.outputs,
         padding_word="given",
     )
-    return job.engine(part, piece, kernels)
+    return engine(part, piece, kernels)
 
 
 def _join(
-    problem: Problem, count: int, cuts: tuple[Cut, ...], channels: Channels, slices: list[Array]
+    problem: Problem,
+    count: int,
+    cuts: tuple[Piece, ...],
+    channels: Channels,
+    slices: list[Array],
 ) -> Array:
     """Assemble a piece of the images, (m, *space, c), from these slices."""
     full = [problem.full_images(values) for values in slices]

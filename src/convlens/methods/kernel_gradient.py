@@ -35,6 +35,8 @@ from convlens.methods.boxes import boxes, of, steps, together
 
 Settle = Callable[[Problem, Array | None], Program]
 CACHED = 2**20  # bytes of outputs, and of images, that are computed on at a time
+OF_PRODUCTS = 2**21  # the same for products of matrices, of which fewer and longer ones are faster
+ROWS = 16  # of a matrix that are transposed at a time: as many numbers as a line of the cache
 UNDER = 2**21  # bytes of cells under the taps that are computed at a time
 RESULTS = 2**20  # bytes of the kernels' numbers whose gradients are computed at a time
 
@@ -159,7 +161,8 @@ class KernelGradient:
         problem, groups = self._problem, len(numbers.groups)
         strides = prod(axis.stride for axis in problem.axes if axis.outputs > 1)
         place = groups * max(len(numbers.kernels), len(numbers.channels) * strides, 1)
-        limit = max(1, CACHED // (problem.sum_dtype.itemsize * place))
+        cached = OF_PRODUCTS if self._single else CACHED
+        limit = max(1, cached // (problem.sum_dtype.itemsize * place))
         whole = problem.full_output_shape[:-1]
         for images, *places in boxes(whole, steps(whole, limit)):
             yield Region(images, tuple(places))
@@ -217,16 +220,29 @@ class KernelGradient:
         space = range(1, len(problem.axes) + 1)
         last = len(problem.axes) + 2
         if self._single:  # images and places are numbered in the same way
-            of_images, of_outputs = (last, last - 1, 0, *space), (0, *space, last - 1, last)
+            some = _transposed(some.reshape(-1, len(numbers.channels)), problem.images.dtype)
+            of_outputs = (0, *space, last - 1, last)
         else:
             of_images, of_outputs = (last, *space, last - 1, 0), (*space, 0, last - 1, last)
-        some = np.ascontiguousarray(some.transpose(of_images), problem.images.dtype)
+            some = np.ascontiguousarray(some.transpose(of_images), problem.images.dtype)
         here = np.ascontiguousarray(here.transpose(of_outputs), problem.kernels.dtype)
         some, here = some.reshape(problem.images.shape), here.reshape(problem.kernels.shape)
         sums = np.empty(problem.full_output_shape, problem.output_dtype)  # (c, *taps, g * n)
         self._settle(problem, here).run(problem, some, here, sums)
         taps = map(len, numbers.taps)
         return sums.reshape(len(numbers.channels), *taps, len(numbers.groups), len(numbers.kernels))
+
+
+def _transposed(values: Array, dtype: np.dtype[Any]) -> Array:
+    """The transpose of a matrix, copied a few rows at a time.
+
+    NumPy copies column by column. Where rows are a power of two bytes apart, the cache drops what
+    it holds of the next columns before they are read.
+    """
+    turned = np.empty(values.shape[::-1], dtype)
+    for first in range(0, len(values), ROWS):
+        turned[:, first : first + ROWS] = values[first : first + ROWS].T
+    return turned
 
 
 def _exchanged(axis: Axis, outputs: int) -> Axis:

@@ -17,70 +17,27 @@ arXiv:1603.07285, section 4, which inserts zeros; the phases are those of polyph
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
-from math import gcd, prod
-from typing import Any, NamedTuple
+from itertools import accumulate, product
+from math import lcm, prod
+from typing import Any
 
 import numpy as np
 
-from convlens.core.axis import ZEROS, Axis
-from convlens.core.problem import FULL, Array, Problem, Region, Spec
+from convlens.core.axis import Axis
+from convlens.core.cells import needed
+from convlens.core.problem import FULL, Array, Problem, Spec
 from convlens.methods import Program
 from convlens.methods.boxes import boxes, of, steps
 from convlens.methods.folds import Fold, Run, folded
+from convlens.methods.phases import Phase, phases, places_of
 
 Settle = Callable[[Problem, Array | None], Program]
 NUMBERS = 2**16  # the most numbers of a block at a border, which are folded together
 APART = 2**20  # the most numbers of kernels in groups, of which there is a copy
-
-
-class Phase(NamedTuple):
-    """The cells of an axis that are a whole number of strides from each other.
-
-    Attributes
-    ----------
-    first : int
-        The first of these cells, counted from the first cell of padding.
-    taps : slice
-        The taps of the kernel that lie on them.
-    axis : Axis
-        How these taps, flipped, slide over the outputs; each of its own outputs is one cell.
-    """
-
-    first: int
-    taps: slice
-    axis: Axis
-
-
-def phases(axis: Axis) -> list[Phase]:
-    """The phases of an axis that any tap lies on.
-
-    Examples
-    --------
-    >>> axis = Axis(size=6, window=3, stride=2, dilation=1, before=0, after=1)
-    >>> [(phase.first, phase.taps) for phase in phases(axis)]
-    [(0, slice(0, None, 2)), (1, slice(1, None, 2))]
-    """
-    if axis.partial:  # A window that hangs over lies on padding instead, which takes nothing.
-        axis = axis.part(range(axis.outputs), range(axis.window))
-    common = gcd(axis.stride, axis.dilation)
-    every, gap = axis.stride // common, axis.dilation // common
-    found = []
-    for tap in range(min(every, axis.window)):
-        later, first = divmod(tap * axis.dilation, axis.stride)
-        taps, cells = (
-            len(range(tap, axis.window, every)),
-            len(range(first, axis.padded, axis.stride)),
-        )
-        reach = (taps - 1) * gap + 1
-        before = reach - 1 + later
-        after = cells - 1 + reach - axis.outputs - before
-        slides = Axis(axis.outputs, taps, 1, gap, before, after, border=ZEROS)
-        found.append(Phase(first, slice(tap, None, every), slides))
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +138,12 @@ class Transposed:
         return prod(Fold(axis).most for axis in self._problem.axes)
 
     def grain(self, problem: Problem) -> tuple[int, ...]:
-        """It is computed as a whole."""
-        return tuple(axis.outputs for axis in problem.axes)
+        """How many pixels stay together along each axis, where padding repeats none of them."""
+        grains = zip(*(part.program.grain(part.problem) for part in self.parts), strict=True)
+        return tuple(
+            1 if (together := lcm(*each)) == 1 else together * axis.stride
+            for each, axis in zip(grains, problem.axes, strict=True)
+        )
 
     def describe(self) -> str:
         """Say how many convolutions there are, and how the largest is computed."""
@@ -198,71 +159,175 @@ class Transposed:
 
     def run(self, problem: Problem, outputs: Array, kernels: Array | None, out: Array) -> None:
         """Write the transpose, applied to these outputs, into `out`."""
-        assert kernels is not None
         image, outputs = problem.full_images(out), problem.full_output(outputs)
+        held = [Held([range(axis.outputs)]) for axis in problem.axes]
+        pixels = tuple(range(axis.size) for axis in problem.axes)
+        self.run_part(problem, outputs, kernels, image, held, pixels)
+
+    def run_part(
+        self,
+        problem: Problem,
+        outputs: Array,
+        kernels: Array | None,
+        out: Array,
+        held: Sequence[Held],
+        pixels: tuple[range, ...],
+    ) -> None:
+        """Write these pixels into `out`, (m, *pixels, c), from those outputs that are `held`."""
+        assert kernels is not None
         kernels = problem.full_kernels(kernels)  # (*taps, c // groups, nc)
         depth, each = kernels.shape[-2], self._each
+        unit = self.grain(problem)
         for group in range(problem.groups if self._apart else 1):
             n, c = slice(None), slice(None)
             if self._apart:
                 n, c = (slice(group * size, (group + 1) * size) for size in (each, depth))
             turned = [self._turned(part.phases, kernels[..., n]) for part in self.parts]
-            _Run(self.parts, turned, outputs[..., n], self._problem.axes).write(image[..., c])
+            run = _Run(self.parts, turned, outputs[..., n], held, self._problem.axes, unit)
+            run.write(out[..., c], pixels)
+
+    def needs(self, number: int, pixels: range) -> list[range]:
+        """The outputs along an axis, the first being number 0, that these pixels are made of."""
+        axis, fold = self._problem.axes[number], Fold(self._problem.axes[number])
+        cells = []
+        for strip, repeated in fold.strips:
+            if some := _both(strip, pixels):
+                cells += [run.cells for run in fold.runs(some)] if repeated else [some]
+        outputs = [
+            needed(phase.axis, places).inner
+            for phase in phases(axis)
+            for each in cells
+            if (places := places_of(phase, axis, each))
+        ]
+        merged: list[range] = []
+        for each in sorted(outputs, key=lambda each: each.start):
+            if merged and each.start <= merged[-1].stop:
+                merged[-1] = range(merged[-1].start, max(merged[-1].stop, each.stop))
+            else:
+                merged.append(each)
+        return merged
+
+
+class Held:
+    """The outputs along an axis that a piece of them holds: ranges, joined one after the other."""
+
+    def __init__(self, ranges: Sequence[range]) -> None:
+        self._ranges = ranges
+        self._firsts = list(accumulate((len(each) for each in ranges), initial=0))
+
+    def under(self, axis: Axis, places: range) -> tuple[slice, Axis]:
+        """The part of the piece that windows at these places need, and how they slide over it."""
+        part = axis.part(places, range(axis.window))
+        if self._ranges == [range(axis.size)]:
+            return slice(None), part
+        inner = needed(axis, places).inner
+        number = bisect_right(self._ranges, inner.start, key=lambda each: each.start) - 1
+        here, first = self._ranges[number], self._firsts[number]
+        before, after = part.before + here.start, part.after + axis.size - here.stop
+        over = replace(part, size=len(here), before=before, after=after)
+        return slice(first, first + len(here)), over
+
+
+def _both(one: range, other: range) -> range:
+    """The numbers that are in both ranges."""
+    start = max(one.start, other.start)
+    return range(start, max(start, min(one.stop, other.stop)))
 
 
 class _Run:
     """The parts of a transpose, with their kernels and the outputs that they are applied to."""
 
     def __init__(
-        self, parts: list[Part], kernels: list[Array], outputs: Array, axes: tuple[Axis, ...]
+        self,
+        parts: list[Part],
+        kernels: list[Array],
+        outputs: Array,
+        held: Sequence[Held],
+        axes: tuple[Axis, ...],
+        unit: tuple[int, ...],
     ) -> None:
-        self._parts, self._kernels, self._outputs, self._axes = parts, kernels, outputs, axes
+        self._parts, self._kernels, self._outputs, self._held = parts, kernels, outputs, held
+        self._axes, self._unit = axes, unit
 
-    def write(self, out: Array) -> None:
-        """Write all pixels of the images (m, *space, c)."""
+    def write(self, out: Array, pixels: tuple[range, ...]) -> None:
+        """Write these pixels of the images, (m, *pixels, c)."""
         folds = [Fold(axis) for axis in self._axes]
         for block in product(*(fold.strips for fold in folds)):
-            pixels = tuple(each for each, _ in block)
+            whole = tuple(each for each, _ in block)
             touched = [folded for _, folded in block]
             if any(touched):
-                self._writefolded(out, pixels, touched, folds)
-            else:
-                self._write_cells(out[:, *map(of, pixels)], range(len(out)), pixels)
+                self._write_folded(out, pixels, whole, touched, folds)
+            elif all(some := tuple(map(_both, whole, pixels))):
+                self._write_cells(out[:, *_within(some, pixels)], range(len(out)), some)
 
-    def _writefolded(
-        self, out: Array, pixels: tuple[range, ...], touched: list[bool], folds: list[Fold]
+    def _write_folded(
+        self,
+        out: Array,
+        wanted: tuple[range, ...],
+        whole: tuple[range, ...],
+        touched: list[bool],
+        folds: list[Fold],
     ) -> None:
-        """Write pixels that cells of padding repeat: for each, the sum of all its cells."""
+        """Write those of the `wanted` pixels of a block that cells of padding repeat.
+
+        Each is the sum of all its cells. Cuts are those of the whole block, whichever of its pixels
+        are wanted, because where cuts are makes bits.
+        """
         m, channels = len(out), max(1, out.shape[-1])
         dtype = self._parts[0].problem.sum_dtype
-        limit = NUMBERS // channels  # cells of a box, in whatever batch: where cuts are makes bits
-        for some in boxes(pixels, steps([len(each) for each in pixels], limit)):
+        limit = NUMBERS // channels  # cells of a box, in whatever batch
+        for box in boxes(whole, self._steps(whole, limit)):
+            some = tuple(map(_both, box, wanted))
+            if not all(some):
+                continue
             sizes = tuple(map(len, some))
             runs = [
                 fold.runs(each) if folded else [Run(each, None)]
-                for fold, folded, each in zip(folds, touched, some, strict=True)
+                for fold, folded, each in zip(folds, touched, box, strict=True)
             ]
             pieces = [
-                (each, box)
+                (each, tuple(here))
                 for each in product(*runs)
                 for cells in [[run.cells for run in each]]
-                for box in boxes(cells, steps([len(run) for run in cells], limit))
+                for cut in boxes(cells, self._steps(cells, limit))
+                for here in [
+                    [
+                        _both(cell, pixels) if run.places is None else cell
+                        for run, cell, pixels in zip(each, cut, some, strict=True)
+                    ]
+                ]
+                if all(here)
             ]
-            largest = max(prod(sizes), *(prod(map(len, box)) for _, box in pieces))
+            largest = max(prod(sizes), *(prod(map(len, cut)) for _, cut in pieces))
             together = max(1, limit // largest)
             for first in range(0, m, together):
                 images = range(first, min(first + together, m))
                 sums = np.zeros((len(images), *sizes, out.shape[-1]), dtype)
-                for each, box in pieces:
-                    values = np.empty((len(images), *map(len, box), out.shape[-1]), dtype)
-                    self._write_cells(values, images, box)
-                    for axis, (run, here) in enumerate(zip(each, box, strict=True), 1):
-                        if run.places is not None:
-                            start = here.start - run.cells.start
-                            places = run.places[start : start + len(here)]
-                            values = folded(values, axis, places, sizes[axis - 1])
-                    sums += values
-                out[of(images), *map(of, some)] = sums
+                for each, cut in pieces:
+                    values = np.empty((len(images), *map(len, cut), out.shape[-1]), dtype)
+                    self._write_cells(values, images, cut)
+                    to: list[slice] = []
+                    for axis, (run, here, pixels) in enumerate(
+                        zip(each, cut, some, strict=True), 1
+                    ):
+                        if run.places is None:
+                            to += _within([here], [pixels])
+                            continue
+                        start = here.start - run.cells.start
+                        places = run.places[start : start + len(here)]
+                        values = folded(values, axis, places, len(pixels))
+                        to.append(slice(None))
+                    sums[:, *to] += values
+                out[of(images), *_within(some, wanted)] = sums
+
+    def _steps(self, sizes: Sequence[range], limit: int) -> tuple[int, ...]:
+        """The sizes of boxes of about so many cells, cut between multiples of the grain."""
+        return tuple(
+            each if unit == 1 or each == len(size) else -(-each // unit) * unit
+            for each, size, unit in zip(
+                steps([len(each) for each in sizes], limit), sizes, self._unit, strict=True
+            )
+        )
 
     def _write_cells(self, out: Array, images: range, cells: tuple[range, ...]) -> None:
         """Write what these cells get, counted from the first pixel: (m, *cells, c)."""
@@ -275,17 +340,28 @@ class _Run:
         for part, kernels in zip(self._parts, self._kernels, strict=True):
             places, at = [], []
             for phase, axis, each in zip(part.phases, self._axes, cells, strict=True):
-                first = phase.first - axis.before  # of the phase's cells, from the first pixel
-                start, stop = (-((first - cell) // axis.stride) for cell in (each.start, each.stop))
-                start, stop = max(0, start), max(0, stop)
-                stop = min(stop, phase.axis.outputs)
-                places.append(range(start, max(start, stop)))
-                begin = first + start * axis.stride - each.start
-                end = begin + (stop - start - 1) * axis.stride + 1
+                places.append(places_of(phase, axis, each))
+                begin = phase.first - axis.before + places[-1].start * axis.stride - each.start
+                end = begin + (len(places[-1]) - 1) * axis.stride + 1
                 at.append(slice(begin, max(begin, end), axis.stride))
             if all(places):
-                region = Region(range(len(outputs)), tuple(places))
-                problem = part.problem.part(region)
-                if problem.output_dtype != out.dtype:  # sums that are to be added up
-                    problem = replace(problem, output_dtype=out.dtype)
-                part.program.run(problem, outputs, kernels, out[:, *at])
+                under = [
+                    held.under(axis, some)
+                    for held, axis, some in zip(self._held, part.problem.axes, places, strict=True)
+                ]
+                piece = outputs[:, *(some for some, _ in under)]
+                problem = replace(
+                    part.problem,
+                    images=Spec(piece.shape, part.problem.images.dtype),
+                    axes=tuple(axis for _, axis in under),
+                    output_dtype=out.dtype,  # that of sums, if they are to be added up
+                )
+                part.program.run(problem, piece, kernels, out[:, *at])
+
+
+def _within(some: Sequence[range], pixels: Sequence[range]) -> list[slice]:
+    """Where some pixels lie among others, along each axis."""
+    return [
+        slice(each.start - whole.start, each.stop - whole.start)
+        for each, whole in zip(some, pixels, strict=True)
+    ]

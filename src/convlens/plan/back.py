@@ -112,8 +112,10 @@ class BackPlan(Plan):
             If the arrays are not as planned.
         """
         with arguments.refusing(self.operation):
+            if self.call != "convolve_transpose":
+                first = arguments_back.in_memory(self.inputs[0][0], first)
             arrays = [
-                arguments.planned(name, arguments_back.in_memory(name, value), planned)
+                arguments.planned(name, value, planned)
                 for value, (name, planned) in zip((first, second), self.inputs, strict=True)
             ]
             plan = self
@@ -127,6 +129,14 @@ class BackPlan(Plan):
 
 def execute_back(plan: BackPlan, first: Array, second: Array, out: object) -> Array:
     """Carry a settled plan out on arrays that have been checked; only `out` has not."""
+    if arguments.is_dask(first):
+        from convlens.execute import dask_back  # noqa: PLC0415  # seldom needed
+
+        with arguments.refusing(plan.operation):
+            arguments.no_output(out, "outputs")
+            assert isinstance(plan.program, Transposed)
+            lazy: Array = dask_back.lazily(plan.problem, first, second, plan.program)
+        return lazy
     with arguments.refusing(plan.operation):
         result = arguments.output(out, plan.output_shape, plan.output_dtype, first, second)
     if result.size:
