@@ -262,7 +262,7 @@ MAY_IMPORT = {
     "arguments": {"core", "hints", "labels"},
     "arguments_back": {"arguments", "core"},
     "arguments_where": {"arguments", "core"},
-    "execute": {"arguments", "core", "files"},
+    "execute": {"arguments", "core", "files", "methods"},
     "filters": {"arguments"},
     "ndimage": {"compiled", "core", "hints"},
     "plan": {

@@ -124,13 +124,10 @@ def replacing_store(path: Path) -> Iterator[Path]:
         yield temporary
         if path.exists():
             path.rename(before)
-        try:
-            temporary.rename(path)
-        except BaseException:
-            if before.exists():
-                before.rename(path)
-            raise
+        temporary.rename(path)
     finally:
+        if before.exists() and not path.exists():
+            before.rename(path)
         for folder in (temporary, before):
             shutil.rmtree(folder, ignore_errors=True)
 
