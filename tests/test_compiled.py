@@ -332,7 +332,9 @@ def every_kind():
         (("u1", "?"), {"dtype": "u1", "overflow": "saturate"}),
         (("u1", "f4"), {"dtype": "u1", "overflow": "saturate"}),
     ):
-        yield "convolve", (2, 3, 90), types, (1, 37), {"padding": "same", "stride": 1, **dtype}
+        for channels in ((), (3,)):
+            options = {"padding": "same", "stride": 1, **dtype}
+            yield "convolve", (2, 3, 90, *channels), types, (1, 37), options
         for sides in ((3, 3), (5, 5), (1, 4), (4, 2), (9, 9)):
             for stride in (1, 2):
                 for shape, rest, more in (

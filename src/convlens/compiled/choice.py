@@ -158,6 +158,7 @@ def _facts_of_convolution(
     rows, columns = problem.rows, problem.columns
     groups = max(1, problem.groups)  # images without channels have none
     depth, kernels = problem.channels // groups, problem.output_channels // groups
+    apart = problem.channels if folded else 1  # how many numbers apart neighbouring taps lie
     if folded:
         groups, depth, kernels = 1, 1, 1
     lanes, terms = 64 // numbers.itemsize, problem.taps * depth
@@ -181,7 +182,7 @@ def _facts_of_convolution(
         "dilation_across": columns.dilation,
         "taps": columns.window if square else 0,
         "tall": rows.outputs >= 4 and 1 < rows.window >= rows.stride,  # tiles of several rows pay
-        "line": rows.window == 1 and columns.window > lanes,
+        "line": rows.window == 1 and columns.window > lanes and apart == 1,
         "constant": problem.pad_mode == "constant",
         "narrow": columns.outputs <= 16,  # the borders are much of a row
         "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),
