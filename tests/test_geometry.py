@@ -264,7 +264,7 @@ MAY_IMPORT = {
     "arguments_where": {"arguments", "core"},
     "execute": {"arguments", "core", "files", "methods"},
     "filters": {"arguments"},
-    "ndimage": {"compiled", "core", "hints"},
+    "ndimage": {"arguments", "compiled", "core", "hints"},
     "plan": {
         *("arguments", "arguments_back", "arguments_where", "core", "execute", "labels"),
         "methods",

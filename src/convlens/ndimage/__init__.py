@@ -22,6 +22,10 @@ origin : int or tuple of int
 axes : int or tuple of int, optional
     The axes to filter along; sizes, modes, origins and so on are for these. By default all.
 
+Inputs may be Dask arrays, in any chunks: the result is one, too, not yet computed. Integers have
+the bits that the whole gives in memory, and floats are within rounding of them. Then an output is a
+type, there is no mask, and iterations are counted.
+
 Sums are in float64, or in float32 where input and output are no finer. They are within rounding of
 the exact ones; integers have SciPy's bits. NaN and inf reach only the outputs whose window covers
 them.
@@ -40,6 +44,7 @@ Examples
 
 from convlens.ndimage.binary import binary_closing, binary_dilation, binary_erosion, binary_opening
 from convlens.ndimage.callbacks import generic_filter, generic_filter1d, vectorized_filter
+from convlens.ndimage.chunks import takes_dask
 from convlens.ndimage.derivatives import (
     gaussian_filter,
     gaussian_filter1d,
@@ -116,3 +121,6 @@ __all__ = [
     "vectorized_filter",
     "white_tophat",
 ]
+
+for _name in __all__:  # with Dask arrays, all are called chunk by chunk
+    globals()[_name] = takes_dask(globals()[_name])

@@ -154,7 +154,7 @@ def output_for(input_: Array, output: Any, *, of_complex: bool = False) -> Array
     elif isinstance(output, (type, np.dtype)):
         dtype = np.dtype(output)
         if of_complex and dtype.kind != "c":
-            warnings.warn("promoting specified output dtype to complex", stacklevel=4)
+            warnings.warn("promoting specified output dtype to complex", stacklevel=5)
             dtype = np.promote_types(dtype, np.complex64)
     elif isinstance(output, str):
         dtype = np.dtype(output)

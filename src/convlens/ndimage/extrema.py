@@ -267,7 +267,7 @@ def windowed(
     return out
 
 
-def warn_of_size(size: Any, footprint: Any, stacklevel: int = 4) -> None:
+def warn_of_size(size: Any, footprint: Any, stacklevel: int = 5) -> None:
     """Warn that a size is not used beside a footprint."""
     if size is not None and footprint is not None:
         warnings.warn("ignoring size because footprint is set", UserWarning, stacklevel=stacklevel)

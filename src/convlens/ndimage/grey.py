@@ -170,7 +170,7 @@ def grey_opening(
     >>> ndimage.grey_opening(np.array([0, 9, 0, 0, 7, 7, 7, 0]), size=3)
     array([0, 0, 0, 0, 7, 7, 7, 0])
     """
-    warn_of_size(size, footprint, 3)
+    warn_of_size(size, footprint, 4)
     size = None if footprint is not None else size
     between = grey_erosion(input, size, footprint, structure, None, mode, cval, origin, axes=axes)
     return grey_dilation(between, size, footprint, structure, output, mode, cval, origin, axes=axes)
@@ -212,7 +212,7 @@ def grey_closing(
     >>> ndimage.grey_closing(np.array([9, 0, 9, 9, 2, 2, 2, 9]), size=3)
     array([9, 9, 9, 9, 2, 2, 2, 9])
     """
-    warn_of_size(size, footprint, 3)
+    warn_of_size(size, footprint, 4)
     size = None if footprint is not None else size
     between = grey_dilation(input, size, footprint, structure, None, mode, cval, origin, axes=axes)
     return grey_erosion(between, size, footprint, structure, output, mode, cval, origin, axes=axes)
@@ -352,7 +352,7 @@ def white_tophat(
     array([0, 9, 0, 0, 0, 0, 0, 0])
     """
     array = np.asarray(input)
-    warn_of_size(size, footprint, 3)
+    warn_of_size(size, footprint, 4)
     window = None if footprint is not None else size, footprint, structure
     how = mode, cval, origin
     if isinstance(output, np.ndarray) and np.may_share_memory(array, output):
@@ -399,7 +399,7 @@ def black_tophat(
     array([0, 9, 0, 0, 0, 0, 0, 0])
     """
     array = np.asarray(input)
-    warn_of_size(size, footprint, 3)
+    warn_of_size(size, footprint, 4)
     window = None if footprint is not None else size, footprint, structure
     how = mode, cval, origin
     if isinstance(output, np.ndarray) and np.may_share_memory(array, output):
