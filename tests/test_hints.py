@@ -56,7 +56,7 @@ def test_words_of_another_argument(call, arguments, options, error, words):
 
 
 @mistakes(
-    (pool, (GRAY, 2), {"mode": "median"}, ValueError, "'max', 'min', 'avg', 'sum'; got 'median'"),
+    (pool, (GRAY, 2), {"mode": "range"}, ValueError, "'avg', 'sum', 'median'; got 'range'"),
     (convolve, (GRAY, BLUR, "same", "max"), {}, TypeError, "got 'max'"),  # convolve has no mode
 )
 def test_words_that_have_no_place(call, arguments, options, error, words):

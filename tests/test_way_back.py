@@ -428,7 +428,7 @@ def pooled(mode):
         yield images, outputs.astype("f"), window, some
 
 
-@pytest.mark.parametrize("mode", convlens.arguments.POOL_MODES)
+@pytest.mark.parametrize("mode", POOL_MODES)
 def test_same_bits_of_gradients_of_poolings(mode):
     """An image's gradient has other bits in another batch, or from arrays that lie otherwise."""
     for images, outputs, window, options in pooled(mode):
@@ -446,7 +446,7 @@ def test_same_bits_of_gradients_of_poolings(mode):
 def test_same_bits_of_poolings_on_any_threads():
     """The number of threads changes bits of a pooling's gradient."""
     before = library.loaded().threads
-    for mode in convlens.arguments.POOL_MODES:
+    for mode in POOL_MODES:
         for images, outputs, window, options in pooled(mode):
             results = []
             try:
