@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
-from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +15,7 @@ import processes
 import report
 from cases import CASES, Case
 from contenders import Task, contenders, find_peers
-from machine import bandwidth, description, multiply_add_rate, versions
+from machine import bandwidth, facts, multiply_add_rate
 from race import check, race
 from reference import reference
 
@@ -67,8 +65,10 @@ def main() -> None:
         return
     options.output.mkdir(parents=True, exist_ok=True)
     if curves:
-        _replace(options.output / "growth.png", lambda path: growth.draw(curves, path))
-    _replace(options.output / "RESULTS.md", lambda path: path.write_text(text, encoding="utf-8"))
+        report.write_whole(options.output / "growth.png", lambda path: growth.draw(curves, path))
+    report.write_whole(
+        options.output / "RESULTS.md", lambda path: path.write_text(text, encoding="utf-8")
+    )
     progress(f"wrote {options.output / 'RESULTS.md'}")
 
 
@@ -96,8 +96,7 @@ def _facts(speed: float, rates: dict[str, float], quick: bool) -> list[str]:
     """The lines of the page that name the machine, its rates and the versions."""
     return [
         "**A quick try on small images: the numbers mean nothing.**\n" if quick else "",
-        f"- {description()}",
-        f"- {', '.join(f'{name} {version}' for name, version in versions().items())}",
+        *facts(),
         f"- memory {speed / 1e9:.1f} GB/s; multiply-adds "
         + ", ".join(f"{rate / 1e9:.1f} billion/s in {dtype}" for dtype, rate in rates.items()),
     ]
@@ -135,13 +134,6 @@ def _told(row: report.Row) -> str:
     ahead, best = row.ahead(), row.best("peer")
     text = "no peer" if ahead is None or best is None else f"{ahead:.3g}x ahead of {best.name}"
     return text + (f"; wrong: {', '.join(wrong)}" if wrong else "")
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file so that it appears under its name only when it is whole."""
-    part = path.with_name(f".{path.name}.part")
-    write(part)
-    os.replace(part, path)
 
 
 if __name__ == "__main__":

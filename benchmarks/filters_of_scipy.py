@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,9 +14,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import scipy.ndimage
-from machine import THREADS, description, versions
+from machine import THREADS, facts
 from race import LONG, Result, race
-from report import markdown, milliseconds, ratio
+from report import markdown, milliseconds, ratio, write_whole
 
 import convlens
 from convlens import ndimage
@@ -136,9 +135,13 @@ def main() -> None:
                 shown = [ratio(factors.get(peer)) for peer in ("SciPy", "OpenCV")]
                 lines.append((name, milliseconds(ours.seconds("fresh")), *shown))
                 print(f"{perf_counter() - started:5.0f} s  {' | '.join(lines[-1])}", flush=True)
-    facts = [f"- {description()}"]
-    facts.append(f"- {', '.join(f'{name} {number}' for name, number in versions().items())}")
-    parts = ["# How fast, filter by filter\n", "Made by `make bench-filters`.\n", *facts, "", ABOUT]
+    parts = [
+        "# How fast, filter by filter\n",
+        "Made by `make bench-filters`.\n",
+        *facts(),
+        "",
+        ABOUT,
+    ]
     parts.append(
         f"**Ahead of SciPy over {len(ahead)} rows: {ratio(median(ahead))} in the median, "
         f"{ratio(min(ahead))} at the least.**\n"
@@ -149,6 +152,4 @@ def main() -> None:
     if options.only or options.side:
         print(f"\n{text}")
         return
-    part = HERE / ".FILTERS.md.part"
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, HERE / "FILTERS.md")
+    write_whole(HERE / "FILTERS.md", lambda path: path.write_text(text, encoding="utf-8"))

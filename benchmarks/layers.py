@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Sequence
 from math import exp, log
@@ -13,11 +12,11 @@ from time import perf_counter
 
 from benchmark import floor
 from contenders import Task, contenders, find_peers
-from machine import bandwidth, description, multiply_add_rate, versions
+from machine import bandwidth, facts, multiply_add_rate
 from networks import NETWORKS, cases
 from race import check, race
 from reference import reference
-from report import Row, markdown, milliseconds, ratio
+from report import Row, markdown, milliseconds, ratio, write_whole
 
 HERE = Path(__file__).parent
 LEAST = 0.9  # what no layer should be under: the best peer's time over ours
@@ -56,17 +55,11 @@ def main() -> None:
             rows.setdefault((network, batch), []).append(row)
             taken = perf_counter() - started
             print(f"{taken:5.0f} s  {case.name}: {ratio(row.ahead())}", flush=True)
-    facts = [
-        f"- {description()}",
-        f"- {', '.join(f'{name} {version}' for name, version in versions().items())}",
-    ]
-    text = _page(rows, facts, missing)
+    text = _page(rows, missing)
     if options.only:
         print(f"\n{text}")
         return
-    part = HERE / ".LAYERS.md.part"
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, HERE / "LAYERS.md")
+    write_whole(HERE / "LAYERS.md", lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _options() -> argparse.Namespace:
@@ -85,14 +78,14 @@ def geometric_mean(values: Sequence[float]) -> float:
     return exp(mean(map(log, values)))
 
 
-def _page(rows: dict[tuple[str, int], list[Row]], facts: list[str], missing: list[str]) -> str:
+def _page(rows: dict[tuple[str, int], list[Row]], missing: list[str]) -> str:
     ahead = {
         key: [value for value in (row.ahead() for row in some) if value is not None]
         for key, some in rows.items()
     }
     everything = [value for values in ahead.values() for value in values]
     below = sum(value < LEAST for value in everything)
-    parts = ["# How fast, layer by layer\n", "Made by `make bench-layers`.\n", *facts, "", ABOUT]
+    parts = ["# How fast, layer by layer\n", "Made by `make bench-layers`.\n", *facts(), "", ABOUT]
     if missing:
         parts.append(f"Not installed, so left out: {', '.join(missing)}.\n")
     if everything:

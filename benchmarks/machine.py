@@ -62,6 +62,12 @@ def description() -> str:
     return f"{processor}{details}, {platform.system()}, {THREADS} threads"
 
 
+def facts() -> list[str]:
+    """The lines of a page that name the machine and the versions."""
+    of_packages = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return [f"- {description()}", f"- {of_packages}"]
+
+
 def bandwidth(size: int) -> float:
     """The most bytes a second that two threads copy, read or write, in arrays of `size` bytes."""
     import numpy as np  # noqa: PLC0415  # after limit_threads

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cases import WANTED_OF_COURSE, Case
 from contenders import Role
@@ -290,3 +292,10 @@ def ratio(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.0f}x" if value >= 100 else f"{value:.2g}x" if value < 0.1 else f"{value:.2f}x"
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file so that it appears under its name only when it is whole."""
+    part = path.with_name(f".{path.name}.part")
+    write(part)
+    os.replace(part, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,10 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 from layers import geometric_mean
-from machine import THREADS, description, versions
+from machine import THREADS, facts
 from networks import Layer, resnet_50
 from race import LONG, Result, race
-from report import markdown, milliseconds, ratio
+from report import markdown, milliseconds, ratio, write_whole
 
 import convlens
 
@@ -255,9 +254,7 @@ def main() -> None:
             )
         )
         print(f"{perf_counter() - started:5.0f} s  {' | '.join(lines[-1])}", flush=True)
-    facts = [f"- {description()}"]
-    facts.append(f"- {', '.join(f'{name} {number}' for name, number in versions().items())}")
-    parts = ["# How fast, the way back\n", "Made by `make bench-back`.\n", *facts, "", ABOUT]
+    parts = ["# How fast, the way back\n", "Made by `make bench-back`.\n", *facts(), "", ABOUT]
     missing = [name for name in PEERS if name not in found]
     parts += [f"Not installed, so left out: {', '.join(missing)}.\n"] if missing else []
     parts += [
@@ -272,6 +269,4 @@ def main() -> None:
     if options.only or options.side:
         print(f"\n{text}")
         return
-    part = HERE / ".BACK.md.part"
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, HERE / "BACK.md")
+    write_whole(HERE / "BACK.md", lambda path: path.write_text(text, encoding="utf-8"))

@@ -200,9 +200,11 @@ class Cells:
         padded[c, inner.x, y, n] = number(self.first + (inner.x - start) * channels)
         left = hl.RDom([(0, start)], "before")
         right = hl.RDom([(0, self.after.dim(0).extent() // channels)], "after")
-        for cell, at in ((left.x, self.before), (right.x, self.after)):
+        for cell, place, at in (
+            (left.x, left.x, self.before),
+            (right.x, stop + right.x, self.after),
+        ):
             first = at[cell * channels]
-            place = cell if at is self.before else stop + cell
             padded[c, place, y, n] = hl.select(first < 0, self.padding, number(hl.max(first, 0)))
         return padded
 

@@ -232,7 +232,7 @@ def test_the_page_is_replaced_only_when_it_is_whole(harness, tmp_path):
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        harness("benchmark")._replace(page, fails_halfway)
+        harness("report").write_whole(page, fails_halfway)
     assert page.read_text() == "as it was"
 
 

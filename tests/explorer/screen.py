@@ -1,7 +1,8 @@
-"""What the tests of the page share: links and pictures, and how to look, point, open and draw."""
+"""What the tests of the page share: links, pictures, how to look, point, open, draw and check."""
 
 import io
 import time
+from importlib import resources
 
 import numpy as np
 from PIL import Image
@@ -107,3 +108,15 @@ def follow(page, fragment):
     page.evaluate("(hash) => { location.hash = hash; }", fragment)
     page.evaluate("new Promise((done) => setTimeout(done, 30))")
     return page.inner_text("#notice")
+
+
+def violations(page):
+    """What axe-core finds wrong, as (rule, what is wrong, the first element).
+
+    It checks what of WCAG and of good practice can be checked without a person.
+    """
+    axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+    page.evaluate(f"{axe};0")
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert len(found["passes"]) > 20
+    return [(each["id"], each["help"], each["nodes"][0]["html"]) for each in found["violations"]]

@@ -1,8 +1,8 @@
 """The page for those who see, hear or move differently: axe-core's rules, and keys alone."""
 
-from importlib import resources
-
 import pytest
+
+from .screen import violations
 
 STATES = {
     "first": "",
@@ -13,38 +13,24 @@ STATES = {
 }
 
 
-@pytest.fixture(scope="module")
-def axe():
-    """axe-core, which checks what of WCAG and of good practice can be checked without a person."""
-    return (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
-
-
-def violations(page, axe):
-    """What axe-core finds wrong, as (rule, what is wrong, the first element)."""
-    page.evaluate(f"{axe};0")
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    assert len(found["passes"]) > 20
-    return [(each["id"], each["help"], each["nodes"][0]["html"]) for each in found["violations"]]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", STATES)
-def test_axe(visit, axe, name, scheme):
+def test_axe(visit, name, scheme):
     """No rule is violated in any kind of state, on a desk and on a phone."""
     page = visit(STATES[name], color_scheme=scheme)
-    assert violations(page, axe) == []
+    assert violations(page) == []
     page.click("#draw-open")
     page.fill("#window-0", "99")
     page.click("#tour-open")
     page.set_viewport_size({"width": 320, "height": 700})
-    assert violations(page, axe) == []
+    assert violations(page) == []
 
 
-def test_axe_finds_what_is_wrong(visit, axe):
+def test_axe_finds_what_is_wrong(visit):
     """The check is alive: a button without a name is found."""
     page = visit()
     page.evaluate("document.getElementById('play').textContent = ''")
-    assert [rule for rule, _, _ in violations(page, axe)] == ["button-name"]
+    assert [rule for rule, _, _ in violations(page)] == ["button-name"]
 
 
 def tab_to(page, wanted):

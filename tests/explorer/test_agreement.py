@@ -1,18 +1,15 @@
 """The page's arithmetic is the library's, and its programs give what it shows."""
 
-import os
-import sys
-from importlib.util import find_spec
 from itertools import product
 
 import numpy as np
 import pytest
-from course.course import FOLDER
 
 from convlens.core import axis as geometry
 from convlens.core import cells
 
 from .configurations import by_convlens, picture_of, random_configuration
+from .programs import MODULES, run, runnable, written
 
 SET = """(cases) => cases.map(([state, picture]) => {
   explorer.set(state, picture);
@@ -110,8 +107,7 @@ def test_the_way_back(visit):
             }""",
             [state, picture_of(image), at],
         )
-        names = {"image": image[..., 0] if image.shape[2] == 1 else image}
-        exec(compile(code, "convlens", "exec"), names)
+        names = run(code, "convlens", image=image[..., 0] if image.shape[2] == 1 else image)
         expected = np.reshape(names["back"], image.shape)[*at]
         np.testing.assert_allclose(
             found, expected, rtol=1e-9, atol=1e-6, err_msg=f"{state}\n{code}"
@@ -120,38 +116,12 @@ def test_the_way_back(visit):
     assert compared >= 50
 
 
-MODULES = {
-    "convlens": "convlens",
-    "Course files": "numpy",
-    "NumPy": "numpy",
-    "SciPy": "scipy",
-    "PyTorch": "torch",
-    "TensorFlow": "tensorflow",
-    "JAX": "jax",
-}
-
-
 @pytest.fixture(scope="module")
 def programs(browser, page_file):
     """For 180 random configurations: the image, the page's output, and each library's program."""
     rng = np.random.default_rng(11)
     cases = [random_configuration(rng) for _ in range(180)]
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(page_file.as_uri())
-    results = page.evaluate(
-        """([cases, names]) => cases.map(([state, picture]) => {
-          explorer.set(state, picture);
-          const { output, reason } = explorer;
-          const written = (name) => [name, explorer.program(name)];
-          return {
-            programs: reason ? {} : Object.fromEntries(names.map(written)),
-            shape: output && [output.h, output.w, output.c], data: output && [...output.data],
-          };
-        })""",
-        [[[state, picture_of(image)] for state, image in cases], list(MODULES)],
-    )
-    context.close()
+    results = written(browser, page_file, [[state, picture_of(image)] for state, image in cases])
     return [
         (state, image, result)
         for (state, image), result in zip(cases, results, strict=True)
@@ -163,17 +133,15 @@ def programs(browser, page_file):
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
 def test_programs(programs, library, monkeypatch):
     """Each program that the page writes gives the output that the page shows."""
-    if find_spec(MODULES[library]) is None:
-        pytest.skip(f"{MODULES[library]} is not installed")
-    monkeypatch.setattr(sys, "path", [os.fspath(FOLDER), *sys.path])
+    runnable(library, monkeypatch)
     executed = 0
     for state, image, result in programs:
         program = result["programs"][library]
         if program["code"] is None:
             assert program["note"]
             continue
-        names = {"image": image[..., 0] if image.shape[2] == 1 else image}
-        exec(compile(program["code"], library, "exec"), names)
+        gray = image.shape[2] == 1
+        names = run(program["code"], library, image=image[..., 0] if gray else image)
         output = np.asarray(names["output"])
         expected = shown(result)
         single = expected.shape[2] == 1

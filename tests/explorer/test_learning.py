@@ -1,10 +1,9 @@
 """A kernel is learned on the page: the loss, its gradient, the steps, the link, the program."""
 
-from importlib import resources
-
 import numpy as np
 import pytest
 
+from . import screen
 from .configurations import by_convlens, picture_of, random_configuration
 
 EDGE = "#pic=edge&k=1,0,-1;1,0,-1;1,0,-1&p=valid"
@@ -13,11 +12,6 @@ EDGE = "#pic=edge&k=1,0,-1;1,0,-1;1,0,-1&p=valid"
 def lesson(page):
     """The page's loss, rate and gradient (layers, kh, kw)."""
     return page.evaluate("(({loss, rate, gradient}) => [loss, rate, gradient])(explorer.lesson)")
-
-
-def state(page):
-    """The state of the page."""
-    return page.evaluate("explorer.state")
 
 
 def test_gradients_equal_the_librarys(visit):
@@ -56,7 +50,7 @@ def test_the_gradient_is_the_slope_of_the_loss(visit):
     """Moving one number a little changes the loss as the gradient says, and no step is better."""
     page = visit(EDGE + "&goal=1,2,0;0,1,0;3,0,-1&flip=1")
     loss, rate, gradient = lesson(page)
-    layers = np.array(state(page)["layers"], float)
+    layers = np.array(screen.state(page)["layers"], float)
     for i, j in np.ndindex(3, 3):
         moved = layers.copy()
         moved[0, i, j] += 1e-4
@@ -76,17 +70,17 @@ def test_the_gradient_is_the_slope_of_the_loss(visit):
 def test_the_kernel_is_found_step_by_step(visit, fragment):
     """Each press lowers the loss and moves the kernel to what was shown; the end brings it back."""
     page = visit(fragment)
-    before = state(page)["layers"]
+    before = screen.state(page)["layers"]
     page.click("#learn-start")
-    assert np.count_nonzero(state(page)["layers"]) == 0
+    assert np.count_nonzero(screen.state(page)["layers"]) == 0
     assert page.evaluate("document.activeElement.id") == "learn-step"
     losses = [lesson(page)[0]]
     for _ in range(6):
         _, rate, gradient = lesson(page)
-        kernel = np.array(state(page)["layers"])
+        kernel = np.array(screen.state(page)["layers"])
         page.keyboard.press("Enter")
         after = kernel - rate * np.array(gradient)
-        np.testing.assert_allclose(state(page)["layers"], after, rtol=1e-12)
+        np.testing.assert_allclose(screen.state(page)["layers"], after, rtol=1e-12)
         losses.append(lesson(page)[0])
     assert (np.diff(losses) < 0).all()
     assert "after 6 steps" in page.inner_text("#learn-loss")
@@ -94,13 +88,14 @@ def test_the_kernel_is_found_step_by_step(visit, fragment):
         page.click("#learn-ten")
     assert lesson(page)[0] < losses[0] / 100
     page.click("#learn-again")
-    assert np.count_nonzero(state(page)["layers"]) == 0
+    assert np.count_nonzero(screen.state(page)["layers"]) == 0
     assert "after" not in page.inner_text("#learn-loss")
     page.click("#learn-end")
     assert np.array_equal(
-        np.broadcast_to(before, np.shape(state(page)["layers"])), state(page)["layers"]
+        np.broadcast_to(before, np.shape(screen.state(page)["layers"])),
+        screen.state(page)["layers"],
     )
-    assert state(page)["goal"] is None
+    assert screen.state(page)["goal"] is None
 
 
 def test_the_link_keeps_the_lesson(visit):
@@ -121,7 +116,7 @@ def test_what_ends_a_lesson(visit):
     page = visit(EDGE)
     page.click("#learn-start")
     page.fill("#window-0", "2")
-    assert state(page)["goal"] is None
+    assert screen.state(page)["goal"] is None
     page.click("#operation [data-value=max]")
     assert page.is_disabled("#learn-start")
     assert page.inner_text("#learn-sentence") == "A pooling has no numbers to learn."
@@ -133,9 +128,9 @@ def test_the_tour_begins_without_a_lesson_and_brings_it_back(visit):
     """The tour's steps have no target; the lesson goes on after it."""
     page = visit(EDGE + "&goal=1,0,-1;1,0,-1;1,0,0")
     page.click("#tour-open")
-    assert state(page)["goal"] is None
+    assert screen.state(page)["goal"] is None
     page.keyboard.press("Escape")
-    assert state(page)["goal"] is not None
+    assert screen.state(page)["goal"] is not None
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1440, "dark")])
@@ -148,9 +143,5 @@ def test_axe(visit, fragment, width, scheme):
         viewport={"width": width, "height": 800},
     )
     page.click("#draw-open")
-    page.evaluate(
-        (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8") + ";0"
-    )
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
+    assert screen.violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -2,26 +2,16 @@
 
 import base64
 import io
-import os
-import sys
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from course.course import FOLDER
 from PIL import Image
 
 from convlens import convolve, convolve_transpose, pool
 
-LIBRARIES = {
-    "convlens": "convlens",
-    "Course files": "numpy",
-    "NumPy": "numpy",
-    "SciPy": "scipy",
-    "PyTorch": "torch",
-    "TensorFlow": "tensorflow",
-    "JAX": "jax",
-}
+from . import screen
+from .programs import MODULES, run, runnable, written
+
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 
@@ -90,20 +80,7 @@ def signals(browser, page_file):
     """For 200 random signals: state, samples, the page's output or reason, and its programs."""
     rng = np.random.default_rng(31)
     cases = [random_signal(rng) for _ in range(200)]
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(page_file.as_uri())
-    found = page.evaluate(
-        """([cases, names]) => cases.map(([state, picture]) => {
-          explorer.set(state, picture);
-          const { output, reason } = explorer;
-          const write = (name) => [name, explorer.program(name)];
-          return { reason, output: output && [...output.data],
-            programs: reason ? {} : Object.fromEntries(names.map(write)) };
-        })""",
-        [[[state, as_signal(samples)] for state, samples in cases], list(LIBRARIES)],
-    )
-    context.close()
+    found = written(browser, page_file, [[state, as_signal(samples)] for state, samples in cases])
     return [(*case, result) for case, result in zip(cases, found, strict=True)]
 
 
@@ -115,18 +92,16 @@ def test_random_signals(signals):
         if expected is None:
             assert result["reason"], state
             continue
-        np.testing.assert_allclose(result["output"], expected, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(result["data"], expected, rtol=1e-9, atol=1e-9)
         compared += 1
     assert compared >= 130
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("library", MODULES)
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
 def test_programs_for_signals(signals, library, monkeypatch):
     """Each program that the page writes for a signal gives the output that the page shows."""
-    if find_spec(LIBRARIES[library]) is None:
-        pytest.skip(f"{LIBRARIES[library]} is not installed")
-    monkeypatch.setattr(sys, "path", [os.fspath(FOLDER), *sys.path])
+    runnable(library, monkeypatch)
     executed = 0
     for _, samples, result in signals:
         if result["reason"]:
@@ -135,11 +110,10 @@ def test_programs_for_signals(signals, library, monkeypatch):
         if program["code"] is None:
             assert program["note"]
             continue
-        names = {"samples": samples}
-        exec(compile(program["code"], library, "exec"), names)
+        names = run(program["code"], library, samples=samples)
         loose = 1e-3 if library == "JAX" else 1e-9
         np.testing.assert_allclose(
-            names["output"], result["output"], rtol=loose, atol=loose, err_msg=program["code"]
+            names["output"], result["data"], rtol=loose, atol=loose, err_msg=program["code"]
         )
         executed += 1
     assert executed >= (100 if library != "Course files" else 60)
@@ -164,8 +138,7 @@ def test_the_way_back_of_a_signal(visit):
             }""",
             [state, as_signal(samples), at],
         )
-        names = {"samples": samples}
-        exec(compile(code, "convlens", "exec"), names)
+        names = run(code, "convlens", samples=samples)
         options = options_of(state) | {"pad_mode": state["padMode"]}
         output = by_convlens(state, samples)
         expected = convolve_transpose(output, kernel_of(state), samples.size, **options)
@@ -173,11 +146,6 @@ def test_the_way_back_of_a_signal(visit):
         np.testing.assert_allclose(found, expected[at], rtol=1e-9, atol=1e-9)
         compared += 1
     assert compared >= 18
-
-
-def state(page):
-    """The state of the page."""
-    return page.evaluate("explorer.state")
 
 
 def output(page):
@@ -188,20 +156,20 @@ def output(page):
 def test_a_signal_is_chosen(visit):
     """A signal has one axis, its own kernel and its own words; the picture's kernel comes back."""
     page = visit()
-    before = state(page)["layers"]
+    before = screen.state(page)["layers"]
     page.click("[aria-label='Two heartbeats']")
-    assert state(page)["layers"] == [[[1 / 3] * 3]]
+    assert screen.state(page)["layers"] == [[[1 / 3] * 3]]
     assert page.inner_text("#input-size") == "60 samples, padded 62"
     assert not page.is_visible("#window-0")
     assert not page.is_visible("#stride-0")
     assert "sample 12" in page.inner_text("#worked-sentence")
     assert "pixel" not in page.inner_text(".work") + page.inner_text(".controls")
     page.select_option("#preset", label="difference")
-    assert state(page)["layers"] == [[[-1, 1]]]
+    assert screen.state(page)["layers"] == [[[-1, 1]]]
     page.click("[aria-label='A five, drawn by hand']")
-    assert state(page)["layers"] == before
+    assert screen.state(page)["layers"] == before
     page.click("[aria-label='A step']")
-    assert state(page)["layers"] == [[[-1, 1]]]
+    assert screen.state(page)["layers"] == [[[-1, 1]]]
 
 
 def test_causal_padding(visit):
@@ -220,7 +188,7 @@ def test_causal_padding(visit):
     assert boxes[1]["x"] - boxes[0]["x"] == pytest.approx(2 * cell, abs=1)
     page.keyboard.press("Escape")
     page.click("[aria-label='Bright left, dark right']")
-    assert state(page)["padding"] == "same"
+    assert screen.state(page)["padding"] == "same"
     assert not page.is_visible("#padding [data-value=causal]")
 
 
@@ -230,9 +198,9 @@ def test_causal_padding_by_the_mouse_and_keys(visit):
     page.click("#padding [data-value=causal]")
     assert output(page) == [0] * 8 + [1] + [2] * 7
     page.keyboard.press("ArrowRight")
-    assert state(page)["padding"] == "valid"
+    assert screen.state(page)["padding"] == "valid"
     page.keyboard.press("ArrowLeft")
-    assert state(page)["padding"] == "causal"
+    assert screen.state(page)["padding"] == "causal"
 
 
 FILES = {
@@ -265,7 +233,7 @@ def test_files_that_hold_no_numbers(visit):
         page.set_input_files("#file", file)
         page.wait_for_timeout(100)
         assert "has no column of numbers" in page.inner_text("#notice")
-        assert state(page)["picture"] == "digit"
+        assert screen.state(page)["picture"] == "digit"
 
 
 def test_long_files_are_cut_and_say_so(visit):
@@ -288,7 +256,7 @@ def test_drawing_a_signal(visit):
     page.mouse.move(box["x"] + 1, box["y"] + 1)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 1)
-    assert state(page)["picture"] == "step"  # until the first stroke ends
+    assert screen.state(page)["picture"] == "step"  # until the first stroke ends
     page.mouse.up()
     assert output(page) == [1] * 32
     page.focus("#sketch-canvas")
@@ -310,7 +278,7 @@ def test_links_with_wrong_signals(visit):
     for wrong in ("1,x", "1e99", ",".join(["1"] * 300)):
         page = visit(f"#signal={wrong}&p=valid")
         assert "left out: signal" in page.inner_text("#notice")
-        assert state(page)["picture"] == "digit"
+        assert screen.state(page)["picture"] == "digit"
 
 
 def test_what_can_be_taken_along(visit):
@@ -342,5 +310,5 @@ def test_nothing_is_cut_off(visit, width):
     assert box["x"] + box["width"] <= width
     cell = (box["width"] - 4) / 76
     page.mouse.click(box["x"] + 2 + 16.5 * cell, box["y"] + box["height"] / 2)
-    assert state(page)["pin"] == ["input", 0, 10]
+    assert screen.state(page)["pin"] == ["input", 0, 10]
     assert "One sample of the input" in page.inner_text("#worked-title")

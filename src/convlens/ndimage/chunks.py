@@ -53,17 +53,15 @@ def _lazy(
     given |= given.pop("kwargs", {})
     _check(name, given)
     image: Any = arrays.array("images", given.pop("input"))
-    others = {key: value for key, value in call.arguments.items() if key not in ("input", "kwargs")}
-    others |= call.arguments.get("kwargs", {})
     # A single pixel refuses what is refused, before any work, and gives the type of the result.
-    dtype = function(np.zeros((1,) * image.ndim, image.dtype), **others).dtype
+    dtype = function(np.zeros((1,) * image.ndim, image.dtype), **given).dtype
     depth, boundary = _around(name, given, image.ndim)
     for axis in depth:
         if image.numblocks[axis] == 1 or depth[axis] >= image.shape[axis]:
             image = image.rechunk({axis: -1})  # which has its own borders at both ends
             depth[axis], boundary[axis] = 0, "none"
     return da.map_overlap(
-        lambda piece: function(piece, **others),
+        lambda piece: function(piece, **given),
         image,
         depth=depth,
         boundary=boundary,
