@@ -187,18 +187,23 @@ class Convolution:
 
     def by_strips(
         self, order: list[hl.Var], vector: int, *, padded: bool = True, parts: hl.Var | None = None
-    ) -> None:
+    ) -> hl.Var:
         """Divide the output into strips of rows and chunks of images; a task is a strip of a chunk.
 
-        `order` names the axes inside a strip of one image, from the innermost. If there are `parts`
-        too, a task is one of the parts of a strip of a chunk.
+        `order` names the axes inside a strip, from the innermost. The images of the chunk come
+        last, if they are not among them; then cells are filled image by image, and else for all of
+        the chunk. If there are `parts` too, a task is one of the parts of a strip of a chunk.
+        Returns the loop over tasks.
         """
         strips, images, task = hl.Var("strips"), hl.Var("images"), hl.Var("task")
+        together = any(each.name() == n.name() for each in order)
+        outer = [*([] if together else [n]), *([parts] if parts else []), strips, images]
         self.out.split(n, images, n, self.chunk, Tail.GuardWithIf)
-        self.out.reorder(*order, n, *([parts] if parts else []), strips, images)
+        self.out.reorder(*order, *outer)
         self.out.fuse(strips, images, task)
         if parts:
             self.out.fuse(parts, task, task)
         self.out.parallel(task)
         if padded:
-            self.cells.fill_at(self.out, n, task, vector)
+            self.cells.fill_at(self.out, task if together else n, task, vector)
+        return task

@@ -13,22 +13,20 @@ from levels import Level, Pipeline
 # busy: a multiply-add takes four cycles, and there may be two multipliers. They are no more, for
 # each pixel also takes a register for its address. Two vectors of kernels share what is loaded of a
 # pixel, which matters where two multipliers wait for two loads a cycle. "half" and "whole" are for
-# kernels that fill up to half of a vector of 512 bits, and more of it, and "few" for those that
-# fill a few. "fours" and "sevens" are for many, and the one that fits the row better is taken.
+# kernels that fill up to half of a vector of 512 bits, and more of it. "fours" and "sevens" are for
+# more of them, and the one that fits the row better is taken.
 SMALL = (2, 4, 1)
 TILES = {
-    "avx512": {
-        "half": (1, 8, 1),
-        "whole": (1, 8, 1),
-        "few": (2, 7, 1),
-        "fours": SMALL,
-        "sevens": (2, 7, 1),
-    },
-    "avx2": {"half": (1, 4, 2), "whole": SMALL, "few": SMALL, "fours": SMALL, "sevens": SMALL},
-    "baseline": dict.fromkeys(("half", "whole", "few", "fours", "sevens"), SMALL),
-    "neon": {**dict.fromkeys(("half", "whole", "few", "fours"), (2, 4, 2)), "sevens": (2, 7, 1)},
+    "avx512": {"half": (1, 8, 1), "whole": (1, 8, 1), "fours": SMALL, "sevens": (2, 7, 1)},
+    "avx2": {"half": (1, 4, 2), "whole": SMALL, "fours": SMALL, "sevens": SMALL},
+    "baseline": dict.fromkeys(("half", "whole", "fours", "sevens"), SMALL),
+    "neon": {**dict.fromkeys(("half", "whole", "fours"), (2, 4, 2)), "sevens": (2, 7, 1)},
 }
-FEW, PACKED = 16, 4  # rows of kernels that are packed together, and how often in a task
+
+
+def width(tile: str) -> int:
+    """The most pixels side by side in a tile, on any level."""
+    return max(tiles[tile][1] for tiles in TILES.values())
 
 
 def dense(
@@ -38,14 +36,18 @@ def dense(
     tile: str,
     blocks: bool = False,
     volume: bool = False,
+    pointwise: bool = False,
 ) -> Pipeline:
     """Convolve with vectors along o, for many kernels.
 
     A tile of sums stays in registers during the loops over taps and channels. Each multiply-add
     takes one number of a pixel, the same for all lanes, and a vector of the kernels' numbers, which
-    are packed so that the numbers for a tile lie together. If kernels are few or small, the loop
-    over them is inside the loop over the pixels of a strip, and otherwise outside. A task takes
-    `share` kernels, so that threads have something to divide where images are small.
+    are packed so that the numbers for a tile lie together. A task takes `share` kernels, so that
+    threads have something to divide where images are small, and packs `together` of them at a time:
+    so many that they stay in the second cache until all pixels of the task have met them.
+
+    With `pointwise`, windows are single taps on pixels, which are read where they lie, and rows are
+    at least a tile wide.
     """
     vectors, pixels, rows = TILES[level.name][tile]
     conv = Convolution(types, volume=volume)
@@ -54,83 +56,105 @@ def dense(
     packed = hl.Func("packed")
     b, ob, c, *at = (hl.Var(name) for name in ("b", "ob", "c", "i", "j", "k"))
     at = at if volume else at[:2]  # a tap's place in the window
-    count = conv.kernels.dim(0).extent()
-    whole = hl.RDom([(0, block), (0, count // block)], "whole")
-    rest = hl.RDom([(0, block), (count // block, hl.select(count % block > 0, 1, 0))], "rest")
-    kernel = rest.y * block + rest.x
-    number = conv.kernels[hl.min(kernel, count - 1), g, c, *at]
+    # Of the last block, the lanes without a kernel take the last kernel's numbers.
+    count, first = conv.kernels.dim(0).extent(), ob * block
+    whole, rest = hl.RDom([(0, block)], "whole"), hl.RDom([(0, block)], "rest")
+    whole.where(first + block <= count)
+    rest.where(first + block > count)
     packed[b, c, *at, ob, g] = hl.undef(conv.numbers)
-    packed[whole.x, c, *at, whole.y, g] = conv.kernels[whole.y * block + whole.x, g, c, *at]
-    packed[rest.x, c, *at, rest.y, g] = hl.select(kernel < count, number, 0)
+    packed[whole.x, c, *at, ob, g] = conv.kernels[first + whole.x, g, c, *at]
+    last = hl.min(first + rest.x, count - 1)
+    packed[rest.x, c, *at, ob, g] = conv.kernels[last, g, c, *at]
+
+    # Numbers of a tile's pixels are copied once for all kernels, one pixel after another: memory that
+    # is read in turns from several pixels comes much more slowly.
+    near, channel = hl.Func("near"), hl.Var("channel")
+    row = hl.clamp(conv.cells.rows[y], 0, conv.cells.last_row)
+    near[channel, x, y, n] = conv.cells.pixel(x * conv.sx * conv.channels + channel, row, n)
 
     def product(c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
         position = (x * conv.sx + tap.x * conv.dx) * conv.channels + conv.channel(c)
-        pixel = conv.cells.at(position, row, n, *tap.z)
+        if pointwise:
+            pixel = near[conv.channel(c), x, row, n]
+        else:
+            pixel = conv.cells.at(position, row, n, *tap.z)
         at = tap.x, tap.y, *tap.z
         return packed[o % block, c, *at, o // block, g] * pixel
 
-    skips = hl.Param(hl.Int(32), "skips")  # whether there are rows of padding, which hold zeros
-    share = hl.Param(hl.Int(32), "share")
+    share, together, skips = (hl.Param(hl.Int(32), each) for each in ("share", "together", "skips"))
+    largest, overall = _largest(packed, block, conv, skips)
 
     def needed(row: hl.Expr, tap: Tap) -> hl.Expr:
         lines = [conv.cells.rows[row], *(conv.cells.slabs[kz, n] for kz in tap.z)]
-        zeros = ~some_infinite(packed, conv, block, skips) & (skips > 0)
-        return reduce(and_, (line >= 0 for line in lines)) | ~zeros
+        infinite = overall[o // block, g] >= hl.cast(overall.type(), _infinity(conv.numbers))
+        return reduce(and_, (line >= 0 for line in lines)) | infinite | (skips == 0)
 
     # Rows of padding can be skipped only if a tile has one row: others may still need the cells.
-    conv.define(product, needed if rows == 1 else None)
-    conv.arguments += [skips, share]
+    conv.define(product, None if rows > 1 or pointwise else needed)
+    conv.arguments += [share, together, skips]
     conv.kernels.dim(0).set_stride(1)
-    yo, yi, xo, xi, oo, oi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "oo", "oi"))
+    if pointwise:
+        conv.kernels.dim(3).set_bounds(0, 1)
+        conv.kernels.dim(4).set_bounds(0, 1)
+    yo, yi, xo, xi, ot, oo, oi = (
+        hl.Var(name) for name in ("yo", "yi", "xo", "xi", "ot", "oo", "oi")
+    )
     out, sums, parts = conv.out, conv.sums, hl.Var("parts")
     out.output_buffer().dim(0).set_stride(1)
     conv.split_rows(yo, yi, rows)
-    out.split(o, oo, oi, block, Tail.PredicateStores).vectorize(oi)
-    out.split(oo, parts, oo, (share + block - 1) // block, Tail.GuardWithIf)
-    out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi)
-    kernels_first = tile in ("half", "whole", "few")
-    order = [oi, xi, yi, *([oo, xo, yo] if kernels_first else [xo, yo, oo]), g]
-    conv.by_strips(order, lanes, parts=parts)
-    sums.compute_at(out, oo if kernels_first else xo)
+    out.split(o, ot, oi, block, Tail.PredicateStores).vectorize(oi)
+    blocks_of_task = (share + block - 1) // block
+    out.split(ot, parts, ot, blocks_of_task, Tail.GuardWithIf)
+    few = hl.clamp(together // block, 1, blocks_of_task)
+    out.split(ot, ot, oo, few, Tail.GuardWithIf)
+    # Beyond the images nothing can be read, so the last tile of pixels shifts inwards there.
+    out.split(x, xo, xi, pixels, Tail.ShiftInwards if pointwise else Tail.GuardWithIf).unroll(xi)
+    order = [oi, xi, yi, oo, xo, yo, *([] if volume else [n]), ot, g]
+    task = conv.by_strips(order, lanes, parts=parts, padded=not pointwise)
+    sums.compute_at(out, oo)
+    if pointwise:
+        near.compute_at(out, xo).hoist_storage(out, task)
+        near.bound_extent(x, pixels).vectorize(channel, lanes, Tail.Predicate)
     for func, loops in conv.chains(blocks):
         func.bound_extent(o, block).bound_extent(x, pixels).bound_extent(y, rows)
         func.vectorize(o).unroll(x).unroll(y)
         func.update().reorder(o, x, y, *loops).vectorize(o).unroll(x).unroll(y)
-    # Kernels are read as they lie in memory, a few rows at a time, which stay in the first cache
-    # until all tiles have their part of them. The rows are divided among threads.
-    packed.compute_root().bound(b, 0, block)
-    row, few = hl.Var("row"), hl.Var("few")
-    for stage, lane, tiles in ((0, whole.x, whole.y), (1, rest.x, rest.y)):
-        update = packed.update(stage).split(c, few, row, FEW, Tail.GuardWithIf)
-        update.reorder(lane, row, tiles, few, *at, g).vectorize(lane)
-        for axis in (few, *at):
-            update.fuse(axis, g, g)
-        update.split(g, g, few, PACKED, Tail.GuardWithIf).parallel(g)
+    packed.compute_at(out, ot).hoist_storage(out, task).bound(b, 0, block)
+    for stage, lane in enumerate((whole.x, rest.x)):
+        packed.update(stage).reorder(lane, ob, c, *at, g).vectorize(lane)
+    if rows == 1 and not pointwise:
+        largest.compute_at(out, ot).vectorize(largest.args()[0])
+        largest.update().vectorize(largest.args()[0])
+        overall.compute_at(out, ot)
     return Pipeline(conv.out, conv.arguments)
 
 
-def some_infinite(packed: hl.Func, conv: Convolution, block: int, asked: hl.Expr) -> hl.Expr:
-    """Whether the kernels hold NaN or inf: then products with zeros count, because they are NaN.
+def _infinity(numbers: hl.Type) -> int:
+    """The bits of an infinite number: those of finite ones are less, without their sign."""
+    return 0x7F800000 if numbers.bits() == 32 else 0x7FF << 52
 
-    Unless it is asked, nothing is looked at.
+
+def _largest(
+    packed: hl.Func, block: int, conv: Convolution, asked: hl.Expr
+) -> tuple[hl.Func, hl.Func]:
+    """The bits of the largest number of each block of kernels; 0 unless it is asked.
+
+    With NaN or inf among them, products with zeros count, because they are NaN.
     """
-    bits, mantissa = conv.numbers.bits(), {32: 23, 64: 52}[conv.numbers.bits()]
-    word, magnitude = hl.UInt(bits), (1 << bits - 1) - 1  # a mask of all bits except the sign
-    infinity = magnitude + 1 - (1 << mantissa)
-    count, groups, *extents = (
-        conv.kernels.dim(axis).extent() for axis in range(conv.kernels.dimensions())
-    )
-    tiles = (count + block - 1) // block
-    b, t, largest, overall = hl.Var("b"), hl.Var("t"), hl.Func("largest"), hl.Func("overall")
-    r = hl.RDom([(0, extent) for extent in extents], "r")
-    taps = (r[axis] for axis in range(1, len(extents)))
-    number = hl.reinterpret(word, packed[b, r[0], *taps, t % tiles, t // tiles])
-    largest[b, t] = hl.cast(word, 0)
-    largest[b, t] = hl.max(largest[b, t], number & hl.cast(word, magnitude))
-    every = hl.RDom([(0, block), (0, hl.select(asked > 0, tiles * groups, 0))], "every")
-    overall[()] = hl.cast(word, 0)
-    overall[()] = hl.max(overall[()], largest[every.x, every.y])
-    largest.compute_root().parallel(t).bound(b, 0, block).vectorize(b).update().vectorize(b)
-    largest.update().parallel(t)
-    overall.compute_root()
-    return overall[()] >= hl.cast(word, infinity)
+    word = hl.UInt(conv.numbers.bits())
+    magnitude = hl.cast(word, (1 << conv.numbers.bits() - 1) - 1)  # a mask of all but the sign
+    b, ob = hl.Var("b"), hl.Var("ob")
+    largest, overall = hl.Func("largest"), hl.Func("overall")
+    extents = [(0, hl.select(asked > 0, conv.kernels.dim(2).extent(), 0))]
+    extents += [
+        (0, conv.kernels.dim(axis).extent()) for axis in range(3, conv.kernels.dimensions())
+    ]
+    r = hl.RDom(extents, "r")
+    place = [r[axis] for axis in range(len(extents))]
+    number = hl.reinterpret(word, packed[b, *place, ob, g]) & magnitude
+    largest[b, ob, g] = hl.cast(word, 0)
+    largest[b, ob, g] = hl.max(largest[b, ob, g], number)
+    every = hl.RDom([(0, block)], "every")
+    overall[ob, g] = hl.cast(word, 0)
+    overall[ob, g] = hl.max(overall[ob, g], largest[every.x, ob, g])
+    return largest, overall

@@ -17,7 +17,7 @@ from typing import Any
 
 import halide as hl
 import winograd
-from dense import dense
+from dense import dense, width
 from depthwise import depthwise
 from doubling import doubling
 from fourier import fourier, spectrum
@@ -61,9 +61,10 @@ class Variant:
         Makes the pipeline for a level of processors.
     preference : int
         Of two variants that a problem meets, the one with the larger number is taken. Vectors along
-        many kernels or channels (2; 3 for a single vector of kernels) come before vectors along the
-        rows, and of these a fixed number of taps (1) before tiles of several rows. Of poolings,
-        doubling (2) comes before squares (1), and these before the taps one by one.
+        many kernels or channels (2; 3 for a single vector of kernels; 2 more for single taps that
+        are read in place) come before vectors along the rows, and of these a fixed number of taps
+        (1) before tiles of several rows. Of poolings, doubling (2) comes before squares (1), and
+        these before the taps one by one.
     """
 
     family: str
@@ -244,7 +245,7 @@ def _weighed() -> Iterator[Variant]:
 
 
 def _dense() -> Iterator[Variant]:
-    """Vectors along the kernels: tiles of one vector of them, of few, and of many in two widths."""
+    """Vectors along the kernels: tiles of one vector of them, or of two in two widths."""
     for names in ("f32_f32_f32", "f64_f64_f64"):
         # Of doubles half a vector is four, and fewer than five kernels have vectors along them for
         # single pixels alone.
@@ -252,24 +253,28 @@ def _dense() -> Iterator[Variant]:
         tiles: dict[str, dict[str, Range]] = {
             **({"half": {"kernels": (1, half)}} if half else {}),
             "whole": {"kernels": (half + 1, vector)},
-            "few": {},
             "fours": exactly(tile=4),
             "sevens": exactly(tile=7),
         }
+        # Single taps on pixels alone are read in place, from images at least a tile wide.
+        kinds = [*((*kind, False) for kind in KINDS), *((0, long, True) for long in (0, 1))]
         for tile, needs in tiles.items():
-            for volume, long in KINDS:
+            for volume, long, pointwise in kinds:
                 yield Variant(
                     "dense",
                     tuple(names.split("_")),
-                    exactly(separable=0, volume=volume, long=long, along_kernels=1) | needs,
+                    exactly(separable=0, volume=volume, long=long, along_kernels=1)
+                    | needs
+                    | ({"pointwise": (width(tile), None)} if pointwise else {}),
                     partial(
                         dense,
                         types=_types(names),
                         tile=tile,
                         blocks=bool(long),
                         volume=bool(volume),
+                        pointwise=pointwise,
                     ),
-                    preference=3 if tile in ("half", "whole") else 2,
+                    preference=(3 if tile in ("half", "whole") else 2) + 2 * pointwise,
                 )
 
 

@@ -366,6 +366,13 @@ def every_kind():
             for shape, stride in (((3, 17, 19), 1), ((2, 17, 19, 3), 2), ((2, 17, 39, 3), 1)):
                 options = {"stride": stride, "where": "finite", "renormalize": True}
                 yield "convolve", shape, types, sides, {"padding": "same", **options}
+    for types in (("f4", "f4"), ("f8", "f8")):  # single taps, in rows of each kind of tile
+        for channels in (9, 300):
+            for kernels in (7, 12, 20, 70):
+                for width, stride in ((8, 1), (14, 1), (23, 2), (29, (2, 3))):
+                    options = {"padding": "valid", "stride": stride}
+                    shape, rest = (2, 3, width, channels), (channels, kernels)
+                    yield "convolve", shape, types, (1, 1, *rest), options
     for types in (("f4", "f4"), ("u1", "i1")):  # taps far apart, on wide pixels
         options = {"padding": "valid", "dilation": (1, 19)}
         yield "convolve", (2, 9, 39, 16), types, (3, 3), options

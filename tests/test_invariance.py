@@ -31,6 +31,8 @@ DENSE = {  # images, kernels and options with so many channels that matrix produ
     "a column": ((5, 150, 1, 257), (1, 1, 257, 65), {}),
     "one kernel": ((5, 3, 97, 257), (1, 1, 257), {}),
     "one pixel": ((7, 1, 1, 300), (1, 1, 300, 129), {}),
+    "single taps": ((6, 3, 7, 70), (1, 1, 70, 40), {}),
+    "far apart": ((5, 9, 14, 300), (1, 1, 300, 40), {"stride": (2, 1)}),
     "two groups": ((3, 4, 67, 130), (3, 1, 65, 160), {"groups": 2}),
     "strided": ((3, 5, 143, 64), (3, 3, 64, 64), {"stride": 2, "pad_mode": "reflect"}),
     "dilated": ((3, 4, 40, 100), (3, 3, 100, 31), {"dilation": (1, 3), "padding": "full"}),

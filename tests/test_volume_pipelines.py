@@ -126,7 +126,7 @@ def check(variant, rng):
     else:
         arguments["kernels"] = kernels.astype(numbers)
     if "share" in variant.arguments:
-        arguments["share"] = int(rng.integers(1, count + 1))
+        arguments |= {name: int(rng.integers(1, count + 1)) for name in ("share", "together")}
         arguments["skips"] = int(padding == 0 and rng.random() < 0.5)
     described = {
         name: buffer(value) if isinstance(value, np.ndarray) else value

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convlens.compiled.blocks import STRIP
+from convlens.compiled.blocks import COPIED, STRIP
 from convlens.compiled.library import load, loaded
 from convlens.compiled.variants import Variant
 from convlens.core.axis import sparse
@@ -165,9 +165,7 @@ def _facts_of_convolution(
     windows = {axis.window for axis in problem.axes}
     square = len(windows) == 1 and rows.stride == columns.stride
     # Tiles are seven or four pixels wide: take the width that leaves less of the last one unused.
-    # Few kernels, or many small ones, are better computed pixel by pixel.
     tile = 7 if -columns.outputs % 7 <= -columns.outputs % 4 else 4
-    many = kernels > lanes and not (terms <= 256 and kernels > 2 * lanes)
     return {
         "separable": separable,
         "volume": len(problem.axes) > 2,
@@ -186,7 +184,8 @@ def _facts_of_convolution(
         "constant": problem.pad_mode == "constant",
         "narrow": columns.outputs <= 16,  # the borders are much of a row
         "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),
-        "tile": tile if many else 0,
+        "tile": tile,
+        "pointwise": columns.outputs if is_pointwise(problem) else 0,
         "weighed": problem.renormalize,
     }
 
@@ -412,6 +411,14 @@ def _unpadded(problem: Problem, row: int, numbers: DType) -> bool:
     if sparse(problem.columns, problem.columns.outputs):
         return False
     return 64 // numbers.itemsize <= row <= 2**15  # a vector at least, and not cut into blocks
+
+
+def is_pointwise(problem: Problem) -> bool:
+    """Whether windows are single taps on pixels, in rows that are not cut."""
+    columns = problem.columns
+    on_pixels = all(len(axis.inside) == axis.outputs for axis in problem.axes)
+    row = max(columns.size * problem.channels, columns.outputs * problem.output_channels)
+    return problem.taps == 1 and on_pixels and row <= COPIED and columns.stride <= 8
 
 
 def largest(dtype: DType) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from convlens.compiled import large, long_rows, transforms, winograd
+from convlens.compiled import large, long_rows, merged_rows, transforms, winograd
 from convlens.compiled.blocks import (
     COPIED,
     DIRECT,
@@ -56,6 +56,11 @@ SPARE = 64  # entries behind the last one: pipelines may read them, but do not u
 # Multiply-adds in a block, of dense layers, of other floats and of integers: few enough for a block
 # to end within a second, because Ctrl-C is only noticed between blocks.
 DENSE, STEADY, SLOW = 2**32, 2**30, 2**27
+
+# Of dense layers: the numbers of kernels that a task packs together, half of a core's own cache;
+# the least kernels of a task, if it has not all of them; and the least pixels that are worth
+# packing kernels for.
+PACKED, SHARE, PIXELS = 2**16, 32, 128
 
 Runs = list[tuple[slice, Run]]  # which of the kernels a run takes, and the run
 
@@ -108,6 +113,10 @@ def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, o
         assert kernels is not None, "poolings have no kernels"
         winograd.compute(problem, way, images, kernels, out, _compute)
         return
+    gapless = images.flags.c_contiguous and out.flags.c_contiguous
+    if gapless and (merged := merged_rows.merge(problem)) is not None:
+        shape = merged.full_output_shape
+        problem, images, out = merged, images.reshape(merged.images.shape), out.reshape(shape)
     if pieces := long_rows.cut(problem):
         for piece in pieces:
             _compute(piece.problem, way, piece.images.of(images), kernels, piece.out.of(out))
@@ -199,6 +208,7 @@ class Work:
             self.write_here = False  # The results are clipped as the unsigned numbers they are.
         self.large = large.is_large(problem, method)
         window = [axis.window for axis in problem.axes]
+        self.pointwise = "pointwise" in method.variant.requires
         self.doubling, self.separable = method.family == "doubling", method.family == "separable"
         # A volume's slabs are merged when they are read, or else are all held at once.
         self.merging = self.separable or (problem.kernels is None and problem.mode != "median")
@@ -333,7 +343,11 @@ class Work:
             if method.family == "dense":
                 absent = [each.pixels for each in grids[:-1]]
                 zeros = arguments["padding"] == 0 and any((each < 0).any() for each in absent)
-                arguments |= {"skips": int(zeros), "share": share}
+                arguments |= {
+                    "share": share,
+                    "together": PACKED // self.taps,
+                    "skips": int(zeros),
+                }
             yield part, Run(loaded(), method.variant, arguments | given, list(given))
 
     def _counts(self, axis: Axis, outputs: range, *, repeat: int = 1, images: int = 1) -> Array:
@@ -356,41 +370,50 @@ class Work:
 
         Strips are low enough for a core's cache, and tasks are as many as threads can share well.
         """
-        problem = self.problem
+        problem, dense = self.problem, self.method.family == "dense"
         *slabs, oh, ow = (len(each) for each in (block.images, *block.places))
         *_, down, across = grids
         m = prod(slabs)  # slabs of the output
         deep = 1 if self.merging else prod(axis.window for axis in problem.axes[:-2])
         weights = 2 if problem.renormalize else 1  # cells with weights are held twice
-        row = max(weights * len(across) * problem.channels * deep, ow * problem.output_channels)
-        row = max(row, VECTORS)  # because a row takes whole vectors, and a tile several of them
+        row, room, least = weights * len(across) * problem.channels * deep, STRIP, 8
         halo = len(down) - (oh - 1) * down.stride
         read = m * len(down) * len(across) * problem.channels
-        tasks, parts, least = self._wanted(read, m * oh * ow * problem.output_channels), 1, 8
+        tasks, parts = self._wanted(read, m * oh * ow * problem.output_channels), 1
         kernels = problem.output_channels // self.groups
-        if self.method.family == "dense":
-            least = 2
-            if self.taps * kernels > STRIP:  # Strips would all read the kernels from afar.
-                parts = min(-(-tasks // m), -(-kernels // VECTORS))
+        if dense:
+            if self.pointwise:  # Pixels are read where they lie, and others are not looked at.
+                row, halo = ow * problem.channels, 0
+            # Each task packs its kernels, which pays for many pixels. So where kernels are more
+            # than the numbers of an image, or pixels are few, tasks share the kernels.
+            pieces, least = max(1, m * oh * ow // PIXELS), max(2, -(-PIXELS // ow))
+            many = self.taps * kernels > 4 * row * (oh * down.stride + halo)
+            if many:
+                room = 4 * STRIP  # All kernels that are packed together pass over these numbers.
+            parts = min(tasks if many else -(-tasks // pieces), -(-kernels // SHARE))
+        else:
+            row = max(row, ow * problem.output_channels)
+        row = max(row, VECTORS)  # because a row takes whole vectors, and a tile several of them
         # Neighbouring strips both compute the halo. Where it would be most of a strip, a strip is
         # at least half as high as the halo, even if that exceeds the cache.
-        height = max(1, (STRIP // row - halo) // down.stride + 1, halo // (2 * down.stride))
+        height = max(1, (room // row - halo) // down.stride + 1, halo // (2 * down.stride))
         if self.doubling:  # It keeps only the rows of its outputs, but goes through the halo too.
             least = max(least, -(-halo // down.stride))
             height = max(least, 2 * STRIP // row)
         if m * parts < tasks:
             height = min(height, max(least, -(-oh * m * parts // tasks)))
         strips = -(-oh // min(height, oh))
-        if self.method.family == "dense":
-            parts = max(parts, min(tasks // (m * strips), -(-kernels // VECTORS)))
+        if dense:
+            parts = max(parts, min(tasks // (m * strips), -(-kernels // SHARE)))
         share = -(-kernels // parts)
         if len(grids) > 2:  # Neighbouring slabs share most of what they read, so a task has many.
             return -(-oh // strips), max(1, m * strips // tasks), share
         if strips > 1:
             strips = -(-strips // self.threads) * self.threads
             return -(-oh // strips), 1, share
-        numbers = max(1, len(down) * len(across) * problem.channels)
-        return oh, max(1, min(m // tasks, STRIP // numbers)), share
+        numbers = row * oh if self.pointwise else len(down) * len(across) * problem.channels
+        together = max(m * parts // tasks, PIXELS // (oh * ow) if dense else 1)
+        return oh, max(1, min(together, room // max(1, numbers))), share
 
     def _wanted(self, read: int, written: int) -> int:
         """How many tasks to divide a block into: four for each thread, but no brief ones.
