@@ -66,8 +66,8 @@ def dense(
     last = hl.min(first + rest.x, count - 1)
     packed[rest.x, c, *at, ob, g] = conv.kernels[last, g, c, *at]
 
-    # Numbers of a tile's pixels are copied once for all kernels, one pixel after another: memory that
-    # is read in turns from several pixels comes much more slowly.
+    # A tile's pixels are copied once for all kernels, one after another: memory that is read from
+    # several pixels by turns comes much more slowly.
     near, channel = hl.Func("near"), hl.Var("channel")
     row = hl.clamp(conv.cells.rows[y], 0, conv.cells.last_row)
     near[channel, x, y, n] = conv.cells.pixel(x * conv.sx * conv.channels + channel, row, n)
