@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import halide as hl
+from cells import INT
 from levels import Level, Pipeline
 from pooling import Pooling, Tail, Types, c, f, n, x, y
 
-VECTORS = 4  # of channels, whose numbers stay in registers together
+MANY = 64  # channels: the least for squares whose pixels are read by the row
+TOGETHER = 2048  # bytes of a pixel that are merged together
 
 
 def squares(
@@ -69,8 +71,9 @@ def squares(
 def apart(level: Level, types: Types, mode: str) -> Pipeline:
     """Merge larger squares side by side, without padding, of images with many channels.
 
-    The numbers of a few vectors of channels stay in registers for a whole window. They are merged
-    in the order of `windows`, down each column and then across, so that the bits are the same.
+    Pixels are read row after row, some thousand bytes of each, as memory gives them fastest; the
+    merged numbers of a window's columns stay in the first cache meanwhile. The order is that of
+    `windows`, down each column and then across, so that the bits are the same.
     """
     pool = Pooling(level, types, mode)
     lanes, merge, out = level.lanes(pool.numbers), pool.merge, pool.out
@@ -86,14 +89,14 @@ def apart(level: Level, types: Types, mode: str) -> Pipeline:
     across[c, x, y, n] = merge(hl.Expr(down[c, x, y, n, j.x]), hl.Expr(across[c, x, y, n]))
     pool.give(hl.Expr(across[c, x, y, n]))
 
-    o, vector, width = hl.Var("o"), hl.Var("vector"), VECTORS * lanes
+    o, vector = hl.Var("o"), hl.Var("vector")
+    width = hl.min(hl.cast(INT, TOGETHER // pool.numbers.bytes()), pool.channels)
     out.split(y, hl.Var("strips"), y, pool.strip, Tail.ShiftInwards)
-    out.split(c, o, c, width, Tail.ShiftInwards).split(c, vector, c, lanes)
-    out.vectorize(c).unroll(vector)
-    pool.by_strips([c, vector, o, x, y])
-    across.compute_at(out, o)
-    down.compute_at(across, j.x).bound_extent(column, 1)
-    for func, loop in ((across, j.x), (down, i.x)):
-        func.bound_extent(c, width).vectorize(c, lanes).unroll(c)
-        func.update().reorder(c, x, y, n, loop).vectorize(c, lanes).unroll(c)
+    out.split(c, o, c, width, Tail.ShiftInwards).split(c, vector, c, lanes, Tail.ShiftInwards)
+    out.vectorize(c)
+    task = pool.by_strips([c, vector, o, x, y])
+    down.compute_at(out, o).hoist_storage(out, task).vectorize(c, lanes, Tail.RoundUp)
+    down.update().reorder(c, x, y, n, column, i.x).vectorize(c, lanes, Tail.Predicate)
+    across.compute_at(out, vector).bound_extent(c, lanes).vectorize(c)
+    across.update().reorder(c, x, y, n, j.x).vectorize(c)
     return Pipeline(out, pool.arguments, strict=True)

@@ -26,7 +26,7 @@ from medians import medians
 from ordered import ordered
 from planes import planes
 from separable import separable
-from squares import VECTORS, apart, squares
+from squares import MANY, apart, squares
 from windows import windows
 
 TYPES = {
@@ -398,7 +398,7 @@ def _poolings() -> Iterator[Variant]:
             yield Variant(
                 "squares",
                 types,
-                {**exactly(volume=0, long=0), "side": (3, None), "channels": (VECTORS * 16, None)},
+                {**exactly(volume=0, long=0), "side": (3, None), "channels": (MANY, None)},
                 partial(apart, types=_types(names), mode=mode),
                 preference=1,
             )
