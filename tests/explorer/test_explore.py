@@ -150,6 +150,7 @@ def test_a_large_plan():
     assert data["start"]["layers"] == [[[1, 1, 1], [1, 1, 1]]]
     assert data["pictures"][0]["shape"] == [128, 20, 1]
     assert data["pictures"][0]["name"] == "Rings"
+    assert data["pictures"][0]["high"] == 9  # white, so that all of its numbers can be seen
     assert data["notice"] == "Its images are larger than this picture."
 
 

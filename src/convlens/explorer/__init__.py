@@ -369,7 +369,8 @@ def _of_a_plan(plan: BackPlan, kernels: npt.ArrayLike | None) -> tuple[Array, Ar
     sizes = [min(axis.size, most) for axis in plan.problem.spatial]
     middle = np.meshgrid(*(np.arange(size) - size // 2 for size in sizes), indexing="ij")
     distance = np.sqrt(sum(along**2 for along in middle))
-    return np.rint(4.5 + 4.5 * np.cos(distance)).astype(np.uint8), kernel  # rings from 0 to 9
+    rings = np.rint(4.5 + 4.5 * np.cos(distance))  # from 0, black, to 9, white
+    return rings.astype(np.int64), kernel
 
 
 def _settings(along: tuple[Any, ...]) -> Any:
