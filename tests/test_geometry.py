@@ -275,7 +275,7 @@ MAY_IMPORT = {
     "config": {"arguments", "compiled"},
     "pictures": {"core", "files"},
     "spelling": {"arguments", "core", "files", "filters"},
-    "explorer": {"arguments", "core", "files", "filters", "operations"},
+    "explorer": {"arguments", "core", "files", "filters", "operations", "plan"},
     "__init__": {
         *("arguments", "config", "explorer", "filters", "gradients", "linear", "ndimage"),
         *("operations", "plan"),

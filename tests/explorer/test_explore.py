@@ -15,6 +15,7 @@ import convlens
 from convlens import explore, explorer
 
 GRAY, COLOUR = np.ones((5, 6)), np.ones((5, 6, 3))
+TRANSPOSE = convlens.plan_convolve_transpose((7, 5), (4, 3), stride=2)
 
 
 def data_of(page):
@@ -114,6 +115,45 @@ def test_the_page_of_a_signal(visit, tmp_path, options):
     np.testing.assert_allclose(shown, convlens.convolve(signal, kernel, space=1, **options))
 
 
+PLANS = [
+    (((7, 5), (4, 3)), {"stride": 2}),
+    (((9, 4), (3, 5)), {"stride": (1, 3), "padding": "full", "dilation": (2, 1)}),
+    (((6, 6), (3, 3)), {"padding": ((2, 0), (1, 1)), "pad_mode": "edge"}),
+    (((3, 10, 10, 8), (3, 3, 4, 8)), {"padding": "valid"}),
+    (((12,), (3,)), {"stride": 2, "padding": (2, 0), "space": 1}),
+]
+
+
+@pytest.mark.parametrize(("shapes", "options"), PLANS)
+def test_a_plan_of_a_transpose(visit, tmp_path, shapes, options):
+    """The page opens on the way back to a pixel, with sizes and settings of the plan."""
+    plan = convlens.plan_convolve_transpose(*shapes, **options)
+    space = options.get("space", 2)
+    kernel = np.random.default_rng(5).integers(-3, 4, plan.window)
+    page = visit(file=explore(plan, kernel).save(tmp_path / "plan.html"))
+    assert page.evaluate("explorer.pointed[0]") == "input"
+    assert "transposed convolution" in page.inner_text("#worked-back")
+    shape = [axis.outputs for axis in plan.problem.spatial]
+    output = np.array(page.evaluate("[...explorer.output.data]")).reshape(shape)
+    size = tuple(axis.size for axis in plan.problem.spatial)
+    expected = convlens.convolve_transpose(output, kernel, size, **options)
+    row, column = page.evaluate("explorer.pointed.slice(1)")
+    found = page.evaluate("explorer.back(...explorer.pointed.slice(1)).channels[0].result")
+    assert found == expected[(row, column)[2 - space :]]
+    many = "The page shows one channel and one kernel of the plan."
+    assert page.inner_text("#notice") == (many if len(shapes[0]) == 4 else "")
+
+
+def test_a_large_plan():
+    """A plan without a kernel's numbers has ones; one of large images has a smaller picture."""
+    data = data_of(explore(convlens.plan_convolve_transpose((300, 20), (2, 3))))
+    assert data["start"]["layers"] == [[[1, 1, 1], [1, 1, 1]]]
+    assert data["pictures"][0]["shape"] == [128, 20, 1]
+    assert data["pictures"][0]["name"] == "Rings"
+    assert data["pictures"][0]["high"] == 9  # white, so that all of its numbers can be seen
+    assert data["notice"] == "Its images are larger than this picture."
+
+
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16, np.int64, np.float16, np.float64])
 def test_types(dtype):
     """Whole numbers up to 255 are written as bytes and all others as floats, both exactly."""
@@ -176,6 +216,28 @@ REFUSALS = [
     ({"space": 1, "kernels": GRAY}, ValueError, "kernels of signals must be (kw,)"),
     ({"space": 1, "stride": (2, 2)}, ValueError, "stride must be"),
     ({"space": 1, "kernels": np.ones(12)}, ValueError, "a window of at most 11; got 12"),
+    ({"images": TRANSPOSE, "stride": 2}, ValueError, "stride=2 is given beside a plan, which has"),
+    ({"images": TRANSPOSE, "space": 1}, ValueError, "space=1 is given beside a plan, which has"),
+    (
+        {"images": TRANSPOSE, "kernels": GRAY},
+        ValueError,
+        "must have the plan's window (4, 3); kern",
+    ),
+    (
+        {"images": convlens.plan_kernel_gradient((8, 8), (8, 8), (3, 3))},
+        ValueError,
+        "the page shows plans of plan_convolve_transpose, not of kernel_gradient; give images",
+    ),
+    (
+        {"images": convlens.plan_convolve_transpose((4, 4, 4), (2, 2, 2), space=3)},
+        ValueError,
+        "the page shows signals (space=1) and images (space=2), but no volumes",
+    ),
+    (
+        {"images": convlens.plan_convolve_transpose((8, 8), (12, 3))},
+        ValueError,
+        "the page shows a window of at most 11; got 12",
+    ),
     ({"count_padding": 1}, TypeError, "count_padding must be True or False; got 1"),
     (
         {"images": COLOUR, "kernels": np.ones((3, 3, 3)), "channels": "gray"},

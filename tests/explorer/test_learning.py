@@ -98,6 +98,21 @@ def test_the_kernel_is_found_step_by_step(visit, fragment):
     assert screen.state(page)["goal"] is None
 
 
+def test_the_pictures_have_the_colours_of_the_target(visit):
+    """While the kernel is zeros, its output is gray, not black, beside a target in colours."""
+    page = visit(EDGE + "&goal=1,0,-1;1,0,-1;1,0,-1")
+    page.evaluate("explorer.set({ layers: [[[0, 0, 0], [0, 0, 0], [0, 0, 0]]] })")
+    nothing, nowhere = page.evaluate(
+        """["output", "error"].map((name) => {
+          const canvas = document.getElementById(`learn-${name}`);
+          const at = canvas.width - 4; // the target is 0 on the right, and so is the difference
+          return [...canvas.getContext("2d").getImageData(at, 9, 1, 1).data];
+        })"""
+    )
+    assert nothing == nowhere
+    assert min(nothing) > 100
+
+
 def test_the_link_keeps_the_lesson(visit):
     """A link opens the same kernel and target; what contradicts the kernel is left out."""
     page = visit(EDGE)

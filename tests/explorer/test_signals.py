@@ -162,7 +162,10 @@ def test_a_signal_is_chosen(visit):
     assert page.inner_text("#input-size") == "60 samples, padded 62"
     assert not page.is_visible("#window-0")
     assert not page.is_visible("#stride-0")
-    assert "sample 12" in page.inner_text("#worked-sentence")
+    assert page.inner_text("#worked-sentence").startswith(
+        "Output 12 (counted from 0), with its window over samples 11 to 13, is "
+    )
+    assert page.inner_text(".size-section .note").startswith("w: the samples")
     assert "pixel" not in page.inner_text(".work") + page.inner_text(".controls")
     page.select_option("#preset", label="difference")
     assert screen.state(page)["layers"] == [[[-1, 1]]]
@@ -170,6 +173,26 @@ def test_a_signal_is_chosen(visit):
     assert screen.state(page)["layers"] == before
     page.click("[aria-label='A step']")
     assert screen.state(page)["layers"] == [[[-1, 1]]]
+
+
+@pytest.mark.parametrize(
+    ("fragment", "words"),
+    [
+        ("k=1,1,1&p=valid&s=1,2", "Output 2 (counted from 0), with its window over samples 4 to"),
+        ("k=1,1,1&p=valid&d=1,2", "window over samples 2 to 6, every 2nd,"),
+        ("k=1,1&p=valid&s=1,2", "window over samples 4 and 5,"),
+        ("k=1,1,1&p=full&s=1,1", "window over samples 0 to 2,"),
+        ("k=1,1,1,1&p=full&s=1,1&at=0,0", "with its window over sample 0,"),
+        ("k=1&p=0,0,3,0&s=1,1", "with its window over padding alone,"),
+    ],
+)
+def test_an_output_is_named_with_its_samples(visit, fragment, words):
+    """The number of an output is not taken for that of a sample, and both are said."""
+    at = "" if "at=" in fragment else "&at=0,2"
+    page = visit(f"#pic=own&signal=1,2,3,4,5,6,7,8,9&{fragment}{at}")
+    assert words in page.inner_text("#worked-sentence")
+    number = "0" if "at=" in fragment else "2"
+    assert page.get_attribute("#position", "aria-valuetext") == f"output {number}"
 
 
 def test_causal_padding(visit):

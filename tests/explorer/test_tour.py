@@ -10,7 +10,7 @@ from .screen import COLOURS, OTHER, file_of, follow, marked, opened, output, sta
 TOUR = (
     *("Picture", "Window", "Kernel", "Multiply", "Add up", "Output", "Convolution", "Size"),
     *("Padding", "An edge that is not there", "Stride", "Channels", "Layers", "Pooling"),
-    "Your turn",
+    *("Signal", "The way back", "Learning", "Your turn"),
 )
 LATER = {  # what a step does not show yet, because no step has explained it
     "#kernel-panel": 2,
@@ -52,6 +52,20 @@ def test_tour(visit):
     assert shapes["Layers"][2] == 1
     assert len(seen["Layers"][0]["layers"]) == 3
     assert shapes["Pooling"] == (8, 8, 1)  # a quarter of 16 x 16
+    assert shapes["Signal"] == (1, 60, 1)
+    assert seen["The way back"][0]["pin"] == ["input", 4, 3]
+    assert seen["Learning"][0]["goal"] is not None
+
+
+def test_the_learning_step_teaches(visit):
+    """During the step on learning its button can be pressed, and the kernel comes closer."""
+    page = visit()
+    page.click("#tour-open")
+    for _ in range(TOUR.index("Learning")):
+        page.click("#tour-next")
+    page.click("#learn-step")
+    assert "after 1 step" in page.inner_text("#learn-loss")
+    assert page.is_visible("#tour")
 
 
 @pytest.mark.parametrize("way", ["Escape", "button", "Done"])

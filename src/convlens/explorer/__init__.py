@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from convlens import arguments, files, filters
 from convlens.core.problem import Array, Problem, Spec
+from convlens.plan.back import BackPlan
 
 __all__ = ["Explorer", "explore"]
 
@@ -124,7 +125,7 @@ class Explorer:
 
 
 def explore(
-    images: npt.ArrayLike | None = None,
+    images: npt.ArrayLike | BackPlan | None = None,
     kernels: npt.ArrayLike | None = None,
     *,
     padding: str | int | tuple[Any, Any] = "same",
@@ -145,12 +146,16 @@ def explore(
 
     Parameters
     ----------
-    images : array_like, optional
+    images : array_like or BackPlan, optional
         One picture or several, gray or of three colours: (h, w), (m, h, w), (h, w, 3) or
         (m, h, w, 3), also with 1 instead of 3. Their numbers must be real and finite. By default
         the page has its own pictures, among them a digit and a photograph. A picture of more than
         128 pixels a side is shown scaled or in part, and the page says so; one of more than 512 is
         scaled down to 512 before. With `space=1` signals, (w,) or (m, w), of up to 256 samples.
+        A plan, as `convlens.plan_convolve_transpose` makes it, opens the page on the way back to a
+        pixel, with the plan's settings, on a picture of its size. Then `kernels` may give the
+        numbers of a kernel as large as the plan's, which are ones otherwise, and all other
+        arguments are the plan's.
     kernels : array_like, optional
         (kh, kw), (kh, kw, c) or (kh, kw, c, nc), up to 11 taps high and wide; by default
         `filters.sobel_x`. The page shows the first of several kernels and offers the others. With
@@ -196,8 +201,24 @@ def explore(
 
     >>> prices = [50.0, 51.5, 49.0, 52.5, 55.0, 54.0]
     >>> page = convlens.explore(prices, [1 / 3, 1 / 3, 1 / 3], padding=(2, 0), space=1)
+
+    What a layer that doubles sizes, a transposed convolution, does:
+
+    >>> page = convlens.explore(convlens.plan_convolve_transpose((14, 14), (4, 4), stride=2))
     """
     with arguments.refusing("explore"):
+        plan = None
+        if isinstance(images, BackPlan):
+            plan = images
+            _no_others_beside_a_plan(
+                *(padding, stride, dilation, operation, kernel_shape, pad_mode),
+                *(count_padding, partial, channels, space),
+            )
+            images, kernels = _of_a_plan(plan, kernels)
+            space, pad_mode = plan.problem.space, plan.problem.pad_mode
+            word = plan.problem.padding_word
+            padding = _settings(plan.padding) if word == "given" else word
+            stride, dilation = _settings(plan.stride), _settings(plan.dilation)
         operation = _one_of("operation", operation, OPERATIONS)
         pooling = operation != "convolve"
         if pooling and kernels is not None:
@@ -247,6 +268,9 @@ def explore(
     if space == 1:
         start["picture"] = "heartbeat"  # if there is no other
     notes, presets = [], list(_presets())
+    if plan is not None:
+        start["pin"] = ("input", shape[0] // 2, shape[1] // 2)
+        notes.append(_about_the_plan(plan, shape[:2]))
     if bank is not None:
         yours = list(_yours(bank))
         presets, start["layers"] = [*yours, *presets], yours[0]["layers"]
@@ -258,7 +282,9 @@ def explore(
         start["side"] = next((side for side in SIDES if side >= longest), 64)
         if count > len(pictures):
             notes.append(f"The page shows the first {len(pictures)} of {count} images.")
-    return Explorer(_page(start, presets, pictures, " ".join(notes), signals=space == 1))
+    notice = " ".join(filter(None, notes))
+    name = "Rings" if plan is not None else "Your signal" if space == 1 else "Your picture"
+    return Explorer(_page(start, presets, pictures, notice, name, signals=space == 1))
 
 
 def _start(call: Problem, operation: str) -> dict[str, Any]:
@@ -314,6 +340,54 @@ def _of_a_signal(
             )
         images = images.reshape(-1, 1, images.shape[-1], 1)  # (m, 1, w, 1)
     return images, kernels
+
+
+def _no_others_beside_a_plan(*given: object) -> None:
+    """Refuse arguments that are not at their defaults, since a plan has its own."""
+    defaults = (explore.__kwdefaults__ or {}).items()
+    for (name, usual), value in zip(defaults, given, strict=True):
+        if value != usual:
+            raise ValueError(
+                f"{name}={value!r} is given beside a plan, which has its own: leave it out"
+            )
+
+
+def _of_a_plan(plan: BackPlan, kernels: npt.ArrayLike | None) -> tuple[Array, Array]:
+    """A picture as large as the plan's images, or as the page can show, and a kernel for it."""
+    if plan.operation != "convolve_transpose":
+        raise ValueError(
+            f"the page shows plans of plan_convolve_transpose, not of {plan.operation}; give images"
+        )
+    if plan.problem.space == 3:
+        raise ValueError("the page shows signals (space=1) and images (space=2), but no volumes")
+    kernel = np.ones(plan.window) if kernels is None else arguments.array("kernels", kernels)
+    if kernel.shape != plan.window:
+        raise ValueError(
+            f"kernels must have the plan's window {plan.window}; kernels.shape={kernel.shape}"
+        )
+    most = SIDES[-1] if plan.problem.space == 2 else MOST_SAMPLES
+    sizes = [min(axis.size, most) for axis in plan.problem.spatial]
+    middle = np.meshgrid(*(np.arange(size) - size // 2 for size in sizes), indexing="ij")
+    distance = np.sqrt(sum(along**2 for along in middle))
+    rings = np.rint(4.5 + 4.5 * np.cos(distance))  # from 0, black, to 9, white
+    return rings.astype(np.int64), kernel
+
+
+def _settings(along: tuple[Any, ...]) -> Any:
+    """A plan's numbers for each axis, as `explore` takes them: a pair, or one for a signal."""
+    return along if len(along) == 2 else along[0]
+
+
+def _about_the_plan(plan: BackPlan, shown: tuple[int, ...]) -> str:
+    """What the page leaves out of a plan, in words."""
+    problem, notes = plan.problem, []
+    if problem.channels * problem.output_channels > 1:
+        notes.append("The page shows one channel and one kernel of the plan.")
+    if any(
+        axis.size > size for axis, size in zip(problem.spatial[::-1], shown[::-1], strict=False)
+    ):
+        notes.append("Its images are larger than this picture.")
+    return " ".join(notes)
 
 
 def _on_one_axis(name: str, value: object) -> tuple[int, int]:
@@ -481,11 +555,12 @@ def _page(
     presets: list[dict[str, Any]],
     pictures: list[Array],
     notice: str,
+    name: str,
     *,
     signals: bool,
 ) -> str:
     cat = np.load(str(resources.files(__package__) / "cat.npy"))
-    names = _numbered("Your signal" if signals else "Your picture", len(pictures))
+    names = _numbered(name, len(pictures))
     given = [_written(f"given-{n}", names[n], image) for n, image in enumerate(pictures)]
     data = {
         "start": start,

@@ -7,7 +7,7 @@ import { cellsUnder, outputsUsing, workBack, workOut } from "./operation.js";
 import { Matrix, shortNumber } from "./panels.js";
 import { isPooling, windowOf } from "./state.js";
 import { editedLayer, focus, hover, now, onChange, onLook, state, veiled } from "./store.js";
-import { CHANNEL_NAMES, backText, fullNumber, paddingText, place, poolText, sumText, tapText, usesText, worded } from "./text.js";
+import { CHANNEL_NAMES, backText, fullNumber, outputPlace, outputText, paddingText, place, poolText, sumText, tapText, usesText, worded } from "./text.js";
 
 export function showFocus() {
   const [what, row, column] = focus();
@@ -100,7 +100,7 @@ function showWorked(worked, y, x) {
   const how = pooling ? { max: ", the largest number of its window", min: ", the smallest number of its window", avg: ", the mean of its window" }[state.operation] : now.problem.colour === "summed"
     ? ": in each channel the window times its layer of the kernel, and all of it added up"
     : ": the window times the kernel, number by number, added up";
-  $("worked-sentence").textContent = `The output at ${place(y, x)} (counted from 0)${equals}${how}.${pinned}`;
+  $("worked-sentence").textContent = `${outputText(now.problem, y, x)}${equals}${how}.${pinned}`;
   const shown = worked.channels.map((channel, n) => ({ ...channel, n }))
     .filter(({ n }) => state.colour !== "each" || state.layer === "all" || state.layer === n);
   showChannels(shown, { shape: windowOf(state), names: ["Window", state.flip ? "Kernel, turned" : "Kernel", "Products"], cell: (channel, k) => windowCell(channel, worked, k), worked });
@@ -139,7 +139,7 @@ function showBack(row, column) {
     shape: [back.down.length, width], names: ["Outputs", "Weights", "Products"],
     cell: ({ values }, k) => ({
       text: shortNumber(values[k]), colour: colourOf(values[k], scale),
-      title: place(back.down[Math.floor(k / width)], back.across[k % width]),
+      title: outputPlace(back.down[Math.floor(k / width)], back.across[k % width]),
     }),
   });
   const turned = [...now.problem.layers[0]].reverse();
@@ -209,7 +209,7 @@ function showLabels() {
   if (output) {
     $("position").max = output.h * output.w - 1;
     $("position").value = state.at[0] * output.w + state.at[1];
-    $("position").setAttribute("aria-valuetext", place(...state.at));
+    $("position").setAttribute("aria-valuetext", outputPlace(...state.at));
   }
 }
 

@@ -39,16 +39,14 @@ function improve() {
   change({ layers: kernelAfter() });
 }
 
-const tables = ["Kernel", "Gradient", "Kernel after the step"].map((name) => {
+const rate = element("b");
+const tables = [["Kernel"], ["Gradient", rate], ["Kernel after the step", element("b", { textContent: "=" })]].map(([name, ...sign]) => {
   const table = element("table");
-  const [title, part] = [element("span", { textContent: name }), element("div")];
   table.setAttribute("aria-label", name);
-  part.append(table, title);
+  const part = element("div", { className: "part" }, ...sign, table, element("span", { textContent: name }));
   return { matrix: new Matrix(table), part };
 });
-const rate = element("b");
-$("learn-terms").append(tables[0].part, ...[[rate, tables[1]], [element("b", { textContent: "=" }), tables[2]]]
-  .map(([sign, { part }]) => element("div", { className: "term" }, sign, part)));
+$("learn-terms").append(...tables.map(({ part }) => part));
 scrolls($("learn-terms"), tables.map(({ part }) => part), "Kernel, gradient and the kernel after the step");
 
 function showLearning() {
@@ -96,8 +94,11 @@ function showCurve() {
 
 // The output, the target and their difference, as small pictures in the colours of the target.
 function showPictures() {
-  const scale = scaleOf(current.target.data, now.outputScale.signed, now.image.high);
-  const mixed = now.mixedScale.signed ? scale : now.mixedScale;
+  // The kernel of the target decides, as that which is learned begins with zeros.
+  const { image } = now;
+  const scale = scaleOf(current.target.data, image.signed || state.goal.flat(2).some((weight) => weight < 0), image.high);
+  const natural = !image.signed && state.goal[0].flat().reduce((sum, weight) => sum + weight, 0) > 1e-9;
+  const mixed = natural && scale.signed ? { signed: false, limit: image.high } : scale;
   const signed = { signed: true, limit: scale.limit };
   const range = [Math.min(0, ...current.target.data), Math.max(0, ...current.target.data)];
   for (const [name, values, colours, both] of [["output", now.output, scale, mixed], ["target", current.target, scale, mixed], ["error", current.error, signed, signed]]) {

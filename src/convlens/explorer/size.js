@@ -17,6 +17,9 @@ function showSize() {
   $("formula").replaceChildren(...lines.flatMap(([label, line]) => [
     element("dt", { textContent: label }), element("dd", { textContent: line }),
   ]));
+  $("formula-note").textContent = now.image.signal
+    ? "w: the samples of the signal. kw: the numbers of the kernel or window. sw: the stride. ⌊ ⌋ rounds down, ⌈ ⌉ up."
+    : "h and w: height and width of the picture. kh, kw: of the kernel or window. sh, sw: the stride. ⌊ ⌋ rounds down, ⌈ ⌉ up.";
   $("places").textContent = $("output-places").textContent = placesText(rows, columns);
   showPlaces(columns);
 }

@@ -6,6 +6,19 @@ import { now } from "./store.js";
 export const CHANNEL_NAMES = ["Red", "Green", "Blue"];
 export const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 export const place = (row, column) => (now.image?.signal ? `sample ${column}` : `row ${row}, column ${column}`);
+export const outputPlace = (row, column) => (now.image.signal ? `output ${column}` : place(row, column));
+
+// Names an output at the beginning of a sentence. The outputs of a signal are counted by themselves, and
+// with a stride or padding the number of one is not that of its sample; so its samples are named, too.
+export function outputText({ columns }, y, x) {
+  if (!now.image.signal) return `The output at ${place(y, x)} (counted from 0)`;
+  const samples = Array.from({ length: columns.window }, (_, tap) => columns.pixel(x, tap)).filter((sample) => columns.isPixel(sample));
+  const [first, last] = [samples.at(0), samples.at(-1)];
+  const under = samples.length === 0 ? "over padding alone" : samples.length === 1 ? `over sample ${first}`
+    : `over samples ${first} ${samples.length === 2 ? "and" : "to"} ${last}`;
+  const gaps = samples.length > 2 && columns.dilation > 1 ? `, every ${ordinal(columns.dilation)}` : "";
+  return `Output ${x} (counted from 0), with its window ${under}${gaps},`;
+}
 
 // A sentence in the words of what is shown: a signal has samples on one axis, where a picture has pixels.
 export const worded = (text) => !now.image?.signal ? text : text.replaceAll("picture", "signal")
@@ -114,7 +127,8 @@ export function usesText(row, column, uses, padding) {
 export const backText = (turned, flip) =>
   "The pixel feeds each lit output with a weight, the kernel’s number that lies on the pixel there" +
   `${!turned ? "" : flip ? "; together they are the kernel as it was before it was turned" : "; together they are the kernel turned by 180°"}. A transposed convolution goes this way ` +
-  "back: it gathers these outputs at the pixel, each times its weight, and adds them up. That does not undo the convolution.";
+  "back: it gathers these outputs at the pixel, each times its weight, and adds them up. Done for every pixel, that spreads each output over its window again, and adds up " +
+  "where windows overlap: a picture as large as the input comes out, but not the input itself.";
 
 export function tapText(state, i, j, weight) {
   const [kh, kw] = windowOf(state);

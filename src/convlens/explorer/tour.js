@@ -46,6 +46,12 @@ export const STEPS = [
     sentence: "The kernel then has a layer for each channel, and all the products of all layers add up to one number." },
   { title: "Pooling", show: "worked", state: { ...BASE, operation: "max", picture: "digit", stride: [2, 2], at: [5, 2] },
     sentence: "Pooling has no kernel: max pooling keeps the largest number of each window, here 9 of 3, 0, 9 and 7." },
+  { title: "Signal", show: "input", state: { ...BASE, picture: "prices", layers: [[Array(5).fill(1 / 5)]], at: [0, 20] },
+    sentence: "A signal, such as a sound or prices, is a single row of numbers, drawn here as bars, and the window slides along it." },
+  { title: "The way back", show: "worked", state: { ...BASE, padding: "same", pin: ["input", 4, 3] },
+    sentence: "A pixel goes into several outputs; a transposed convolution sends them back to it, each times the number of the kernel that it met there, and adds them up." },
+  { title: "Learning", show: "learning", state: { ...BASE, goal: [EDGES], layers: [EDGES.map((row) => row.map(() => 0))] },
+    sentence: "A network learns its kernels: this one began with zeros, and each press of “One step” brings its output closer to what should come out." },
   { title: "Your turn", show: "picture", state: null,
     sentence: "Draw a digit, open a photograph, or type another number into the kernel, and watch what happens." },
 ];
