@@ -641,17 +641,18 @@ def check_transforms(rng):
 
 def check_winograd(rng):
     """Fail if Winograd's method is wrong, or reads or writes beside the arrays."""
-    winograd.TURN = winograd.PREPARE = 0
+    winograd.TURN = winograd.PREPARE = winograd.FEW = 0
     winograd.pays.cache_clear()
     for dtype in ("f4", "f8"):
-        for shape, n, padding in (
-            ((2, 9, 12, 5), 33, "same"),
-            ((1, 8, 31, 17), 16, "valid"),
-            ((1, 7, 6, 70), 7, "full"),
+        for shape, n, padding, dilation in (
+            ((2, 9, 12, 5), 33, "same", 1),
+            ((1, 8, 31, 17), 16, "valid", 1),
+            ((1, 7, 6, 70), 7, "full", 1),
+            ((2, 9, 12, 5), 33, "same", (2, 3)),
         ):
             images = rng.standard_normal(shape).astype(dtype)
             kernels = rng.standard_normal((3, 3, shape[-1], n)).astype(dtype)
-            options = {"padding": padding, "pad_mode": "edge"}
+            options = {"padding": padding, "pad_mode": "edge", "dilation": dilation}
             case = Case("convolve", [fenced(rng, images), fenced(rng, kernels)], options)
             plan = convlens.plan_convolve(*case.arguments, **options)
             assert "Winograd" in plan.reason

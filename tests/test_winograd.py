@@ -27,6 +27,7 @@ def whatever_the_cost(monkeypatch):
     """Few channels and small images are computed so too, though it would be faster otherwise."""
     monkeypatch.setattr(winograd, "TURN", 0)
     monkeypatch.setattr(winograd, "PREPARE", 0)
+    monkeypatch.setattr(winograd, "FEW", 0)
     winograd.pays.cache_clear()
     operations._PLANS.clear()
     yield
@@ -70,6 +71,8 @@ CASES = {
         for mode in ("edge", "reflect", "symmetric", "wrap")
     },
     "padding of a number": {"pad_value": 3},
+    "dilated": {"dilation": 2},
+    "dilated apart": {"dilation": (3, 1), "padding": "full", "pad_mode": "reflect"},
 }
 
 
@@ -92,8 +95,10 @@ def test_random_sizes(seed):
     rng = np.random.default_rng(seed)
     m, h, w, c, n = (int(rng.integers(1, most)) for most in (4, 30, 30, 80, 80))
     padding = [(int(before), int(after)) for before, after in rng.integers(1, 4, (2, 2))]
+    dilation = tuple(int(each) for each in rng.integers(1, 5, 2))
+    padding = [(2 * d + b, a) for d, (b, a) in zip(dilation, padding, strict=True)]
     images, kernels = normal(m, h, w, c, seed=seed), normal(3, 3, c, n, seed=seed + 1)
-    assert_right(images, kernels, padding=padding)
+    assert_right(images, kernels, padding=padding, dilation=dilation)
 
 
 @pytest.mark.parametrize(
@@ -113,13 +118,14 @@ def test_types_and_layouts(images, kernels):
     assert_right(images, kernels)
 
 
-def test_outputs_of_any_layout():
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_outputs_of_any_layout(dilation):
     """Results go where `out` wants them."""
     images, kernels = normal(2, 9, 11, 16), normal(3, 3, 16, 32)
-    expected = convlens.convolve(images, kernels)
+    expected = convlens.convolve(images, kernels, dilation=dilation)
     room = np.zeros((2, 9, 22, 64), "f4")
     for out in (room[:, :, ::2, :32], room[:, ::-1, ::2, ::2], np.asfortranarray(expected)):
-        convlens.convolve(images, kernels, out=out)
+        convlens.convolve(images, kernels, dilation=dilation, out=out)
         np.testing.assert_array_equal(out, expected)
     assert not room[:, :, 1::2].any()
 
@@ -169,6 +175,21 @@ def test_numbers_that_are_not_finite():
     assert changed.sum() == 16 + 4 + 6  # all tiles with a window over one of the three
 
 
+def test_numbers_that_are_not_finite_under_windows_with_gaps():
+    """NaN and inf reach the outputs whose windows cover them; tiles of other phases keep bits."""
+    images, kernels = normal(3, 41, 40, 32), normal(3, 3, 32, 40, seed=1)
+    before = convlens.convolve(images, kernels, dilation=2)
+    images[0, 7, 9, 3], images[1, 40, 39, 0] = np.nan, -np.inf
+    result = convlens.convolve(images, kernels, dilation=2)
+    expected = exact(images, kernels, dilation=2)
+    np.testing.assert_array_equal(np.isnan(result), np.isnan(expected))
+    np.testing.assert_array_equal(np.isinf(result), np.isinf(expected))
+    changed = (result != before).any(axis=-1)
+    assert not changed[0, ::2].any()
+    assert not changed[0, :, ::2].any()
+    assert not changed[2].any()
+
+
 def test_numbers_that_are_large():
     """Numbers whose sums a float32 holds overflow on the way to none of them."""
     images, kernels = normal(1, 12, 12, 32), normal(3, 3, 32, 32, seed=1)
@@ -206,13 +227,12 @@ def test_padding_that_is_not_finite():
         ((5, 5), {}),
         ((3, 5), {}),
         ((3, 3), {"stride": 2}),
-        ((3, 3), {"dilation": 2}),
         ((3, 3), {"groups": 2}),
         ((3, 3), {"dtype": "u1", "overflow": "saturate"}),
     ],
 )
 def test_what_is_computed_otherwise(window, options):
-    """Other windows, strides, dilations, groups, and results that are rounded."""
+    """Other windows, strides, groups, and results that are rounded."""
     channels = 64 // options.get("groups", 1)
     images, kernels = normal(1, 20, 20, 64), normal(*window, channels, 64)
     assert not is_winograds(images, kernels, **options)
@@ -224,9 +244,13 @@ def test_what_costs_less(monkeypatch):
     assert is_winograds(normal(1, 56, 56, 64), normal(3, 3, 64, 64))
     assert not is_winograds(normal(1, 56, 56, 8), normal(3, 3, 8, 64))
     assert not is_winograds(normal(1, 7, 7, 64), normal(3, 3, 64, 64))
+    assert is_winograds(normal(1, 56, 56, 64), normal(3, 3, 64, 64), dilation=2)
+    assert not is_winograds(normal(1, 56, 56, 64), normal(3, 3, 64, 64), dilation=12)
 
 
-@pytest.mark.parametrize("options", [{}, {"pad_mode": "wrap"}, {"padding": "valid"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"pad_mode": "wrap"}, {"padding": "valid"}, {"dilation": 2}]
+)
 def test_the_same_bits(options):
     """An image's result depends neither on the batch, nor on threads, nor on the layout."""
     images, kernels = normal(3, 33, 35, 40), normal(3, 3, 40, 72, seed=1)
@@ -242,20 +266,22 @@ def test_the_same_bits(options):
         convlens.set_threads(before)
 
 
-def test_the_same_bits_of_parts_of_the_kernels(monkeypatch):
+@pytest.mark.parametrize("dilation", [1, (2, 3)])
+def test_the_same_bits_of_parts_of_the_kernels(dilation, monkeypatch):
     """Kernels are turned a few at a time, and images divided, without a change."""
     images, kernels = normal(2, 33, 35, 40), normal(3, 3, 40, 100, seed=1)
     images[1, 3, 4, 5] = np.nan
-    expected = convlens.convolve(images, kernels)
+    call = partial(convlens.convolve, images, kernels, dilation=dilation)
+    expected = call()
     for name, less in (("TURNED", 2**17), ("DIRECT", 2**14), ("MENDED", 2**12)):
         monkeypatch.setattr(winograd, name, less)
         winograd._prepared.cache_clear()
-        np.testing.assert_array_equal(convlens.convolve(images, kernels), expected)
+        np.testing.assert_array_equal(call(), expected)
     winograd._prepared.cache_clear()
 
 
 @pytest.mark.parametrize("chunks", [(1, 10, 10, 32), (2, 7, 13, 32), (3, 50, 3, 32)])
-@pytest.mark.parametrize("options", [{}, {"pad_mode": "wrap"}])
+@pytest.mark.parametrize("options", [{}, {"pad_mode": "wrap"}, {"dilation": (2, 3)}])
 def test_the_same_bits_of_dask_arrays(chunks, options):
     """Chunks of the result are cut between tiles, so that it has the bits of the whole."""
     da = pytest.importorskip("dask.array")
@@ -267,17 +293,18 @@ def test_the_same_bits_of_dask_arrays(chunks, options):
     np.testing.assert_array_equal(with_chunks, convlens.convolve(images, kernels, **options))
 
 
-def test_the_same_bits_of_files(tmp_path, monkeypatch):
+@pytest.mark.parametrize("dilation", [1, 3])
+def test_the_same_bits_of_files(dilation, tmp_path, monkeypatch):
     """Tiles of a file are cut between the tiles of the method."""
     monkeypatch.setattr(files, "TILE_BYTES", 2**17)
     monkeypatch.setattr(files, "LARGEST_TILE", 2**17)
     images, kernels = normal(2, 70, 45, 32), normal(3, 3, 32, 64, seed=1)
     np.save(tmp_path / "images.npy", images)
     array = files.open_array(tmp_path / "images.npy")
-    plan = convlens.plan_convolve(images, kernels)
+    plan = convlens.plan_convolve(images, kernels, dilation=dilation)
     assert "Winograd" in plan.reason
     steps = []
     execute_file(plan, array, kernels, tmp_path / "out.npy", steps.append)
     assert len(steps) > 2
-    expected = convlens.convolve(images, kernels)
+    expected = convlens.convolve(images, kernels, dilation=dilation)
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)

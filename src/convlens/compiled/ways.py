@@ -123,7 +123,7 @@ def grain(problem: Problem, way: Way | None) -> tuple[int, ...]:
     *outer, _, _ = problem.axes
     last = (1, 1)
     if way is not None and way.winograd:
-        last = winograd.SIDE, winograd.SIDE
+        last = winograd.grain(problem)
     elif way is not None and way.tiles is not None and problem.sum_dtype.kind == "f":
         last = way.tiles.grain
     return (1,) * len(outer) + last

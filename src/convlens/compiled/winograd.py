@@ -2,7 +2,8 @@
 
 The output is divided into tiles of 2 x 2; see `pipelines/winograd.py`. They lie at even places
 from the first output on, whatever the batch and the threads are, and a problem is cut between them
-alone.
+alone. With a dilation, the outputs that see every second pixel, say, are a *phase*, and each phase
+has tiles of its own: for the pipelines it is an output with gaps, under windows without any.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ from convlens.compiled.placement import (
     slice_of,
     usable,
 )
+from convlens.core.axis import Axis
 from convlens.core.problem import Array, Problem, Region
 
 if TYPE_CHECKING:
     from convlens.compiled.ways import Way  # at run time it is `ways` that imports this module
 
+Runs = list[tuple[tuple[slice, ...], Run]]  # for each phase, where its outputs are
 Compute = Callable[[Problem, "Way", Array, Array | None, Array], None]
 
 SIDE = 2  # the outputs of a tile, along each axis
@@ -42,6 +45,7 @@ NUMBERS = 16  # into which the cells of a tile are turned, and the taps of a ker
 # What it takes besides the products, in multiply-adds: to turn a tile's cells of one channel, or
 # its sums of one kernel; and to turn a kernel's taps of one channel.
 TURN, PREPARE = 200, 400
+FEW = 28  # tiles: with fewer of them in a phase, kernels take longer to read than to multiply
 BLOCK = 28  # tiles whose cells are turned together: they stay in a core's own cache
 TURNED = 2**23  # the most bytes of turned kernels at a time
 STEPS = 2**31  # multiplications in a region: few enough to end within half a second
@@ -56,14 +60,21 @@ def pays(problem: Problem) -> bool:
     """
     if problem.kernels is None or len(problem.axes) > 2 or problem.sum_dtype not in (F32, F64):
         return False
-    plain = {(axis.window, axis.stride, axis.dilation) for axis in problem.axes} == {(3, 1, 1)}
+    plain = all((axis.window, axis.stride) == (3, 1) for axis in problem.axes)
     if not plain or problem.groups != 1 or same_kernel(problem):
         return False
     if problem.output_dtype.kind != "f" or problem.where != "all":  # results that are rounded, or
         return False  # divided by weights
     _, *outputs, kernels = problem.full_output_shape
     products = problem.channels * kernels
-    tiles = prod(-(-size // SIDE) for size in outputs)
+    every = [phases(axis, size) for axis, size in zip(problem.axes, outputs, strict=True)]
+    tiles = prod(
+        sum(-(-len(range(size)[phase]) // SIDE) for phase in some)
+        for some, size in zip(every, outputs, strict=True)
+    )
+    count = prod(map(len, every))
+    if count > 1 and tiles < FEW * count:
+        return False
     turns = tiles * TURN * (problem.channels + kernels) + PREPARE * products
     return tiles * NUMBERS * products + turns < prod(outputs) * problem.taps * products
 
@@ -71,6 +82,16 @@ def pays(problem: Problem) -> bool:
 def describe(numbers: DType) -> str:
     """Describe in words how a problem is computed."""
     return f"by Winograd's method in tiles of 2 x 2, with 4 multiplications for 9, in {numbers}"
+
+
+def phases(axis: Axis, outputs: int) -> list[slice]:
+    """The first outputs of an axis by phase: those of one see only each dilation-th pixel."""
+    return [slice(first, outputs, axis.dilation) for first in range(min(axis.dilation, outputs))]
+
+
+def grain(problem: Problem) -> tuple[int, int]:
+    """The outputs down and across between which a problem may be cut: whole tiles of each phase."""
+    return SIDE * problem.rows.dilation, SIDE * problem.columns.dilation
 
 
 def compute(
@@ -150,14 +171,16 @@ class Work:
         most = DIRECT if self._read_here and self._write_here else MOST_COPIED
         row = max(columns.size * problem.channels, columns.outputs * n)
         self.regions = list(regions(problem, min(most, STEPS // (4 * problem.channels)), row))
-        self._ready: dict[tuple[Region, range], tuple[tuple[slice, ...], Run]] = {}
+        # For a region and a part that are computed in place: the pixels to read, and the runs.
+        self._ready: dict[tuple[Region, range], tuple[tuple[slice, ...], Runs]] = {}
 
     def run(self, region: Region, part: range, images: Array, factors: Array, out: Array) -> None:
-        """Compute the outputs of a region for a part of the kernels."""
+        """Compute the outputs of a region for a part of the kernels, phase by phase."""
         target = out[region.slices][..., slice_of(part)]
         if (ready := self._ready.get((region, part))) is not None:
-            used, run = ready
-            run(images[used], factors, target)
+            used, runs = ready
+            for phase, run in runs:
+                run(images[used], factors, target[phase])
             return
         grids = [
             grid(axis, places)
@@ -168,20 +191,37 @@ class Work:
         in_place = self._read_here and indexable(pixels)
         if not in_place:
             pixels, grids = copied_pixels(images[used[0]], grids, self._numbers)
-        results = target if self._write_here else np.empty(target.shape, self._numbers)
-        run = self._made(pixels, grids, factors, results)
-        run(pixels, factors, results)
-        if results is not target:
-            target[...] = results
-        elif in_place and run.nbytes <= KEPT:
-            self._ready[region, part] = used, run
+        runs = []
+        sizes = zip(self._problem.axes, target.shape[1:], strict=False)
+        for down, across in product(*(phases(axis, size) for axis, size in sizes)):
+            phase = slice(None), down, across
+            results = target[phase]
+            if not self._write_here:
+                results = np.empty(results.shape, self._numbers)
+            run = self._made(pixels, grids, phase[1:], factors, results)
+            run(pixels, factors, results)
+            if not self._write_here:
+                target[phase] = results
+            runs.append((phase, run))
+        if in_place and self._write_here and sum(run.nbytes for _, run in runs) <= KEPT:
+            self._ready[region, part] = used, runs
 
-    def _made(self, pixels: Array, grids: list[Grid], factors: Array, results: Array) -> Run:
-        """The run for arrays of these layouts."""
+    def _made(
+        self,
+        pixels: Array,
+        grids: list[Grid],
+        phase: tuple[slice, ...],
+        factors: Array,
+        results: Array,
+    ) -> Run:
+        """The run for the outputs of a phase, on arrays of these layouts."""
         m, h, w, c = pixels.shape
         _, *outputs, n = results.shape
         high, wide = (-(-size // SIDE) for size in outputs)
-        rows, columns = (padded(each, SIDE) for each in grids)
+        rows, columns = (
+            np.ascontiguousarray(padded(each, 2 * SIDE * some.step)[some.start :: some.step])
+            for each, some in zip(grids, phase, strict=True)
+        )
         count = m * high * wide
         blocks = -(-count // BLOCK)
         tasks = max(1, min(4 * self._threads, count * NUMBERS * c * n // LEAST))
@@ -210,7 +250,8 @@ class Work:
 def regions(problem: Problem, most: int, row: int) -> Iterator[Region]:
     """Divide the output between tiles into regions of so many numbers, of which a row has some."""
     m, rows, columns, _ = problem.full_output_shape
-    step = max(1, most // row // SIDE) * SIDE
+    whole, _ = grain(problem)
+    step = max(1, most // row // whole) * whole
     together = max(1, most // (row * rows)) if step >= rows else 1
     for images, some in product(cuts(m, together), cuts(rows, step)):
         yield Region(images, (some, range(columns)))
@@ -224,8 +265,16 @@ def _left(problem: Problem, finite: Array) -> Iterator[tuple[Region, Array]]:
     for region in regions(problem, MENDED, row):
         spoilt = ~finite[region.slices]
         if spoilt.any():
-            for axis in (1, 2):  # A tile is computed anew as a whole, wherever a problem is cut.
-                size = spoilt.shape[axis]
-                tiles = np.logical_or.reduceat(spoilt, range(0, size, SIDE), axis)
-                spoilt = tiles.repeat(SIDE, axis).take(range(size), axis)
+            # A tile is computed anew as a whole, wherever a problem is cut.
+            for place, axis in enumerate(problem.axes, 1):
+                for phase in phases(axis, spoilt.shape[place]):
+                    some = (slice(None),) * place + (phase,)
+                    spoilt[some] = _by_tiles(spoilt[some], place)
             yield region, spoilt
+
+
+def _by_tiles(spoilt: Array, axis: int) -> Array:
+    """The same for all outputs of a tile along an axis, true if it is for one of them."""
+    size = spoilt.shape[axis]
+    tiles = np.logical_or.reduceat(spoilt, range(0, size, SIDE), axis)
+    return tiles.repeat(SIDE, axis).take(range(size), axis)
