@@ -346,6 +346,15 @@ def _winograd() -> Iterator[Variant]:
         yield Variant(
             "winograd", ("tiles", numbers), {}, partial(winograd.winograd, types=_types(names))
         )
+        for side in (2, 4):
+            yield Variant(
+                "turned",
+                ("turned", numbers),
+                exactly(side=side),
+                partial(winograd.turned, types=_types(names), side=side),
+            )
+        for name, make in (("summed", winograd.summed), ("gradient", winograd.gradient)):
+            yield Variant(name, (name, numbers), {}, partial(make, types=_types(names)))
 
 
 # --------------------------------------------------------------------------------- pooling

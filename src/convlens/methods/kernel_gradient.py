@@ -14,6 +14,8 @@ Kernels of a single tap would make windows as large as the images, of which ther
 for them the images and their places are numbered together, as channels of a single image that has
 a pixel for each channel of x: with the kernels y, of a single tap again, a product of matrices.
 
+The compiled method has pipelines of their own for kernels of 3 x 3 taps; see `winograd_gradient`.
+
 Source: as in the gradients of `jax.lax.conv_general_dilated`, which exchanges these dimensions.
 """
 
@@ -26,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from convlens.compiled import winograd_gradient
 from convlens.core.axis import Axis
 from convlens.core.cells import needed
 from convlens.core.pairwise import Pairwise
@@ -59,12 +62,15 @@ class KernelGradient:
         The convolution; its kernels have the type of the outputs.
     settle : callable
         Chooses the program for one of the convolutions, and its kernels.
+    compiled : bool
+        Whether there are compiled pipelines.
     """
 
     for_any_numbers = True
 
-    def __init__(self, problem: Problem, settle: Settle) -> None:
+    def __init__(self, problem: Problem, settle: Settle, *, compiled: bool = False) -> None:
         self._problem, self._settle = problem, settle
+        self._winograd = compiled and winograd_gradient.pays(problem)
         self._groups = max(1, problem.groups)
         self._depth = problem.channels // self._groups
         self._each = problem.output_channels // self._groups
@@ -83,6 +89,8 @@ class KernelGradient:
 
     def describe(self) -> str:
         """Say what the convolutions are, and how the first of them is computed."""
+        if self._winograd:
+            return winograd_gradient.describe(self._problem.sum_dtype)
         what = "products of matrices" if self._single else "convolutions"
         words = f"as {what} of the images by the outputs, added in pairs"
         for numbers in self._numbers():
@@ -95,6 +103,10 @@ class KernelGradient:
         """Write the gradient by the kernels into `out`."""
         assert outputs is not None
         images, outputs = problem.full_images(images), problem.full_output(outputs)
+        if self._winograd:
+            kernels = problem.full_kernels(out)
+            if winograd_gradient.compute(problem, images, outputs, kernels):
+                return
         x = images.reshape(*images.shape[:-1], self._groups, self._depth)  # (m, *space, g, c)
         y = outputs.reshape(*outputs.shape[:-1], self._groups, self._each)  # (m, *outputs, g, n)
         if not x.size and y.size and self._depth:  # all cells are padding

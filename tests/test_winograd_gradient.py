@@ -1,0 +1,171 @@
+"""Gradients by kernels of 3 x 3, which the compiled engine computes by Winograd's method.
+
+Tiles are turned, and added up in blocks. So answers and their error, whole numbers, where NaN and
+inf get to, and the same bits are looked at here once more.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import built, law
+
+import convlens
+from convlens import kernel_gradient
+from convlens.compiled import library, winograd_gradient
+
+pytestmark = built
+PAD_MODES = "constant", "edge", "reflect", "symmetric", "wrap"
+
+
+@pytest.fixture(autouse=True)
+def whatever_the_cost(monkeypatch):
+    """Few channels are computed so too, though it would be faster otherwise."""
+    for name in ("FEWEST", "TURN"):
+        monkeypatch.setattr(winograd_gradient, name, 0)
+    winograd_gradient.pays.cache_clear()
+    yield
+    winograd_gradient.pays.cache_clear()
+
+
+def normal(*shape, dtype="f4", seed=0):
+    """Normally distributed numbers of a type."""
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def is_winograds(images, outputs, shape, **options):
+    """Whether the plan says that Winograd's method is taken."""
+    plan = convlens.plan_kernel_gradient(images, outputs, shape, **options)
+    return "by Winograd's method" in plan.reason
+
+
+def tap_by_tap(images, outputs, shape, **options):
+    """The gradient in float64, as NumPy's engine computes it."""
+    images, outputs = images.astype("f8"), outputs.astype("f8")
+    return kernel_gradient(images, outputs, shape, **options, method="numpy")
+
+
+def assert_right(images, outputs, shape, **options):
+    """Compare a gradient with the exact one, within a few roundings of all that is added up."""
+    assert is_winograds(images, outputs, shape, **options)
+    result = kernel_gradient(images, outputs, shape, **options)
+    expected = tap_by_tap(images, outputs, shape, **options)
+    magnitudes = tap_by_tap(np.abs(images), np.abs(outputs), shape, **options)
+    allowed = 8 * np.finfo(result.dtype).eps * magnitudes.max()
+    np.testing.assert_allclose(result, expected, rtol=0, atol=allowed)
+
+
+@law
+@given(seed=st.integers(0, 2**32 - 1), pad_mode=st.sampled_from(PAD_MODES))
+def test_random_sizes(seed, pad_mode):
+    """Images, channels, paddings and borders of any kind."""
+    rng = np.random.default_rng(seed)
+    m, h, w, c, n = (int(rng.integers(1, most)) for most in (4, 30, 30, 80, 80))
+    padding = [(int(before), int(after)) for before, after in rng.integers(1, 4, (2, 2))]
+    options = {"padding": padding, "pad_mode": pad_mode}
+    if pad_mode == "constant":
+        options["pad_value"] = 3
+    oh, ow = (size + sum(each) - 2 for size, each in zip((h, w), padding, strict=True))
+    dtype = rng.choice(["f4", "f8"])
+    images = normal(m, h, w, c, dtype=dtype, seed=seed)
+    outputs = normal(m, oh, ow, n, dtype=dtype, seed=seed + 1)
+    assert_right(images, outputs, (3, 3, c, n), **options)
+
+
+@pytest.mark.parametrize(
+    ("images", "outputs"),
+    [
+        (normal(1, 20, 30, 16, dtype="f2"), normal(1, 20, 30, 32)),
+        (normal(1, 20, 30, 16, dtype=">f4"), normal(1, 20, 30, 32, dtype=">f4")),
+        ((9 * normal(1, 20, 30, 16)).astype("u1"), normal(1, 20, 30, 32)),
+        (normal(2, 20, 60, 32)[::-1, ::-1, ::-2, ::2], normal(2, 20, 60, 32)[:, ::-1, ::2, ::-1]),
+        (normal(16, 1, 20, 30).transpose(1, 2, 3, 0), np.asfortranarray(normal(1, 20, 30, 32))),
+    ],
+)
+def test_types_and_layouts(images, outputs):
+    """Other types are converted, and the layout in memory changes no bit."""
+    shape = 3, 3, images.shape[-1], outputs.shape[-1]
+    assert_right(images, outputs, shape)
+    result = kernel_gradient(images, outputs, shape)
+    packed = [
+        np.ascontiguousarray(each, each.dtype.newbyteorder("=")) for each in (images, outputs)
+    ]
+    np.testing.assert_array_equal(result, kernel_gradient(*packed, shape))
+    room = np.zeros((3, 3, shape[2], 2 * shape[3]), result.dtype)
+    kernel_gradient(images, outputs, shape, out=room[..., ::2])
+    np.testing.assert_array_equal(room[..., ::2], result)
+    assert not room[..., 1::2].any()
+
+
+def test_many_tiles_and_kernels():
+    """Several regions, sums that are added in pairs, and kernels that are computed in parts."""
+    assert_right(normal(3, 200, 190, 40), normal(3, 200, 190, 8), (3, 3, 40, 8))
+    assert_right(normal(1, 4, 4, 700), normal(1, 4, 4, 300), (3, 3, 700, 300))
+
+
+def test_whole_numbers():
+    """Sums of small whole numbers are exact: what is turned is only added, and halved."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(-9, 10, (2, 15, 16, 64)).astype("f4")
+    outputs = rng.integers(-9, 10, (2, 15, 16, 40)).astype("f4")
+    shape = 3, 3, 64, 40
+    assert is_winograds(images, outputs, shape)
+    result = kernel_gradient(images, outputs, shape)
+    np.testing.assert_array_equal(result, tap_by_tap(images, outputs, shape))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("of_images", [True, False])
+def test_numbers_that_are_not_finite(number, of_images):
+    """They, and very large ones, reach those numbers of the kernels alone that they belong to."""
+    images, outputs = normal(2, 9, 9, 18) / 4, normal(2, 9, 9, 17) / 4
+    (images if of_images else outputs)[1, 0, 0, 2] = number
+    shape = 3, 3, 18, 17
+    assert is_winograds(images, outputs, shape)
+    result = kernel_gradient(images, outputs, shape)
+    expected = kernel_gradient(images, outputs, shape, method="numpy")
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_same_bits_on_any_threads():
+    """The number of threads changes a bit."""
+    images, outputs = normal(3, 41, 40, 70), normal(3, 41, 40, 50)
+    results, before = [], library.loaded().threads
+    try:
+        for threads in (1, 2, 5):
+            convlens.set_threads(threads)
+            results.append(kernel_gradient(images, outputs, (3, 3, 70, 50)))
+    finally:
+        convlens.set_threads(before)
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((3, 3, 16, 16), {"stride": 2}),
+        ((3, 3, 16, 16), {"dilation": 2}),
+        ((3, 3, 8, 16), {"groups": 2}),
+        ((5, 5, 16, 16), {}),
+        ((1, 3, 16, 16), {}),
+    ],
+)
+def test_what_is_computed_otherwise(shape, options):
+    """Other windows, strides, dilations and groups, which have no tiles of 2 x 2."""
+    images = normal(1, 12, 12, 16)
+    kernels = normal(*shape)
+    outputs = convlens.convolve(images, kernels, **options)
+    assert not is_winograds(images, outputs, shape, **options)
+    result = kernel_gradient(images, outputs, shape, **options)
+    expected = tap_by_tap(images, outputs, shape, **options)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_where_it_pays(monkeypatch):
+    """Wide layers take it, and layers of few channels do not."""
+    monkeypatch.undo()
+    winograd_gradient.pays.cache_clear()
+    for side, c, n, taken in ((56, 64, 64, True), (7, 512, 512, True), (224, 3, 64, False)):
+        images, outputs = (8, side, side, c), (8, side, side, n)
+        assert is_winograds(images, outputs, (3, 3, c, n)) == taken
