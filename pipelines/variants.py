@@ -353,7 +353,8 @@ def _winograd() -> Iterator[Variant]:
                 exactly(side=side),
                 partial(winograd.turned, types=_types(names), side=side),
             )
-        for name, make in (("summed", winograd.summed), ("gradient", winograd.gradient)):
+        for make in (winograd.gathered, winograd.summed, winograd.gradient):
+            name = make.__name__
             yield Variant(name, (name, numbers), {}, partial(make, types=_types(names)))
 
 

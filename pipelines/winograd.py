@@ -290,8 +290,47 @@ def turned(level: Level, types: Types, *, side: int) -> Pipeline:
     return Pipeline(out, [cells.images, cells.padding, cells.rows, columns, begin, *scalars])
 
 
+def gathered(level: Level, types: Types) -> Pipeline:
+    """Put pixels side by side: those under a tap, pixel after pixel, for one tap after another.
+
+    ``out[o, t, ob, p]`` is channel ``start + ob * group + o`` of the pixel under tap p of output
+    ``begin[0] + t``. There are `wide` x `high` outputs in each image. Where a row of the window has
+    `kw` taps, tap p lies ``p % kw * dx`` columns and ``p / kw * dy`` rows after the first one.
+    """
+    _, numbers, _ = types
+    lanes, cells = level.lanes(numbers), Cells(numbers, numbers)
+    columns, begin = hl.ImageParam(INT, 1, "columns"), hl.ImageParam(INT, 1, "begin")
+    columns.dim(0).set_min(0)
+    names = "C", "start", "group", "wide", "high", "kw", "sx", "sy", "dx", "dy"
+    scalars = [hl.Param(INT, name) for name in names]
+    channels, start, group, wide, high, kw, sx, sy, dx, dy = scalars
+    t, ob, p, few, task, out = (
+        *(hl.Var(each) for each in ("t", "ob", "p", "f", "at")),
+        hl.Func("out"),
+    )
+
+    output, width = begin[0] + t, cells.images.dim(0).extent() // channels
+    at = columns[hl.clamp(output % wide * sx + p % kw * dx, 0, columns.dim(0).extent() - 1)]
+    row = output // wide % high * sy + p // kw * dy
+    line = cells.rows[hl.clamp(row, 0, cells.rows.dim(0).extent() - 1)]
+    number = cells.pixel(
+        hl.clamp(at, 0, width - 1) * channels + hl.min(start + ob * group + o, channels - 1),
+        hl.clamp(line, 0, cells.last_row),
+        hl.clamp(output // (wide * high), 0, cells.images.dim(2).extent() - 1),
+    )
+    out[o, t, ob, p] = hl.select((at < 0) | (line < 0), cells.padding, number)
+
+    result = out.output_buffer()
+    result.dim(0).set_bounds(0, group // lanes * lanes)
+    for axis in (1, 2, 3):
+        result.dim(axis).set_min(0)
+    out.split(t, task, few, 16, Tail.GuardWithIf).reorder(o, ob, few, p, task)
+    out.vectorize(o, lanes).parallel(task)
+    return Pipeline(out, [cells.images, cells.padding, cells.rows, columns, begin, *scalars])
+
+
 def summed(level: Level, types: Types) -> Pipeline:
-    """Add to sums the products of turned tiles, from which gradients of kernels are made.
+    """Add to sums the products of turned tiles, or of pixels, for gradients of kernels.
 
     ``out[o, c, ob, p]`` grows by the sum over the tiles of number p of `cells` in channel c times
     that of `outputs` in kernel ``ob * group + o``. Sums of `CHAIN` tiles are added to it one after
@@ -301,13 +340,11 @@ def summed(level: Level, types: Types) -> Pipeline:
     vectors, many = GRADIENTS[level.name]
     lanes, group = level.lanes(numbers), GROUP // numbers.bytes()
     cells, outputs = hl.ImageParam(numbers, 3, "cells"), hl.ImageParam(numbers, 4, "outputs")
-    cells.dim(0).set_min(0)
-    cells.dim(1).set_min(0)
-    cells.dim(2).set_bounds(0, 16)
+    for buffer in (cells, outputs):
+        for axis in range(buffer.dimensions()):
+            buffer.dim(axis).set_min(0)
     outputs.dim(0).set_bounds(0, group)
-    outputs.dim(1).set_min(0).set_stride(group)
-    outputs.dim(2).set_min(0)
-    outputs.dim(3).set_bounds(0, 16)
+    outputs.dim(1).set_stride(group)
     c, ob, p = (hl.Var(name) for name in ("c", "ob", "p"))
     r, out = hl.RDom([(0, cells.dim(1).extent())], "r"), hl.Func("out")
     out[o, c, ob, p] = hl.undef(numbers)
@@ -317,7 +354,7 @@ def summed(level: Level, types: Types) -> Pipeline:
     result.dim(0).set_bounds(0, group)
     result.dim(1).set_min(0).set_stride(group)
     result.dim(2).set_min(0)
-    result.dim(3).set_bounds(0, 16)
+    result.dim(3).set_min(0)
     # Vectors of few kernels and channels stay in registers while a chain of tiles is added up.
     over, few = hl.RVar("over"), hl.RVar("few")
     co, at, oi, ci, parts, task = (hl.Var(name) for name in ("co", "at", "oi", "ci", "parts", "t"))
