@@ -351,6 +351,16 @@ def _winograd() -> Iterator[Variant]:
         yield Variant(
             "winograd", ("tiles", numbers), {}, partial(winograd.winograd, types=_types(names))
         )
+        for side in (2, 4):
+            yield Variant(
+                "turned",
+                ("turned", numbers),
+                exactly(side=side),
+                partial(winograd.turned, types=_types(names), side=side),
+            )
+        for make in (winograd.gathered, winograd.summed, winograd.gradient):
+            name = make.__name__
+            yield Variant(name, (name, numbers), {}, partial(make, types=_types(names)))
 
 
 # --------------------------------------------------------------------------------- pooling

@@ -34,7 +34,7 @@ from strategies import (
 
 import convlens
 from convlens.compiled import choice as choice_of
-from convlens.compiled import transforms, winograd, work
+from convlens.compiled import kernel_gradient, transforms, winograd, work
 from convlens.compiled.library import LEVEL, Run, load
 from convlens.compiled.variants import Variants
 from convlens.core.rounding import saturated
@@ -664,6 +664,34 @@ def check_winograd(rng):
             assert np.abs(result - exact).max() <= 1e3 * np.finfo(dtype).eps
 
 
+def check_kernel_gradients(rng):
+    """The same for gradients by kernels, by Winograd's method and as products for each tap."""
+    kernel_gradient.FEWEST = kernel_gradient.TURN = 0
+    kernel_gradient.way.cache_clear()
+    for dtype, shape, n, stride in (
+        (dtype, *each, stride)
+        for dtype in ("f4", "f8")
+        for each in (((2, 9, 12, 5), 33), ((1, 8, 31, 17), 16), ((1, 7, 6, 300), 7))
+        for stride in (1, 2)
+    ):
+        m, h, w, c = shape
+        sizes = m, -(-h // stride), -(-w // stride), n
+        images = fenced(rng, rng.standard_normal(shape).astype(dtype))
+        outputs = fenced(rng, rng.standard_normal(sizes).astype(dtype))
+        plan = convlens.plan_kernel_gradient(images, outputs, (3, 3, c, n), stride=stride)
+        assert ("Winograd" if stride == 1 else "products of the pixels") in plan.reason
+        result = fenced(rng, np.zeros(plan.output_shape, dtype))
+        plan(images, outputs, out=result)
+        exact = convlens.kernel_gradient(
+            images.astype("f8"),
+            outputs.astype("f8"),
+            result.shape,
+            stride=stride,
+            method="numpy",
+        )
+        assert np.abs(result - exact).max() <= 1e3 * np.finfo(dtype).eps
+
+
 PRODUCTS = "products", "f32", "f64", "f32"
 
 
@@ -684,6 +712,7 @@ def check_level():
     check_histograms(rng)
     check_transforms(rng)
     check_winograd(rng)
+    check_kernel_gradients(rng)
     print(load().level, *load()._functions)
 
 

@@ -14,6 +14,9 @@ Kernels of a single tap would make windows as large as the images, of which ther
 for them the images and their places are numbered together, as channels of a single image that has
 a pixel for each channel of x: with the kernels y, of a single tap again, a product of matrices.
 
+The compiled method has pipelines of their own for images of many channels; see the module of this
+name there.
+
 Source: as in the gradients of `jax.lax.conv_general_dilated`, which exchanges these dimensions.
 """
 
@@ -26,6 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from convlens.compiled import kernel_gradient
 from convlens.core.axis import Axis
 from convlens.core.cells import needed
 from convlens.core.pairwise import Pairwise
@@ -59,12 +63,15 @@ class KernelGradient:
         The convolution; its kernels have the type of the outputs.
     settle : callable
         Chooses the program for one of the convolutions, and its kernels.
+    compiled : bool
+        Whether there are compiled pipelines.
     """
 
     for_any_numbers = True
 
-    def __init__(self, problem: Problem, settle: Settle) -> None:
+    def __init__(self, problem: Problem, settle: Settle, *, compiled: bool = False) -> None:
         self._problem, self._settle = problem, settle
+        self._way = kernel_gradient.way(problem) if compiled else None
         self._groups = max(1, problem.groups)
         self._depth = problem.channels // self._groups
         self._each = problem.output_channels // self._groups
@@ -83,6 +90,8 @@ class KernelGradient:
 
     def describe(self) -> str:
         """Say what the convolutions are, and how the first of them is computed."""
+        if self._way is not None:
+            return self._way.describe(self._problem.sum_dtype)
         what = "products of matrices" if self._single else "convolutions"
         words = f"as {what} of the images by the outputs, added in pairs"
         for numbers in self._numbers():
@@ -95,6 +104,9 @@ class KernelGradient:
         """Write the gradient by the kernels into `out`."""
         assert outputs is not None
         images, outputs = problem.full_images(images), problem.full_output(outputs)
+        way = self._way
+        if way and way(problem, images, outputs).write(problem.full_kernels(out)):
+            return
         x = images.reshape(*images.shape[:-1], self._groups, self._depth)  # (m, *space, g, c)
         y = outputs.reshape(*outputs.shape[:-1], self._groups, self._each)  # (m, *outputs, g, n)
         if not x.size and y.size and self._depth:  # all cells are padding

@@ -173,7 +173,8 @@ def plan_transpose(problem: Problem, method: str, kernels: Array | None) -> Back
 def plan_kernel_gradient(problem: Problem, method: str, outputs: Spec | Array) -> BackPlan:
     """The plan for the gradient of a convolution by its kernels, with these outputs or with any."""
     engine = choose(problem, method)
-    program = KernelGradient(problem, METHODS[engine.method].prepare)
+    method = engine.method
+    program = KernelGradient(problem, METHODS[method].prepare, compiled=method == "compiled")
 
     def prepare(_: Array, outputs: Array) -> KernelGradient:
         arguments.check_gradient_fits(problem, outputs)

@@ -1,0 +1,320 @@
+"""Gradients by kernels in pipelines: where these pay, and how they are run.
+
+For each tap, the gradient is a product of matrices: of the pixels under the tap, channels x
+outputs, by what comes back to the outputs, outputs x kernels. Kernels of 3 x 3 taps are computed by
+Winograd's method, if that takes fewer operations: in 16 products for tiles of 2 x 2 outputs, which
+are turned before. The formula is in `pipelines/winograd.py`. Below, "tile" is a single output, too.
+
+The tiles of all images are put side by side block after block, and their products added to the sums
+of the blocks before; after some thousand tiles new sums begin, and such sums are added in pairs.
+Where these cuts lie depends on the shapes alone. So the order in which numbers are added up does
+not depend on the threads, or on how arrays lie in memory.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from convlens.compiled.blocks import MOST_COPIED, Grid, cuts, grid
+from convlens.compiled.choice import F32, F64, NAMES, DType, same_kernel
+from convlens.compiled.library import Run, buffer, loaded
+from convlens.compiled.placement import (
+    Placement,
+    copied_pixels,
+    frame_of,
+    indexable,
+    padded,
+    slice_of,
+    usable,
+)
+from convlens.compiled.variants import Variant
+from convlens.compiled.winograd import GROUP, NUMBERS, SIDE, TURN, regions
+from convlens.core.axis import Axis
+from convlens.core.memory import Memory
+from convlens.core.pairwise import Pairwise
+from convlens.core.problem import Array, Problem, Region
+
+Pixels = tuple[Array, list[Grid]]  # and which of them lie under the taps
+
+FEWEST = 16  # channels of the images and of the outputs, below which vectors would be half empty
+BYTES, SUMS = 2**21, 2**22  # of tiles at a time, and of their sums: caches hold them
+LEAST, MOST = 32, 1024  # tiles of a block
+TOGETHER = 4096  # the most tiles that are added up one block after another
+NEAR = 256  # channels of a tile that lie side by side, at the most
+ROOM = 8  # channels beyond the last: the pipeline that adds up takes a few at a time
+
+
+@lru_cache(maxsize=256)
+def way(problem: Problem) -> type[Products] | None:
+    """How pipelines compute a convolution's gradient by its kernels; None if they do not."""
+    if problem.kernels is None or len(problem.axes) != 2 or problem.sum_dtype not in (F32, F64):
+        return None
+    if problem.groups != 1 or same_kernel(problem) or problem.where != "all":
+        return None
+    channels, kernels = problem.channels, problem.output_channels
+    sizes = [size for axis in problem.axes for size in (axis.size, axis.outputs)]
+    if min(channels, kernels) < FEWEST or not problem.batch or 0 in sizes:
+        return None
+    fits = 2 * SUMS // (channels * GROUP)  # products of matrices at a time
+    outputs = prod(axis.outputs for axis in problem.axes)
+    if {(axis.window, axis.stride, axis.dilation) for axis in problem.axes} == {(3, 1, 1)}:
+        tiles = prod(-(-axis.outputs // SIDE) for axis in problem.axes)
+        turns = TURN * (channels + kernels)
+        fewer = tiles * (NUMBERS * channels * kernels + turns) < outputs * 9 * channels * kernels
+        if fewer and fits >= NUMBERS:
+            return Winograd
+    return Products if problem.taps <= fits else None
+
+
+class Products:
+    """A gradient by kernels, as a product of matrices for each tap.
+
+    Parameters
+    ----------
+    problem : Problem
+        The convolution.
+    images, outputs : numpy.ndarray
+        In their full form.
+    """
+
+    side = 1  # of a tile
+    words = "as products of the pixels under each tap by the outputs"
+
+    def __init__(self, problem: Problem, images: Array, outputs: Array) -> None:
+        self._problem, self._images, self._outputs = problem, images, outputs
+        self._numbers, self._memory = problem.sum_dtype, Memory()
+        self._group = GROUP // self._numbers.itemsize
+        # How many channels of a tile lie side by side; those of the next tile should be near.
+        parts = -(-problem.channels // NEAR)
+        self._together = self._groups(-(-problem.channels // parts)) * self._group
+
+    @classmethod
+    def describe(cls, numbers: DType) -> str:
+        """Describe in words how a gradient is computed."""
+        return f"{cls.words}, added in pairs, for {loaded().level}, in {numbers}"
+
+    @property
+    def count(self) -> int:
+        """The number of products of matrices."""
+        return self._problem.taps
+
+    def write(self, out: Array) -> bool:
+        """Write the gradient into `out`, (kh, kw, c, n); False if it must be computed otherwise."""
+        each = (
+            self.count * self._problem.channels * GROUP
+        )  # bytes of the sums of a group of kernels
+        together = max(1, SUMS // each) * self._group
+        return all(
+            self._write(self._sums(part), out[..., slice_of(part)])
+            for part in cuts(self._problem.output_channels, together)
+        )
+
+    def _write(self, sums: Array, out: Array) -> bool:
+        """Write the sums for some kernels, (count, n / group, c, group), into `out`."""
+        *taps, _, n = out.shape
+        numbers = sums.reshape(*taps, *sums.shape[1:])
+        for first, some in zip(range(0, n, self._group), range(sums.shape[1]), strict=True):
+            last = min(first + self._group, n)
+            out[..., first:last] = numbers[:, :, some, :, : last - first]
+        return True
+
+    def _sums(self, part: range) -> Array:
+        """The sums over all tiles, for some kernels: (count, n / group, c, group)."""
+        problem = self._problem
+        shape = self.count, self._groups(len(part)), problem.channels, self._group
+        pairwise, sums, added = Pairwise(), np.zeros(shape, self._numbers), 0
+        columns = problem.columns
+        row = columns.size * problem.channels * problem.axes[0].stride
+        row = max(row, columns.outputs * problem.output_channels)
+        for region in regions(problem, MOST_COPIED, row):
+            cells, back = self._tiles(region, part)
+            runs: dict[tuple[int, int], Run] = {}  # those of as many tiles and channels
+            for block in self._blocks(region, part):
+                if added + len(block) > TOGETHER:
+                    pairwise.add(sums)
+                    sums, added = np.zeros(shape, self._numbers), 0
+                added += len(block)
+                turned, y = cells(block), self._for_each(back(block))
+                for number, some in enumerate(cuts(problem.channels, self._together)):
+                    given = turned[:, number], y, sums[:, :, slice_of(some)]
+                    layout = len(block), len(some)
+                    if layout not in runs:
+                        runs[layout] = _run("summed", ("cells", "outputs", "out"), given)
+                    runs[layout](*given)
+        pairwise.add(sums)
+        return pairwise.total()
+
+    def _for_each(self, outputs: Array) -> Array:
+        """The outputs, for each of the products."""
+        return np.broadcast_to(outputs, (self.count, *outputs.shape[1:]))
+
+    def _groups(self, channels: int) -> int:
+        """How many groups of channels there are; the last one may be filled up."""
+        return -(-channels // self._group)
+
+    def _blocks(self, region: Region, part: range) -> list[range]:
+        """The tiles of a region, divided evenly into blocks that fit into memory."""
+        count = len(region.images) * prod(-(-len(each) // self.side) for each in region.places)
+        groups = self.count * self._groups(self._problem.channels) + self._groups(len(part))
+        most = min(MOST, max(LEAST, BYTES // (GROUP * groups)))
+        return cuts(count, -(-count // -(-count // most)))
+
+    def _tiles(self, region: Region, part: range) -> tuple[Tiles, Tiles]:
+        """What puts the tiles of a region side by side: their cells, and some of their outputs."""
+        problem, c = self._problem, self._problem.channels
+        both = list(zip(problem.axes, region.places, strict=True))
+        sizes = [-(-len(places) // self.side) for places in region.places]
+        images, outputs = (each[slice_of(region.images)] for each in (self._images, self._outputs))
+        pixels = self._read(images, [grid(axis, places) for axis, places in both])
+        back = self._read(outputs, [grid(_of_outputs(axis), places) for axis, places in both])
+        room = self._together, self._together + ROOM
+        padding = float(problem.pad_number)
+        return (
+            self._placed(True, pixels, range(c), room, sizes, padding),
+            self._placed(False, back, part, (self._group, self._group), sizes, 0.0),
+        )
+
+    def _read(self, pixels: Array, grids: list[Grid]) -> Pixels:
+        """The pixels that these grids use, as pipelines can read them; copied only if need be."""
+        used, numbers = pixels[:, *(slice_of(each.used) for each in grids)], self._numbers
+        placement = Placement.of(pixels)
+        if usable(pixels.dtype, numbers, placement, pixels.shape[-1]) and indexable(used):
+            return used, grids
+        return copied_pixels(pixels, grids, numbers)
+
+    def _placed(self, of_images: bool, pixels: Pixels, *given: Any) -> Tiles:
+        """What puts tiles of images, or of outputs, side by side."""
+        rows, columns = pixels[1]
+        taps = {
+            "kw": self._problem.columns.window if of_images else 1,
+            "sx": columns.stride,
+            "sy": rows.stride,
+            "dx": columns.dilation,
+            "dy": rows.dilation,
+        }
+        variant = loaded().variants.choose({}, [("gathered", NAMES[self._numbers])])
+        count = self.count if of_images else 1
+        return Tiles(variant, taps, count, self._memory, pixels, *given)
+
+
+class Winograd(Products):
+    """A gradient by kernels of 3 x 3 taps, by Winograd's method."""
+
+    side = SIDE
+    words = "by Winograd's method in tiles of 2 x 2 outputs, with 4 multiplications for 9"
+
+    @property
+    def count(self) -> int:
+        """The number of products of matrices."""
+        return NUMBERS
+
+    def _write(self, sums: Array, out: Array) -> bool:
+        """Write the gradient by some kernels into `out`, unless some of it is not finite.
+
+        The pipelines make NaN of numbers that are not finite, or so large that sums of them could
+        overflow on the way. So these must be computed tap by tap.
+        """
+        taps = self._memory.array("taps", out.shape, self._numbers)
+        _run("gradient", ("sums", "out"), (sums, taps))(sums, taps)
+        finite = bool(np.isfinite(taps).all())
+        if finite:
+            out[...] = taps
+        return finite
+
+    def _for_each(self, outputs: Array) -> Array:
+        return outputs
+
+    def _placed(self, of_images: bool, pixels: Pixels, *given: Any) -> Tiles:
+        """What turns tiles of images, or of outputs."""
+        facts = {"side": 4 if of_images else 2}
+        variant = loaded().variants.choose(facts, [("turned", NAMES[self._numbers])])
+        return Tiles(variant, {}, NUMBERS, self._memory, pixels, *given)
+
+
+class Tiles:
+    """What puts the tiles of some channels of a region side by side, block after block.
+
+    Parameters
+    ----------
+    variant : Variant
+        The pipeline that does so.
+    arguments : dict
+        Those of its arguments that are its own.
+    count : int
+        How many numbers there are of a tile, in each channel.
+    memory : Memory
+    pixels : (numpy.ndarray, list of Grid)
+        The images or outputs, and which pixels lie under the tiles.
+    channels : range
+    group : (int, int)
+        How many channels lie side by side, and room for how many there is.
+    sizes : list of int
+        The rows and columns of tiles.
+    padding : float
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        arguments: dict[str, int],
+        count: int,
+        memory: Memory,
+        pixels: Pixels,
+        channels: range,
+        group: tuple[int, int],
+        sizes: list[int],
+        padding: float,
+    ) -> None:
+        self._variant, self._count, self._memory = variant, count, memory
+        self._pixels, self._group = pixels[0], group
+        self._groups = -(-len(channels) // group[0])
+        self._begin, self._runs = np.zeros(1, np.int32), dict[int, Run]()
+        m, h, w, c = self._pixels.shape
+        rows, columns = (padded(each, SIDE) for each in pixels[1])
+        high, wide = sizes
+        self._arguments = {
+            "images": frame_of(self._pixels.reshape(m, h, w * c)),
+            "padding": padding,
+            "rows": buffer(rows),
+            "columns": buffer(columns),
+            "begin": buffer(self._begin),
+            "C": c,
+            "start": channels.start,
+            "group": group[0],
+            "wide": wide,
+            "high": high,
+            **arguments,
+        }
+
+    def __call__(self, block: range) -> Array:
+        """The numbers of a block of tiles: (count, channels / group, tiles, room for a group)."""
+        numbers, tiles = self._pixels.dtype, len(block)
+        # All numbers of a tile are written together. If they lay a power of 2 apart, they would
+        # share places in the cache, so there is a gap.
+        shape = self._count, self._groups * tiles + 1, self._group[1]
+        name = f"{self._variant.name} {self._group}"
+        whole = self._memory.array(name, shape, numbers)
+        placed = whole[:, :-1].reshape(self._count, self._groups, tiles, -1)
+        out = placed[..., : self._group[0]]
+        if tiles not in self._runs:
+            arguments = self._arguments | {"out": frame_of(out)}
+            self._runs[tiles] = Run(loaded(), self._variant, arguments, ["images", "out"])
+        self._begin[0] = block.start
+        self._runs[tiles](self._pixels, out)
+        return placed
+
+
+def _run(name: str, names: tuple[str, ...], arrays: tuple[Array, ...]) -> Run:
+    """The run of a pipeline that takes nothing but such arrays."""
+    frames = dict(zip(names, map(frame_of, arrays), strict=True))
+    variant = loaded().variants.choose({}, [(name, NAMES[arrays[-1].dtype])])
+    return Run(loaded(), variant, frames, list(frames))
+
+
+def _of_outputs(axis: Axis) -> Axis:
+    """The outputs along an axis, as pixels that windows of one tap lie on."""
+    return Axis(axis.outputs, 1, 1, 1, 0, 0, border=axis.border)
