@@ -42,6 +42,7 @@ Pixels = tuple[Array, list[Grid]]  # and which of them lie under the taps
 
 FEWEST = 16  # channels of the images and of the outputs, below which vectors would be half empty
 BYTES, SUMS = 2**21, 2**22  # of tiles at a time, and of their sums: caches hold them
+FEW = 9  # taps: it does not pay to copy pixels for more of them
 REGION = 3 * 2**18  # numbers of a region; of the last and the next one there may be copies
 LEAST, MOST = 32, 1024  # tiles of a block
 TOGETHER = 4096  # the most tiles that are added up one block after another
@@ -68,7 +69,7 @@ def way(problem: Problem) -> type[Products] | None:
         fewer = tiles * (NUMBERS * channels * kernels + turns) < outputs * 9 * channels * kernels
         if fewer and fits >= NUMBERS:
             return Winograd
-    return Products if problem.taps <= fits else None
+    return Products if problem.taps <= min(fits, FEW) else None
 
 
 class Products:
