@@ -171,6 +171,14 @@ def test_the_way_back(method, pad_mode, stride):
         check(convlens.kernel_gradient, images, outputs, (3, 3), **options)
 
 
+@pytest.mark.parametrize("window", [1, 3])
+def test_gradients_by_kernels_of_layers(method, window):
+    """Pixels and outputs of a layer are copied as a whole, or too many sums of them are kept."""
+    images = np.zeros((16, 56, 112, 64), np.float32)[:, ::-1]
+    outputs = np.zeros((16, 56, 112, 128), np.float32)[..., ::2]
+    check(convlens.kernel_gradient, images, outputs, (window, window, 64, 64), method=method)
+
+
 @pytest.mark.parametrize("mode", POOL_MODES)
 def test_gradients_of_poolings(method, mode):
     """The gradient of a pooling takes more than the limit."""

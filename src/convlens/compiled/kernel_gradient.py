@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from convlens.compiled.blocks import MOST_COPIED, Grid, cuts, grid
+from convlens.compiled.blocks import Grid, cuts, grid
 from convlens.compiled.choice import F32, F64, NAMES, DType, same_kernel
 from convlens.compiled.library import Run, buffer, loaded
 from convlens.compiled.placement import (
@@ -42,6 +42,8 @@ Pixels = tuple[Array, list[Grid]]  # and which of them lie under the taps
 
 FEWEST = 16  # channels of the images and of the outputs, below which vectors would be half empty
 BYTES, SUMS = 2**21, 2**22  # of tiles at a time, and of their sums: caches hold them
+FEW = 9  # taps: it does not pay to copy pixels for more of them
+REGION = 3 * 2**18  # numbers of a region; of the last and the next one there may be copies
 LEAST, MOST = 32, 1024  # tiles of a block
 TOGETHER = 4096  # the most tiles that are added up one block after another
 NEAR = 256  # channels of a tile that lie side by side, at the most
@@ -67,7 +69,7 @@ def way(problem: Problem) -> type[Products] | None:
         fewer = tiles * (NUMBERS * channels * kernels + turns) < outputs * 9 * channels * kernels
         if fewer and fits >= NUMBERS:
             return Winograd
-    return Products if problem.taps <= fits else None
+    return Products if problem.taps <= min(fits, FEW) else None
 
 
 class Products:
@@ -130,7 +132,7 @@ class Products:
         columns = problem.columns
         row = columns.size * problem.channels * problem.axes[0].stride
         row = max(row, columns.outputs * problem.output_channels)
-        for region in regions(problem, MOST_COPIED, row):
+        for region in regions(problem, REGION, row):
             cells, back = self._tiles(region, part)
             runs: dict[tuple[int, int], Run] = {}  # those of as many tiles and channels
             for block in self._blocks(region, part):
