@@ -26,7 +26,7 @@ def merge(problem: Problem) -> Problem | None:
     """
     if problem.kernels is None or problem.taps != 1 or len(problem.axes) > 2:
         return None
-    if any((axis.stride, axis.outputs) != (1, axis.size) for axis in problem.axes):
+    if any((axis.stride, axis.before, axis.after) != (1, 0, 0) for axis in problem.axes):
         return None
     rows, columns = problem.axes
     count = problem.batch * rows.size
