@@ -172,6 +172,9 @@ def test_transpose_of_nan_and_of_nothing(method):
     for pad_mode in PAD_MODES:
         options = {"stride": (1, 2), "pad_mode": pad_mode, "method": method}
         check(convolve_transpose, cut_at(outputs, 1, 5, 6, 13), np.ones((3, 4, 3, 2)), **options)
+        kernels = np.ones((3, 4, 3, 2))
+        kernels[0, 3, 1, 0], kernels[2, 0, 2, 1] = np.nan, np.inf
+        check(convolve_transpose, cut_at(outputs, 1, 5, 6, 13), kernels, **options)
     for shape in ((0, 5, 6, 4), (2, 0, 6, 4), (2, 5, 6, 0)):
         kernels = np.ones((3, 3, 2, shape[3]))
         check(convolve_transpose, da.zeros(shape, chunks=2), kernels, method=method)

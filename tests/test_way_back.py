@@ -538,6 +538,38 @@ def test_nan_reaches_the_pixels_of_its_window(method, pad_mode):
 
 
 @each_method
+@pytest.mark.parametrize("pad_mode", PAD_MODES)
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((3, 2, 4, 6), {}),
+        ((3, 2, 4, 6), {"stride": (2, 1), "padding": "full"}),
+        ((3, 2, 2, 6), {"groups": 2, "dilation": (1, 2), "padding": "full"}),
+        ((3, 3), {"stride": 2}),
+        ((3, 3, 4, 6), {"padding": "valid"}),
+    ],
+)
+def test_taps_that_are_not_finite(method, pad_mode, shape, options):
+    """A tap that is NaN or inf reaches other pixels than those that it lies on, or makes NaN."""
+    rng = np.random.default_rng(0)
+    images = np.zeros((2, 7, 8, 4))
+    options = {**options, "pad_mode": pad_mode, "method": method}
+    outputs = rng.uniform(1, 2, convolve(images, np.zeros(shape), **options).shape)
+    kernels = rng.standard_normal(shape)
+    for number in (np.nan, -np.inf):
+        places = [np.unravel_index(place, shape) for place in (0, 5, kernels.size - 1)]
+        some, marks, rest = kernels.copy(), np.zeros(shape), kernels.copy()
+        for place in places:
+            some[place], marks[place], rest[place] = number, 1, 0
+        result = convolve_transpose(outputs, some, (7, 8), **options)
+        reached = convolve_transpose(outputs, marks, (7, 8), **options) > 0
+        assert 0 < reached.sum() < reached.size
+        np.testing.assert_array_equal(result[reached], number)
+        expected = convolve_transpose(outputs, rest, (7, 8), **options)
+        np.testing.assert_array_equal(result[~reached], expected[~reached])
+
+
+@each_method
 @pytest.mark.parametrize("space", [1, 2, 3])
 def test_empty(method, space):
     """Arrays without images, pixels, channels or kernels fail, or give other than zeros."""

@@ -80,8 +80,8 @@ def convolve_transpose(
     numpy.ndarray or dask.array.Array
         `out`, or a new array; of a Dask array, one of which nothing is computed yet. An image's
         result is the same to the last bit whatever else is in the batch, and in any chunks. NaN and
-        inf in the outputs reach only the pixels that their windows cover; kernels that hold them
-        may make NaN near the edges of the images, too.
+        inf in the outputs reach only the pixels that their windows cover, and those in the kernels
+        only the pixels that lie under such a tap.
 
     Raises
     ------

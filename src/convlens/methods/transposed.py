@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 
 from convlens.core.axis import Axis
-from convlens.core.cells import needed
+from convlens.core.cells import Integers, needed
 from convlens.core.problem import FULL, Array, Problem, Spec
-from convlens.methods import Program
+from convlens.methods import Program, infinite
 from convlens.methods.boxes import boxes, of, steps
 from convlens.methods.folds import Fold, Run, folded
 from convlens.methods.phases import Phase, phases, places_of
@@ -177,7 +177,9 @@ class Transposed:
         assert kernels is not None
         kernels = problem.full_kernels(kernels)  # (*taps, c // groups, nc)
         depth, each = kernels.shape[-2], self._each
-        unit = self.grain(problem)
+        unit, whole, not_finite = self.grain(problem), kernels, infinite.places(kernels)
+        if not_finite is not None:
+            kernels = np.where(not_finite, 0, kernels)
         for group in range(problem.groups if self._apart else 1):
             n, c = slice(None), slice(None)
             if self._apart:
@@ -185,6 +187,9 @@ class Transposed:
             turned = [self._turned(part.phases, kernels[..., n]) for part in self.parts]
             run = _Run(self.parts, turned, outputs[..., n], held, self._problem.axes, unit)
             run.write(out[..., c], pixels)
+        if not_finite is not None:
+            numbers = [each.numbers for each in held]
+            infinite.give_back(problem, outputs, whole, not_finite, out, numbers, pixels)
 
     def needs(self, number: int, pixels: range) -> list[range]:
         """The outputs along an axis, the first being number 0, that these pixels are made of."""
@@ -214,6 +219,11 @@ class Held:
     def __init__(self, ranges: Sequence[range]) -> None:
         self._ranges = ranges
         self._firsts = list(accumulate((len(each) for each in ranges), initial=0))
+
+    @property
+    def numbers(self) -> Integers:
+        """The outputs, one after the other."""
+        return np.concatenate([np.arange(each.start, each.stop) for each in self._ranges])
 
     def under(self, axis: Axis, places: range) -> tuple[slice, Axis]:
         """The part of the piece that windows at these places need, and how they slide over it."""
