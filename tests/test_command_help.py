@@ -60,7 +60,9 @@ def readers_folder(tmp_path_factory):
     (folder / "holiday" / "ferry.jpg").write_text("not copied to its end")
     digits = np.random.default_rng(0).integers(0, 256, (50_000, 28, 28), np.uint8)
     np.save(folder / "digits.npy", digits)
-    np.save(folder / "scan.npy", np.ones((128, 128, 128), np.float32))
+    scan = np.ones((128, 128, 128), np.float32)
+    np.save(folder / "scan.npy", scan)
+    zarr.create_array(folder / "scan.zarr", data=scan, chunks=(32, 128, 128))
     tifffile.imwrite(
         folder / "cells.tif", digits[:24, :16, :16].repeat(16, 1).repeat(16, 2).astype(np.uint16)
     )
