@@ -116,8 +116,11 @@ class Cells:
         self.vectors = hl.RDom([(0, VECTOR), (0, count)], "vectors")
         self.short = hl.RDom([(0, short)], "short")
         of_vector = hl.min(self.vectors.y * VECTOR, length - VECTOR) + self.vectors.x
+        last = self.images.dim(0).extent() - 1
         for place in (of_vector, self.short.x):
-            self.func[start + place, p, *at] = number(self.first + place * planes + p, *at)
+            # The bounds of rows that are too short for a vector are those of no row.
+            inside = hl.unsafe_promise_clamped(self.first + place * planes + p, 0, last)
+            self.func[start + place, p, *at] = number(inside, *at)
         left = hl.RDom([(0, start)], "before")
         self.func[left.x, p, *at] = self.anywhere(self.before[left.x * planes + p], *at)
         right = hl.RDom([(0, self.after.dim(0).extent() // planes)], "after")
