@@ -205,6 +205,5 @@ class Convolution:
             self.out.fuse(parts, task, task)
         self.out.parallel(task)
         if padded:
-            narrow = isinstance(self.channels, int)
-            self.cells.fill_at(self.out, task if together else n, task, vector, narrow=narrow)
+            self.cells.fill_at(self.out, task if together else n, task, vector)
         return task
