@@ -21,6 +21,7 @@ from typing import NamedTuple
 import halide as hl
 
 INT = hl.Int(32)
+VECTOR = 16  # numbers of a row that are copied together
 
 
 class Merging(NamedTuple):
@@ -107,12 +108,22 @@ class Cells:
         self.func = hl.Func("cells")
         self.func[q, p, *at] = hl.undef(numbers)
         start, stop = self.left // planes, self.right // planes
-        self.inner = hl.RDom([(start, stop - start)], "inner")
-        first = self.first + (self.inner.x - start) * planes
-        self.func[self.inner.x, p, *at] = number(first + p, *at)
+        # Rows are copied by vectors, of which the last may overlap the one before. Shorter rows
+        # need a mask, which few processors have for small integers.
+        length = stop - start
+        short = hl.select(length < VECTOR, length, 0)
+        count = hl.select(length < VECTOR, 0, (length + VECTOR - 1) // VECTOR)
+        self.vectors = hl.RDom([(0, VECTOR), (0, count)], "vectors")
+        self.short = hl.RDom([(0, short)], "short")
+        of_vector = hl.min(self.vectors.y * VECTOR, length - VECTOR) + self.vectors.x
+        for place in (of_vector, self.short.x):
+            # Said of vectors, too, so that the bounds of the image are checked for the row's own.
+            inside = hl.unsafe_promise_clamped(place, 0, length - 1)
+            self.func[start + place, p, *at] = number(self.first + inside * planes + p, *at)
         left = hl.RDom([(0, start)], "before")
         self.func[left.x, p, *at] = self.anywhere(self.before[left.x * planes + p], *at)
         right = hl.RDom([(0, self.after.dim(0).extent() // planes)], "after")
+        self._borders = left.x, right.x
         self.func[stop + right.x, p, *at] = self.anywhere(self.after[right.x * planes + p], *at)
 
     def _merge_slabs(self, merging: Merging) -> None:
@@ -222,19 +233,28 @@ class Cells:
         number = self.number(inside * channels + c, y, n)
         return hl.select((pixel < 0) | (pixel >= width), self.padding, hl.likely(number))
 
-    def fill_at(self, func: hl.Func, each: hl.Var, task: hl.Var, vector: int) -> None:
-        """Fill the cells that one turn of a loop needs, in memory that is kept for a whole task."""
-        q, p = self._axes
+    def fill_at(
+        self, func: hl.Func, each: hl.Var, task: hl.Var, vector: int, *, narrow: bool = False
+    ) -> None:
+        """Fill the cells that one turn of a loop needs, in memory that is kept for a whole task.
+
+        Borders that are `narrow`, a few numbers wide, are filled down all rows, number by number.
+        """
+        (q, p), y = self._axes, self.func.args()[2]
         self.func.compute_at(func, each).hoist_storage(func, task)
         self.func.bound(p, 0, self.planes).align_storage(q, vector)
         if self.merged:  # Slab after slab goes into a row that stays in the first cache.
             self.row.compute_at(func, each).hoist_storage(func, task)
             self.row.vectorize(self.row.args()[0], vector)
             self.row.update().vectorize(self.taps.x, vector, hl.TailStrategy.Predicate)
-        inner = self.func.update(0).vectorize(self.inner.x, vector, hl.TailStrategy.Predicate)
-        inner.reorder(p, self.inner.x).unroll(p)
-        self.func.update(1).unscheduled()
-        self.func.update(2).unscheduled()
+        vectors = self.func.update(0)
+        vectors.allow_race_conditions()  # Where vectors overlap, they hold the same.
+        vectors.vectorize(self.vectors.x).reorder(p, self.vectors.y).unroll(p)
+        short = self.func.update(1).vectorize(self.short.x, vector, hl.TailStrategy.Predicate)
+        short.reorder(p, self.short.x).unroll(p)
+        for stage, cell in enumerate(self._borders, 2):
+            update = self.func.update(stage)
+            update.reorder(y, p, cell) if narrow else update.unscheduled()
 
 
 def saturated(sums: hl.Expr) -> hl.Expr:

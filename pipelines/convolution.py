@@ -205,5 +205,6 @@ class Convolution:
             self.out.fuse(parts, task, task)
         self.out.parallel(task)
         if padded:
-            self.cells.fill_at(self.out, task if together else n, task, vector)
+            narrow = isinstance(self.channels, int)
+            self.cells.fill_at(self.out, task if together else n, task, vector, narrow=narrow)
         return task

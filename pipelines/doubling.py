@@ -64,7 +64,8 @@ def doubling(level: Level, types: Types, mode: str, *, volume: bool = False) -> 
         inner = hl.RDom([(0, width)], "inner")
         down[inner.x, i, s, n] = hl.Expr(tall[inner.x, i * pool.sy, s, n])
     else:
-        inner, place = cells.inner, cells.inner.x - cells.left + cells.first
+        inner = hl.RDom([(cells.left, cells.right - cells.left)], "inner")
+        place = inner.x - cells.left + cells.first
         down[inner.x, i, s, n] = hl.Expr(tall[place, i * pool.sy, s, n])
 
     def below(f: hl.Expr) -> hl.Expr:

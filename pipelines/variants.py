@@ -17,6 +17,7 @@ from typing import Any
 
 import halide as hl
 import winograd
+from cut import cut
 from dense import dense, width
 from depthwise import depthwise
 from doubling import doubling
@@ -466,3 +467,7 @@ def _medians() -> Iterator[Variant]:
 def _ordered() -> Iterator[Variant]:
     """Sums in the order of their terms: no problem asks for them, and `ndimage` names them."""
     yield Variant("ordered", ("terms", "f64", "f64", "f64"), {}, ordered)
+    for name in ("u8", "i16", "u16"):
+        names = f"{name}_f32_{name}"
+        types = ("passes", *names.split("_"))
+        yield Variant("cut", types, {}, partial(cut, types=_types(names)))

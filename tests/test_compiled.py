@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import reduce
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -33,13 +34,14 @@ from strategies import (
 )
 
 import convlens
+from convlens import ndimage
 from convlens.compiled import choice as choice_of
 from convlens.compiled import kernel_gradient, transforms, winograd, work
 from convlens.compiled.library import LEVEL, Run, load
 from convlens.compiled.variants import Variants
 from convlens.core.rounding import saturated
 from convlens.execute import files
-from convlens.ndimage import median_filter, ordered
+from convlens.ndimage import engine, median_filter, ordered
 from convlens.plan import execute_file
 
 pytestmark = built
@@ -576,6 +578,26 @@ def check_ordered(rng):
             assert sums(cells, shape).tobytes() == expected.tobytes(), (shape, window, sign)
 
 
+def check_passes(rng):
+    """Fail if passes over integers differ from those in NumPy, or leave their arrays."""
+    runs = engine.runs
+    for dtype, shape in product(("u1", "i2", "u2"), ((40, 50), (3, 200), (9, 8, 70), (600,))):
+        image = fenced(rng, random_numbers(rng, shape, np.dtype(dtype)))
+        for name, *args in (
+            ("gaussian_filter", 1.5),
+            ("correlate1d", [0.1, 0.2, 0.4, 0.2, 0.1], 0),
+            ("uniform_filter", 5),
+            ("sobel",),
+        ):
+            for mode in ("mirror", "constant"):
+                out = fenced(rng, np.zeros_like(image))
+                getattr(ndimage, name)(image, *args, mode=mode, output=out)
+                engine.runs = lambda *_: False
+                expected = getattr(ndimage, name)(image, *args, mode=mode)
+                engine.runs = runs
+                np.testing.assert_array_equal(out, expected, f"{name} {mode} {shape} {dtype}")
+
+
 def check_medians(rng):
     """Fail if a median of any size is wrong, or reads or writes outside of its arrays."""
     for variant in load().variants.by_name.values():
@@ -708,6 +730,7 @@ def check_level():
     assert ways > 5000
     check_many(100, 300, fenced)
     check_ordered(rng)
+    check_passes(rng)
     check_medians(rng)
     check_histograms(rng)
     check_transforms(rng)

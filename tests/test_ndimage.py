@@ -500,3 +500,43 @@ def test_arrays_without_pixels(shape):
         ):
             result = getattr(ndimage, name)(array, *args)
             assert result.shape == shape
+
+
+LINES = (
+    [0.1, 0.2, 0.4, 0.2, 0.1],
+    [-0.3, 0.2, 0.1, -0.2, 0.3],
+    [0.2, 0.2, 0.2, 0.2, 0.2],
+    [0.7, 0.1, 0.1, 0.1],
+    [-1, 0, 1],
+    [3, -7, 1, 2],
+)
+
+
+@law
+@given(seeds)
+def test_integers_next_to_which_a_sum_lies(seed):
+    """A sum that is cut off shows another rounding than SciPy's, or a border another number.
+
+    Pixels are alike in blocks, so that sums lie on an integer but for rounding.
+    """
+    rng = np.random.default_rng(seed)
+    rank = int(rng.integers(1, 4))
+    shape = rng.integers(1, (400, 60, 30)[rank - 1], rank)
+    few = rng.integers(0, 6, -(-shape // 4)) * int(rng.choice([1, 10, 40]))
+    array = np.kron(few, np.ones([4] * len(shape), int))[tuple(map(slice, shape))]
+    array = array.astype(rng.choice(["u1", "i2", "u2"]))
+    if array.dtype.kind == "i":
+        array -= 30
+    keywords = {"mode": str(rng.choice(MODES)), "cval": float(rng.choice([0, 7, 100]))}
+    line = LINES[rng.integers(len(LINES))]
+    for name, *args in (
+        ("gaussian_filter", rng.choice([0.5, 1, 2.3]), rng.choice([0, 0, 1, 2])),
+        ("uniform_filter", rng.integers(1, 20)),
+        ("correlate1d", line, rng.integers(array.ndim)),
+        ("sobel", rng.integers(array.ndim)),
+        ("prewitt", rng.integers(array.ndim)),
+    ):
+        ours, theirs = (
+            getattr(module, name)(array, *args, **keywords) for module in (ndimage, scipy.ndimage)
+        )
+        np.testing.assert_array_equal(ours, theirs, f"{name} {args}")

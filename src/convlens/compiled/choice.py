@@ -32,6 +32,7 @@ NAMES = {
 # Longer sums of floats are taken in blocks, to keep rounding errors small. The limits are the terms
 # of a convolution's sum (taps times channels), and the taps along one axis of a pooling.
 LONG, LONG_AXIS = 256, 64
+SEPARABLE, CUT = "separable", "cut"  # the families of pipelines that compute in passes
 REMEMBERED = 2**14  # the most bytes of a kernel whose factors are kept: 4 MB for all 256 of them
 
 
@@ -118,14 +119,79 @@ class Factors(NamedTuple):
     scale: Array
 
     @property
-    def arrays(self) -> tuple[Array, ...]:
+    def family(self) -> str:
+        """The pipelines that take them."""
+        return SEPARABLE
+
+    @property
+    def arrays(self) -> dict[str, Array]:
         """All arrays, as pipelines take them."""
-        return *self.lines, self.scale
+        names = ("along", "down", "across")[-len(self.lines) :]
+        return dict(zip(names, self.lines, strict=True)) | {"scale": self.scale}
 
 
-def choose(problem: Problem, numbers: DType | None, separable: bool) -> Method:
-    """The pipeline for a problem or a part of one; `numbers` is None for pooling."""
-    return pooling(problem) if numbers is None else convolution(problem, numbers, separable)
+class Pass(NamedTuple):
+    """A line whose sums are cut off to integers.
+
+    Attributes
+    ----------
+    line : (k,) of float32
+    weights : (terms,) of float64
+        The weights of the same sum, term by term in the order that counts.
+    taps : (3, terms) of int32
+        For each term its tap, another one, and how often that one's number is added.
+    ends : (3,) of float32
+        By how much sums in float32 may be off; their scale; the shift away from zero.
+    """
+
+    line: Array
+    weights: Array
+    taps: Array
+    ends: Array
+
+
+class Cut(NamedTuple):
+    """A pass down and one across, each of which cuts its sums off to integers."""
+
+    down: Pass
+    across: Pass
+
+    @property
+    def family(self) -> str:
+        """The pipelines that take them."""
+        return CUT
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """All arrays, as pipelines take them."""
+        down, across = self.down, self.across
+        return {
+            "down": down.line,
+            "across": across.line,
+            "ends": np.stack([down.ends, across.ends], axis=1),  # (3, 2)
+            "down_terms": down.weights,
+            "down_taps": down.taps,
+            "across_terms": across.weights,
+            "across_taps": across.taps,
+        }
+
+
+def choose(problem: Problem, numbers: DType | None, passes: str = "") -> Method:
+    """The pipeline for a problem or a part of one; `numbers` is None for pooling.
+
+    A convolution may be computed in passes, by pipelines of this family.
+    """
+    if numbers is None:
+        return pooling(problem)
+    return cut(problem) if passes == CUT else convolution(problem, numbers, bool(passes))
+
+
+def cut(problem: Problem) -> Method:
+    """The pipeline for passes that cut integers off."""
+    pixels = problem.images.dtype.newbyteorder("=")
+    name = NAMES[pixels]
+    variant = loaded().variants.choose({}, [("passes", name, NAMES[F32], name)])
+    return Method(variant, pixels, F32, pixels, folded=True)
 
 
 # ----------------------------------------------------------------------------- convolution

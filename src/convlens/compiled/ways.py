@@ -20,6 +20,7 @@ from convlens.compiled.choice import (
     I16,
     I64,
     U8,
+    Cut,
     DType,
     Factors,
     choose,
@@ -45,7 +46,7 @@ class Way(NamedTuple):
         Whether the last two axes are exchanged.
     numbers : numpy.dtype or None
         The type that a convolution adds up in; None for pooling, whose types decide it alone.
-    factors : Factors or None
+    factors : Factors, Cut or None
         The factors of a kernel that is a product of a line along each axis, if it is computed in
         one pass for each.
     taps : Part or None
@@ -59,14 +60,19 @@ class Way(NamedTuple):
     flat: bool
     turned: bool
     numbers: DType | None
-    factors: Factors | None
+    factors: Factors | Cut | None
     taps: large.Part | None = None
     tiles: transforms.Tiles | None = None
     winograd: bool = False
 
+    @property
+    def passes(self) -> str:
+        """The family of the pipelines that compute it in passes, if it is."""
+        return self.factors.family if self.factors else ""
+
     def part(self, taps: large.Part) -> Way:
         """The way for a part of the window: these taps along each axis."""
-        if self.factors is None:
+        if not isinstance(self.factors, Factors):
             return self
         lines = zip(self.factors.lines, taps, strict=True)
         some = tuple(line[part.start : part.stop] for line, part in lines)
@@ -142,7 +148,7 @@ def _settle_pooling(problem: Problem) -> Way:
 def has_pipeline(problem: Problem) -> bool:
     """Whether there is a pipeline for a pooling: medians have them for some windows alone."""
     try:
-        choose(flattened(problem) if is_flat(problem) else problem, None, False)
+        choose(flattened(problem) if is_flat(problem) else problem, None)
     except LookupError:
         return False
     return True
@@ -191,7 +197,7 @@ def describe(problem: Problem, way: Way | None) -> str:
     """Describe in words how a problem is computed; without a way, say what that depends on too."""
     space, flat = problem.space, is_flat(problem)
     problem = deepened(flattened(problem) if flat else problem)
-    separable = way is not None and way.factors is not None
+    passes = way.passes if way else ""
     # There is no way if the kernels are a bare shape, which stands for float64 numbers.
     numbers = way.numbers if way else problem.sum_dtype
     words = ["each slab as an image"] if flat else []
@@ -203,12 +209,12 @@ def describe(problem: Problem, way: Way | None) -> str:
         return f"for {loaded().level}, {', '.join(words)}"
     turned = way.turned if way else suited(problem).turned
     problem = turn(problem) if turned else problem
-    method = choose(problem, numbers, separable)
+    method = choose(problem, numbers, passes)
     words += ["on images turned on their side"] if turned else []
     taps = way.taps if way else None
     if large.is_deep(problem):
         slabs = replace(problem, axes=problem.axes[1:])
-        second = choose(slabs, numbers, separable)
+        second = choose(slabs, numbers, passes)
         words.append("along the depth first")
         return f"for {loaded().level}, {', '.join(words)}, then {_words(second.family, 2)}"
     if taps or large.is_large(problem, method):
@@ -218,7 +224,7 @@ def describe(problem: Problem, way: Way | None) -> str:
         else:
             words.append("the taps that meet a pixel" if taps else "channels apart")
         whole = Region(range(problem.batch), tuple(range(axis.outputs) for axis in problem.axes))
-        method = choose(large.problem_on(problem, parts[0], whole), numbers, separable)
+        method = choose(large.problem_on(problem, parts[0], whole), numbers, passes)
     space = 2 if flat else space
     words += [_words(method.family, space), f"in {method.numbers}"]
     integers = problem.sum_dtype.kind != "f" and problem.images.dtype.itemsize < 8
@@ -229,7 +235,7 @@ def describe(problem: Problem, way: Way | None) -> str:
     product = "a product of a line along each axis" if volume else "a column times a row"
     if problem.renormalize:
         words.append("with the weights beside")
-    if separable:
+    if passes:
         words.append(f"as the kernel is {product}")
     elif way is None and passes_pay(problem):
         words.append(f"or in {'three' if volume else 'two'} passes if the kernel is {product}")
@@ -364,7 +370,7 @@ def _of_pipelines(problem: Problem) -> float:
     numbers = problem.sum_dtype
     if numbers.kind != "f":  # Under usual kernels, smaller integers are summed in float32.
         numbers = I64 if problem.images.dtype.itemsize == 8 else F32
-    method = choose(problem, None if problem.kernels is None else numbers, False)
+    method = choose(problem, None if problem.kernels is None else numbers)
     read = rows.size * columns.size * problem.channels * (method.pixels != _pixels(problem))
     written = rows.outputs * columns.outputs * nc * (method.results != problem.output_dtype)
     row, taps = 65.0, rows.window * columns.window

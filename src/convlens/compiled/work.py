@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from convlens.compiled.blocks import (
     grid,
     numbers_of,
 )
-from convlens.compiled.choice import I64, U8, U64, DType, Method, choose
+from convlens.compiled.choice import I64, U8, U64, Cut, DType, Factors, Method, choose
 from convlens.compiled.library import Run, buffer, loaded
 from convlens.compiled.placement import (
     Placement,
@@ -63,6 +63,19 @@ DENSE, STEADY, SLOW = 2**32, 2**30, 2**27
 PACKED, SHARE, PIXELS = 2**16, 32, 128
 
 Runs = list[tuple[slice, Run]]  # which of the kernels a run takes, and the run
+
+
+class Passes(NamedTuple):
+    """The pipelines that compute in passes, and the names, shapes and types of their arrays."""
+
+    family: str
+    arrays: tuple[tuple[str, tuple[int, ...], DType], ...]
+
+    @staticmethod
+    def of(factors: Factors | Cut) -> Passes:
+        """Those that take these factors."""
+        arrays = ((name, array.shape, array.dtype) for name, array in factors.arrays.items())
+        return Passes(factors.family, tuple(arrays))
 
 
 def compute(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
@@ -122,7 +135,8 @@ def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, o
             _compute(piece.problem, way, piece.images.of(images), kernels, piece.out.of(out))
         return
     here = kernels is not None and kernels.dtype == way.numbers and kernels.flags.carray
-    work = _work(problem, way.numbers, way.factors is not None, images, here, out)
+    passes = None if way.factors is None else Passes.of(way.factors)
+    work = _work(problem, way.numbers, passes, images, here, out)
     if work.large or way.taps:
         large.compute(problem, way, images, kernels, out, _compute)
         return
@@ -139,33 +153,34 @@ def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, o
                     taps = np.ascontiguousarray(taps, way.numbers)
                 run(pixels, taps, results[..., part])
             else:
-                run(pixels, *way.factors.arrays, results)
+                run(pixels, *way.factors.arrays.values(), results)
 
 
 @lru_cache(maxsize=256)
 def _prepared(
     problem: Problem,
     numbers: DType | None,
-    separable: bool,
+    passes: Passes | None,
     images: Placement,
     kernels_here: bool,
     out: Placement,
     threads: int,
 ) -> Work:
-    return Work(problem, choose(problem, numbers, separable), images, kernels_here, out, threads)
+    method = choose(problem, numbers, passes.family if passes else "")
+    return Work(problem, method, images, kernels_here, out, threads, passes)
 
 
 def _work(
     problem: Problem,
     numbers: DType | None,
-    separable: bool,
+    passes: Passes | None,
     images: Array,
     kernels_here: bool,
     out: Array,
 ) -> Work:
     """The prepared problem, which is cached because calls often repeat on arrays of one form."""
     images_at, out_at = Placement.of(images), Placement.of(out)
-    return _prepared(problem, numbers, separable, images_at, kernels_here, out_at, loaded().threads)
+    return _prepared(problem, numbers, passes, images_at, kernels_here, out_at, loaded().threads)
 
 
 class Work:
@@ -190,8 +205,10 @@ class Work:
         kernels_here: bool,
         out: Placement,
         threads: int,
+        passes: Passes | None = None,
     ) -> None:
         self.problem, self.method, self.threads = problem, method, threads
+        self.passes = passes
         self.kernels_here = kernels_here and not method.folded
         self.groups = 1 if method.folded else problem.groups
         self.unit = problem.channels if method.folded else 1  # how many channels lie along x
@@ -209,11 +226,11 @@ class Work:
         self.large = large.is_large(problem, method)
         window = [axis.window for axis in problem.axes]
         self.pointwise = "pointwise" in method.variant.requires
-        self.doubling, self.separable = method.family == "doubling", method.family == "separable"
+        self.doubling = method.family == "doubling"
         # A volume's slabs are merged when they are read, or else are all held at once.
-        self.merging = self.separable or (problem.kernels is None and problem.mode != "median")
+        self.merging = bool(passes) or (problem.kernels is None and problem.mode != "median")
         taps = prod(window) * max(1, problem.channels // max(1, problem.groups))
-        if self.separable:
+        if passes:
             taps = sum(window)
         elif self.doubling:
             # A step takes several instructions, and also computes the rows and columns around a
@@ -317,15 +334,11 @@ class Work:
                 arguments["across_steps"] = buffer(_steps(kw, numbers, sums))
             yield slice(None), Run(loaded(), method.variant, arguments, ["images", "out"])
             return
-        if self.separable:
-            names = (*SEPARABLE[-len(problem.axes) :], "scale")
-            sizes = (*taps, kh, kw, 1)
-            arguments |= {
-                name: packed((size,), method.numbers)
-                for name, size in zip(names, sizes, strict=True)
-            }
-            arguments["out"] = frame_of(places)
-            yield slice(None), Run(loaded(), method.variant, arguments, ["images", *names, "out"])
+        if self.passes:
+            arrays = {name: packed(shape, dtype) for name, shape, dtype in self.passes.arrays}
+            arguments |= {**arrays, "out": frame_of(places)}
+            names = ["images", *arrays, "out"]
+            yield slice(None), Run(loaded(), method.variant, arguments, names)
             return
         depth, count = problem.channels // unit // self.groups, places.shape[-1]
         each = problem.taps * depth * self.groups * method.numbers.itemsize
@@ -422,9 +435,6 @@ class Work:
         """
         steps = written * self.taps + 8 * (read + written)  # a number takes as long as 8 of them
         return max(1, min(4 * self.threads, steps // LEAST))
-
-
-SEPARABLE = ("along", "down", "across")  # the arguments for the lines of a product, by axis
 
 
 def _slabs(deep: Grid, window: int, block: Region) -> Array:

@@ -15,12 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convlens.compiled import choice, ways, work
+from convlens.compiled import choice, large, ways, work
+from convlens.compiled.choice import CUT, F32, Cut, Pass
 from convlens.core.axis import ZEROS, Axis, Border
 from convlens.core.problem import FULL, Array, Layout, Problem, Spec
 from convlens.ndimage.arguments import Step
 
 DType = np.dtype[Any]
+SINGLE = Pass(
+    np.ones(1, np.float32), np.ones(1), np.zeros((3, 1), np.int32), np.array([0, 1, 0], np.float32)
+)
 NARROW = 16  # axes of fewer numbers are better taken for channels than for rows
 
 
@@ -132,6 +136,26 @@ def kernel(input_: Array, output: Array, steps: Sequence[Step], weights: Array) 
     taps = weights.reshape([axis.window for axis in problem.axes]).astype(numbers)
     with np.errstate(all="ignore"):
         work.compute(problem, ways.settle(problem, taps), images, taps, out)
+    return True
+
+
+def in_passes(input_: Array, output: Array, steps: Sequence[Step], passes: Sequence[Pass]) -> bool:
+    """Filter integers along one axis, or along two, and cut the sums off each time."""
+    views = _views(input_, output, steps)
+    if views is None:
+        return False
+    images, out, spatial = views
+    problem = _problem("sum", images.shape, input_.dtype, output.dtype, F32, spatial, kernels=True)
+    flat = ways.is_flat(problem)
+    of_axis: dict[int | None, Pass] = {None: SINGLE}
+    of_axis |= {step.axis: each for step, each in zip(steps, passes, strict=True)}
+    slabs = ways.flattened(problem) if flat else problem
+    if len(slabs.axes) > 2 or large.is_large(slabs, choice.choose(slabs, F32, CUT)):
+        return False
+    down, across = (of_axis[number] for number in spatial.filtered[-2:])
+    shape = tuple(axis.window for axis in problem.axes)
+    way = ways.Way(flat, False, F32, Cut(down, across))
+    work.compute(problem, way, images, _shape_alone(shape, F32), out)
     return True
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from convlens.core.problem import Array
-from convlens.ndimage import engine
+from convlens.ndimage import engine, passes
 from convlens.ndimage.arguments import Step
 from convlens.ndimage.blocks import apart, converted, copied, fill, filter_blocks, windows
 
@@ -19,6 +19,9 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step]) -> None:
         return
     input_ = apart(input_, output)
     if output.dtype.kind == "f" and engine.pooled(input_, output, steps, "avg"):
+        return
+    of_axes = [passes.of_mean(step.size, output.dtype) for step in steps]
+    if passes.along_axes(input_, output, steps, of_axes):
         return
     integers = input_.dtype.kind in "biu" and output.dtype.kind in "iu" and _whole(steps)
     dtype = _sums(input_, output, steps) if integers else np.dtype(np.float64)

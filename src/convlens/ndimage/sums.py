@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from convlens.core.problem import Array
-from convlens.ndimage import engine, ordered
+from convlens.ndimage import engine, ordered, passes
 from convlens.ndimage.arguments import Step
 from convlens.ndimage.blocks import apart, converted, fill, filter_blocks, outputs, shifted
 
@@ -44,6 +44,8 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Seque
             done = engine.product(input_, output, steps, lines)
         if done:
             return
+    if passes.along_axes(input_, output, steps, [passes.of_line(e, output.dtype) for e in lines]):
+        return
     if len(steps) > 2:  # Most cells of a block would lie under the windows of others, too.
         for step, line in zip(steps, lines, strict=True):
             along_axes(input_, output, [step], [line])
