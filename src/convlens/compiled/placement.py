@@ -28,7 +28,8 @@ class Placement(NamedTuple):
 
     def is_one_row_of_slabs(self, slabs: int) -> bool:
         """Whether the slabs of all images, so many of each, lie at equal distances."""
-        return len(self.strides) == 4 or self.strides[0] == slabs * self.strides[1]
+        alone = len(self.strides) == 4 or slabs == 1
+        return alone or self.strides[0] == slabs * self.strides[1]
 
 
 def usable(

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from convlens.core.problem import Array
-from convlens.ndimage import engine, passes
+from convlens.ndimage import engine, passes, sums
 from convlens.ndimage.arguments import Step
 from convlens.ndimage.blocks import apart, converted, copied, fill, filter_blocks, windows
+
+SHORT = 16  # the most taps of windows of floats whose means are sums of products
 
 
 def along_axes(input_: Array, output: Array, steps: Sequence[Step]) -> None:
@@ -18,8 +20,13 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step]) -> None:
         copied(input_, output)
         return
     input_ = apart(input_, output)
-    if output.dtype.kind == "f" and engine.pooled(input_, output, steps, "avg"):
-        return
+    if output.dtype.kind == "f":
+        lines = [np.full(step.size, 1 / step.size) for step in steps]
+        short = input_.dtype.kind == "f" and max(map(len, lines)) <= SHORT
+        if short and sums.compiled(input_, output, steps, lines):
+            return
+        if engine.pooled(input_, output, steps, "avg"):
+            return
     of_axes = [passes.of_mean(step.size, output.dtype) for step in steps]
     if passes.along_axes(input_, output, steps, of_axes):
         return

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import prod
 
 import numpy as np
 
@@ -21,7 +20,6 @@ from convlens.ndimage.engine import DType
 TYPES = tuple(map(np.dtype, ("u1", "i2", "u2")))  # of the pixels that there are pipelines for
 EXACT = 2**24  # float32 holds all integers below
 BOUND = 2**31  # sums below it are cut off to integers alike everywhere
-ROW = 2**12  # the most numbers of a row across the filtered axis, if they can be divided
 ROUNDING = 2.0**-24  # the relative error of a number in float32
 
 
@@ -38,7 +36,7 @@ def along_axes(
 def _along(input_: Array, output: Array, steps: list[Step], passes: list[Pass]) -> bool:
     """Two axes at once where that can be, and one after the other elsewhere."""
     if len(steps) == 1:
-        images, results, step = _narrowed(input_, output, steps[0])
+        images, results, step = engine.narrowed(input_, output, steps[0])
         return engine.in_passes(images, results, [step], passes)
     if len(steps) == 2:
         if steps[0].axis > steps[1].axis and _commute(steps, passes):
@@ -60,20 +58,6 @@ def _commute(steps: Sequence[Step], passes: Sequence[Pass]) -> bool:
     """Whether two passes give the same in any order, as sums of integers that wrap around do."""
     whole = all(one.ends[0] == one.ends[2] == 0 for one in passes)
     return whole and all(step.border.mode != "constant" or step.border.value == 0 for step in steps)
-
-
-def _narrowed(input_: Array, output: Array, step: Step) -> tuple[Array, Array, Step]:
-    """Views whose rows are shorter, if those across the filtered axis are long.
-
-    The rows under a window then fit into a core's cache.
-    """
-    inner = prod(input_.shape[step.axis + 1 :])
-    width = next((n for n in range(ROW, ROW // 16, -1) if inner % n == 0), 0)
-    if inner <= ROW or not width or not (input_.flags.c_contiguous and output.flags.c_contiguous):
-        return input_, output, step
-    shape = (-1, input_.shape[step.axis], inner // width, width)
-    images, results = (each.reshape(shape).swapaxes(1, 2) for each in (input_, output))
-    return images, results, step._replace(axis=2)
 
 
 def of_line(line: Array, dtype: DType) -> Pass | None:

@@ -36,14 +36,8 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Seque
         The weights of each, in float64.
     """
     input_ = apart(input_, output)
-    if output.dtype.kind == "f" and _is_one_filter(steps, lines):
-        if len(steps) == 1:
-            line = engine.rounded(lines[0], engine.sums(input_, output))
-            done = engine.kernel(input_, output, steps, line)
-        else:
-            done = engine.product(input_, output, steps, lines)
-        if done:
-            return
+    if output.dtype.kind == "f" and compiled(input_, output, steps, lines):
+        return
     if passes.along_axes(input_, output, steps, [passes.of_line(e, output.dtype) for e in lines]):
         return
     if len(steps) > 2:  # Most cells of a block would lie under the windows of others, too.
@@ -78,6 +72,22 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Seque
         return cells
 
     filter_blocks(input_, output, steps, dtype, compute)
+
+
+def compiled(input_: Array, output: Array, steps: Sequence[Step], lines: Sequence[Array]) -> bool:
+    """The same into floats by pipelines, if there are some; returns whether it was done."""
+    if len(steps) == 1:
+        images, results, step = engine.narrowed(input_, output, steps[0])
+        line = engine.rounded(lines[0], engine.sums(input_, output))
+        return engine.kernel(images, results, [step], line)
+    if not _is_one_filter(steps, lines):
+        return False
+    if len(steps) == 2 or steps[0].size <= engine.DEEP:
+        return engine.product(input_, output, steps, lines)
+    between = np.empty(output.shape, output.dtype)
+    return compiled(input_, between, steps[:1], lines[:1]) and compiled(
+        between, output, steps[1:], lines[1:]
+    )
 
 
 def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> None:
