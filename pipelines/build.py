@@ -43,6 +43,7 @@ RUNTIME = (
     "pool_run",
     "pool_set_threads",
     "ranks_run",
+    "moving_run",
 )
 
 

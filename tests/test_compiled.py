@@ -36,7 +36,7 @@ from strategies import (
 import convlens
 from convlens import ndimage
 from convlens.compiled import choice as choice_of
-from convlens.compiled import kernel_gradient, transforms, winograd, work
+from convlens.compiled import kernel_gradient, moving, transforms, winograd, work
 from convlens.compiled.library import LEVEL, Run, load
 from convlens.compiled.variants import Variants
 from convlens.core.rounding import saturated
@@ -635,6 +635,18 @@ def check_histograms(rng):
                 np.testing.assert_array_equal(out, windows[..., rank], f"{sizes} {window} {rank}")
 
 
+def check_moving(rng):
+    """Fail if a rank under a window of any shape is wrong, or reads or writes elsewhere."""
+    for sizes, window in (((40, 300), (5, 7)), ((3, 9, 70), (3, 4, 5)), ((90,), (31,))):
+        for dtype in (np.uint16, np.float32):
+            cells = fenced(rng, random_numbers(rng, sizes, np.dtype(dtype), small=True))
+            footprint = rng.random(window) < 0.8
+            under = np.sort(sliding_window_view(cells, window)[..., footprint], axis=-1)
+            for rank in (0, 9, under.shape[-1] - 1):
+                chosen = moving.select(cells, footprint, rank)
+                np.testing.assert_array_equal(chosen, under[..., rank], f"{sizes} {window} {rank}")
+
+
 def check_transforms(rng):
     """Fail if transforms of any size are wrong."""
     available = transforms._available
@@ -733,6 +745,7 @@ def check_level():
     check_passes(rng)
     check_medians(rng)
     check_histograms(rng)
+    check_moving(rng)
     check_transforms(rng)
     check_winograd(rng)
     check_kernel_gradients(rng)

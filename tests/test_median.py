@@ -5,11 +5,12 @@ import numpy as np
 import oracle
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
-from strategies import PAD_MODES, TYPES, each_method, random_border, random_numbers
+from strategies import PAD_MODES, TYPES, built, each_method, random_border, random_numbers
 
 import convlens
 
 COMPILED = {1: [(3,), (5,)], 2: [(3, 3), (5, 5), (1, 3), (9, 9)], 3: [(3, 3, 3)]}
+MOVING = {1: [(27,), (31,)], 2: [(5, 7), (13, 3), (25, 1)], 3: [(3, 5, 3), (5, 1, 7)]}
 OTHERS = {1: [(1,), (7,)], 2: [(3, 5), (1, 1), (7, 1)], 3: [(1, 5, 3), (3, 1, 5)]}
 ORDERED = [dtype for dtype in TYPES if dtype.kind != "c"]
 
@@ -32,14 +33,17 @@ def medians(images, window, stride, dilation, pads, border):
 @pytest.mark.parametrize("dtype", ORDERED, ids=str)
 def test_random_calls(method, dtype):
     """Every type, border and number of axes gives the numbers in the middle, NaN included."""
-    if method == "compiled" and (dtype.itemsize > 8 or dtype in ("i8", "u8")):
+    if method == "compiled" and dtype.itemsize > 8:
         pytest.skip("NumPy alone takes medians of this type")
-    for seed in range(40):
+    for seed in range(60):
         rng = np.random.default_rng(seed)
         space = int(rng.integers(1, 4))
-        windows = COMPILED[space] + (OTHERS[space] if method == "numpy" else [])
+        windows = MOVING[space] + (OTHERS[space] if method == "numpy" else [])
+        networks = not (method == "compiled" and dtype in ("i8", "u8"))
+        windows = windows + (COMPILED[space] if networks else [])
         window = windows[rng.integers(len(windows))]
-        stride = int(rng.integers(1, 4)) if method == "numpy" else 1
+        alone = method == "compiled" and window in COMPILED[space]
+        stride = 1 if alone else int(rng.integers(1, 4))
         dilation = int(rng.integers(1, 3))
         sizes = [(n - 1) * dilation + int(rng.integers(1, 12 // space)) for n in window]
         images = random_numbers(rng, (2, *sizes, 3), dtype)
@@ -90,12 +94,21 @@ def test_parts_of_a_call(method):
     np.testing.assert_array_equal(lazy.compute(scheduler="synchronous"), whole)
 
 
+@built
 def test_auto():
-    """Without a pipeline for a window "auto" takes NumPy, and the plan says why."""
+    """A plan says whether a network, a histogram or NumPy takes the medians of a window."""
     x = np.zeros((1, 400, 400), np.float32)
-    plan = convlens.plan_pool(x, 15, 1, "median")
-    assert plan.method == "numpy"
-    assert "the median of each 15 x 15 window" in str(plan)
+    for window, stride, method, reason in (
+        (3, 1, "compiled", "by a network of minima and maxima"),
+        (15, 1, "compiled", "by a histogram that moves along the rows"),
+        (5, 2, "compiled", "by a histogram that moves along the rows"),
+        ((3, 5), 1, "numpy", "its medians are of the commonest windows"),
+        (257, 1, "numpy", "and of those of 25 to 65535 pixels"),
+    ):
+        plan = convlens.plan_pool(x, window, stride, "median")
+        assert plan.method == method
+        assert reason in plan.reason
+    assert "the median of each 257 x 257 window" in str(plan)
     empty = convlens.pool(x[:, :0], 3, 1, "median", padding=2, pad_mode="constant", pad_value=7)
     assert empty.shape == (1, 2, 402)
     assert (empty == 7).all()

@@ -280,6 +280,41 @@ class Library:
         if RUNNING.call(self._library.ranks_run, arguments):
             raise MemoryError("there is no memory for the histograms of a window's columns")
 
+    def move(
+        self,
+        cells: Array,
+        rows: Array,
+        taps: Array,
+        entering: Array,
+        leaving: Array,
+        out: Array,
+        rank: int,
+    ) -> None:
+        """Write the number of a rank under a window that moves along rows of cells.
+
+        Parameters
+        ----------
+        cells : array of uint16
+            Without gaps.
+        rows : (rows,) of int64
+            How many cells after the first one each row begins.
+        taps, entering, leaving : array of int64
+            How many cells after a place the window's taps lie; those among them that it enters when
+            it comes to a place, and those that it leaves when it goes on.
+        out : (rows, columns) of uint16
+        rank : int
+            0 for the smallest.
+        """
+        arrays = [
+            c_void_p(each.ctypes.data) for each in (cells, rows, taps, entering, leaving, out)
+        ]
+        numbers, starts, places, entered, left, results = arrays
+        count, columns = (c_int32(size) for size in out.shape)
+        of_taps = [places, c_int32(len(taps)), entered, left, c_int32(len(leaving))]
+        arguments = [numbers, starts, count, columns, *of_taps, results, c_int32(rank)]
+        if RUNNING.call(self._library.moving_run, arguments):
+            raise MemoryError("there is no memory for the histograms of windows")
+
     def function(self, name: str) -> Any:
         """Look up a pipeline by its name, in the version of this level."""
         if name not in self._functions:

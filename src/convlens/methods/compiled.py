@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convlens.compiled import choice, ways, work
+from convlens.compiled import choice, moving, ways, work
 from convlens.core.problem import Array, Problem
+from convlens.methods.medians import Moving
 
 
 class Compiled:
@@ -14,12 +15,17 @@ class Compiled:
     def refuses(self, problem: Problem) -> str | None:
         """Why there is no pipeline for this problem."""
         missing = choice.missing(problem)
-        if missing is None and problem.mode == "median" and not ways.has_pipeline(problem):
-            return "its medians are of the commonest windows alone, one pixel apart along a row"
+        if missing is None and _by_histogram(problem) and not Moving.serves(problem):
+            return (
+                f"its medians are of the commonest windows, one pixel apart along a row, and of "
+                f"those of {moving.LEAST} to {moving.MOST} pixels"
+            )
         return missing
 
     def is_slow_at(self, problem: Problem) -> str | None:
         """Say so if NumPy is faster, because there is next to nothing to compute."""
+        if _by_histogram(problem):
+            return None
         tiny = ways.suited(problem).tiny
         return "which is the faster one where there is so little to do" if tiny else None
 
@@ -27,10 +33,17 @@ class Compiled:
         """Whether there are pipelines that leave out pixels and divide by weights."""
         return choice.weighs(problem)
 
-    def prepare(self, problem: Problem, kernels: Array | None) -> CompiledProgram:
+    def prepare(self, problem: Problem, kernels: Array | None) -> CompiledProgram | Moving:
         """Settle what the kernels' numbers decide."""
+        if _by_histogram(problem):
+            return Moving(problem)
         bare = problem.kernels is not None and kernels is None
         return CompiledProgram(problem, None if bare else ways.settle(problem, kernels))
+
+
+def _by_histogram(problem: Problem) -> bool:
+    """Whether this is a median that there is no pipeline for."""
+    return problem.mode == "median" and not ways.has_pipeline(problem)
 
 
 @dataclass(frozen=True, slots=True)

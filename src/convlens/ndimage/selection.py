@@ -1,9 +1,10 @@
 """Select the number of a rank under a window, block by block.
 
-Medians of the commonest windows have pipelines. Of 8-bit integers, those under a large window are
-counted in histograms, which move with it at a cost that hardly grows with the window. Other small
-rectangles go through a network of minima and maxima, and all other windows are copied, and partly
-sorted. Without pipelines, 8-bit integers are counted that are below each of the 255 levels.
+Medians of the commonest windows have pipelines. Of 8-bit integers, those under a large rectangle
+are counted in histograms, which move with it at a cost that hardly grows with the window. A
+histogram of another kind moves along the rows under other large windows, of any shape and type.
+Small rectangles go through a network of minima and maxima, and all other windows are copied, and
+partly sorted. Without pipelines, 8-bit integers are counted that are below each of the 255 levels.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from convlens.compiled import moving
 from convlens.compiled.library import loaded
 from convlens.core.problem import Array
 from convlens.ndimage import engine, networks
@@ -47,6 +49,8 @@ def under_footprint(
     bytes_ = dtype.itemsize == 1 and full
     if bytes_ and footprint.size in COUNTED and engine.runs(dtype):
         _by_histograms(input_, output, steps, dtype, footprint.shape, rank)
+    elif engine.runs(dtype) and moving.serves(footprint.shape) and footprint.sum() >= moving.LEAST:
+        _by_moving(input_, output, steps, dtype, footprint, rank)
     elif full and footprint.size <= (LEVELS if bytes_ else NETWORK):
         _by_network(input_, output, steps, dtype, footprint.shape, rank)
     elif bytes_:
@@ -75,6 +79,20 @@ def _by_network(
         return selected
 
     filter_blocks(input_, output, steps, dtype, compute, NETWORK_BYTES // dtype.itemsize)
+
+
+def _by_moving(
+    input_: Array,
+    output: Array,
+    steps: Sequence[Step],
+    dtype: np.dtype[Any],
+    footprint: Array,
+    rank: int,
+) -> None:
+    def compute(cells: Array, _: tuple[range, ...]) -> Array:
+        return moving.select(cells, footprint, rank)
+
+    filter_blocks(input_, output, steps, dtype, compute, HISTOGRAMS)
 
 
 def _by_histograms(
