@@ -372,3 +372,25 @@ def test_memory_that_there_is_not():
     x = np.broadcast_to(np.float32(1), (2**40, 5, 5))
     with pytest.raises(MemoryError):
         convlens.convolve(x, np.ones((3, 3), "f4"))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("verb", ["convolve", "pool"])
+def test_small_images_are_computed_together(verb, padding, monkeypatch):
+    """Each image of a batch is prepared by itself, which takes far longer than to compute it."""
+    prepared, runs = [], work.Work._runs
+
+    def counted(self, *arguments):
+        prepared.append(self)
+        return runs(self, *arguments)
+
+    monkeypatch.setattr(work.Work, "_runs", counted)
+    work._prepared.cache_clear()
+    digits = np.ones((500, 28, 28), np.float32)
+    options = {"padding": padding, "pad_mode": "edge", "method": "compiled"}
+    if verb == "convolve":
+        convlens.convolve(digits, np.ones((3, 3), np.float32), **options)
+    else:
+        for mode in ("max", "avg", "median"):
+            convlens.pool(digits, 3, 1, mode, **options)
+    assert len(prepared) <= 8

@@ -132,6 +132,39 @@ def test_floats_are_as_accurate_as_is_said():
             assert np.abs(ndimage.gaussian_filter(array, sigma, order) - theirs).max() <= bound
 
 
+@each_filter
+@each_type
+@pytest.mark.parametrize("shape", [(900, 7), (2, 9000), (9000, 2)])
+def test_long_and_short_rows(name, dtype, shape):
+    """Short rows that are turned, or long ones that are divided, have another result."""
+    array, args = pixels(dtype, shape), FILTERS[name]
+    ours, theirs = (getattr(module, name)(array, *args) for module in (ndimage, scipy.ndimage))
+    if dtype in (np.float32, np.float64):
+        np.testing.assert_allclose(ours, theirs, 1e-4, 1e-4 * np.abs(theirs).max())
+    else:
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@each_type
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (0, 2)])
+def test_deep_windows(dtype, axes):
+    """Windows over many slabs, which take a pass of their own, have another result."""
+    array = pixels(dtype, (40, 25, 30))
+    for name, args in (
+        ("gaussian_filter", (3,)),
+        ("uniform_filter", (19,)),
+        ("maximum_filter", (17,)),
+    ):
+        ours, theirs = (
+            getattr(module, name)(array, *args, axes=axes, mode="mirror")
+            for module in (ndimage, scipy.ndimage)
+        )
+        if array.dtype.kind == "f":
+            np.testing.assert_allclose(ours, theirs, 1e-4)
+        else:
+            np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_nan_and_inf_reach_the_windows_that_cover_them(dtype, number):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
+from functools import cached_property, lru_cache, reduce
 from math import log2, prod
 from typing import Any, NamedTuple
 
@@ -105,7 +105,21 @@ def missing(problem: Problem | None = None) -> str | None:
     return None
 
 
-class Factors(NamedTuple):
+class Passes(NamedTuple):
+    """The pipelines that compute in passes, and the names, shapes and types of their arrays."""
+
+    family: str
+    arrays: tuple[tuple[str, tuple[int, ...], DType], ...]
+
+    @staticmethod
+    def of(family: str, arrays: dict[str, Array]) -> Passes:
+        """Those of a family that take such arrays."""
+        forms = ((name, array.shape, array.dtype) for name, array in arrays.items())
+        return Passes(family, tuple(forms))
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
     """One kernel as a product of a line along each axis times a power of two.
 
     Attributes
@@ -118,19 +132,20 @@ class Factors(NamedTuple):
     lines: tuple[Array, ...]
     scale: Array
 
-    @property
-    def family(self) -> str:
-        """The pipelines that take them."""
-        return SEPARABLE
-
-    @property
+    @cached_property
     def arrays(self) -> dict[str, Array]:
         """All arrays, as pipelines take them."""
         names = ("along", "down", "across")[-len(self.lines) :]
         return dict(zip(names, self.lines, strict=True)) | {"scale": self.scale}
 
+    @cached_property
+    def passes(self) -> Passes:
+        """The pipelines that take them."""
+        return Passes.of(SEPARABLE, self.arrays)
 
-class Pass(NamedTuple):
+
+@dataclass(frozen=True, eq=False)
+class Pass:
     """A line whose sums are cut off to integers.
 
     Attributes
@@ -150,18 +165,14 @@ class Pass(NamedTuple):
     ends: Array
 
 
-class Cut(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Cut:
     """A pass down and one across, each of which cuts its sums off to integers."""
 
     down: Pass
     across: Pass
 
-    @property
-    def family(self) -> str:
-        """The pipelines that take them."""
-        return CUT
-
-    @property
+    @cached_property
     def arrays(self) -> dict[str, Array]:
         """All arrays, as pipelines take them."""
         down, across = self.down, self.across
@@ -174,6 +185,11 @@ class Cut(NamedTuple):
             "across_terms": across.weights,
             "across_taps": across.taps,
         }
+
+    @cached_property
+    def passes(self) -> Passes:
+        """The pipelines that take them."""
+        return Passes.of(CUT, self.arrays)
 
 
 def choose(problem: Problem, numbers: DType | None, passes: str = "") -> Method:

@@ -68,7 +68,7 @@ class Way(NamedTuple):
     @property
     def passes(self) -> str:
         """The family of the pipelines that compute it in passes, if it is."""
-        return self.factors.family if self.factors else ""
+        return self.factors.passes.family if self.factors else ""
 
     def part(self, taps: large.Part) -> Way:
         """The way for a part of the window: these taps along each axis."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from convlens.compiled.blocks import (
     grid,
     numbers_of,
 )
-from convlens.compiled.choice import I64, U8, U64, Cut, DType, Factors, Method, choose
+from convlens.compiled.choice import I64, U8, U64, DType, Method, Passes, choose
 from convlens.compiled.library import Run, buffer, loaded
 from convlens.compiled.placement import (
     Placement,
@@ -63,19 +63,6 @@ DENSE, STEADY, SLOW = 2**32, 2**30, 2**27
 PACKED, SHARE, PIXELS = 2**16, 32, 128
 
 Runs = list[tuple[slice, Run]]  # which of the kernels a run takes, and the run
-
-
-class Passes(NamedTuple):
-    """The pipelines that compute in passes, and the names, shapes and types of their arrays."""
-
-    family: str
-    arrays: tuple[tuple[str, tuple[int, ...], DType], ...]
-
-    @staticmethod
-    def of(factors: Factors | Cut) -> Passes:
-        """Those that take these factors."""
-        arrays = ((name, array.shape, array.dtype) for name, array in factors.arrays.items())
-        return Passes(factors.family, tuple(arrays))
 
 
 def compute(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
@@ -135,7 +122,7 @@ def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, o
             _compute(piece.problem, way, piece.images.of(images), kernels, piece.out.of(out))
         return
     here = kernels is not None and kernels.dtype == way.numbers and kernels.flags.carray
-    passes = None if way.factors is None else Passes.of(way.factors)
+    passes = way.factors.passes if way.factors else None
     work = _work(problem, way.numbers, passes, images, here, out)
     if work.large or way.taps:
         large.compute(problem, way, images, kernels, out, _compute)

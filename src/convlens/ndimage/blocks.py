@@ -8,7 +8,7 @@ before it goes on to the next one. So there is no array between two steps but a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, wraps
 from itertools import product
 from math import prod
 from typing import Any
@@ -22,6 +22,7 @@ from convlens.ndimage.arguments import Step
 # The most cells of a block, in bytes and in numbers: arrays of so many fit into a core's cache.
 BYTES, CELLS = 2**21, 2**18
 ROW = 2**8  # outputs of a block along the last axis, at the least
+SHORT, LEAST = 16, 2**12  # rows of fewer numbers, of so many in all, do not fill the vectors
 LIMIT = 2**20  # the most cells of a block that is larger because its windows are
 
 Block = tuple[slice, ...]
@@ -31,6 +32,37 @@ Compute = Callable[[Array, tuple[range, ...]], Array]
 def apart(input_: Array, output: Array) -> Array:
     """The input, or a copy of it if it would change while the output is written."""
     return input_.copy() if np.may_share_memory(input_, output) else input_
+
+
+def long_rows(filter_: Callable[..., None]) -> Callable[..., None]:
+    """Give a filter arrays with long rows, where a short last axis is filtered among longer ones.
+
+    The filter takes the input, the output, the steps, and then arrays with as many axes or other
+    things. The last axis is made the first.
+    """
+
+    @wraps(filter_)
+    def filtered(input_: Array, output: Array, steps: Sequence[Step], *others: Any) -> None:
+        last = output.ndim - 1
+        short = (
+            output.ndim > 1
+            and output.size >= LEAST
+            and output.shape[-1] < min(SHORT, max(output.shape))
+        )
+        if not (short and any(step.axis == last for step in steps)):
+            filter_(input_, output, steps, *others)
+            return
+
+        def moved(each: Any) -> Any:
+            arrays = isinstance(each, np.ndarray) and each.ndim == output.ndim
+            return np.ascontiguousarray(np.moveaxis(each, -1, 0)) if arrays else each
+
+        turned = np.empty((output.shape[-1], *output.shape[:-1]), output.dtype)
+        of_turned = [step._replace(axis=(step.axis + 1) % output.ndim) for step in steps]
+        filtered(moved(input_), turned, of_turned, *map(moved, others))
+        output[...] = np.moveaxis(turned, 0, -1)
+
+    return filtered
 
 
 def filter_blocks(

@@ -26,6 +26,7 @@ SINGLE = Pass(
     np.ones(1, np.float32), np.ones(1), np.zeros((3, 1), np.int32), np.array([0, 1, 0], np.float32)
 )
 ROW = 2**12  # the most numbers of a row across the filtered axis, if they can be divided
+FEW = 64  # taps of a kernel whose way is kept
 DEEP = 16  # more slabs than these are better read once, in a pass of their own
 NARROW = 16  # axes of fewer numbers are better taken for channels than for rows
 
@@ -86,12 +87,19 @@ def narrowed(input_: Array, output: Array, step: Step) -> tuple[Array, Array, St
     The rows under a window then fit into a core's cache.
     """
     inner = prod(input_.shape[step.axis + 1 :])
-    width = next((n for n in range(ROW, ROW // 16, -1) if inner % n == 0), 0)
-    if inner <= ROW or not width or not (input_.flags.c_contiguous and output.flags.c_contiguous):
+    width = _divisor(inner)
+    if not width or not (input_.flags.c_contiguous and output.flags.c_contiguous):
         return input_, output, step
     shape = (-1, input_.shape[step.axis], inner // width, width)
     images, results = (each.reshape(shape).swapaxes(1, 2) for each in (input_, output))
     return images, results, step._replace(axis=2)
+
+
+@lru_cache(maxsize=64)
+def _divisor(inner: int) -> int:
+    """Into how many numbers a row can be divided, if it is long and can be."""
+    few = range(ROW, ROW // 16, -1) if inner > ROW else ()
+    return next((n for n in few if inner % n == 0), 0)
 
 
 def runs(*dtypes: DType) -> bool:
@@ -150,8 +158,10 @@ def kernel(input_: Array, output: Array, steps: Sequence[Step], weights: Array) 
         "sum", images.shape, input_.dtype, output.dtype, numbers, spatial, kernels=True
     )
     taps = weights.reshape([axis.window for axis in problem.axes]).astype(numbers)
+    small = taps.size <= FEW
     with np.errstate(all="ignore"):
-        work.compute(problem, ways.settle(problem, taps), images, taps, out)
+        way = _way_of_taps(problem, taps.tobytes()) if small else ways.settle(problem, taps)
+        work.compute(problem, way, images, taps, out)
     return True
 
 
@@ -162,17 +172,28 @@ def in_passes(input_: Array, output: Array, steps: Sequence[Step], passes: Seque
         return False
     images, out, spatial = views
     problem = _problem("sum", images.shape, input_.dtype, output.dtype, F32, spatial, kernels=True)
-    flat = ways.is_flat(problem)
+    flat = _flat_passes(problem)
+    if flat is None:
+        return False
     of_axis: dict[int | None, Pass] = {None: SINGLE}
     of_axis |= {step.axis: each for step, each in zip(steps, passes, strict=True)}
-    slabs = ways.flattened(problem) if flat else problem
-    if len(slabs.axes) > 2 or large.is_large(slabs, choice.choose(slabs, F32, CUT)):
-        return False
     down, across = (of_axis[number] for number in spatial.filtered[-2:])
     shape = tuple(axis.window for axis in problem.axes)
-    way = ways.Way(flat, False, F32, Cut(down, across))
+    way = ways.Way(flat, False, F32, _cut(down, across))
     work.compute(problem, way, images, _shape_alone(shape, F32), out)
     return True
+
+
+@lru_cache(maxsize=256)
+def _flat_passes(problem: Problem) -> bool | None:
+    """Whether the slabs of a problem in passes are images, or None if it cannot be computed so."""
+    flat = ways.is_flat(problem)
+    slabs = ways.flattened(problem) if flat else problem
+    fits = len(slabs.axes) == 2 and not large.is_large(slabs, choice.choose(slabs, F32, CUT))
+    return flat if fits else None
+
+
+_cut = lru_cache(maxsize=256)(Cut)
 
 
 def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> bool:
@@ -183,6 +204,7 @@ def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> bo
     if len(steps) == 1:
         input_, output, step = narrowed(input_, output, steps[0])
         steps = [step]
+    steps = sorted(steps, key=lambda step: step.axis)
     one_type = mode != "median" and input_.dtype == output.dtype
     if one_type and len(steps) > 2 and steps[0].size > DEEP:
         between = np.empty(output.shape, output.dtype)
@@ -297,6 +319,14 @@ def _way_of_product(
     """The way for a product of the lines with these contents, of which None is a single 1."""
     lines = [np.ones(1) if each is None else np.frombuffer(each) for each in contents]
     return ways.settle_product(problem, lines, numbers)
+
+
+@lru_cache(maxsize=256)
+def _way_of_taps(problem: Problem, content: bytes) -> ways.Way:
+    """The way for a kernel of these numbers."""
+    assert problem.kernels is not None, "a correlation has a kernel"
+    taps = np.frombuffer(content, problem.kernels.dtype).reshape(problem.kernels.shape)
+    return ways.settle(problem, taps)
 
 
 @lru_cache(maxsize=64)

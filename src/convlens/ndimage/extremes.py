@@ -11,9 +11,19 @@ import numpy as np
 from convlens.core.problem import Array
 from convlens.ndimage import engine
 from convlens.ndimage.arguments import Step
-from convlens.ndimage.blocks import apart, converted, copied, fill, filter_blocks, outputs, shifted
+from convlens.ndimage.blocks import (
+    apart,
+    converted,
+    copied,
+    fill,
+    filter_blocks,
+    long_rows,
+    outputs,
+    shifted,
+)
 
 
+@long_rows
 def along_axes(input_: Array, output: Array, steps: Sequence[Step], merge: np.ufunc) -> None:
     """Merge rectangular windows by `numpy.maximum` or `numpy.minimum`."""
     if not steps:
@@ -41,6 +51,7 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step], merge: np.uf
     filter_blocks(input_, output, steps, dtype, compute)
 
 
+@long_rows
 def under_footprint(
     input_: Array,
     output: Array,

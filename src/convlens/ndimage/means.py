@@ -9,11 +9,20 @@ import numpy as np
 from convlens.core.problem import Array
 from convlens.ndimage import engine, passes, sums
 from convlens.ndimage.arguments import Step
-from convlens.ndimage.blocks import apart, converted, copied, fill, filter_blocks, windows
+from convlens.ndimage.blocks import (
+    apart,
+    converted,
+    copied,
+    fill,
+    filter_blocks,
+    long_rows,
+    windows,
+)
 
 SHORT = 16  # the most taps of windows of floats whose means are sums of products
 
 
+@long_rows
 def along_axes(input_: Array, output: Array, steps: Sequence[Step]) -> None:
     """Take means along one axis after the other, each time into the output's type."""
     if not steps:

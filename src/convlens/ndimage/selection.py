@@ -20,7 +20,7 @@ from convlens.compiled.library import loaded
 from convlens.core.problem import Array
 from convlens.ndimage import engine, networks
 from convlens.ndimage.arguments import Step
-from convlens.ndimage.blocks import apart, filter_blocks, outputs, shifted
+from convlens.ndimage.blocks import apart, filter_blocks, long_rows, outputs, shifted
 from convlens.ndimage.extremes import in_type
 from convlens.ndimage.means import sum_along
 
@@ -32,6 +32,7 @@ NETWORK_BYTES = 2**16  # of a block's cells, of which a network holds dozens of 
 COPIED = 2**20  # the most numbers that are copied to be sorted
 
 
+@long_rows
 def under_footprint(
     input_: Array, output: Array, steps: Sequence[Step], footprint: Array, rank: int
 ) -> None:

@@ -17,13 +17,22 @@ import numpy as np
 from convlens.core.problem import Array
 from convlens.ndimage import engine, ordered, passes
 from convlens.ndimage.arguments import Step
-from convlens.ndimage.blocks import apart, converted, fill, filter_blocks, outputs, shifted
+from convlens.ndimage.blocks import (
+    apart,
+    converted,
+    fill,
+    filter_blocks,
+    long_rows,
+    outputs,
+    shifted,
+)
 
 CLOSE_TO_ONE = 1e-12
 
 OfBlock = Callable[[Array, Sequence[int]], Array]  # cells, and the shape of the outputs
 
 
+@long_rows
 def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Sequence[Array]) -> None:
     """Correlate along one axis after the other, each time into the output's type.
 
@@ -84,12 +93,13 @@ def compiled(input_: Array, output: Array, steps: Sequence[Step], lines: Sequenc
         return False
     if len(steps) == 2 or steps[0].size <= engine.DEEP:
         return engine.product(input_, output, steps, lines)
-    between = np.empty(output.shape, output.dtype)
+    between = np.empty(output.shape, output.dtype)  # read again by the pass across the slabs
     return compiled(input_, between, steps[:1], lines[:1]) and compiled(
         between, output, steps[1:], lines[1:]
     )
 
 
+@long_rows
 def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> None:
     """Correlate with weights (*window) that have as many axes as the input."""
     input_ = apart(input_, output)
