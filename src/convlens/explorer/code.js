@@ -4,9 +4,23 @@ import { isPooling, windowOf } from "./state.js";
 
 export const LIBRARIES = ["convlens", "Course files", "NumPy", "SciPy", "PyTorch", "TensorFlow", "JAX"];
 
-// Returns { code, note }: the program, or null if the library has no such call, and a remark.
-export function programFor(library, state, image, rows, columns) {
-  const p = facts(state, image, rows, columns);
+// Returns { code, note } for operations in a row: the program, or null if the library has no such call,
+// and a remark. Each operation is { state, image, rows, columns }.
+export function programFor(library, chain) {
+  const programs = chain.map((link, n) => programForOne(library, link, n));
+  if (programs.length === 1) return programs[0];
+  const missing = programs.find(({ code }) => code === null);
+  if (missing) return missing;
+  const lines = programs.map(({ code }) => code.trim().split("\n"));
+  const isImport = (line) => /^(import|from) /.test(line);
+  const imports = [...new Set(lines.flat().filter(isImport))].sort((a, b) => a.includes("convlens") - b.includes("convlens"));
+  const bodies = lines.map((some, n) => some.filter((line) => !isImport(line) && (n === 0 || !line.startsWith("# Run"))).join("\n").trim());
+  const note = [...new Set(programs.map((program) => program.note))].filter(Boolean).join(" ");
+  return { code: `${imports.join("\n").replace("\nimport convlens", "\n\nimport convlens")}\n\n${bodies.join("\n\n")}\n`, note };
+}
+
+function programForOne(library, { state, image, rows, columns }, n) {
+  const p = facts(state, image, rows, columns, n);
   if (image.signal) return programForSignal(library, p);
   const write = {
     convlens, "Course files": course, NumPy: numpy, SciPy: scipy, PyTorch: pytorch, TensorFlow: tensorflow, JAX: jax,
@@ -29,11 +43,11 @@ function programForSignal(library, p) {
 }
 
 // The facts about the call that the programs are written from.
-function facts(state, image, rows, columns) {
+function facts(state, image, rows, columns, n) {
   const { operation, colour, layers, goal, flip, stride, dilation, padding, padMode, countPadding } = state;
   const pads = [[rows.before, rows.after], [columns.before, columns.after]];
   const hang = [rows, columns].map((axis) => axis.cells - axis.padded);
-  const shape = image.c === 1 ? `(${image.h}, ${image.w})` : `(${image.h}, ${image.w}, ${image.c})`;
+  const shape = image.signal ? `(${image.w},)` : image.c === 1 ? `(${image.h}, ${image.w})` : `(${image.h}, ${image.w}, ${image.c})`;
   return {
     operation, colour, layers, goal, flip, stride, dilation, padding, padMode, countPadding, pads, hang, image,
     partial: rows.partial, window: windowOf(state), outputs: [rows.outputs, columns.outputs],
@@ -42,7 +56,7 @@ function facts(state, image, rows, columns) {
     even: pads.every(([before, after]) => before === after),
     hanging: hang.some(Boolean), dilated: dilation.some((n) => n > 1), strided: stride.some((n) => n > 1),
     back: state.operation === "convolve" && state.pin?.[0] === "input",
-    heading: image.signal ? `# samples: (${image.w},)` : `# image: ${shape}`,
+    heading: `${n === 0 ? `# ${image.signal ? "samples" : "image"}:` : `${image.signal ? "samples" : "image"} = output  # for operation ${n + 1}:`} ${shape}`,
   };
 }
 

@@ -78,10 +78,12 @@ function showSettings() {
   for (const part of document.querySelectorAll("#colour-field, #stride-down, #dilation-down, .pad-down")) part.hidden = Boolean(signal);
   const gray = now.colourful.c === 1;
   const refused = {};
-  if (gray) refused.summed = refused.each = "This picture is gray.";
+  const { made } = now.image;
+  if (gray) refused.summed = refused.each = made ? "Its input has one channel." : "This picture is gray.";
+  else if (made) refused.gray = "Its input is the output of another operation, whose channels have no brightness.";
   if (pooling) refused.summed = "Pooling treats every channel by itself.";
   colours.show(state.colour, refused);
-  $("colour-hint").textContent = gray ? "This picture is gray: one number a pixel. Take a colour photograph to see channels."
+  $("colour-hint").textContent = gray && made ? "One number a pixel comes from the operation before." : gray ? "This picture is gray: one number a pixel. Take a colour photograph to see channels."
     : `${COLOUR_HINTS[state.colour]}${pooling ? " Pooling never sums channels." : ""}`;
   $("layer-choice").hidden = state.colour === "gray";
   layerChoice.show(state.layer);
@@ -112,7 +114,7 @@ function showSettings() {
   const large = Math.max(now.original.h, now.original.w) > SIDES[0] && now.original.c * now.original.h > 0 && isLarge(now.original, SIDES[0]);
   $("fit-row").hidden = !large;
   if (large) {
-    const { original, image } = now;
+    const { original, picture: image } = now;
     $("fit").value = state.fit;
     $("side").value = String(state.side);
     const region = state.fit === "region" && isLarge(original, state.side);

@@ -8,6 +8,7 @@ export const OPERATIONS = ["convolve", "max", "avg", "min"];
 export const PADDINGS = ["valid", "same", "full", "causal"];
 export const PAD_MODES = ["constant", "edge", "reflect", "symmetric", "wrap"];
 export const COLOURS = ["gray", "summed", "each"];
+export const MOST_OPERATIONS = 3; // in a row
 export const LIMITS = { window: [1, 11], stride: [1, 16], dilation: [1, 8], padding: [0, 32] };
 
 export const DEFAULTS = {
@@ -30,7 +31,19 @@ export const DEFAULTS = {
   corner: [0, 0],
   at: null, // the output that is worked out; null stands for the most telling one
   pin: null, // ["output" or "input" or "tap", row, column]
+  before: [], // settings of operations whose output the one that is shown takes in place of the picture
+  after: [], // and of those that take its output
 };
+
+// The settings that each of several operations in a row has for itself.
+const OWN = ["operation", "layers", "flip", "window", "stride", "dilation", "padding", "padMode", "countPadding", "partial", "colour"];
+export const settingsOf = (state) => Object.fromEntries(OWN.map((key) => [key, state[key]]));
+export const operationsOf = (state) => [...state.before, settingsOf(state), ...state.after];
+
+// What a state needs to show the n-th of several operations.
+export const showing = (operations, n) => ({
+  ...operations[n], before: operations.slice(0, n), after: operations.slice(n + 1), goal: null, at: null, pin: null,
+});
 
 export const isPooling = (state) => state.operation !== "convolve";
 
@@ -51,6 +64,7 @@ export function axesOf(state, picture) {
 // disabled then, and say why.
 export function settled(state, picture) {
   const next = { ...state };
+  if (picture.made && picture.c > 1 && next.colour === "gray") next.colour = "each";
   if (picture.c === 1) next.colour = "gray";
   else if (isPooling(next) && next.colour === "summed") next.colour = "each";
   if (isPooling(next)) Object.assign(next, { flip: false, goal: null });
@@ -109,6 +123,8 @@ export function obstacle(state, rows, columns) {
 
 // ------------------------------------------------------------------------ the address
 
+// A link names the settings of the operation that is shown as they are, and those of the others by number.
+const nameIn = (n) => (key) => `${n + 1}.${key}`;
 const pairText = ([a, b]) => `${a},${b}`;
 
 // The part of an address after "#" that leads back to this state. It holds the pixels of a picture
@@ -117,18 +133,23 @@ export function toFragment(state, picture) {
   const fields = new URLSearchParams();
   const put = (key, value, usual) => value !== usual && fields.set(key, value);
   const written = (layers) => layers.map((rows) => rows.map((row) => row.join(",")).join(";")).join("|");
-  fields.set("op", state.operation);
-  if (isPooling(state)) fields.set("w", pairText(state.window));
-  else fields.set("k", written(state.layers));
+  const putOperation = (one, name) => {
+    fields.set(name("op"), one.operation);
+    if (isPooling(one)) fields.set(name("w"), pairText(one.window));
+    else fields.set(name("k"), written(one.layers));
+    put(name("flip"), Number(one.flip && !isPooling(one)), 0);
+    put(name("s"), pairText(one.stride), "1,1");
+    put(name("d"), pairText(one.dilation), "1,1");
+    fields.set(name("p"), one.padding.toString());
+    put(name("b"), one.padMode, "constant");
+    put(name("count"), Number(one.countPadding), 0);
+    put(name("partial"), Number(one.partial), 0);
+    put(name("c"), one.colour, "gray");
+  };
+  const operations = operationsOf(state);
+  if (operations.length > 1) fields.set("of", pairText([state.before.length + 1, operations.length]));
+  operations.forEach((one, n) => putOperation(one, n === state.before.length ? (key) => key : nameIn(n)));
   if (state.goal) fields.set("goal", written(state.goal));
-  put("flip", Number(state.flip && !isPooling(state)), 0);
-  put("s", pairText(state.stride), "1,1");
-  put("d", pairText(state.dilation), "1,1");
-  fields.set("p", state.padding.toString());
-  put("b", state.padMode, "constant");
-  put("count", Number(state.countPadding), 0);
-  put("partial", Number(state.partial), 0);
-  put("c", state.colour, "gray");
   put("l", state.layer, "all");
   put("side", state.side, DEFAULTS.side);
   put("fit", state.fit, "scaled");
@@ -161,22 +182,36 @@ export function fromFragment(text, start, pictures) {
   };
   const oneOf = (words) => (word) => (words.includes(word) ? word : undefined);
   const pairIn = ([low, high]) => (word) => numbers(word, 2, low, high);
-  read("op", oneOf(OPERATIONS), (value) => (state.operation = value));
-  read("k", kernelLayers, (value) => (state.layers = value));
+  const readOperation = (one, name) => {
+    read(name("op"), oneOf(OPERATIONS), (value) => (one.operation = value));
+    read(name("k"), kernelLayers, (value) => (one.layers = value));
+    read(name("w"), pairIn(LIMITS.window), (value) => (one.window = value));
+    read(name("s"), pairIn(LIMITS.stride), (value) => (one.stride = value));
+    read(name("d"), pairIn(LIMITS.dilation), (value) => (one.dilation = value));
+    read(name("p"), (word) => {
+      if (PADDINGS.includes(word)) return word;
+      const cells = numbers(word, 4, ...LIMITS.padding);
+      return cells && [cells.slice(0, 2), cells.slice(2)];
+    }, (value) => (one.padding = value));
+    read(name("b"), oneOf(PAD_MODES), (value) => (one.padMode = value));
+    read(name("flip"), oneOf(["0", "1"]), (value) => (one.flip = value === "1"));
+    read(name("count"), oneOf(["0", "1"]), (value) => (one.countPadding = value === "1"));
+    read(name("partial"), oneOf(["0", "1"]), (value) => (one.partial = value === "1"));
+    read(name("c"), oneOf(COLOURS), (value) => (one.colour = value));
+  };
+  readOperation(state, (key) => key);
+  read("of", (word) => {
+    const [n, all] = numbers(word, 2, 1, MOST_OPERATIONS) ?? [];
+    return n <= all ? [n, all] : undefined;
+  }, ([shown, all]) => {
+    const others = Array.from({ length: all }, (_, n) => {
+      const one = settingsOf(DEFAULTS);
+      if (n !== shown - 1) readOperation(one, nameIn(n));
+      return one;
+    });
+    Object.assign(state, { before: others.slice(0, shown - 1), after: others.slice(shown) });
+  });
   read("goal", kernelLayers, (value) => (state.goal = value));
-  read("w", pairIn(LIMITS.window), (value) => (state.window = value));
-  read("s", pairIn(LIMITS.stride), (value) => (state.stride = value));
-  read("d", pairIn(LIMITS.dilation), (value) => (state.dilation = value));
-  read("p", (word) => {
-    if (PADDINGS.includes(word)) return word;
-    const cells = numbers(word, 4, ...LIMITS.padding);
-    return cells && [cells.slice(0, 2), cells.slice(2)];
-  }, (value) => (state.padding = value));
-  read("b", oneOf(PAD_MODES), (value) => (state.padMode = value));
-  read("flip", oneOf(["0", "1"]), (value) => (state.flip = value === "1"));
-  read("count", oneOf(["0", "1"]), (value) => (state.countPadding = value === "1"));
-  read("partial", oneOf(["0", "1"]), (value) => (state.partial = value === "1"));
-  read("c", oneOf(COLOURS), (value) => (state.colour = value));
   read("l", oneOf(["all", "0", "1", "2"]), (value) => (state.layer = value === "all" ? value : Number(value)));
   read("side", oneOf(SIDES.map(String)), (value) => (state.side = Number(value)));
   read("fit", oneOf(["scaled", "region"]), (value) => (state.fit = value));
