@@ -344,7 +344,8 @@ function pytorch(p) {
   lines.push(`x = torch.tensor(${batch(p, padBefore ? "padded" : "image", true)}, dtype=torch.float64)`);
   if (padHere) lines.push(`x = F.pad(x, ${ends}, mode="${known}")`);
   else if (p.padded && p.zeros && !p.even) lines.push(`x = F.pad(x, ${ends})`);
-  const weight = p.colour === "summed" ? "kernel.transpose(2, 0, 1)[None]" : "kernel[None, None]";
+  const kernel = p.colour === "summed" ? "kernel.transpose(2, 0, 1)[None]" : "kernel[None, None]";
+  const weight = p.flip ? `${kernel}.copy()` : kernel; // PyTorch takes no array that runs backwards
   const options = ["x", "weight"];
   if (p.strided) options.push(`stride=${pair(p.stride)}`);
   if (p.padded && p.zeros && p.even) options.push(`padding=${pair([top, left])}`);
