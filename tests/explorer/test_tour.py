@@ -9,8 +9,16 @@ from .screen import COLOURS, OTHER, file_of, follow, marked, opened, output, sta
 
 TOUR = (
     *("Picture", "Window", "Kernel", "Multiply", "Add up", "Output", "Convolution", "Size"),
-    *("Padding", "An edge that is not there", "Stride", "Channels", "Layers", "Pooling"),
-    *("Operations in a row", "Signal", "The way back", "Learning", "Your turn"),
+    *("Padding", "An edge that is not there", "Stride", "Channels", "Layers"),
+    *(
+        "Several kernels",
+        "Pooling",
+        "Operations in a row",
+        "Signal",
+        "The way back",
+        "Learning",
+        "Your turn",
+    ),
 )
 LATER = {  # what a step does not show yet, because no step has explained it
     "#kernel-panel": 2,

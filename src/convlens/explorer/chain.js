@@ -41,7 +41,7 @@ function showChain() {
   const all = operationsOf(state);
   const alone = all.length === 1;
   $("chain").hidden = alone;
-  $("chain-begin").hidden = !alone;
+  $("chain-begin").hidden = !alone || Boolean(now.bank);
   pointed = null;
   if (alone) return;
   if (links?.buttons.length !== all.length) build(all.length);

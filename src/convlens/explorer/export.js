@@ -29,7 +29,7 @@ function showCode() {
 $("code-copy").addEventListener("click", () => copy($("code").textContent, $("code-copy")));
 
 $("image-copy").addEventListener("click", () => {
-  const { image } = now.chain[0];
+  const image = now.bank?.image ?? now.chain[0].image;
   const whole = image.data instanceof Uint8Array;
   if (image.signal) {
     copy(`import numpy as np\n\nsamples = np.array([${[...image.data].join(", ")}])\n`, $("image-copy"));

@@ -38,7 +38,17 @@ function inputGrid() {
   };
   const kind = (row, column) => rows.isPixel(row) && columns.isPixel(column) ? "pixel"
     : rows.isCell(row) && columns.isCell(column) ? "padding" : "outside";
-  return gridOf(image, [rows.before, columns.before, rows.cells, columns.cells], read, now.inputScale, image.mixed ?? now.inputScale, kind);
+  const grid = gridOf(image, [rows.before, columns.before, rows.cells, columns.cells], read, now.inputScale, image.mixed ?? now.inputScale, kind);
+  // Some of a picture's channels are drawn in its colours.
+  if (image.whole && image.c > 1 && state.layer === "all") {
+    const { data, c } = image.whole;
+    grid.colour = (row, column) => {
+      const [y, x] = [down[row + rows.before], across[column + columns.before]];
+      const at = (y * image.w + x) * c;
+      return mixedColour(y < 0 || x < 0 ? [0, 0, 0] : [...data.subarray(at, at + 3)], now.inputScale);
+    };
+  }
+  return grid;
 }
 
 export function outputGrid(output = now.output, scale = now.outputScale, mixed = now.mixedScale) {

@@ -9,6 +9,7 @@ import { lesson } from "./learning.js";
 import { seen, workBack } from "./operation.js";
 import { givenPicture } from "./pictures.js";
 import { bring, change, focus, given, now, onChange, shownChain, state } from "./store.js";
+import "./bank.js";
 import "./tour.js";
 import { showFocus } from "./arithmetic.js";
 
@@ -35,6 +36,7 @@ globalThis.explorer = {
   get state() { return structuredClone(state); },
   get pointed() { return focus(); },
   get output() { return now.output; },
+  get outputs() { return now.bank?.outputs.map(({ data }) => [...data]); },
   get image() { return { ...now.image, data: [...now.image.data] }; },
   get axes() { return [now.rows, now.columns]; },
   get reason() { return now.reason; },

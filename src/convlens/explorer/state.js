@@ -7,7 +7,8 @@ import { MOST_SAMPLES, makeSignal } from "./signals.js";
 export const OPERATIONS = ["convolve", "max", "avg", "min"];
 export const PADDINGS = ["valid", "same", "full", "causal"];
 export const PAD_MODES = ["constant", "edge", "reflect", "symmetric", "wrap"];
-export const COLOURS = ["gray", "summed", "each"];
+export const COLOURS = ["gray", "summed", "each", "several"];
+export const SEVERAL = 4; // kernels, and channels that they meet
 export const MOST_OPERATIONS = 3; // in a row
 export const LIMITS = { window: [1, 11], stride: [1, 16], dilation: [1, 8], padding: [0, 32] };
 
@@ -24,7 +25,11 @@ export const DEFAULTS = {
   countPadding: false,
   partial: false,
   colour: "gray",
-  layer: "all", // the channel that is shown: "all", 0, 1 or 2
+  layer: "all", // the channel that is shown: "all", or its number among those that the kernel meets
+  kernels: [[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], [[-1, -2, -1], [0, 0, 0], [1, 2, 1]], [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]],
+    Array(3).fill([1 / 9, 1 / 9, 1 / 9])].map((layer) => [layer]), // if colour is "several", those of which `layers` is one
+  kernel: 0, // which of them it is
+  groups: 1, // into how many the channels are divided
   picture: "digit",
   side: 32,
   fit: "scaled",
@@ -65,10 +70,12 @@ export function axesOf(state, picture) {
 export function settled(state, picture) {
   const next = { ...state };
   if (picture.made && picture.c > 1 && next.colour === "gray") next.colour = "each";
+  if (next.colour === "several" && (next.before.length || next.after.length)) next.colour = "summed"; // they have one kernel each
   if (picture.c === 1) next.colour = "gray";
-  else if (isPooling(next) && next.colour === "summed") next.colour = "each";
+  else if (isPooling(next) && ["summed", "several"].includes(next.colour)) next.colour = "each";
   if (isPooling(next)) Object.assign(next, { flip: false, goal: null });
-  if (next.colour !== "summed" && next.layers.length > 1) next.layers = [next.layers[0]];
+  if (next.colour === "several") Object.assign(next, alike(next));
+  else if (next.colour !== "summed" && next.layers.length > 1) next.layers = [next.layers[0]];
   if (next.colour === "gray") next.layer = "all";
   if (picture.signal) Object.assign(next, onOneAxis(next));
   else if (next.padding === "causal") next.padding = "same"; // only time has a direction
@@ -77,6 +84,25 @@ export function settled(state, picture) {
   if (next.pin && !isThere(next.pin, rows, columns)) next.pin = null;
   next.at &&= [rows, columns].map((axis, n) => Math.max(0, Math.min(next.at[n], axis.outputs - 1)));
   return next;
+}
+
+// Which channels the n-th of several kernels meets: the first of them, and how many there are.
+export const metBy = (n, groups) => [Math.floor((n * groups) / SEVERAL) * (SEVERAL / groups), SEVERAL / groups];
+
+// Several kernels have the size of the one that is shown, and one layer for all channels that they meet, or
+// one for each.
+function alike({ kernels, kernel, layers, layer, groups }) {
+  const [kh, kw] = [layers[0].length, layers[0][0].length];
+  const count = SEVERAL / groups;
+  const fits = (some) => Array.from({ length: some.length === 1 ? 1 : count }, (_, n) => resized(some[n % some.length], kh, kw));
+  const next = kernels.map((some, n) => fits(n === kernel ? layers : some));
+  return { kernels: next, layers: next[kernel], layer: layer < count && count > 1 ? layer : "all" };
+}
+
+// Kernels of another size keep their numbers around the middle.
+export function resized(layer, kh, kw) {
+  const [top, left] = [Math.floor((kh - layer.length) / 2), Math.floor((kw - layer[0].length) / 2)];
+  return Array.from({ length: kh }, (_, i) => Array.from({ length: kw }, (_, j) => layer[i - top]?.[j - left] ?? 0));
 }
 
 const shapeOf = (layers) => `${layers.map((rows) => rows.map((row) => row.length))}`;
@@ -151,6 +177,12 @@ export function toFragment(state, picture) {
   operations.forEach((one, n) => putOperation(one, n === state.before.length ? (key) => key : nameIn(n)));
   if (state.goal) fields.set("goal", written(state.goal));
   put("l", state.layer, "all");
+  if (state.colour === "several") {
+    fields.delete("k");
+    fields.set("ks", state.kernels.map(written).join("_"));
+    put("n", state.kernel, 0);
+    put("g", state.groups, 1);
+  }
   put("side", state.side, DEFAULTS.side);
   put("fit", state.fit, "scaled");
   put("corner", pairText(state.corner), "0,0");
@@ -184,7 +216,7 @@ export function fromFragment(text, start, pictures) {
   const pairIn = ([low, high]) => (word) => numbers(word, 2, low, high);
   const readOperation = (one, name) => {
     read(name("op"), oneOf(OPERATIONS), (value) => (one.operation = value));
-    read(name("k"), kernelLayers, (value) => (one.layers = value));
+    read(name("k"), (word) => kernelLayers(word), (value) => (one.layers = value));
     read(name("w"), pairIn(LIMITS.window), (value) => (one.window = value));
     read(name("s"), pairIn(LIMITS.stride), (value) => (one.stride = value));
     read(name("d"), pairIn(LIMITS.dilation), (value) => (one.dilation = value));
@@ -211,8 +243,14 @@ export function fromFragment(text, start, pictures) {
     });
     Object.assign(state, { before: others.slice(0, shown - 1), after: others.slice(shown) });
   });
-  read("goal", kernelLayers, (value) => (state.goal = value));
-  read("l", oneOf(["all", "0", "1", "2"]), (value) => (state.layer = value === "all" ? value : Number(value)));
+  read("goal", (word) => kernelLayers(word, [1, 2, 3, SEVERAL]), (value) => (state.goal = value));
+  read("g", oneOf(["1", "2", "4"]), (value) => (state.groups = Number(value)));
+  read("n", oneOf(["0", "1", "2", "3"]), (value) => (state.kernel = Number(value)));
+  read("ks", (word) => {
+    const kernels = word.split("_").map((one) => kernelLayers(one, [1, 2, SEVERAL]));
+    return kernels.length === SEVERAL && kernels.every(Boolean) ? kernels : undefined;
+  }, (kernels) => Object.assign(state, { kernels, layers: kernels[state.kernel] }));
+  read("l", oneOf(["all", "0", "1", "2", "3"]), (value) => (state.layer = value === "all" ? value : Number(value)));
   read("side", oneOf(SIDES.map(String)), (value) => (state.side = Number(value)));
   read("fit", oneOf(["scaled", "region"]), (value) => (state.fit = value));
   read("corner", (word) => numbers(word, 2, 0, 1e4), (value) => (state.corner = value));
@@ -233,12 +271,12 @@ function numbers(word, count, low, high) {
   return values.length === count && values.every((n) => n >= low && n <= high) ? values : undefined;
 }
 
-function kernelLayers(word) {
+function kernelLayers(word, counts = [1, 3]) {
   const layers = word.split("|").map((layer) => layer.split(";").map((row) => row.split(",").map(kernelNumber)));
   const [kh, kw] = [layers[0].length, layers[0][0].length];
   const regular = layers.every((rows) => rows.length === kh && rows.every((row) => row.length === kw));
   const whole = layers.flat(2).every((number) => number !== null);
-  const fits = [kh, kw].every((n) => n <= LIMITS.window[1]) && [1, 3].includes(layers.length);
+  const fits = [kh, kw].every((n) => n <= LIMITS.window[1]) && counts.includes(layers.length);
   return regular && whole && fits ? layers : undefined;
 }
 

@@ -3,9 +3,9 @@
 import { scaleOf, pictureScale } from "./colours.js";
 import { $ } from "./controls.js";
 import { compute, strongest } from "./operation.js";
-import { drawnSamples, fitted, givenPicture, toGray } from "./pictures.js";
+import { channelsOf, drawnSamples, fitted, givenPicture, toGray, withBrightness } from "./pictures.js";
 import { sampleSignals } from "./signals.js";
-import { DEFAULTS, axesOf, isPooling, obstacle, operationsOf, settingsOf, settled, showing } from "./state.js";
+import { DEFAULTS, axesOf, isPooling, metBy, obstacle, operationsOf, settingsOf, settled, showing } from "./state.js";
 
 export const given = JSON.parse($("data").textContent);
 export const gallery = [...given.pictures.map(givenPicture), ...drawnSamples(), ...given.photographs.map(givenPicture), ...sampleSignals()];
@@ -100,16 +100,22 @@ function evaluate() {
 
 // One of the operations in a row, with the picture that it takes and all that it makes of it.
 function run(state, colourful) {
-  const image = state.colour !== "gray" ? colourful : colourful === now.picture ? now.gray : toGray(colourful);
+  const four = state.colour === "several" ? withBrightness(colourful) : null;
+  const metBySeveral = (n) => channelsOf(four, ...metBy(n, state.groups));
+  const image = four ? metBySeveral(state.kernel) : state.colour !== "gray" ? colourful : colourful === now.picture ? now.gray : toGray(colourful);
   const [rows, columns] = axesOf(state, image);
+  // Turned by 180°, a kernel's numbers are those of its rows in the opposite order.
+  const inUse = (layers) => layers.map((layer) => Float64Array.from(state.flip ? layer.flat().reverse() : layer.flat()));
   const problem = {
-    operation: state.operation, colour: state.colour, image, rows, columns, padMode: state.padMode,
-    countPadding: state.countPadding, // Turned by 180°, a kernel's numbers are those of its rows in the opposite order.
-    layers: state.layers.map((layer) => Float64Array.from(state.flip ? layer.flat().reverse() : layer.flat())),
+    operation: state.operation, colour: four ? "summed" : state.colour, image, rows, columns, padMode: state.padMode,
+    countPadding: state.countPadding,
+    layers: inUse(state.layers),
   };
   const reason = obstacle(state, rows, columns);
   const negative = !isPooling(state) && problem.layers.some((layer) => layer.some((weight) => weight < 0));
   const output = reason ? null : compute(problem);
+  const outputs = four && output && state.kernels.map((layers, n) => n === state.kernel ? output
+    : compute({ ...problem, image: metBySeveral(n), layers: inUse(layers) }));
   const outputScale = output && scaleOf(output.data, image.signed || negative, image.high);
   // A kernel with a positive sum gives results that can be shown as colours. Other kernels give
   // changes, which lie around zero.
@@ -118,6 +124,7 @@ function run(state, colourful) {
   const natural = !signed && (isPooling(state) || brightness > 1e-9);
   return {
     state, colourful, image, rows, columns, problem, reason, output,
+    bank: four && { image: four, outputs }, // of several kernels: all channels, and the output of each
     inputScale: pictureScale(image),
     outputScale,
     mixedScale: natural && outputScale?.signed ? { signed: false, limit } : outputScale,

@@ -1,9 +1,10 @@
 // Writes what the page says: the formula of the size, sums, and sentences about what is pointed at.
+import { CHANNEL_NAMES } from "./pictures.js";
 import { isPooling, windowOf } from "./state.js";
 import { shortNumber } from "./panels.js";
 import { now } from "./store.js";
 
-export const CHANNEL_NAMES = ["Red", "Green", "Blue"];
+export const channelNames = () => now.image.names ?? CHANNEL_NAMES;
 export const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 export const place = (row, column) => (now.image?.signal ? `sample ${column}` : `row ${row}, column ${column}`);
 export const outputPlace = (row, column) => (now.image.signal ? `output ${column}` : place(row, column));

@@ -2,7 +2,7 @@
 // thing about what is to be seen. What the user had before comes back in the end.
 import { $, say } from "./controls.js";
 import { pause, play, reduced } from "./navigation.js";
-import { settingsOf } from "./state.js";
+import { DEFAULTS, settingsOf } from "./state.js";
 import { change, look, own, point, state } from "./store.js";
 
 const EDGES = [[1, 0, -1], [1, 0, -1], [1, 0, -1]];
@@ -45,6 +45,8 @@ export const STEPS = [
     sentence: "A colour picture has three numbers for each pixel, its channels: red, green and blue." },
   { title: "Layers", show: "worked", state: CAT,
     sentence: "The kernel then has a layer for each channel, and all the products of all layers add up to one number." },
+  { title: "Several kernels", show: "bank", state: { ...BASE, picture: "cat", side: 16, colour: "several", kernels: DEFAULTS.kernels, kernel: 0, groups: 1, at: [5, 4] },
+    sentence: "Each kernel makes one channel of the output: here four kernels make four, each from all channels of the input, or with groups from some of them." },
   { title: "Pooling", show: "worked", state: { ...BASE, operation: "max", picture: "digit", stride: [2, 2], at: [5, 2] },
     sentence: "Pooling has no kernel: max pooling keeps the largest number of each window, here 9 of 3, 0, 9 and 7." },
   { title: "Operations in a row", show: "chain", state: { ...BASE, picture: "digit", at: [2, 2], before: [settingsOf(BASE), { ...settingsOf(BASE), operation: "max", stride: [2, 2] }] },
