@@ -31,6 +31,7 @@ for (const button of kernelChoice.buttons) button.className = "card";
 
 function showBank() {
   $("bank").hidden = !now.bank;
+  $("output-title").textContent = now.bank ? `Output ${state.kernel + 1}` : "Output";
   if (!now.bank) return;
   const { image, outputs: made } = now.bank;
   groupChoice.show(state.groups);

@@ -1,6 +1,6 @@
 // Writes the program that computes the page's output, for each of several libraries. A program
 // starts from `image`, (h, w) or (h, w, c), and defines `output`, (oh, ow) or (oh, ow, c).
-import { isPooling, windowOf } from "./state.js";
+import { isPooling, metBy, windowOf } from "./state.js";
 
 export const LIBRARIES = ["convlens", "Course files", "NumPy", "SciPy", "PyTorch", "TensorFlow", "JAX"];
 
@@ -61,7 +61,7 @@ function facts(state, image, rows, columns, n) {
     back: state.operation === "convolve" && state.pin?.[0] === "input" && !several,
     several, kernels, groups, name: several ? "kernels" : "kernel",
     axes: several ? `, ${image.c / groups}, ${kernels.length}` : colour === "summed" ? `, ${image.c}` : "", // of a kernel, after (kh, kw)
-    heading: `${n === 0 ? `# ${image.signal ? "samples" : "image"}:` : `${image.signal ? "samples" : "image"} = output  # for operation ${n + 1}:`} ${shape}`,
+    heading: `${n === 0 ? `# ${image.signal ? "samples" : "image"}:` : `${image.signal ? "samples" : "image"} = output  # for operation ${n + 1}:`} ${shape}${several ? ", red, green, blue and brightness" : ""}`,
   };
 }
 
@@ -76,21 +76,28 @@ function kernelLines(p) {
   return [...(p.several ? severalLines(p) : unturnedLines(p)), ...turned];
 }
 
-// Several kernels: one line for each layer, which is a kernel's for one of the channels that it meets.
+// Several kernels: a line for each layer, which is a kernel's for one of the channels that it meets or, if
+// no kernel has more than one, for all of them.
 function severalLines({ kernels, groups, image }) {
+  const count = image.c / groups;
+  const line = (layer) => list(layer.map(list));
+  if (kernels.every((layers) => layers.length === 1)) {
+    return ["kernels = np.array([", ...kernels.map(([layer]) => `    ${line(layer)},`), "])  # (nc, kh, kw)",
+      `kernels = np.stack([kernels${count > 1 ? `] * ${count}` : "]"}).transpose(2, 3, 0, 1)  # (kh, kw, c, nc)${count > 1 ? ": the same for each channel" : ""}`];
+  }
   const all = kernels.map((layers) => {
-    const each = layers.length === 1 ? Array(image.c / groups).fill(layers[0]) : layers;
-    return `    [${each.map((layer) => list(layer.map(list))).join(",\n     ")}],`;
+    const each = layers.length === 1 ? Array(count).fill(layers[0]) : layers;
+    return `    [${each.map(line).join(",\n     ")}],`;
   });
   return ["kernels = np.array([", ...all, "]).transpose(2, 3, 1, 0)  # (kh, kw, c, nc)"];
 }
 
 // Lines that define `output` as a call's result, or as those of all groups side by side if the library
 // has no call for groups. `call(images, kernels)` writes the call; the channels are the axis `axis` of `images`.
-function groupedLines(p, images, axis, call, output = "output", after = "") {
-  if (p.groups === 1) return [`${output} = ${call(images, "kernels")}${after}`];
+function groupedLines(p, images, axis, call, after = "") {
+  if (p.groups === 1) return [`output = ${call(images, "kernels")}${after}`];
   return [`groups = zip(np.split(${images}, ${p.groups}, axis=${axis}), np.split(kernels, ${p.groups}, axis=3))`,
-    `${output} = np.concatenate([${call("part", "some")} for part, some in groups], axis=-1)${after}`];
+    `output = np.concatenate([${call("part", "some")} for part, some in groups], axis=-1)${after}`];
 }
 
 function unturnedLines({ layers, colour, image }) {
@@ -227,7 +234,7 @@ function course(p) {
   const padding = p.padded && given ? pair([p.pads[0][0], p.pads[1][0]]) : null;
   if (p.several) {
     const call = (some, kernels) => `course.convolve(${some}, ${kernels}, ${padding ?? '"valid"'}, ${pair(p.stride)})`;
-    return { lines: [head("5-convolve"), kernelLines(p), lines, groupedLines(p, "images", 3, call, "output", "[0]")] };
+    return { lines: [head("5-convolve"), kernelLines(p), lines, groupedLines(p, "images", 3, call, "[0]")] };
   }
   let file, call;
   if (summed) {
@@ -323,10 +330,12 @@ function scipy(p) {
   const each = p.colour === "each";
   const padded = p.padded ? padLine(p, "image.astype(float)") : "padded = image.astype(float)  # small integers would wrap around";
   if (p.several) {
-    const call = (some, kernels) => `np.stack([signal.correlate(${some}, ${kernels}[..., n], mode="valid", method="direct")[..., 0] for n in range(${kernels}.shape[3])], axis=-1)`;
+    const [first, count] = [p.kernels.map((_, n) => metBy(n, p.groups)[0]), p.image.c / p.groups];
     return {
-      lines: [head, kernelLines(p), p.dilated ? spread("kernels", "kernels", p.axes) : null, padded, groupedLines(p, "padded", 2, call, "output", p.strided ? steps : "")],
-      note: "SciPy has one kernel a call.",
+      lines: [head, kernelLines(p), p.dilated ? spread("kernels", "kernels", p.axes) : null, padded, "output = np.stack([",
+        `    signal.correlate(padded[:, :, c:c + ${count}], kernels[..., n], mode="valid", method="direct")[::${p.stride[0]}, ::${p.stride[1]}, 0]`,
+        `    for n, c in enumerate(${list(first)})`, "], axis=-1)"],
+      note: "SciPy takes one kernel a call.",
     };
   }
   return {
@@ -421,15 +430,12 @@ function tensorflow(p) {
   const padding = !p.padded || padBefore ? '"VALID"' : word === "SAME" ? '"SAME"'
     : `[[0, 0], [${top}, ${bottom}], [${left}, ${right}], [0, 0]]`;
   const filters = p.several ? "kernels" : p.colour === "summed" ? "kernel[..., None]" : "kernel[..., None, None]";
-  const call = (x, some) => `tf.nn.conv2d(${x}, ${some}, ${pair(p.stride)}, ${padding}${p.dilated ? `, dilations=${pair(p.dilation)}` : ""})`;
-  const split = p.several && p.groups > 1; // on processors TensorFlow has no groups
   return {
     lines: [head, kernelLines(p), padBefore ? padLine(p) : null,
       `x = tf.constant(${batch(p, padBefore ? "padded" : "image", false)}, tf.float64)`,
       `filters = tf.constant(${filters}, tf.float64)  # (kh, kw, c, nc)`,
-      split ? `groups = zip(tf.split(x, ${p.groups}, 3), tf.split(filters, ${p.groups}, 3))  # conv2d takes them at once on GPUs alone` : null,
-      `y = ${split ? `tf.concat([${call("part", "some")} for part, some in groups], 3)` : call("x", "filters")}`, unbatch(p, false)],
-    note: `In Keras: keras.layers.Conv2D(${p.several ? p.kernels.length : 1}, ${pair(p.window)}, strides=${pair(p.stride)}, padding="${word.toLowerCase()}"${split ? `, groups=${p.groups}` : ""}), whose kernel is learned` +
+      `y = tf.nn.conv2d(x, filters, ${pair(p.stride)}, ${padding}${p.dilated ? `, dilations=${pair(p.dilation)}` : ""})`, unbatch(p, false)],
+    note: `In Keras: keras.layers.Conv2D(${p.several ? p.kernels.length : 1}, ${pair(p.window)}, strides=${pair(p.stride)}, padding="${word.toLowerCase()}"${p.several && p.groups > 1 ? `, groups=${p.groups}` : ""}), whose kernel is learned` +
       `${p.dilated && p.strided ? ", but which takes no stride together with dilation" : ""}. "SAME" means what it means here.`,
   };
 }

@@ -27,7 +27,7 @@ export const DEFAULTS = {
   colour: "gray",
   layer: "all", // the channel that is shown: "all", or its number among those that the kernel meets
   kernels: [[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], [[-1, -2, -1], [0, 0, 0], [1, 2, 1]], [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]],
-    Array(3).fill([1 / 9, 1 / 9, 1 / 9])].map((layer) => [layer]), // if colour is "several", those of which `layers` is one
+    [[0.0625, 0.125, 0.0625], [0.125, 0.25, 0.125], [0.0625, 0.125, 0.0625]]].map((layer) => [layer]), // if colour is "several", those of which `layers` is one
   kernel: 0, // which of them it is
   groups: 1, // into how many the channels are divided
   picture: "digit",
