@@ -195,7 +195,7 @@ def test_an_operation_without_an_output(visit):
     page.fill("#window-0", "11")
     assert sizes(page) == ["14 × 14", "2 × 3", "no output"]
     page.click("#chain-choice button >> nth=2")
-    assert "The kernel reaches over 3 rows" in page.inner_text("#obstacle")
+    assert "reaches over 3 rows, but its input has only 2." in page.inner_text("#obstacle")
     page.click("#samples [data-value=dot]")
     assert len(screen.state(page)["before"]) == 1  # the pooling has no room any more
     assert "The window reaches over 11 rows" in page.inner_text("#obstacle")

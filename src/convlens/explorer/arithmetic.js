@@ -205,7 +205,7 @@ function showLabels() {
   $("input-canvas").setAttribute("aria-label", worded(`Input, ${sizeOf(image)}. Arrow keys choose a pixel.`));
   $("output-canvas").setAttribute("aria-label", output ? `Output, ${sizeOf(output)}. Arrow keys move the window.` : "No output");
   clearTimeout(speaking);
-  if (!veiled) speaking = setTimeout(() => ($("spoken").textContent = $("worked-sentence").textContent), 350);
+  if (!veiled) speaking = setTimeout(() => ($("spoken").textContent = `${$("worked-sentence").textContent} ${$("chain-sentence").textContent}`.trim()), 350);
   if (output) {
     $("position").max = output.h * output.w - 1;
     $("position").value = state.at[0] * output.w + state.at[1];

@@ -43,6 +43,7 @@ function showChain() {
   $("chain").hidden = alone;
   $("chain-begin").hidden = !alone || Boolean(now.bank);
   pointed = null;
+  $("chain-sentence").textContent = "";
   if (alone) return;
   if (links?.buttons.length !== all.length) build(all.length);
   links.show(state.before.length);

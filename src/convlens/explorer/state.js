@@ -130,7 +130,8 @@ export function obstacle(state, rows, columns) {
   const name = isPooling(state) ? "window" : "kernel";
   for (const [axis, length, cells] of [[rows, "height", "rows"], [columns, "width", "columns"]]) {
     if (axis.outputs < 1) {
-      const padded = axis.padded > axis.size ? "the picture with its padding" : "the picture";
+      const picture = state.before.length ? "its input" : "the picture";
+      const padded = axis.padded > axis.size ? `${picture} with its padding` : picture;
       return `The ${name} reaches over ${axis.reach} ${cells}, but ${padded} has only ${axis.padded}. ` +
         `Make its ${length} or its dilation smaller, or add padding.`;
     }

@@ -87,6 +87,7 @@ function showStop(n) {
   const part = document.querySelector(`[data-tour="${about}"]`);
   for (const each of document.querySelectorAll(".toured")) each.classList.remove("toured");
   part.classList.add("toured");
+  measureCard();
   part.scrollIntoView({ block: "nearest", behavior: reduced.matches ? "auto" : "smooth" });
   if (plays && !reduced.matches) play();
 }
@@ -113,6 +114,8 @@ function close() {
 
 $("tour-open").addEventListener("click", () => {
   showStop(0);
+  // The card stays where it is now, so that its buttons do not move while a step scrolls the page.
+  if (getComputedStyle($("tour")).position === "sticky") scrollBy(0, $("tour").getBoundingClientRect().top);
   $("tour-next").focus({ preventScroll: true });
 });
 $("tour-next").addEventListener("click", () => (stop === STEPS.length - 1 ? endTour() : showStop(stop + 1)));
@@ -127,6 +130,7 @@ addEventListener("hashchange", () => {
 
 // The page scrolls what it brings into view, and what the Tab key reaches, to where the card does not
 // cover it.
-new ResizeObserver(() => {
+function measureCard() {
   document.documentElement.style.setProperty("--tour", `${$("tour").offsetHeight}px`);
-}).observe($("tour"));
+}
+new ResizeObserver(measureCard).observe($("tour"));
