@@ -58,6 +58,7 @@ KEYS = {  # a control, the keys that change it, and what has changed then
     "samples": (["ArrowRight"], "state.picture === 'edge'"),
     "operation": (["ArrowRight"], "state.operation === 'max'"),
     "flip": (["Space"], "state.flip"),
+    "chain-start": (["Enter"], "state.before.length === 1"),
     "stride-0": (["ArrowUp"], "state.stride[0] === 2"),
     "stride-1": (["ArrowUp"], "state.stride[1] === 2"),
     "padding": (["ArrowRight"], "state.padding === 'full'"),
@@ -75,6 +76,15 @@ KEYS_ELSEWHERE = {
     "#pic=cat&fit=region&p=valid&k=1": {
         "corner-0": (["ArrowRight"], "state.corner[0] === 1"),
         "corner-1": (["ArrowRight"], "state.corner[1] === 1"),
+    },
+    "#pic=cat&side=16&c=several&k=1": {
+        "groups": (["ArrowRight"], "state.groups === 2"),
+        "bank-outputs": (["ArrowRight"], "state.kernel === 1"),
+    },
+    "#of=2,2&1.op=max": {
+        "chain-choice": (["ArrowLeft"], "state.operation === 'max'"),
+        "chain-add": (["Enter"], "state.before.length === 2"),
+        "chain-remove": (["Enter"], "state.before.length === 0"),
     },
     "#op=avg&w=2,2&p=1,1,1,1&pic=count": {
         "pad-0-0": (["ArrowUp"], "state.padding[0][0] === 2"),

@@ -15,6 +15,7 @@ def test_links_lead_back(visit):
     page.fill("#stride-1", "2")
     page.click("#padding >> text=Full")
     page.select_option("#border", "wrap")
+    page.locator("#output-canvas").scroll_into_view_if_needed()
     page.mouse.click(*cell_of(page, "output", 2, 1))
     until(page, "location.hash.includes('pin=output,2,1')")
     fragment = page.evaluate("location.hash")

@@ -46,7 +46,8 @@ LARGEST = 2**53  # beyond it the browser's numbers are not exact
 MODULES = (
     *("geometry", "operation", "colours", "pictures", "signals", "bars", "panels", "state", "code"),
     *("png", "controls", "store", "text", "grids", "arithmetic", "size", "kernel"),
-    *("settings", "learning", "sketch", "import", "navigation", "export", "tour", "page"),
+    *("settings", "learning", "sketch", "import", "navigation", "export", "chain", "bank"),
+    *("tour", "page"),
 )
 
 

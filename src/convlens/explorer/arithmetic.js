@@ -7,7 +7,7 @@ import { cellsUnder, outputsUsing, workBack, workOut } from "./operation.js";
 import { Matrix, shortNumber } from "./panels.js";
 import { isPooling, windowOf } from "./state.js";
 import { editedLayer, focus, hover, now, onChange, onLook, state, veiled } from "./store.js";
-import { CHANNEL_NAMES, backText, fullNumber, outputPlace, outputText, paddingText, place, poolText, sumText, tapText, usesText, worded } from "./text.js";
+import { backText, channelNames, fullNumber, outputPlace, outputText, paddingText, place, poolText, sumText, tapText, usesText, worded } from "./text.js";
 
 export function showFocus() {
   const [what, row, column] = focus();
@@ -37,7 +37,7 @@ export function showFocus() {
     outputMarks.push({ shape: "tint", cells: uses });
     if (uses.length <= 121) outputMarks.push({ shape: "cells", cells: uses });
     $("worked-sentence").textContent = worded(cellText(row, column, pixel, from) + usesText(row, column, uses.length, !pixel));
-    if (pixel && !isPooling(state) && uses.length > 0 && uses.length <= 121) showBack(row, column);
+    if (pixel && !isPooling(state) && !now.bank && uses.length > 0 && uses.length <= 121) showBack(row, column);
     else showChannels([]);
   } else if (what === "tap") {
     const [kh, kw] = windowOf(state);
@@ -74,7 +74,7 @@ function cellText(row, column, pixel, from) {
   if (!pixel) return isPooling(state) ? "It is padding. " : "It is padding: a zero. ";
   const values = Array.from({ length: image.c }, (_, channel) => image.data[(row * image.w + column) * image.c + channel]);
   const text = image.c === 1 ? fullNumber(values[0])
-    : values.map((value, n) => `${CHANNEL_NAMES[n].toLowerCase()} ${fullNumber(value)}`).join(", ");
+    : values.map((value, n) => `${channelNames()[n].toLowerCase()} ${fullNumber(value)}`).join(", ");
   return `Its number is ${text}. `;
 }
 
@@ -97,7 +97,7 @@ function showWorked(worked, y, x) {
   const value = worked.result ?? (worked.channels.length === 1 ? worked.channels[0].result : null);
   const equals = value === null ? "" : ` is ${fullNumber(value)}`;
   const pinned = state.pin && !hover ? " Pinned: click it again, or press Escape, to let go." : "";
-  const how = pooling ? { max: ", the largest number of its window", min: ", the smallest number of its window", avg: ", the mean of its window" }[state.operation] : now.problem.colour === "summed"
+  const how = pooling ? { max: ", the largest number of its window", min: ", the smallest number of its window", avg: ", the mean of its window" }[state.operation] : now.problem.colour === "summed" && now.image.c > 1
     ? ": in each channel the window times its layer of the kernel, and all of it added up"
     : ": the window times the kernel, number by number, added up";
   $("worked-sentence").textContent = `${outputText(now.problem, y, x)}${equals}${how}.${pinned}`;
@@ -163,7 +163,7 @@ function showChannels(channels, { shape: [kh, kw] = [], names, cell, worked } = 
   const productScale = pooling ? null : scaleOf(channels.flatMap(({ products }) => products), true, 0);
   channels.forEach((channel, n) => {
     const { heading, tables, timesKernel, isProducts, equals, sum, terms } = block(n);
-    heading.textContent = now.image.c > 1 ? CHANNEL_NAMES[channel.n] : "";
+    heading.textContent = now.image.c > 1 ? channelNames()[channel.n] : "";
     heading.hidden = now.image.c === 1;
     terms.classList.toggle("many", kw > 5 || kh > 5);
     const [window_, kernel, products] = tables;
@@ -205,7 +205,7 @@ function showLabels() {
   $("input-canvas").setAttribute("aria-label", worded(`Input, ${sizeOf(image)}. Arrow keys choose a pixel.`));
   $("output-canvas").setAttribute("aria-label", output ? `Output, ${sizeOf(output)}. Arrow keys move the window.` : "No output");
   clearTimeout(speaking);
-  if (!veiled) speaking = setTimeout(() => ($("spoken").textContent = $("worked-sentence").textContent), 350);
+  if (!veiled) speaking = setTimeout(() => ($("spoken").textContent = `${$("worked-sentence").textContent} ${$("chain-sentence").textContent}`.trim()), 350);
   if (output) {
     $("position").max = output.h * output.w - 1;
     $("position").value = state.at[0] * output.w + state.at[1];

@@ -1,17 +1,32 @@
 // Writes the program that computes the page's output, for each of several libraries. A program
 // starts from `image`, (h, w) or (h, w, c), and defines `output`, (oh, ow) or (oh, ow, c).
-import { isPooling, windowOf } from "./state.js";
+import { isPooling, metBy, windowOf } from "./state.js";
 
 export const LIBRARIES = ["convlens", "Course files", "NumPy", "SciPy", "PyTorch", "TensorFlow", "JAX"];
 
-// Returns { code, note }: the program, or null if the library has no such call, and a remark.
-export function programFor(library, state, image, rows, columns) {
-  const p = facts(state, image, rows, columns);
+// Returns { code, note } for operations in a row: the program, or null if the library has no such call,
+// and a remark. Each operation is { state, image, rows, columns }.
+export function programFor(library, chain) {
+  const programs = chain.map((link, n) => programForOne(library, link, n));
+  if (programs.length === 1) return programs[0];
+  const missing = programs.find(({ code }) => code === null);
+  if (missing) return missing;
+  const lines = programs.map(({ code }) => code.trim().split("\n"));
+  const isImport = (line) => /^(import|from) /.test(line);
+  const imports = [...new Set(lines.flat().filter(isImport))].sort((a, b) => a.includes("convlens") - b.includes("convlens"));
+  const bodies = lines.map((some, n) => some.filter((line) => !isImport(line) && (n === 0 || !line.startsWith("# Run"))).join("\n").trim());
+  const note = [...new Set(programs.map((program) => program.note))].filter(Boolean).join(" ");
+  return { code: `${imports.join("\n").replace("\nimport convlens", "\n\nimport convlens")}\n\n${bodies.join("\n\n")}\n`, note };
+}
+
+function programForOne(library, { state, image, bank, rows, columns }, n) {
+  const p = facts(state, bank?.image ?? image, rows, columns, n);
   if (image.signal) return programForSignal(library, p);
   const write = {
     convlens, "Course files": course, NumPy: numpy, SciPy: scipy, PyTorch: pytorch, TensorFlow: tensorflow, JAX: jax,
   }[library];
-  return written(write(p));
+  const { code, note } = written(write(p));
+  return { code, note: p.several ? `${note} The page shows output[..., ${state.kernel}].`.trim() : note };
 }
 
 function written({ lines, note }) {
@@ -29,11 +44,13 @@ function programForSignal(library, p) {
 }
 
 // The facts about the call that the programs are written from.
-function facts(state, image, rows, columns) {
-  const { operation, colour, layers, goal, flip, stride, dilation, padding, padMode, countPadding } = state;
+function facts(state, image, rows, columns, n) {
+  const { operation, layers, flip, stride, dilation, padding, padMode, countPadding, kernels, groups } = state;
+  const several = state.colour === "several";
+  const [colour, goal] = several ? ["summed", null] : [state.colour, state.goal];
   const pads = [[rows.before, rows.after], [columns.before, columns.after]];
   const hang = [rows, columns].map((axis) => axis.cells - axis.padded);
-  const shape = image.c === 1 ? `(${image.h}, ${image.w})` : `(${image.h}, ${image.w}, ${image.c})`;
+  const shape = image.signal ? `(${image.w},)` : image.c === 1 ? `(${image.h}, ${image.w})` : `(${image.h}, ${image.w}, ${image.c})`;
   return {
     operation, colour, layers, goal, flip, stride, dilation, padding, padMode, countPadding, pads, hang, image,
     partial: rows.partial, window: windowOf(state), outputs: [rows.outputs, columns.outputs],
@@ -41,8 +58,10 @@ function facts(state, image, rows, columns) {
     padded: pads.flat().some(Boolean), zeros: isPooling(state) || padMode === "constant",
     even: pads.every(([before, after]) => before === after),
     hanging: hang.some(Boolean), dilated: dilation.some((n) => n > 1), strided: stride.some((n) => n > 1),
-    back: state.operation === "convolve" && state.pin?.[0] === "input",
-    heading: image.signal ? `# samples: (${image.w},)` : `# image: ${shape}`,
+    back: state.operation === "convolve" && state.pin?.[0] === "input" && !several,
+    several, kernels, groups, name: several ? "kernels" : "kernel",
+    axes: several ? `, ${image.c / groups}, ${kernels.length}` : colour === "summed" ? `, ${image.c}` : "", // of a kernel, after (kh, kw)
+    heading: `${n === 0 ? `# ${image.signal ? "samples" : "image"}:` : `${image.signal ? "samples" : "image"} = output  # for operation ${n + 1}:`} ${shape}${several ? ", red, green, blue and brightness" : ""}`,
   };
 }
 
@@ -53,8 +72,32 @@ const list = (values) => `[${values.join(", ")}]`;
 
 // The kernel as an array: (kh, kw), or (kh, kw, c) if the channels are summed.
 function kernelLines(p) {
-  const turned = p.flip ? ["kernel = kernel[::-1, ::-1]  # turned by 180°, as mathematics defines convolution"] : [];
-  return [...unturnedLines(p), ...turned];
+  const turned = p.flip ? [`${p.name} = ${p.name}[::-1, ::-1]  # turned by 180°, as mathematics defines convolution`] : [];
+  return [...(p.several ? severalLines(p) : unturnedLines(p)), ...turned];
+}
+
+// Several kernels: a line for each layer, which is a kernel's for one of the channels that it meets or, if
+// no kernel has more than one, for all of them.
+function severalLines({ kernels, groups, image }) {
+  const count = image.c / groups;
+  const line = (layer) => list(layer.map(list));
+  if (kernels.every((layers) => layers.length === 1)) {
+    return ["kernels = np.array([", ...kernels.map(([layer]) => `    ${line(layer)},`), "])  # (nc, kh, kw)",
+      `kernels = np.stack([kernels${count > 1 ? `] * ${count}` : "]"}).transpose(2, 3, 0, 1)  # (kh, kw, c, nc)${count > 1 ? ": the same for each channel" : ""}`];
+  }
+  const all = kernels.map((layers) => {
+    const each = layers.length === 1 ? Array(count).fill(layers[0]) : layers;
+    return `    [${each.map(line).join(",\n     ")}],`;
+  });
+  return ["kernels = np.array([", ...all, "]).transpose(2, 3, 1, 0)  # (kh, kw, c, nc)"];
+}
+
+// Lines that define `output` as a call's result, or as those of all groups side by side if the library
+// has no call for groups. `call(images, kernels)` writes the call; the channels are the axis `axis` of `images`.
+function groupedLines(p, images, axis, call, after = "") {
+  if (p.groups === 1) return [`output = ${call(images, "kernels")}${after}`];
+  return [`groups = zip(np.split(${images}, ${p.groups}, axis=${axis}), np.split(kernels, ${p.groups}, axis=3))`,
+    `output = np.concatenate([${call("part", "some")} for part, some in groups], axis=-1)${after}`];
 }
 
 function unturnedLines({ layers, colour, image }) {
@@ -126,7 +169,7 @@ function convlens(p) {
     if (String(p.stride) !== String(p.window)) options.push(`stride=${pairOrInt(p.stride)}`);
     if (p.operation !== "max") options.push(`mode="${p.operation}"`);
   } else {
-    options.push("kernel");
+    options.push(p.name);
   }
   const usual = p.pooling ? "valid" : "same";
   if (p.padding !== usual) options.push(`padding=${typeof p.padding === "string" ? `"${p.padding}"` : pairs(p.padding)}`);
@@ -135,6 +178,7 @@ function convlens(p) {
   if (!p.zeros) options.push(`pad_mode="${p.padMode}"`);
   if (p.operation === "avg" && p.countPadding) options.push("count_padding=True");
   if (p.pooling && p.partial) options.push("partial=True");
+  if (p.several && p.groups > 1) options.push(`groups=${p.groups}`);
   const alone = p.coloured && (p.pooling || p.colour === "each"); // three axes would be a batch
   const call = `convlens.${p.pooling ? "pool" : "convolve"}(image${alone ? "[np.newaxis]" : ""}, ${options.join(", ")})${alone ? "[0]" : ""}`;
   // A pixel that is pinned asks for the way back.
@@ -178,8 +222,8 @@ function course(p) {
   const lines = [];
   if (p.dilated) {
     lines.push("# The course files know no dilation; zeros between the taps do the same.",
-      `spread = np.zeros((${p.reach.join(", ")}${summed ? `, ${p.image.c}` : ""}))`,
-      `spread[::${p.dilation[0]}, ::${p.dilation[1]}] = kernel`, "kernel = spread");
+      `spread = np.zeros((${p.reach.join(", ")}${p.axes}))`,
+      `spread[::${p.dilation[0]}, ::${p.dilation[1]}] = ${p.name}`, `${p.name} = spread`);
   }
   if (p.padded && !given) lines.push(padLine(p));
   const picture = p.padded && !given ? "padded" : "image";
@@ -188,6 +232,10 @@ function course(p) {
     : `images = ${picture}[np.newaxis]`;
   lines.push(images);
   const padding = p.padded && given ? pair([p.pads[0][0], p.pads[1][0]]) : null;
+  if (p.several) {
+    const call = (some, kernels) => `course.convolve(${some}, ${kernels}, ${padding ?? '"valid"'}, ${pair(p.stride)})`;
+    return { lines: [head("5-convolve"), kernelLines(p), lines, groupedLines(p, "images", 3, call, "[0]")] };
+  }
   let file, call;
   if (summed) {
     file = "4-convolve_channels";
@@ -243,6 +291,10 @@ function numpy(p) {
     const first = p.operation === "avg" ? "windows, " : "";
     return { lines: [head, poolPadLines(p), windows, `output = ${reduce}(${first}axis=(-2, -1))`] };
   }
+  if (p.several) {
+    const call = (some, kernels) => `np.einsum("yxcij,ijcn->yxn", ${some}, ${kernels})`;
+    return { lines: [head, kernelLines(p), p.padded ? padLine(p) : "padded = image", windows, groupedLines(p, "windows", 2, call)] };
+  }
   const letters = { gray: "yxij,ij->yx", summed: "yxcij,ijc->yx", each: "yxcij,ij->yxc" }[p.colour];
   return { lines: [head, kernelLines(p), p.padded ? padLine(p) : "padded = image", windows, `output = np.einsum("${letters}", windows, kernel)`] };
 }
@@ -276,9 +328,18 @@ function scipy(p) {
     };
   }
   const each = p.colour === "each";
+  const padded = p.padded ? padLine(p, "image.astype(float)") : "padded = image.astype(float)  # small integers would wrap around";
+  if (p.several) {
+    const [first, count] = [p.kernels.map((_, n) => metBy(n, p.groups)[0]), p.image.c / p.groups];
+    return {
+      lines: [head, kernelLines(p), p.dilated ? spread("kernels", "kernels", p.axes) : null, padded, "output = np.stack([",
+        `    signal.correlate(padded[:, :, c:c + ${count}], kernels[..., n], mode="valid", method="direct")[::${p.stride[0]}, ::${p.stride[1]}, 0]`,
+        `    for n, c in enumerate(${list(first)})`, "], axis=-1)"],
+      note: "SciPy takes one kernel a call.",
+    };
+  }
   return {
-    lines: [head, kernelLines(p), p.dilated ? spread("kernel", "kernel", p.colour === "summed" ? `, ${p.image.c}` : "") : null,
-      p.padded ? padLine(p, "image.astype(float)") : "padded = image.astype(float)  # small integers would wrap around",
+    lines: [head, kernelLines(p), p.dilated ? spread("kernel", "kernel", p.axes) : null, padded,
       each ? "kernel = kernel[..., np.newaxis]  # the same on each channel" : null,
       `everywhere = signal.correlate(padded, kernel, mode="valid", method="direct")`,
       `output = everywhere${p.colour === "summed" ? `[::${p.stride[0]}, ::${p.stride[1]}, 0]` : steps}`],
@@ -295,6 +356,7 @@ function batch(p, picture, channelsFirst) {
 }
 
 const unbatch = (p, channelsFirst) => {
+  if (p.several) return `output = np.asarray(y)[0]${channelsFirst ? ".transpose(1, 2, 0)" : ""}`;
   const first = p.coloured && p.colour !== "summed" ? ":" : "0";
   const pick = channelsFirst ? `[${first}, 0]` : `[${first}, ..., 0]`;
   return `output = np.asarray(y)${pick}${first === ":" ? ".transpose(1, 2, 0)" : ""}`;
@@ -330,11 +392,13 @@ function pytorch(p) {
   lines.push(`x = torch.tensor(${batch(p, padBefore ? "padded" : "image", true)}, dtype=torch.float64)`);
   if (padHere) lines.push(`x = F.pad(x, ${ends}, mode="${known}")`);
   else if (p.padded && p.zeros && !p.even) lines.push(`x = F.pad(x, ${ends})`);
-  const weight = p.colour === "summed" ? "kernel.transpose(2, 0, 1)[None]" : "kernel[None, None]";
+  const kernels = p.several ? "kernels.transpose(3, 2, 0, 1)" : p.colour === "summed" ? "kernel.transpose(2, 0, 1)[None]" : "kernel[None, None]";
+  const weight = p.flip ? `${kernels}.copy()` : kernels; // PyTorch takes no array that runs backwards
   const options = ["x", "weight"];
   if (p.strided) options.push(`stride=${pair(p.stride)}`);
   if (p.padded && p.zeros && p.even) options.push(`padding=${pair([top, left])}`);
   if (p.dilated) options.push(`dilation=${pair(p.dilation)}`);
+  if (p.several && p.groups > 1) options.push(`groups=${p.groups}`);
   lines.push(`weight = torch.tensor(${weight}, dtype=torch.float64)  # (nc, c, kh, kw)`, `y = F.conv2d(${options.join(", ")})`);
   const notes = [];
   if (p.padding === "same" && p.strided) notes.push("PyTorch's padding=\"same\" exists at stride 1 only, so here the padding is given.");
@@ -365,13 +429,13 @@ function tensorflow(p) {
   const padBefore = p.padded && !p.zeros;
   const padding = !p.padded || padBefore ? '"VALID"' : word === "SAME" ? '"SAME"'
     : `[[0, 0], [${top}, ${bottom}], [${left}, ${right}], [0, 0]]`;
-  const filters = p.colour === "summed" ? "kernel[..., None]" : "kernel[..., None, None]";
+  const filters = p.several ? "kernels" : p.colour === "summed" ? "kernel[..., None]" : "kernel[..., None, None]";
   return {
     lines: [head, kernelLines(p), padBefore ? padLine(p) : null,
       `x = tf.constant(${batch(p, padBefore ? "padded" : "image", false)}, tf.float64)`,
       `filters = tf.constant(${filters}, tf.float64)  # (kh, kw, c, nc)`,
       `y = tf.nn.conv2d(x, filters, ${pair(p.stride)}, ${padding}${p.dilated ? `, dilations=${pair(p.dilation)}` : ""})`, unbatch(p, false)],
-    note: `In Keras: keras.layers.Conv2D(1, ${pair(p.window)}, strides=${pair(p.stride)}, padding="${word.toLowerCase()}"), whose kernel is learned` +
+    note: `In Keras: keras.layers.Conv2D(${p.several ? p.kernels.length : 1}, ${pair(p.window)}, strides=${pair(p.stride)}, padding="${word.toLowerCase()}"${p.several && p.groups > 1 ? `, groups=${p.groups}` : ""}), whose kernel is learned` +
       `${p.dilated && p.strided ? ", but which takes no stride together with dilation" : ""}. "SAME" means what it means here.`,
   };
 }
@@ -401,14 +465,14 @@ function jax(p) {
     };
   }
   const padBefore = p.padded && !p.zeros;
-  const filters = p.colour === "summed" ? "kernel[..., None]" : "kernel[..., None, None]";
+  const filters = p.several ? "kernels" : p.colour === "summed" ? "kernel[..., None]" : "kernel[..., None, None]";
   const word = p.padding === "same" && !padBefore ? '"SAME"' : !p.padded || padBefore ? '"VALID"' : pads;
   return {
     lines: [head, kernelLines(p), padBefore ? padLine(p) : null,
       `x = jnp.asarray(${batch(p, padBefore ? "padded" : "image", false)}, float)`,
       `filters = jnp.asarray(${filters}, float)  # (kh, kw, c, nc)`,
       `y = lax.conv_general_dilated(x, filters, ${pair(p.stride)}, ${word}${p.dilated ? `, rhs_dilation=${pair(p.dilation)}` : ""},`,
-      '                             dimension_numbers=("NHWC", "HWIO", "NHWC"))', unbatch(p, false)],
+      `                             dimension_numbers=("NHWC", "HWIO", "NHWC")${p.several && p.groups > 1 ? `, feature_group_count=${p.groups}` : ""})`, unbatch(p, false)],
     note: "JAX computes in float32 unless told otherwise.",
   };
 }

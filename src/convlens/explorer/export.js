@@ -7,7 +7,7 @@ import { drawGrid, drawMarks, tallOf } from "./panels.js";
 import { pause } from "./navigation.js";
 import { animation, saveAs } from "./png.js";
 import { fromFragment, toFragment } from "./state.js";
-import { START, bring, change, gallery, now, onChange, onLook, point, state } from "./store.js";
+import { START, bring, change, gallery, now, onChange, onLook, point, shownChain, state } from "./store.js";
 import { windowMarks } from "./arithmetic.js";
 import { count } from "./text.js";
 
@@ -21,7 +21,7 @@ const tabs = choice($("libraries"), LIBRARIES.map((name) => [name, name]), (name
 function showCode() {
   tabs.show(library);
   const { code, note } = now.reason ? { code: null, note: "There is no output, so there is no call." }
-    : programFor(library, state, now.image, now.rows, now.columns);
+    : programFor(library, shownChain());
   $("code").textContent = code ?? `# ${library} has no call for this.`;
   $("code-copy").hidden = code === null;
   $("code-note").textContent = note;
@@ -29,7 +29,7 @@ function showCode() {
 $("code-copy").addEventListener("click", () => copy($("code").textContent, $("code-copy")));
 
 $("image-copy").addEventListener("click", () => {
-  const { image } = now;
+  const image = now.bank?.image ?? now.chain[0].image;
   const whole = image.data instanceof Uint8Array;
   if (image.signal) {
     copy(`import numpy as np\n\nsamples = np.array([${[...image.data].join(", ")}])\n`, $("image-copy"));
@@ -121,7 +121,7 @@ function remember() {
   clearTimeout(writing);
   writing = setTimeout(writeAddress, 250);
 }
-const fragment = () => `#${toFragment(state, now.colourful)}`;
+const fragment = () => `#${toFragment(state, now.picture)}`;
 function writeAddress() {
   if (location.hash !== known) return; // writing would replace the link before it is read
   try {

@@ -101,6 +101,18 @@ export function source(pixel, size, padMode) {
   return position < size ? position : 2 * turn - position - Number(padMode === "symmetric");
 }
 
+// What an output of several operations in a row sees along an axis, where nothing is cut off: a field of
+// `size` pixels, of which it meets `met`; that of the next output lies `step` pixels further on.
+export function fieldOf(axes) {
+  let [offsets, step] = [[0], 1];
+  for (const axis of axes) {
+    const taps = Array.from({ length: axis.window }, (_, tap) => tap * axis.dilation * step);
+    offsets = [...new Set(offsets.flatMap((offset) => taps.map((tap) => offset + tap)))];
+    step *= axis.stride;
+  }
+  return { size: Math.max(...offsets) + 1, met: offsets.length, step };
+}
+
 // The pixel that each tap of each output meets, or -1, at index output * window + tap.
 export function sources(axis, padMode) {
   const table = new Int32Array(Math.max(0, axis.outputs) * axis.window);

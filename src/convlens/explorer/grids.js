@@ -38,7 +38,17 @@ function inputGrid() {
   };
   const kind = (row, column) => rows.isPixel(row) && columns.isPixel(column) ? "pixel"
     : rows.isCell(row) && columns.isCell(column) ? "padding" : "outside";
-  return gridOf(image, [rows.before, columns.before, rows.cells, columns.cells], read, now.inputScale, now.inputScale, kind);
+  const grid = gridOf(image, [rows.before, columns.before, rows.cells, columns.cells], read, now.inputScale, image.mixed ?? now.inputScale, kind);
+  // Some of a picture's channels are drawn in its colours.
+  if (image.whole && image.c > 1 && state.layer === "all") {
+    const { data, c } = image.whole;
+    grid.colour = (row, column) => {
+      const [y, x] = [down[row + rows.before], across[column + columns.before]];
+      const at = (y * image.w + x) * c;
+      return mixedColour(y < 0 || x < 0 ? [0, 0, 0] : [...data.subarray(at, at + 3)], now.inputScale);
+    };
+  }
+  return grid;
 }
 
 export function outputGrid(output = now.output, scale = now.outputScale, mixed = now.mixedScale) {
@@ -69,7 +79,8 @@ export const PANELS = { input, output: result };
 const narrow = matchMedia("(max-width: 43.99rem)");
 const stage = $("stage");
 // Cached: asking for them would wait for a layout.
-let [panelWidth, stageWidth] = [$("input-panel").clientWidth, stage.clientWidth];
+let panelWidth = $("input-panel").clientWidth;
+export let stageWidth = stage.clientWidth;
 export function showGrids() {
   const ratio = window.devicePixelRatio || 1;
   const height = (Math.min(544, Math.max(260, window.innerHeight * 0.62)) - 4) * ratio;
@@ -109,7 +120,7 @@ export function showGrids() {
   const padded = rows.padded > rows.size || columns.padded > columns.size ? `, padded ${rows.padded} × ${columns.padded}` : "";
   $("input-size").textContent = `${image.h} × ${image.w}${padded}`;
   $("output-size").textContent = now.output ? `${rows.outputs} × ${columns.outputs}` : "";
-  $("input-note").textContent = isLarge(original, state.side)
+  $("input-note").textContent = image.made ? `The output of operation ${state.before.length}.` : isLarge(original, state.side)
     ? `${state.fit === "region" ? "A part of" : "Scaled from"} ${original.h} × ${original.w} pixels.` : "";
   const mixed = now.output && now.output.c > 1 && state.layer === "all";
   const notes = [];
@@ -118,7 +129,7 @@ export function showGrids() {
     const padding = columns.padded > columns.size ? `, padded ${columns.padded}` : "";
     $("input-size").textContent = `${image.w} samples${padding}`;
     $("output-size").textContent = made ? count(made.across, "number") : "";
-    $("input-note").textContent = rangeText(grid);
+    $("input-note").textContent = `${image.made ? `The output of operation ${state.before.length}. ` : ""}${rangeText(grid)}`;
   } else if (enlarged > 1) notes.push(`Drawn ${enlarged} × as large as the input.`);
   if (!mixed && now.outputScale?.signed) notes.push("Orange is above zero, blue below.");
   if (mixed && now.outputScale.signed) {

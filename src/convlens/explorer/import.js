@@ -27,8 +27,8 @@ function showSamples() {
 }
 
 // From pictures to signals and back, each kind has its own kernel and padding, as they were left.
-const kernels = [START, { layers: [[Array(3).fill(1 / 3)]], padding: "same", stride: [1, 1], dilation: [1, 1], operation: "convolve" }]
-  .map(({ layers, padding, stride, dilation, operation }) => ({ layers, padding, stride, dilation, operation }));
+const kernels = [START, { layers: [[Array(3).fill(1 / 3)]], padding: "same", stride: [1, 1], dilation: [1, 1], operation: "convolve", before: [], after: [] }]
+  .map(({ layers, padding, stride, dilation, operation, before, after }) => ({ layers, padding, stride, dilation, operation, before, after }));
 function kernelFor(next) {
   const [from, to] = [now.image, next].map(({ signal }) => Number(signal ?? false));
   if (from === to) return {};

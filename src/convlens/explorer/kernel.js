@@ -2,10 +2,10 @@
 import { colourOf, css, inkOn, scaleOf } from "./colours.js";
 import { $, element, remark, whole } from "./controls.js";
 import { shortNumber } from "./panels.js";
-import { isBegun, isPooling, kernelNumber, windowOf } from "./state.js";
+import { isBegun, isPooling, kernelNumber, resized, windowOf } from "./state.js";
 import { SIGNAL_KERNELS } from "./signals.js";
 import { change, editedIndex, editedLayer, given, now, onChange, point, state } from "./store.js";
-import { CHANNEL_NAMES, count, fullNumber } from "./text.js";
+import { channelNames, count, fullNumber } from "./text.js";
 
 const sameKernel = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
@@ -16,7 +16,7 @@ function showKernel() {
   const pooling = isPooling(state);
   const [kh, kw] = windowOf(state);
   $("kernel-title").textContent = pooling ? "Window"
-    : state.layers.length > 1 ? `Kernel, ${CHANNEL_NAMES[editedIndex()].toLowerCase()}` : "Kernel";
+    : (now.bank ? `Kernel ${state.kernel + 1}` : "Kernel") + (state.layers.length > 1 ? `, ${channelNames()[editedIndex()].toLowerCase()}` : "");
   showPresets();
   const { signal } = now.image;
   $("kernel-size").textContent = signal ? count(kw, pooling ? "tap" : "number") : `${kh} × ${kw}`;
@@ -111,20 +111,14 @@ function kernelCell(pooling, i, j, kh, kw) {
 
 // Gives each channel a layer of its own as soon as one of them is edited by itself.
 function splitLayers() {
-  const alone = state.colour === "summed" && state.layer !== "all" && state.layers.length === 1;
-  return (alone ? [0, 1, 2].map(() => state.layers[0]) : state.layers).map((rows) => rows.map((row) => [...row]));
+  const alone = now.problem.colour === "summed" && state.layer !== "all" && state.layers.length === 1;
+  return (alone ? Array(now.image.c).fill(state.layers[0]) : state.layers).map((rows) => rows.map((row) => [...row]));
 }
 
 function withNumber(i, j, value) {
   const layers = splitLayers();
   layers[layers.length === 1 || state.layer === "all" ? 0 : state.layer][i][j] = value;
   return layers;
-}
-
-// Kernels of another size keep their numbers around the middle.
-function resized(layer, kh, kw) {
-  const [top, left] = [Math.floor((kh - layer.length) / 2), Math.floor((kw - layer[0].length) / 2)];
-  return Array.from({ length: kh }, (_, i) => Array.from({ length: kw }, (_, j) => layer[i - top]?.[j - left] ?? 0));
 }
 
 const showWindow = [0, 1].map((n) => whole(`window-${n}`, (value) => {

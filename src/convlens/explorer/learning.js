@@ -117,7 +117,7 @@ const rangeAround = ([low, high], { data }) => {
 };
 
 $("learn-start").addEventListener("click", () => {
-  const goal = state.colour === "summed" && state.layers.length === 1 ? Array(now.image.c).fill(state.layers[0]) : state.layers;
+  const goal = now.problem.colour === "summed" && state.layers.length === 1 ? Array(now.image.c).fill(state.layers[0]) : state.layers;
   change({ goal, layers: goal.map((layer) => layer.map((row) => row.map(() => 0))) });
   $("learn-step").focus();
 });

@@ -177,6 +177,21 @@ export function outputsUsing(problem, row, column) {
   return along(problem.rows, row).flatMap((y) => across.map((x) => [y, x]));
 }
 
+// What an output of the last of several operations sees: of each operation's input the rows and the columns
+// whose pixels it comes from, the picture's first.
+export function seen(problems, y, x) {
+  let places = [[y], [x]];
+  const inputs = [...problems].reverse().map((problem) => {
+    places = [problem.rows, problem.columns].map((axis, n) => {
+      const table = sources(axis, padModeOf(problem));
+      const met = places[n].flatMap((output) => [...table.subarray(output * axis.window, (output + 1) * axis.window)]);
+      return [...new Set(met)].filter((pixel) => pixel >= 0).sort((a, b) => a - b);
+    });
+    return places;
+  });
+  return inputs.reverse();
+}
+
 // The way back to one pixel, as a transposed convolution takes it: the outputs that use the pixel, or a
 // copy of it in the padding, each with its weight, which is what the kernel has on the pixel there. The
 // outputs are those of `down` in the columns of `across`.

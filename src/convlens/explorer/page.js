@@ -1,13 +1,15 @@
 // Starts the page, and opens its state to the browser's console and to the tests.
 import { $, say } from "./controls.js";
+import { drawChain } from "./chain.js";
 import { programFor } from "./code.js";
 import { Axis, resolvePadding, source } from "./geometry.js";
 import { measureAgain } from "./grids.js";
 import { readAddress } from "./export.js";
 import { lesson } from "./learning.js";
-import { workBack } from "./operation.js";
+import { seen, workBack } from "./operation.js";
 import { givenPicture } from "./pictures.js";
-import { bring, change, focus, given, now, onChange, state } from "./store.js";
+import { bring, change, focus, given, now, onChange, shownChain, state } from "./store.js";
+import "./bank.js";
 import "./tour.js";
 import { showFocus } from "./arithmetic.js";
 
@@ -17,6 +19,7 @@ onChange(() => {
 
 const measured = () => {
   measureAgain();
+  drawChain();
   showFocus();
 };
 readAddress();
@@ -33,6 +36,7 @@ globalThis.explorer = {
   get state() { return structuredClone(state); },
   get pointed() { return focus(); },
   get output() { return now.output; },
+  get outputs() { return now.bank?.outputs.map(({ data }) => [...data]); },
   get image() { return { ...now.image, data: [...now.image.data] }; },
   get axes() { return [now.rows, now.columns]; },
   get reason() { return now.reason; },
@@ -42,6 +46,7 @@ globalThis.explorer = {
   },
   geometry: { Axis, resolvePadding, source },
   back: (row, column) => workBack(now.problem, now.output, row, column),
+  seen: (row, column) => seen(shownChain().map(({ problem }) => problem), row, column),
   get lesson() { return lesson(now.problem, now.output, state.goal, state.flip); },
-  program: (name) => programFor(name, state, now.image, now.rows, now.columns),
+  program: (name) => programFor(name, shownChain()),
 };

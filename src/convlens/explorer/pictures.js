@@ -181,6 +181,22 @@ export function toGray(picture) {
   return { ...picture, c: 1, data };
 }
 
+export const CHANNEL_NAMES = ["Red", "Green", "Blue", "Brightness"];
+
+// A colour picture with its brightness as a fourth channel.
+export function withBrightness(picture) {
+  const gray = toGray(picture);
+  const data = new picture.data.constructor(4 * gray.data.length);
+  gray.data.forEach((value, n) => data.set([...picture.data.subarray(3 * n, 3 * n + 3), value], 4 * n));
+  return { ...picture, c: 4, data, names: CHANNEL_NAMES };
+}
+
+// Some channels of a picture, which keeps the colours that it is drawn in.
+export const channelsOf = (picture, first, count) => ({
+  ...picture, c: count, names: picture.names.slice(first, first + count), whole: picture,
+  data: picture.data.filter((_, n) => n % picture.c >= first && n % picture.c < first + count),
+});
+
 export const isLarge = (picture, side) => !picture.signal && Math.max(picture.h, picture.w) > side;
 
 // Reduces a large picture to at most `side` pixels a side: either scales it, each pixel the mean of

@@ -3,7 +3,7 @@ import { $, choice, element, whole } from "./controls.js";
 import { SIDES, isLarge } from "./pictures.js";
 import { PAD_MODES, isPooling } from "./state.js";
 import { change, now, onChange, state } from "./store.js";
-import { worded } from "./text.js";
+import { channelNames, worded } from "./text.js";
 
 const operations = choice($("operation"), [["convolve", "Convolve"], ["max", "Max pool"], ["avg", "Average pool"], ["min", "Min pool"]], (operation) => {
   const patch = { operation };
@@ -18,11 +18,12 @@ const OPERATION_HINTS = {
   min: "Keep the smallest pixel under the window.",
 };
 
-const colours = choice($("colour"), [["gray", "Gray"], ["summed", "Colour, summed"], ["each", "Each by itself"]], (colour) => change({ colour }));
+const colours = choice($("colour"), [["gray", "Gray"], ["summed", "Colour, summed"], ["each", "Each by itself"], ["several", "Several kernels, groups"]], (colour) => change({ colour }));
 const COLOUR_HINTS = {
   gray: "One number a pixel: its brightness.",
   summed: "Three numbers a pixel; the kernel has a layer for each, and everything is added up to one number.",
   each: "Three numbers a pixel; every channel is treated alone, and the output has three as well.",
+  several: "Four numbers a pixel, with the brightness. Each of four kernels makes a channel of the output, from all channels or from those of its group.",
 };
 
 const paddings = choice($("padding"), [["valid", "Valid: none"], ["same", "Same"], ["full", "Full"], ["given", "Your own"], ["causal", "Causal"]], (word) => {
@@ -63,7 +64,16 @@ const steps = (name) => [0, 1].map((n) => whole(`${name}-${n}`, (value) => {
 }));
 const [showStride, showDilation] = [steps("stride"), steps("dilation")];
 
-const layerChoice = choice($("layer-choice"), [["all", "All"], [0, "Red"], [1, "Green"], [2, "Blue"]], (layer) => change({ layer }), { mark: "aria-checked" });
+let [layerChoice, layerNames] = [null, ""]; // the channels' names as they are on the buttons
+function showLayers() {
+  const names = channelNames().slice(0, now.image.c);
+  $("layer-choice").hidden = names.length === 1;
+  if (String(names) !== layerNames) {
+    layerNames = String(names);
+    layerChoice = choice($("layer-choice"), [["all", "All"], ...names.map((name, n) => [n, name])], (layer) => change({ layer }));
+  }
+  layerChoice.show(state.layer);
+}
 
 function showSettings() {
   const pooling = isPooling(state);
@@ -78,13 +88,15 @@ function showSettings() {
   for (const part of document.querySelectorAll("#colour-field, #stride-down, #dilation-down, .pad-down")) part.hidden = Boolean(signal);
   const gray = now.colourful.c === 1;
   const refused = {};
-  if (gray) refused.summed = refused.each = "This picture is gray.";
-  if (pooling) refused.summed = "Pooling treats every channel by itself.";
+  const { made } = now.image;
+  if (gray) refused.summed = refused.each = refused.several = made ? "Its input has one channel." : "This picture is gray.";
+  else if (made) refused.gray = "Its input is the output of another operation, whose channels have no brightness.";
+  if (state.before.length || state.after.length) refused.several = "Operations in a row have one kernel each.";
+  if (pooling) refused.summed = refused.several = "Pooling treats every channel by itself.";
   colours.show(state.colour, refused);
-  $("colour-hint").textContent = gray ? "This picture is gray: one number a pixel. Take a colour photograph to see channels."
+  $("colour-hint").textContent = gray && made ? "One number a pixel comes from the operation before." : gray ? "This picture is gray: one number a pixel. Take a colour photograph to see channels."
     : `${COLOUR_HINTS[state.colour]}${pooling ? " Pooling never sums channels." : ""}`;
-  $("layer-choice").hidden = state.colour === "gray";
-  layerChoice.show(state.layer);
+  showLayers();
 
   const word = typeof state.padding === "string" ? state.padding : "given";
   paddings.show(word, signal ? {} : { causal: "Causal padding is for signals: a picture has no past and no future." });
@@ -112,7 +124,7 @@ function showSettings() {
   const large = Math.max(now.original.h, now.original.w) > SIDES[0] && now.original.c * now.original.h > 0 && isLarge(now.original, SIDES[0]);
   $("fit-row").hidden = !large;
   if (large) {
-    const { original, image } = now;
+    const { original, picture: image } = now;
     $("fit").value = state.fit;
     $("side").value = String(state.side);
     const region = state.fit === "region" && isLarge(original, state.side);

@@ -7,7 +7,9 @@ import { MOST_SAMPLES, makeSignal } from "./signals.js";
 export const OPERATIONS = ["convolve", "max", "avg", "min"];
 export const PADDINGS = ["valid", "same", "full", "causal"];
 export const PAD_MODES = ["constant", "edge", "reflect", "symmetric", "wrap"];
-export const COLOURS = ["gray", "summed", "each"];
+export const COLOURS = ["gray", "summed", "each", "several"];
+export const SEVERAL = 4; // kernels, and channels that they meet
+export const MOST_OPERATIONS = 3; // in a row
 export const LIMITS = { window: [1, 11], stride: [1, 16], dilation: [1, 8], padding: [0, 32] };
 
 export const DEFAULTS = {
@@ -23,14 +25,30 @@ export const DEFAULTS = {
   countPadding: false,
   partial: false,
   colour: "gray",
-  layer: "all", // the channel that is shown: "all", 0, 1 or 2
+  layer: "all", // the channel that is shown: "all", or its number among those that the kernel meets
+  kernels: [[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], [[-1, -2, -1], [0, 0, 0], [1, 2, 1]], [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]],
+    [[0.0625, 0.125, 0.0625], [0.125, 0.25, 0.125], [0.0625, 0.125, 0.0625]]].map((layer) => [layer]), // if colour is "several", those of which `layers` is one
+  kernel: 0, // which of them it is
+  groups: 1, // into how many the channels are divided
   picture: "digit",
   side: 32,
   fit: "scaled",
   corner: [0, 0],
   at: null, // the output that is worked out; null stands for the most telling one
   pin: null, // ["output" or "input" or "tap", row, column]
+  before: [], // settings of operations whose output the one that is shown takes in place of the picture
+  after: [], // and of those that take its output
 };
+
+// The settings that each of several operations in a row has for itself.
+const OWN = ["operation", "layers", "flip", "window", "stride", "dilation", "padding", "padMode", "countPadding", "partial", "colour"];
+export const settingsOf = (state) => Object.fromEntries(OWN.map((key) => [key, state[key]]));
+export const operationsOf = (state) => [...state.before, settingsOf(state), ...state.after];
+
+// What a state needs to show the n-th of several operations.
+export const showing = (operations, n) => ({
+  ...operations[n], before: operations.slice(0, n), after: operations.slice(n + 1), goal: null, at: null, pin: null,
+});
 
 export const isPooling = (state) => state.operation !== "convolve";
 
@@ -51,10 +69,13 @@ export function axesOf(state, picture) {
 // disabled then, and say why.
 export function settled(state, picture) {
   const next = { ...state };
+  if (picture.made && picture.c > 1 && next.colour === "gray") next.colour = "each";
+  if (next.colour === "several" && (next.before.length || next.after.length)) next.colour = "summed"; // they have one kernel each
   if (picture.c === 1) next.colour = "gray";
-  else if (isPooling(next) && next.colour === "summed") next.colour = "each";
+  else if (isPooling(next) && ["summed", "several"].includes(next.colour)) next.colour = "each";
   if (isPooling(next)) Object.assign(next, { flip: false, goal: null });
-  if (next.colour !== "summed" && next.layers.length > 1) next.layers = [next.layers[0]];
+  if (next.colour === "several") Object.assign(next, alike(next));
+  else if (next.colour !== "summed" && next.layers.length > 1) next.layers = [next.layers[0]];
   if (next.colour === "gray") next.layer = "all";
   if (picture.signal) Object.assign(next, onOneAxis(next));
   else if (next.padding === "causal") next.padding = "same"; // only time has a direction
@@ -63,6 +84,25 @@ export function settled(state, picture) {
   if (next.pin && !isThere(next.pin, rows, columns)) next.pin = null;
   next.at &&= [rows, columns].map((axis, n) => Math.max(0, Math.min(next.at[n], axis.outputs - 1)));
   return next;
+}
+
+// Which channels the n-th of several kernels meets: the first of them, and how many there are.
+export const metBy = (n, groups) => [Math.floor((n * groups) / SEVERAL) * (SEVERAL / groups), SEVERAL / groups];
+
+// Several kernels have the size of the one that is shown, and one layer for all channels that they meet, or
+// one for each.
+function alike({ kernels, kernel, layers, layer, groups }) {
+  const [kh, kw] = [layers[0].length, layers[0][0].length];
+  const count = SEVERAL / groups;
+  const fits = (some) => Array.from({ length: some.length === 1 ? 1 : count }, (_, n) => resized(some[n % some.length], kh, kw));
+  const next = kernels.map((some, n) => fits(n === kernel ? layers : some));
+  return { kernels: next, layers: next[kernel], layer: layer < count && count > 1 ? layer : "all" };
+}
+
+// Kernels of another size keep their numbers around the middle.
+export function resized(layer, kh, kw) {
+  const [top, left] = [Math.floor((kh - layer.length) / 2), Math.floor((kw - layer[0].length) / 2)];
+  return Array.from({ length: kh }, (_, i) => Array.from({ length: kw }, (_, j) => layer[i - top]?.[j - left] ?? 0));
 }
 
 const shapeOf = (layers) => `${layers.map((rows) => rows.map((row) => row.length))}`;
@@ -90,7 +130,8 @@ export function obstacle(state, rows, columns) {
   const name = isPooling(state) ? "window" : "kernel";
   for (const [axis, length, cells] of [[rows, "height", "rows"], [columns, "width", "columns"]]) {
     if (axis.outputs < 1) {
-      const padded = axis.padded > axis.size ? "the picture with its padding" : "the picture";
+      const picture = state.before.length ? "its input" : "the picture";
+      const padded = axis.padded > axis.size ? `${picture} with its padding` : picture;
       return `The ${name} reaches over ${axis.reach} ${cells}, but ${padded} has only ${axis.padded}. ` +
         `Make its ${length} or its dilation smaller, or add padding.`;
     }
@@ -109,6 +150,8 @@ export function obstacle(state, rows, columns) {
 
 // ------------------------------------------------------------------------ the address
 
+// A link names the settings of the operation that is shown as they are, and those of the others by number.
+const nameIn = (n) => (key) => `${n + 1}.${key}`;
 const pairText = ([a, b]) => `${a},${b}`;
 
 // The part of an address after "#" that leads back to this state. It holds the pixels of a picture
@@ -117,19 +160,30 @@ export function toFragment(state, picture) {
   const fields = new URLSearchParams();
   const put = (key, value, usual) => value !== usual && fields.set(key, value);
   const written = (layers) => layers.map((rows) => rows.map((row) => row.join(",")).join(";")).join("|");
-  fields.set("op", state.operation);
-  if (isPooling(state)) fields.set("w", pairText(state.window));
-  else fields.set("k", written(state.layers));
+  const putOperation = (one, name) => {
+    fields.set(name("op"), one.operation);
+    if (isPooling(one)) fields.set(name("w"), pairText(one.window));
+    else fields.set(name("k"), written(one.layers));
+    put(name("flip"), Number(one.flip && !isPooling(one)), 0);
+    put(name("s"), pairText(one.stride), "1,1");
+    put(name("d"), pairText(one.dilation), "1,1");
+    fields.set(name("p"), one.padding.toString());
+    put(name("b"), one.padMode, "constant");
+    put(name("count"), Number(one.countPadding), 0);
+    put(name("partial"), Number(one.partial), 0);
+    put(name("c"), one.colour, "gray");
+  };
+  const operations = operationsOf(state);
+  if (operations.length > 1) fields.set("of", pairText([state.before.length + 1, operations.length]));
+  operations.forEach((one, n) => putOperation(one, n === state.before.length ? (key) => key : nameIn(n)));
   if (state.goal) fields.set("goal", written(state.goal));
-  put("flip", Number(state.flip && !isPooling(state)), 0);
-  put("s", pairText(state.stride), "1,1");
-  put("d", pairText(state.dilation), "1,1");
-  fields.set("p", state.padding.toString());
-  put("b", state.padMode, "constant");
-  put("count", Number(state.countPadding), 0);
-  put("partial", Number(state.partial), 0);
-  put("c", state.colour, "gray");
   put("l", state.layer, "all");
+  if (state.colour === "several") {
+    fields.delete("k");
+    fields.set("ks", state.kernels.map(written).join("_"));
+    put("n", state.kernel, 0);
+    put("g", state.groups, 1);
+  }
   put("side", state.side, DEFAULTS.side);
   put("fit", state.fit, "scaled");
   put("corner", pairText(state.corner), "0,0");
@@ -161,23 +215,43 @@ export function fromFragment(text, start, pictures) {
   };
   const oneOf = (words) => (word) => (words.includes(word) ? word : undefined);
   const pairIn = ([low, high]) => (word) => numbers(word, 2, low, high);
-  read("op", oneOf(OPERATIONS), (value) => (state.operation = value));
-  read("k", kernelLayers, (value) => (state.layers = value));
-  read("goal", kernelLayers, (value) => (state.goal = value));
-  read("w", pairIn(LIMITS.window), (value) => (state.window = value));
-  read("s", pairIn(LIMITS.stride), (value) => (state.stride = value));
-  read("d", pairIn(LIMITS.dilation), (value) => (state.dilation = value));
-  read("p", (word) => {
-    if (PADDINGS.includes(word)) return word;
-    const cells = numbers(word, 4, ...LIMITS.padding);
-    return cells && [cells.slice(0, 2), cells.slice(2)];
-  }, (value) => (state.padding = value));
-  read("b", oneOf(PAD_MODES), (value) => (state.padMode = value));
-  read("flip", oneOf(["0", "1"]), (value) => (state.flip = value === "1"));
-  read("count", oneOf(["0", "1"]), (value) => (state.countPadding = value === "1"));
-  read("partial", oneOf(["0", "1"]), (value) => (state.partial = value === "1"));
-  read("c", oneOf(COLOURS), (value) => (state.colour = value));
-  read("l", oneOf(["all", "0", "1", "2"]), (value) => (state.layer = value === "all" ? value : Number(value)));
+  const readOperation = (one, name) => {
+    read(name("op"), oneOf(OPERATIONS), (value) => (one.operation = value));
+    read(name("k"), (word) => kernelLayers(word), (value) => (one.layers = value));
+    read(name("w"), pairIn(LIMITS.window), (value) => (one.window = value));
+    read(name("s"), pairIn(LIMITS.stride), (value) => (one.stride = value));
+    read(name("d"), pairIn(LIMITS.dilation), (value) => (one.dilation = value));
+    read(name("p"), (word) => {
+      if (PADDINGS.includes(word)) return word;
+      const cells = numbers(word, 4, ...LIMITS.padding);
+      return cells && [cells.slice(0, 2), cells.slice(2)];
+    }, (value) => (one.padding = value));
+    read(name("b"), oneOf(PAD_MODES), (value) => (one.padMode = value));
+    read(name("flip"), oneOf(["0", "1"]), (value) => (one.flip = value === "1"));
+    read(name("count"), oneOf(["0", "1"]), (value) => (one.countPadding = value === "1"));
+    read(name("partial"), oneOf(["0", "1"]), (value) => (one.partial = value === "1"));
+    read(name("c"), oneOf(COLOURS), (value) => (one.colour = value));
+  };
+  readOperation(state, (key) => key);
+  read("of", (word) => {
+    const [n, all] = numbers(word, 2, 1, MOST_OPERATIONS) ?? [];
+    return n <= all ? [n, all] : undefined;
+  }, ([shown, all]) => {
+    const others = Array.from({ length: all }, (_, n) => {
+      const one = settingsOf(DEFAULTS);
+      if (n !== shown - 1) readOperation(one, nameIn(n));
+      return one;
+    });
+    Object.assign(state, { before: others.slice(0, shown - 1), after: others.slice(shown) });
+  });
+  read("goal", (word) => kernelLayers(word, [1, 2, 3, SEVERAL]), (value) => (state.goal = value));
+  read("g", oneOf(["1", "2", "4"]), (value) => (state.groups = Number(value)));
+  read("n", oneOf(["0", "1", "2", "3"]), (value) => (state.kernel = Number(value)));
+  read("ks", (word) => {
+    const kernels = word.split("_").map((one) => kernelLayers(one, [1, 2, SEVERAL]));
+    return kernels.length === SEVERAL && kernels.every(Boolean) ? kernels : undefined;
+  }, (kernels) => Object.assign(state, { kernels, layers: kernels[state.kernel] }));
+  read("l", oneOf(["all", "0", "1", "2", "3"]), (value) => (state.layer = value === "all" ? value : Number(value)));
   read("side", oneOf(SIDES.map(String)), (value) => (state.side = Number(value)));
   read("fit", oneOf(["scaled", "region"]), (value) => (state.fit = value));
   read("corner", (word) => numbers(word, 2, 0, 1e4), (value) => (state.corner = value));
@@ -198,12 +272,12 @@ function numbers(word, count, low, high) {
   return values.length === count && values.every((n) => n >= low && n <= high) ? values : undefined;
 }
 
-function kernelLayers(word) {
+function kernelLayers(word, counts = [1, 3]) {
   const layers = word.split("|").map((layer) => layer.split(";").map((row) => row.split(",").map(kernelNumber)));
   const [kh, kw] = [layers[0].length, layers[0][0].length];
   const regular = layers.every((rows) => rows.length === kh && rows.every((row) => row.length === kw));
   const whole = layers.flat(2).every((number) => number !== null);
-  const fits = [kh, kw].every((n) => n <= LIMITS.window[1]) && [1, 3].includes(layers.length);
+  const fits = [kh, kw].every((n) => n <= LIMITS.window[1]) && counts.includes(layers.length);
   return regular && whole && fits ? layers : undefined;
 }
 

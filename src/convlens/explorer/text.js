@@ -1,9 +1,10 @@
 // Writes what the page says: the formula of the size, sums, and sentences about what is pointed at.
+import { CHANNEL_NAMES } from "./pictures.js";
 import { isPooling, windowOf } from "./state.js";
 import { shortNumber } from "./panels.js";
 import { now } from "./store.js";
 
-export const CHANNEL_NAMES = ["Red", "Green", "Blue"];
+export const channelNames = () => now.image.names ?? CHANNEL_NAMES;
 export const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 export const place = (row, column) => (now.image?.signal ? `sample ${column}` : `row ${row}, column ${column}`);
 export const outputPlace = (row, column) => (now.image.signal ? `output ${column}` : place(row, column));
@@ -113,6 +114,28 @@ export function paddingText(state, cells) {
   }
   if (outside) parts.push(`${count(outside, "cell")} hang${outside === 1 ? "s" : ""} over the edge and take${outside === 1 ? "s" : ""} no part.`);
   return parts.join(" ");
+}
+
+// The name of an operation in a row, with the size of its kernel or window.
+export function operationText({ state, image }) {
+  const name = { convolve: "Convolve", max: "Max pool", avg: "Average pool", min: "Min pool" }[state.operation];
+  const [kh, kw] = windowOf(state);
+  return `${name} ${image.signal ? kw : `${kh} × ${kw}`}`;
+}
+
+// What an output of operation `n` sees of the picture: its field along both axes, and of it the rows and
+// columns that are on the picture.
+export function fieldText(n, [y, x], [down, across], [rows, columns]) {
+  const { signal } = now.image;
+  const both = (a, b) => (signal ? `${b}` : `${a} × ${b}`);
+  const gaps = down.met < down.size || across.met < across.size ? `, of which it uses ${both(down.met, across.met)}, with gaps between` : "";
+  const cut = rows.length < down.met || columns.length < across.met
+    ? ` Here ${both(rows.length, columns.length)} of these are on the picture, and the others lie beyond its edge.` : "";
+  const step = signal || down.step === across.step ? `${count(across.step, "pixel")} further on`
+    : `${count(down.step, "pixel")} further down, or ${count(across.step, "pixel")} further across`;
+  const name = signal ? `Output ${x} of operation ${n}` : `The output of operation ${n} at ${place(y, x)}`;
+  return `${name} sees ${both(down.size, across.size)} pixels of the picture, lit up: `
+    + `its field${gaps}.${cut} The field of the number next to it lies ${step}.`;
 }
 
 // The sentence about the cell of the input that is pointed at.

@@ -2,13 +2,14 @@
 // thing about what is to be seen. What the user had before comes back in the end.
 import { $, say } from "./controls.js";
 import { pause, play, reduced } from "./navigation.js";
+import { DEFAULTS, settingsOf } from "./state.js";
 import { change, look, own, point, state } from "./store.js";
 
 const EDGES = [[1, 0, -1], [1, 0, -1], [1, 0, -1]];
 const BASE = {
   operation: "convolve", layers: [EDGES], goal: null, flip: false, window: [2, 2], stride: [1, 1], dilation: [1, 1], padding: "valid",
   padMode: "constant", countPadding: false, partial: false, colour: "gray", layer: "all", picture: "edge",
-  side: 32, fit: "scaled", corner: [0, 0], at: [0, 1], pin: null,
+  side: 32, fit: "scaled", corner: [0, 0], at: [0, 1], pin: null, before: [], after: [],
 };
 const CAT = {
   ...BASE, picture: "cat", side: 16, colour: "summed", at: [5, 4],
@@ -44,8 +45,12 @@ export const STEPS = [
     sentence: "A colour picture has three numbers for each pixel, its channels: red, green and blue." },
   { title: "Layers", show: "worked", state: CAT,
     sentence: "The kernel then has a layer for each channel, and all the products of all layers add up to one number." },
+  { title: "Several kernels", show: "bank", state: { ...BASE, picture: "cat", side: 16, colour: "several", kernels: DEFAULTS.kernels, kernel: 0, groups: 1, at: [5, 4] },
+    sentence: "Each kernel makes one channel of the output: here four kernels make four, each from all channels of the input, or with groups from some of them." },
   { title: "Pooling", show: "worked", state: { ...BASE, operation: "max", picture: "digit", stride: [2, 2], at: [5, 2] },
     sentence: "Pooling has no kernel: max pooling keeps the largest number of each window, here 9 of 3, 0, 9 and 7." },
+  { title: "Operations in a row", show: "chain", state: { ...BASE, picture: "digit", at: [2, 2], before: [settingsOf(BASE), { ...settingsOf(BASE), operation: "max", stride: [2, 2] }] },
+    sentence: "A network puts operations in a row, each taking what the one before it made: a number at their end sees a field of the picture, here of 8 × 8 pixels." },
   { title: "Signal", show: "input", state: { ...BASE, picture: "prices", layers: [[Array(5).fill(1 / 5)]], at: [0, 20] },
     sentence: "A signal, such as a sound or prices, is a single row of numbers, drawn here as bars, and the window slides along it." },
   { title: "The way back", show: "worked", state: { ...BASE, padding: "same", pin: ["input", 4, 3] },
@@ -82,6 +87,7 @@ function showStop(n) {
   const part = document.querySelector(`[data-tour="${about}"]`);
   for (const each of document.querySelectorAll(".toured")) each.classList.remove("toured");
   part.classList.add("toured");
+  measureCard();
   part.scrollIntoView({ block: "nearest", behavior: reduced.matches ? "auto" : "smooth" });
   if (plays && !reduced.matches) play();
 }
@@ -108,6 +114,8 @@ function close() {
 
 $("tour-open").addEventListener("click", () => {
   showStop(0);
+  // The card stays where it is now, so that its buttons do not move while a step scrolls the page.
+  if (getComputedStyle($("tour")).position === "sticky") scrollBy(0, $("tour").getBoundingClientRect().top);
   $("tour-next").focus({ preventScroll: true });
 });
 $("tour-next").addEventListener("click", () => (stop === STEPS.length - 1 ? endTour() : showStop(stop + 1)));
@@ -122,6 +130,7 @@ addEventListener("hashchange", () => {
 
 // The page scrolls what it brings into view, and what the Tab key reaches, to where the card does not
 // cover it.
-new ResizeObserver(() => {
+function measureCard() {
   document.documentElement.style.setProperty("--tour", `${$("tour").offsetHeight}px`);
-}).observe($("tour"));
+}
+new ResizeObserver(measureCard).observe($("tour"));
