@@ -24,9 +24,10 @@ def cut(level: Level, types: Types) -> Pipeline:
         out[0, 0, x, y, n] = cut(Σ over kx of  across[kx] * below[x + kx * dx, y, n])
 
     Where a sum lies next to an integer, what is left of it shows how each addition was rounded. So
-    sums must be those of SciPy, in float64 and in its order: two taps of a symmetric line are added
-    (`signs` 1) or subtracted (-1) before they are multiplied, from the outermost pair inwards, to
-    the product of the one in the middle; other taps (0) are taken one after another, to the last.
+    sums must be those of SciPy, in float64 and in its order. Term t of a pass is a weight times the
+    number under one tap, to which that under another may have been added or subtracted:
+
+        terms[t] * (number(taps[t, 0]) + taps[t, 2] * number(taps[t, 1]))
 
     All other sums give the same integer in any order. So they are first taken in float32, which
     rounds them by less than an error that the caller knows, and again only where this leaves an

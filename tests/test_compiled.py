@@ -952,8 +952,9 @@ def test_columns_times_rows_of_integers_are_found():
         call = convlens.plan_convolve(images, kernel).problem
         full = call.full_kernels(kernel)
         numbers = choice_of.summing_type(call, full)
-        (down, across), scale = choice_of.rank_1(call, numbers, full)
-        assert scale == 1
+        factors = choice_of.rank_1(call, numbers, full)
+        down, across = factors.lines
+        assert factors.scale == 1
         assert (np.outer(down, across) == kernel).all()
         assert not (down % 1).any()
         assert not (across % 1).any()
