@@ -44,6 +44,8 @@ RUNTIME = (
     "pool_set_threads",
     "ranks_run",
     "moving_run",
+    "winners_find",
+    "winners_give",
 )
 
 
@@ -128,7 +130,8 @@ def host() -> str:
 def fingerprint() -> str:
     """A hash of all that a library is made from: these files, and Halide's version."""
     digest = hashlib.sha256(version("halide").encode())
-    for path in (*sorted(Path(__file__).parent.glob("*.py")), NETWORKS, *SOURCES):
+    headers = sorted(SOURCES[0].parent.glob("*.h"))
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), NETWORKS, *SOURCES, *headers):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -272,13 +272,14 @@ def test_the_levels_of_a_target(build, target):
 def test_what_convlens_calls_is_exported(build):
     """A function of Halide's runtime is called but not exported, or exported for nobody."""
     engine = (ROOT / "src/convlens/compiled/library.py").read_text(encoding="utf-8")
-    called = set(re.findall(r"_library\.((?:halide|pool|ranks|moving)_\w+)", engine))
+    called = set(re.findall(r"_library\.((?:halide|pool|ranks|moving|winners)_\w+)", engine))
     assert called == set(build.RUNTIME)
 
 
 def test_the_fingerprint_tells_an_edit(build, tmp_path):
     """After an edit of any file the old library would be taken for up to date."""
-    edited = ("levels.py", "# an edit\n"), ("runtime/pool.c", "/* an edit */\n")
+    edited = [("levels.py", "# an edit\n")]
+    edited += [(f"runtime/{name}", "/* an edit */\n") for name in ("pool.c", "winners.h")]
     copy = shutil.copytree(ROOT / "pipelines", tmp_path / "pipelines")
 
     def fingerprint():
@@ -293,7 +294,7 @@ def test_the_fingerprint_tells_an_edit(build, tmp_path):
             file.write(edit)
         prints.append(fingerprint())
     assert prints[0] == prints[1]
-    assert len(set(prints)) == 3
+    assert len(set(prints)) == 4
 
 
 def test_an_unchanged_library_is_not_built_again(build, tmp_path):

@@ -726,6 +726,30 @@ def check_kernel_gradients(rng):
         assert np.abs(result - exact).max() <= 1e3 * np.finfo(dtype).eps
 
 
+def check_winners(rng):
+    """Fail if winners are others than in NumPy, or memory beside the arrays is read or written."""
+    for dtype in ("f4", "f8"):
+        for sizes, window, stride in (
+            ((2, 9, 40, 3), (3, 2), (1, 1)),
+            ((1, 70, 9, 1), (5, 3), (2, 3)),
+            ((2, 4, 5, 6, 7), (2, 3, 4), (1, 2, 1)),
+            ((1, 80, 1), (40,), (1,)),
+        ):
+            images = fenced(rng, random_numbers(rng, sizes, np.dtype(dtype), small=True))
+            options = {"stride": stride, "space": len(window)}
+            found = convlens.pool_indices(images, window, **options, method="compiled")
+            expected = convlens.pool_indices(images, window, **options, method="numpy")
+            np.testing.assert_array_equal(found, expected)
+            back = fenced(rng, rng.integers(-9, 9, found.shape).astype(dtype))
+            given = [
+                convlens.pool_gradient(
+                    images, back, window, **options, method=method, out=fenced(rng, images)
+                )
+                for method in ("compiled", "numpy")
+            ]
+            np.testing.assert_array_equal(*given)
+
+
 PRODUCTS = "products", "f32", "f64", "f32"
 
 
@@ -746,6 +770,7 @@ def check_level():
     check_medians(rng)
     check_histograms(rng)
     check_moving(rng)
+    check_winners(rng)
     check_transforms(rng)
     check_winograd(rng)
     check_kernel_gradients(rng)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import (
+    METHODS,
     PAD_MODES,
     POOL_MODES,
     a_grid,
@@ -299,19 +300,75 @@ def random_poolings(count, seed):
 def test_gradients_of_poolings(method):
     """What comes back to an output goes to other pixels than those that it was made of."""
     for images, outputs, window, options in random_poolings(300, 3):
-        choosing = options.get("mode", "max") in ("max", "min")
-        result = pool_gradient(
-            images, outputs, window, **options, method="numpy" if choosing else method
-        )
+        result = pool_gradient(images, outputs, window, **options, method=method)
         expected, places = given_back(images, outputs, window, options)
         np.testing.assert_allclose(result, expected, 1e-12, 1e-12, err_msg=str(options))
-        if choosing:
+        if options.get("mode", "max") in ("max", "min"):
             options.pop("count_padding", None)
-            np.testing.assert_array_equal(pool_indices(images, window, **options), places)
+            found = pool_indices(images, window, **options, method=method)
+            np.testing.assert_array_equal(found, places)
 
 
+@built
 @pytest.mark.parametrize("mode", ["max", "min"])
-def test_gradients_of_windows_apart(mode):
+def test_winners_of_every_type(mode):
+    """Numbers that are near each other, or at the ends of their type, are told apart."""
+    for number, letter in enumerate("?bBhHiIlLqQefdg"):
+        rng = np.random.default_rng(number)
+        dtype = np.dtype(letter)
+        if dtype.kind == "f":
+            ends = [np.finfo(dtype).max, -np.finfo(dtype).max, np.inf, -np.inf, np.nan, -0.0]
+            near = [np.nextafter(dtype.type(1), dtype.type(n)) for n in (0, 2)]
+        else:
+            info = np.iinfo(np.uint8 if letter == "?" else dtype)
+            ends, near = [info.max, info.min], [info.max - 1, info.max // 2]
+        choices = np.array([*ends, *near, 1, 0], dtype)
+        images = rng.choice(choices, (2, 13, 11, 3)).astype(dtype.newbyteorder(">"))
+        outputs = rng.standard_normal((2, 7, 4, 3))
+        call = (3, (2, 3), mode)
+        methods = ["numpy", "auto"] if letter in "lLqQg" else METHODS
+        for padding in ("same", 1):
+            options = {"padding": padding, "pad_mode": "constant" if padding == 1 else None}
+            places = pool_indices(images, *call, **options, method="numpy")
+            back = outputs[:, : places.shape[1], : places.shape[2]]
+            given = pool_gradient(images, back, *call, **options, method="numpy")
+            for method in methods:
+                found = pool_indices(images, *call, **options, method=method)
+                np.testing.assert_array_equal(found, places)
+                result = pool_gradient(images, back, *call, **options, method=method)
+                np.testing.assert_allclose(result, given, 1e-14)
+
+
+@each_method
+@pytest.mark.parametrize("dtype", ["f4", "f8", "u1"])
+def test_winners_in_many_blocks(method, dtype):
+    """Of images that are cut into several blocks, every pixel still gets what it was."""
+    rng = np.random.default_rng(4)
+    for shape, window, stride in [
+        ((700, 900), 3, 1),
+        ((2, 300, 800, 2), (2, 5), (3, 1)),
+        ((3, 1, 150_000, 1), (1, 4), 2),
+        ((1, 40, 3, 6000), 3, 2),
+    ]:
+        images = rng.integers(0, 50, shape).astype(dtype)
+        outputs = rng.integers(-9, 9, convlens.pool(images, window, stride).shape).astype("f4")
+        found = pool_indices(images, window, stride, method=method)
+        full = images.reshape(1, *shape, 1) if images.ndim == 2 else images
+        m, c = np.ogrid[: len(full), : full.shape[-1]]
+        flat = full.reshape(len(full), -1, full.shape[-1])
+        where = found.reshape(len(full), -1, full.shape[-1])
+        of_found = flat[m[:, np.newaxis], where, c[np.newaxis]]
+        pooled = convlens.pool(images, window, stride)
+        np.testing.assert_array_equal(of_found.reshape(pooled.shape), pooled)
+        expected = np.zeros(flat.shape)
+        np.add.at(expected, (m[:, np.newaxis], where, c[np.newaxis]), outputs.reshape(where.shape))
+        result = pool_gradient(images, outputs, window, stride, method=method)
+        np.testing.assert_array_equal(result.reshape(flat.shape), expected)
+
+
+@each_method
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_gradients_of_windows_apart(mode, method):
     """Windows that share no pixels give to others than those that `pool_indices` names."""
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -322,23 +379,24 @@ def test_gradients_of_windows_apart(mode):
         images = rng.choice([-1.0, -0.0, 0.0, 1.0, np.nan, np.inf], (3, *sizes, 2))
         options = {"dilation": tuple(dilation.tolist()), "mode": mode, "space": space}
         call = tuple(windows.tolist()), tuple(stride.tolist())
-        indices = pool_indices(images, *call, **options)
+        indices = pool_indices(images, *call, **options, method=method)
         outputs = rng.choice([1.0, 2.0, np.nan, np.inf], indices.shape)
         given = np.zeros((3, sizes.prod(), 2))
         m, c = np.ogrid[:3, :2]
         for at in np.ndindex(indices.shape[1:-1]):
             here = (slice(None), *at)
             given[m, indices[here], c] = outputs[here]
-        result = pool_gradient(images, outputs, *call, **options)
+        result = pool_gradient(images, outputs, *call, **options, method=method)
         np.testing.assert_array_equal(result.reshape(given.shape), given)
 
 
-def test_large_windows_that_overlap():
+@each_method
+def test_large_windows_that_overlap(method):
     """Where hundreds of windows choose the same pixel, what it gets is added up inexactly."""
     images = np.zeros((60, 60), np.float32)
     images[30, 30] = 1
     outputs = np.full((30, 30), 0.1, np.float32)
-    result = pool_gradient(images, outputs, 31, 1)
+    result = pool_gradient(images, outputs, 31, 1, method=method)
     assert abs(result[30, 30] - 900 * float(np.float32(0.1))) < 90 * 4 * np.finfo("f4").eps
 
 
@@ -660,7 +718,7 @@ REFUSED = [
     (kernel_gradient, (X, Y, (3, 3, 3, 4)), {}, "kernels expect 3 channels, images have 2"),
     (pool_gradient, (X, Y, 2), {}, r"outputs must have shape \(1, 2, 2, 2\), as `pool` makes"),
     (pool_gradient, (X, Y, 2), {"mode": "mean"}, "did you mean 'avg'"),
-    (pool_gradient, (X, X[:, :2, :2], 2), {"method": "compiled"}, "no pipeline for the gradient"),
+    (pool_gradient, (X.astype(int), X[:, :2, :2], 2), {"method": "compiled"}, "not of int64"),
     (pool_indices, (X, 2), {"mode": "avg"}, "which choose a pixel; got 'avg'"),
 ]
 OF_TYPES = [

@@ -388,7 +388,7 @@ def pool_gradient(
         Where to write the result: an array of its shape and type that shares no memory with the
         inputs.
     method : {"auto", "compiled", "numpy"}
-        The engine, for "sum" and "avg"; "max" and "min" are computed in NumPy.
+        The engine, as in `convolve`.
     space : {1, 2, 3}
         The number of spatial axes: 1 for signals, 2 for images, 3 for volumes.
 
@@ -526,6 +526,7 @@ def pool_indices(
     pad_mode: PadMode | None = None,
     pad_value: complex = 0,
     partial: bool = False,
+    method: Method = "auto",
     space: int = 2,
 ) -> Array:
     """Where the largest or smallest pixel of each window lies.
@@ -541,6 +542,8 @@ def pool_indices(
         is taken, and of several NaNs the last, as in PyTorch.
     padding, dilation, pad_mode, pad_value, partial
         As in `pool`.
+    method : {"auto", "compiled", "numpy"}
+        The engine, as in `convolve`.
     space : {1, 2, 3}
         The number of spatial axes: 1 for signals, 2 for images, 3 for volumes.
 
@@ -588,8 +591,9 @@ def pool_indices(
     with arguments.refusing("pool_indices"):
         images = arguments_back.in_memory("images", images)
         problem = arguments_back.choosing_problem(arguments.spec("images", images), options)
+        in_numpy = back.winners_engine(problem, arguments.method(method)).method == "numpy"
         result = arguments.output(None, problem.output_shape, np.dtype(np.int64))
     if result.size:
         with np.errstate(all="ignore"):
-            write_winners(problem, images, result)
+            write_winners(problem, images, result, in_numpy=in_numpy)
     return result

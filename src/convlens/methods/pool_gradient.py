@@ -2,7 +2,8 @@
 
 A sum gives what comes back to an output to each pixel under its window, and a mean an equal share
 of it: this is the transpose of a convolution with ones. A maximum gives everything to the pixel
-that it was taken from; NumPy finds that again, and adds up what each pixel gets.
+that it was taken from. That is found again, and what each pixel gets is added up, by the compiled
+library or by NumPy.
 
 This is done for one block of pixels after another, with all outputs whose windows touch it. Where
 padding repeats pixels, its cells have blocks too, which are added to the pixels in the end. Blocks
@@ -19,8 +20,10 @@ from math import prod
 
 import numpy as np
 
+from convlens.compiled import winners as compiled
 from convlens.core.axis import ZEROS, Axis
 from convlens.core.cells import arange, counts, sources
+from convlens.core.memory import Memory
 from convlens.core.pairwise import Pairwise
 from convlens.core.problem import FULL, Array, Problem, Region, Spec
 from convlens.methods import Program
@@ -30,6 +33,7 @@ from convlens.methods.transposed import Transposed
 from convlens.methods.winners import NUMBERS, pixel, winners
 
 Settle = Callable[[Problem, Array | None], Program]
+AT_A_TIME = 2**19  # the most numbers of pixels that the compiled library gives to at a time
 SHARED = 32  # the most windows on a pixel whose numbers are added up one after another
 
 
@@ -44,12 +48,16 @@ class PoolGradient:
         The same pooling, by "sum" or "avg", of numbers of the outputs' type.
     settle : callable
         Chooses the program for a convolution, and its kernels.
+    in_numpy : bool
+        Whether the compiled library is not used for pixels that were chosen.
     """
 
     for_any_numbers = True
 
-    def __init__(self, problem: Problem, of_outputs: Problem, settle: Settle) -> None:
-        self._problem, self._settle = problem, settle
+    def __init__(
+        self, problem: Problem, of_outputs: Problem, settle: Settle, *, in_numpy: bool
+    ) -> None:
+        self._problem, self._settle, self._in_numpy = problem, settle, in_numpy
         floats = of_outputs.sum_dtype.kind in "fc" or of_outputs.mode == "sum"
         self._dtype = of_outputs.sum_dtype if floats else of_outputs.output_dtype
         self._repeats = any(axis.border.repeats for axis in problem.axes)
@@ -62,7 +70,8 @@ class PoolGradient:
         """Say which way of the two is taken."""
         if self._problem.mode in ("max", "min"):
             kind = "largest" if self._problem.mode == "max" else "smallest"
-            then = "gives them all" if self._apart else "adds up what they get"
+            apart = self._in_numpy and self._apart
+            then = "gives them all" if apart else "adds up what they get"
             return f"which finds the {kind} pixels again and {then}"
         return "as transposes of convolutions with ones, a block of pixels at a time"
 
@@ -75,26 +84,35 @@ class PoolGradient:
             out[...] = 0
         if not outputs.size or not out.size:
             return
-        if problem.mode in ("max", "min") and self._apart:
+        if problem.mode in ("max", "min") and self._in_numpy and self._apart:
             self._give_to_winners_apart(images, outputs, out)
             return
-        limit = NUMBERS // problem.channels
+        limit = (NUMBERS if self._in_numpy else AT_A_TIME) // problem.channels
+        memory = Memory()
         for plane in product(*map(_planes, problem.axes)):
             sizes = problem.batch, *map(len, plane)
             for n, *cells in boxes((range(problem.batch), *plane), steps(sizes, limit)):
                 places = [_touching(*each) for each in zip(problem.axes, cells, strict=True)]
-                values = np.zeros((len(n), *map(len, cells), problem.channels), self._dtype)
-                if all(places):
+                at = of(n)
+                here = None if self._repeats else out[at, *map(of, cells)]
+                if here is not None and here.dtype == self._dtype and here.flags.carray:
+                    values = here
+                else:
+                    shape = (len(n), *map(len, cells), problem.channels)
+                    values = memory.array("values", shape, self._dtype)
+                if not all(places):
+                    values[...] = 0
+                else:
                     region = Region(n, tuple(places))
                     if problem.mode in ("max", "min"):
-                        self._give_to_winners(images, outputs, region, plane, cells, values)
+                        self._give_to_winners(images, outputs, region, plane, cells, values, memory)
                     else:
+                        values[...] = 0
                         self._give_to_all(outputs, region, cells, values)
-                at = of(n)
-                if self._repeats:
+                if here is None:
                     _add_to_pixels(problem, values, cells, out[at])
-                else:
-                    out[at, *map(of, cells)] = values
+                elif values is not here:
+                    here[...] = values
 
     @property
     def _apart(self) -> bool:
@@ -166,6 +184,7 @@ class PoolGradient:
         plane: tuple[range, ...],
         cells: list[range],
         values: Array,
+        memory: Memory,
     ) -> None:
         """Give the pixels that were chosen under a window what came back to its output."""
         problem, sizes = self._problem, tuple(map(len, plane))
@@ -179,15 +198,22 @@ class PoolGradient:
             whole = plane[axis]
             return np.where((each >= whole.start) & (each < whole.stop), each - whole.start, -1)
 
-        found = winners(problem, images, region, cell if self._repeats else pixel, sizes) - start
-        numbers = outputs[region.slices].astype(self._dtype)
+        place = cell if self._repeats else pixel
+        found = winners(problem, images, region, place, sizes, memory, in_numpy=self._in_numpy)
+        numbers = outputs[region.slices].astype(self._dtype, copy=False)
+        shared = [-(-axis.reach // axis.stride) for axis in problem.axes]
+        many = prod(shared) > SHARED
+        if not self._in_numpy and self._dtype in (np.float32, np.float64):
+            compiled.give(found, numbers, values, start, exact=many)
+            return
+        found -= start
+        values[...] = 0
         here = (found >= 0) & (found < count)
         m, channels = np.arange(len(values)), np.arange(values.shape[-1])
         of_images = m.reshape(-1, *(1,) * (found.ndim - 1)) * count
         at = (found + of_images) * len(channels) + channels
         flat = values.reshape(-1)
-        shared = [-(-axis.reach // axis.stride) for axis in problem.axes]
-        if prod(shared) <= SHARED:
+        if not many:
             np.add.at(flat, at[here], numbers[here])
             return
         sums = Pairwise()

@@ -1,4 +1,4 @@
-"""Which pixel is the largest or the smallest under each window, in NumPy.
+"""Which pixel is the largest or the smallest under each window.
 
 Of equal ones the first in reading order wins. A NaN wins over all numbers and over the NaNs before
 it, as in PyTorch.
@@ -7,20 +7,25 @@ it, as in PyTorch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 from itertools import product
 from math import prod
-from typing import Any
 
 import numpy as np
 
+from convlens.compiled import winners as compiled
+from convlens.core.axis import Axis
 from convlens.core.cells import arange, sources
+from convlens.core.memory import Memory
 from convlens.core.problem import Array, Problem, Region
 from convlens.methods.boxes import boxes, index, of, steps, together
 
 NUMBERS = 2**17  # the most outputs whose winners are found at a time
+CELLS = 2**21  # the most cells that are copied at a time
 NOWHERE = -(2**60)  # the place of a cell that is none; so low that adding places keeps it below 0
 
+missing = compiled.missing
 Place = Callable[[int, Array, Array], Array]  # of cells of an axis that hold these pixels
 
 
@@ -29,7 +34,16 @@ def pixel(axis: int, cells: Array, pixels: Array) -> Array:  # noqa: ARG001
     return pixels
 
 
-def winners(problem: Problem, images: Array, region: Region, place: Place, sizes: Any) -> Array:
+def winners(
+    problem: Problem,
+    images: Array,
+    region: Region,
+    place: Place,
+    sizes: tuple[int, ...],
+    memory: Memory,
+    *,
+    in_numpy: bool,
+) -> Array:
     """The winner under each window of a region, as a flat place: (m, *outputs, c).
 
     Parameters
@@ -42,11 +56,27 @@ def winners(problem: Problem, images: Array, region: Region, place: Place, sizes
         The place of cells along an axis, below 0 if they have none.
     sizes : tuple of int
         The sizes of the array that places are counted in, along each axis.
+    memory : Memory
+        Used by the next call again.
+    in_numpy : bool
+        Whether it is not left to the compiled library, where that is able to find them.
+
+    Returns
+    -------
+    array of int64
+        Below 0 where the winner has no place.
     """
+    shape = (len(region.images), *map(len, region.places), images.shape[-1])
+    found = memory.array("found", shape, np.dtype(np.int64))
+    if not in_numpy and compiled.missing(images.dtype) is None:
+        under_windows = _cells(problem, images, region, place, sizes, memory)
+        if under_windows is not None:
+            compiled.find(*under_windows, found)
+            return found
     x = images[of(region.images)]
     better = np.greater if problem.mode == "max" else np.less
-    shape = (len(x), *map(len, region.places), x.shape[-1])
-    best, found = np.zeros(shape, x.dtype.newbyteorder("=")), np.full(shape, -1)
+    found[...] = -1
+    best = np.zeros(shape, x.dtype.newbyteorder("="))
     seen = np.zeros(shape[1:-1], bool)
     apart = [prod(sizes[n + 1 :]) for n in range(len(sizes))]
     for taps in product(*(range(axis.window) for axis in problem.axes)):
@@ -85,12 +115,71 @@ def winners(problem: Problem, images: Array, region: Region, place: Place, sizes
     return found
 
 
-def write_winners(problem: Problem, images: Array, out: Array) -> None:
+def _cells(
+    problem: Problem,
+    images: Array,
+    region: Region,
+    place: Place,
+    sizes: tuple[int, ...],
+    memory: Memory,
+) -> tuple[Array, list[Axis], list[Array]] | None:
+    """What the compiled library finds winners among: as `compiled.find` takes it.
+
+    None if the windows lie on no pixel, or cells would have to be copied that are too many.
+    """
+    apart = [prod(sizes[n + 1 :]) for n in range(len(sizes))]
+    under, axes, lines, padding = [], [], [], []
+    for number, (axis, places) in enumerate(zip(problem.axes, region.places, strict=True)):
+        first = places.start * axis.stride - axis.before
+        on = range(first, first + (len(places) - 1) * axis.stride + axis.reach)
+        if axis.border.mode == "nothing":
+            on = range(max(on.start, 0), min(on.stop, axis.size))
+        if not on:
+            return None
+        cells = arange(on)
+        pixels = sources(cells, axis.size, axis.border.mode)
+        of_cells = place(number, cells, pixels)
+        under.append(index(np.maximum(pixels, 0)))
+        lines.append(np.where(of_cells < 0, NOWHERE, of_cells * apart[number]))
+        padding.append(pixels < 0)
+        before = on.start - first
+        after = (len(places) - 1) * axis.stride + axis.reach - len(on) - before
+        axes.append(replace(axis, size=len(on), before=before, after=after, partial=False))
+    dtype = compiled.compared_as(images.dtype, prod(sizes))
+    x = images[of(region.images)]
+    as_they_are = (
+        x.dtype == dtype
+        and problem.mode == "max"
+        and not any(isinstance(each, np.ndarray) for each in under)
+        and not any(each.any() for each in padding)
+        and x.flags.aligned
+        and x[(0,) * (x.ndim - 2)].flags.c_contiguous  # a row of its cells
+    )
+    if as_they_are:
+        return x[:, *under], axes, lines
+    shape = (len(x), *(axis.size for axis in axes), x.shape[-1])
+    if prod(shape) > CELLS:
+        return None
+    numbers = memory.array("cells", shape, dtype)
+    numbers[...] = x[:, *together(under)]
+    value = np.asarray(problem.columns.border.value).astype(x.dtype.newbyteorder("="))
+    for number, cells in enumerate(padding, 1):
+        if cells.any():
+            numbers[(slice(None),) * number + (cells,)] = value
+    if problem.mode == "min":
+        np.negative(numbers, out=numbers)  # Then the smallest are the largest.
+    return numbers, axes, lines
+
+
+def write_winners(problem: Problem, images: Array, out: Array, *, in_numpy: bool = False) -> None:
     """Write the flat place of each winner in its image, or -1 for a cell that is no pixel."""
     images, out = problem.full_images(images), problem.full_output(out)
     sizes = tuple(axis.size for axis in problem.axes)
     places = problem.full_output_shape[:-1]
-    for m, *at in boxes(places, steps(places, NUMBERS // max(1, problem.channels))):
+    apart = prod(axis.stride for axis in problem.axes)  # cells of an output, without windows' ends
+    limit = min(NUMBERS, CELLS // (2 * apart)) // max(1, problem.channels)
+    memory = Memory()
+    for m, *at in boxes(places, steps(places, limit)):
         region = Region(m, tuple(at))
-        found = winners(problem, images, region, pixel, sizes)
-        out[region.slices] = np.maximum(found, -1)
+        found = winners(problem, images, region, pixel, sizes, memory, in_numpy=in_numpy)
+        np.maximum(found, -1, out=out[region.slices])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from convlens import arguments, arguments_back
 from convlens.core.problem import Array, Problem, Spec
-from convlens.methods import METHODS, Program
+from convlens.methods import METHODS, Program, winners
 from convlens.methods.kernel_gradient import KernelGradient
 from convlens.methods.pool_gradient import PoolGradient
 from convlens.methods.transposed import Transposed
@@ -195,22 +195,36 @@ def plan_kernel_gradient(problem: Problem, method: str, outputs: Spec | Array) -
     )
 
 
+class Engine(NamedTuple):
+    """What computes a call, and why it is not the compiled engine, if it was not asked for."""
+
+    method: str
+    missing: str | None
+
+
+def winners_engine(problem: Problem, method: str) -> Engine:
+    """What finds the pixels that a pooling has chosen."""
+    missing = winners.missing(problem.images.dtype)
+    if method == "compiled" and missing is not None:
+        raise ValueError(f"method='compiled' needs the compiled engine, but {missing}")
+    if method == "numpy" or missing is None:
+        return Engine("numpy" if method == "numpy" else "compiled", None)
+    why = f"which takes every type; the compiled engine would be faster, but {missing}"
+    return Engine("numpy", why)
+
+
 def plan_pool_gradient(
     problem: Problem, of_outputs: Problem, method: str, outputs: Spec
 ) -> BackPlan:
     """The plan for the gradient of a pooling by its images."""
-    engine = choose(of_outputs, method)
-    winners = problem.mode in ("max", "min")
-    if winners and method == "compiled":
-        raise ValueError(
-            f"method='compiled' has no pipeline for the gradient of mode={problem.mode!r}; use "
-            "'numpy' or 'auto'"
-        )
+    choosing = problem.mode in ("max", "min")
+    engine = winners_engine(problem, method) if choosing else choose(of_outputs, method)
+    settle = METHODS[engine.method].prepare
     return BackPlan(
         replace(problem, sum_dtype=of_outputs.sum_dtype),
-        "numpy" if winners else engine.method,
-        PoolGradient(problem, of_outputs, METHODS[engine.method].prepare),
-        "" if winners and method == "auto" else engine.missing,
+        engine.method,
+        PoolGradient(problem, of_outputs, settle, in_numpy=engine.method == "numpy"),
+        engine.missing,
         "pool_gradient",
         (("images", problem.images), ("outputs", outputs)),
         Spec(problem.images.shape, of_outputs.output_dtype),
