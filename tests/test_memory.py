@@ -112,7 +112,7 @@ POOLINGS = {
     "wide rows of channels": ((2, 3, 200, 10_000), 2, "f4", {}),
     "a signal": ((1, 5_000_000), (1, 3), "f4", {"stride": 1}),
     "many channels": ((1, 3, 3, 200_000), (1, 3), "f4", {}),
-    "long windows side by side": ((1, 20_000_000), (1, 500), "f4", {}),
+    "long windows side by side": ((1, 9_000_000), (1, 500), "f4", {}),
     "a window as long as the image": ((1, 40_000), (1, 40_000), "f4", {}),
     "large volume": ((1, 128, 256, 256), 5, "f4", {"space": 3, "stride": 2}),
     "large slabs": ((1, 3, 2000, 2500), 3, "u1", {"space": 3, "stride": (1, 2, 1)}),

@@ -205,6 +205,8 @@ def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> bo
         input_, output, step = narrowed(input_, output, steps[0])
         steps = [step]
     steps = sorted(steps, key=lambda step: step.axis)
+    if mode in ("max", "min") and all(map(_sees_its_border, steps)):
+        steps = [step._replace(border=Border("nothing")) for step in steps]
     one_type = mode != "median" and input_.dtype == output.dtype
     if one_type and len(steps) > 2 and steps[0].size > DEEP:
         between = np.empty(output.shape, output.dtype)
@@ -225,6 +227,16 @@ def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> bo
     with np.errstate(all="ignore"):
         work.compute(problem, ways.settle(problem, None), images, None, out)
     return True
+
+
+def _sees_its_border(step: Step) -> bool:
+    """Whether every cell beyond an edge repeats a pixel that lies under the same window anyway.
+
+    Then an extreme of the window is that of its pixels alone, which is found without a border.
+    """
+    behind = step.size - 1 - step.before
+    apart = {"edge": step.size, "symmetric": 1, "reflect": 0}.get(step.border.mode, -1)
+    return abs(step.before - behind) <= apart
 
 
 def rounded(line: Array, numbers: DType) -> Array:
