@@ -33,11 +33,12 @@ class Fold:
 
     def __init__(self, axis: Axis) -> None:
         size = axis.size
-        self.most = 1
+        self.most, self.cells = 1, range(size)  # all cells that give to pixels
         if not axis.border.repeats or not (axis.before or axis.after):
             self.strips = [(range(size), False)]
             return
         before, after = range(-axis.before, 0), range(size, size + axis.after)
+        self.cells = range(-axis.before, size + axis.after)
         self._around = np.concatenate([arange(before), arange(after)])
         self._pixels = sources(self._around, size, axis.border.mode)
         self.most += int(np.bincount(self._pixels[self._pixels >= 0], minlength=1).max())
@@ -59,6 +60,52 @@ class Fold:
         return [
             Run(range(int(cells[i]), int(cells[i]) + j - i), places[i:j]) for i, j in pairwise(cuts)
         ]
+
+    def needed(self, pixels: range) -> list[range]:
+        """The cells that give to these pixels: ranges, of which none touches the next."""
+        cells: list[range] = []
+        for strip, repeated in self.strips:
+            if some := both(strip, pixels):
+                cells += [run.cells for run in self.runs(some)] if repeated else [some]
+        return joined(cells)
+
+    def fold(self, values: Array, axis: int) -> Array:
+        """Add up along an axis, whose numbers are those of all cells, what belongs to one pixel."""
+        parts = []
+        before: Any = (slice(None),) * axis
+        for strip, repeated in self.strips:
+            if not repeated:
+                start = strip.start - self.cells.start
+                parts.append(values[*before, start : start + len(strip)])
+                continue
+            runs = self.runs(strip)
+            cells = np.concatenate([arange(run.cells) for run in runs]) - self.cells.start
+            places = np.concatenate([run.places for run in runs if run.places is not None])
+            parts.append(folded(values[*before, cells], axis, places, len(strip)))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
+
+
+def both(one: range, other: range) -> range:
+    """The numbers that are in both ranges."""
+    start = max(one.start, other.start)
+    return range(start, max(start, min(one.stop, other.stop)))
+
+
+def joined(ranges: list[range]) -> list[range]:
+    """Ranges in order, of which those that touch or overlap are joined.
+
+    Examples
+    --------
+    >>> joined([range(5, 9), range(0, 3), range(2, 5), range(11, 12)])
+    [range(0, 9), range(11, 12)]
+    """
+    made: list[range] = []
+    for each in sorted(ranges, key=lambda each: each.start):
+        if made and each.start <= made[-1].stop:
+            made[-1] = range(made[-1].start, max(made[-1].stop, each.stop))
+        else:
+            made.append(each)
+    return made
 
 
 def folded(values: Array, axis: int, places: Array, count: int) -> Array:

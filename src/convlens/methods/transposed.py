@@ -32,11 +32,12 @@ from convlens.core.cells import Integers, needed
 from convlens.core.problem import FULL, Array, Problem, Spec
 from convlens.methods import Program, infinite
 from convlens.methods.boxes import boxes, of, steps
-from convlens.methods.folds import Fold, Run, folded
+from convlens.methods.folds import Fold, Run, both, folded, joined
 from convlens.methods.phases import Phase, phases, places_of
 
 Settle = Callable[[Problem, Array | None], Program]
 NUMBERS = 2**16  # the most numbers of a block at a border, which are folded together
+WHOLE = 2**19  # the most numbers of an image with its padding that is folded as a whole
 APART = 2**20  # the most numbers of kernels in groups, of which there is a copy
 
 
@@ -193,24 +194,15 @@ class Transposed:
 
     def needs(self, number: int, pixels: range) -> list[range]:
         """The outputs along an axis, the first being number 0, that these pixels are made of."""
-        axis, fold = self._problem.axes[number], Fold(self._problem.axes[number])
-        cells = []
-        for strip, repeated in fold.strips:
-            if some := _both(strip, pixels):
-                cells += [run.cells for run in fold.runs(some)] if repeated else [some]
-        outputs = [
-            needed(phase.axis, places).inner
-            for phase in phases(axis)
-            for each in cells
-            if (places := places_of(phase, axis, each))
-        ]
-        merged: list[range] = []
-        for each in sorted(outputs, key=lambda each: each.start):
-            if merged and each.start <= merged[-1].stop:
-                merged[-1] = range(merged[-1].start, max(merged[-1].stop, each.stop))
-            else:
-                merged.append(each)
-        return merged
+        axis = self._problem.axes[number]
+        return joined(
+            [
+                needed(phase.axis, places).inner
+                for phase in phases(axis)
+                for each in Fold(axis).needed(pixels)
+                if (places := places_of(phase, axis, each))
+            ]
+        )
 
 
 class Held:
@@ -238,12 +230,6 @@ class Held:
         return slice(first, first + len(here)), over
 
 
-def _both(one: range, other: range) -> range:
-    """The numbers that are in both ranges."""
-    start = max(one.start, other.start)
-    return range(start, max(start, min(one.stop, other.stop)))
-
-
 class _Run:
     """The parts of a transpose, with their kernels and the outputs that they are applied to."""
 
@@ -262,13 +248,38 @@ class _Run:
     def write(self, out: Array, pixels: tuple[range, ...]) -> None:
         """Write these pixels of the images, (m, *pixels, c)."""
         folds = [Fold(axis) for axis in self._axes]
+        cells = prod(len(fold.cells) for fold in folds) * out.shape[-1]
+        repeat = any(fold.most > 1 for fold in folds)
+        if repeat and cells <= WHOLE and all(unit == 1 for unit in self._unit):
+            self._write_whole(out, pixels, folds)
+            return
         for block in product(*(fold.strips for fold in folds)):
             whole = tuple(each for each, _ in block)
             touched = [folded for _, folded in block]
             if any(touched):
                 self._write_folded(out, pixels, whole, touched, folds)
-            elif all(some := tuple(map(_both, whole, pixels))):
+            elif all(some := tuple(map(both, whole, pixels))):
                 self._write_cells(out[:, *_within(some, pixels)], range(len(out)), some)
+
+    def _write_whole(self, out: Array, wanted: tuple[range, ...], folds: list[Fold]) -> None:
+        """Write the `wanted` pixels from all cells of an image, the padding's too, at once.
+
+        Cells that give nothing to these pixels are left at 0.
+        """
+        around = [fold.cells for fold in folds]
+        some = [fold.needed(pixels) for fold, pixels in zip(folds, wanted, strict=True)]
+        sizes, channels = tuple(map(len, around)), out.shape[-1]
+        together = max(1, WHOLE // (prod(sizes) * max(1, channels)))
+        dtype = self._parts[0].problem.sum_dtype
+        for first in range(0, len(out), together):
+            images = range(first, min(first + together, len(out)))
+            values = np.zeros((len(images), *sizes, channels), dtype)
+            for cells in product(*some):
+                self._write_cells(values[:, *_within(cells, around)], images, cells)
+            for axis, fold in enumerate(folds, 1):
+                values = fold.fold(values, axis)
+            whole = [range(axis.size) for axis in self._axes]
+            out[of(images)] = values[:, *_within(wanted, whole)]
 
     def _write_folded(
         self,
@@ -287,7 +298,7 @@ class _Run:
         dtype = self._parts[0].problem.sum_dtype
         limit = NUMBERS // channels  # cells of a box, in whatever batch
         for box in boxes(whole, self._steps(whole, limit)):
-            some = tuple(map(_both, box, wanted))
+            some = tuple(map(both, box, wanted))
             if not all(some):
                 continue
             sizes = tuple(map(len, some))
@@ -302,7 +313,7 @@ class _Run:
                 for cut in boxes(cells, self._steps(cells, limit))
                 for here in [
                     [
-                        _both(cell, pixels) if run.places is None else cell
+                        both(cell, pixels) if run.places is None else cell
                         for run, cell, pixels in zip(each, cut, some, strict=True)
                     ]
                 ]
