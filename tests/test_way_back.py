@@ -299,11 +299,16 @@ def random_poolings(count, seed):
 @each_method
 def test_gradients_of_poolings(method):
     """What comes back to an output goes to other pixels than those that it was made of."""
-    for images, outputs, window, options in random_poolings(300, 3):
-        result = pool_gradient(images, outputs, window, **options, method=method)
+    for number, (images, outputs, window, options) in enumerate(random_poolings(300, 3)):
+        outputs = outputs.astype("dfqg"[number % 4])  # noqa: PLW2901
+        choosing = options.get("mode", "max") in ("max", "min")
+        takes = choosing or number % 4 < 2  # pipelines of sums take no other types
+        asked = method if takes else "numpy"
+        result = pool_gradient(images, outputs, window, **options, method=asked)
         expected, places = given_back(images, outputs, window, options)
-        np.testing.assert_allclose(result, expected, 1e-12, 1e-12, err_msg=str(options))
-        if options.get("mode", "max") in ("max", "min"):
+        bound = 1e-6 if outputs.dtype == np.float32 else 1e-12
+        np.testing.assert_allclose(result, expected, bound, bound, err_msg=str(options))
+        if choosing:
             options.pop("count_padding", None)
             found = pool_indices(images, window, **options, method=method)
             np.testing.assert_array_equal(found, places)

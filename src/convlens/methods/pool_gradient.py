@@ -61,6 +61,13 @@ class PoolGradient:
         floats = of_outputs.sum_dtype.kind in "fc" or of_outputs.mode == "sum"
         self._dtype = of_outputs.sum_dtype if floats else of_outputs.output_dtype
         self._repeats = any(axis.border.repeats for axis in problem.axes)
+        small = prod(axis.size for axis in problem.axes) * problem.channels <= AT_A_TIME
+        choosing = problem.mode in ("max", "min")
+        self._exact = self._dtype.kind in "iu"
+        self._compiled = not in_numpy and self._dtype in (np.float32, np.float64)
+        # In an image that is one block, cells of padding give to the pixels that they repeat.
+        at_once = small and (not choosing or self._exact or self._compiled)
+        self._in_planes = self._repeats and not at_once
 
     def grain(self, problem: Problem) -> tuple[int, ...]:
         """It is computed as a whole."""
@@ -80,7 +87,7 @@ class PoolGradient:
         assert outputs is not None
         images, out = problem.full_images(images), problem.full_images(out)  # (m, *space, c)
         outputs = problem.full_output(outputs)  # (m, *outputs, c)
-        if self._repeats or not outputs.size:
+        if self._in_planes or not outputs.size:
             out[...] = 0
         if not outputs.size or not out.size:
             return
@@ -89,12 +96,14 @@ class PoolGradient:
             return
         limit = (NUMBERS if self._in_numpy else AT_A_TIME) // problem.channels
         memory = Memory()
-        for plane in product(*map(_planes, problem.axes)):
+        for plane in product(*(_planes(axis, self._in_planes) for axis in problem.axes)):
             sizes = problem.batch, *map(len, plane)
             for n, *cells in boxes((range(problem.batch), *plane), steps(sizes, limit)):
-                places = [_touching(*each) for each in zip(problem.axes, cells, strict=True)]
+                places = [range(axis.outputs) for axis in problem.axes]
+                if not self._repeats or self._in_planes:
+                    places = [_touching(*each) for each in zip(problem.axes, cells, strict=True)]
                 at = of(n)
-                here = None if self._repeats else out[at, *map(of, cells)]
+                here = None if self._in_planes else out[at, *map(of, cells)]
                 if here is not None and here.dtype == self._dtype and here.flags.carray:
                     values = here
                 else:
@@ -159,7 +168,9 @@ class PoolGradient:
             ]
             divisor = reduce(np.multiply.outer, taps).astype(self._dtype)
             some = some / divisor[..., np.newaxis]
-        axes = tuple(_on(*each) for each in zip(problem.axes, region.places, cells, strict=True))
+        axes = problem.axes
+        if not self._repeats or self._in_planes:
+            axes = tuple(_on(*each) for each in zip(axes, region.places, cells, strict=True))
         window = tuple(axis.window for axis in axes)
         ones = np.ones(window, self._dtype)
         full = FULL[len(axes)]
@@ -198,12 +209,12 @@ class PoolGradient:
             whole = plane[axis]
             return np.where((each >= whole.start) & (each < whole.stop), each - whole.start, -1)
 
-        place = cell if self._repeats else pixel
+        place = cell if self._in_planes else pixel
         found = winners(problem, images, region, place, sizes, memory, in_numpy=self._in_numpy)
         numbers = outputs[region.slices].astype(self._dtype, copy=False)
         shared = [-(-axis.reach // axis.stride) for axis in problem.axes]
-        many = prod(shared) > SHARED
-        if not self._in_numpy and self._dtype in (np.float32, np.float64):
+        many = prod(shared) > SHARED or self._repeats
+        if self._compiled:
             compiled.give(found, numbers, values, start, exact=many)
             return
         found -= start
@@ -213,7 +224,7 @@ class PoolGradient:
         of_images = m.reshape(-1, *(1,) * (found.ndim - 1)) * count
         at = (found + of_images) * len(channels) + channels
         flat = values.reshape(-1)
-        if not many:
+        if self._exact or not many:
             np.add.at(flat, at[here], numbers[here])
             return
         sums = Pairwise()
@@ -231,10 +242,10 @@ def _give(left: Array, here: Array, out: Array) -> None:
     np.copyto(left, 0, where=here)
 
 
-def _planes(axis: Axis) -> Iterator[range]:
-    """The pixels of an axis, and if its padding repeats them, the cells on either side."""
+def _planes(axis: Axis, beyond: bool) -> Iterator[range]:
+    """The pixels of an axis, and if padding `beyond` repeats them, the cells on either side."""
     yield range(axis.size)
-    if axis.border.repeats:
+    if beyond and axis.border.repeats:
         for cells in (range(-axis.before, 0), range(axis.size, axis.size + axis.after)):
             if cells:
                 yield cells
