@@ -207,3 +207,12 @@ def test_where_it_pays(monkeypatch):
     for side, c, n, taken in ((56, 64, 64, True), (7, 512, 512, True), (224, 3, 64, False)):
         images, outputs = (8, side, side, c), (8, side, side, n)
         assert is_winograds(images, outputs, (3, 3, c, n)) == taken
+
+
+def test_gradients_of_next_to_nothing():
+    """NumPy computes small convolutions, but not their gradients, for which it takes ten times."""
+    shapes = (2000, 10, 10, 4), (1, 1, 4, 1)
+    forward = convlens.plan_convolve(*shapes, stride=2)
+    assert forward.method == "numpy"
+    plan = convlens.plan_kernel_gradient(shapes[0], forward.output_shape, shapes[1], stride=2)
+    assert plan.method == "compiled"

@@ -172,7 +172,9 @@ def plan_transpose(problem: Problem, method: str, kernels: Array | None) -> Back
 
 def plan_kernel_gradient(problem: Problem, method: str, outputs: Spec | Array) -> BackPlan:
     """The plan for the gradient of a convolution by its kernels, with these outputs or with any."""
-    engine = choose(problem, method)
+    # NumPy is the faster one at convolutions of next to nothing, but not at their gradients.
+    can = METHODS["compiled"].refuses(problem) is None
+    engine = choose(problem, "compiled" if method == "auto" and can else method)
     method = engine.method
     program = KernelGradient(problem, METHODS[method].prepare, compiled=method == "compiled")
 
