@@ -23,6 +23,7 @@ from depthwise import depthwise
 from doubling import doubling
 from fourier import fourier, spectrum
 from levels import Level, Pipeline
+from lines import lines
 from medians import medians
 from ordered import ordered
 from planes import planes
@@ -471,3 +472,8 @@ def _ordered() -> Iterator[Variant]:
         names = f"{name}_f32_{name}"
         types = ("passes", *names.split("_"))
         yield Variant("cut", types, {}, partial(cut, types=_types(names)))
+    for mode in ("max", "min"):
+        for name in ("u8", "i16", "u16", "f32", "f64"):
+            types = (f"lines_{mode}", name, name, name)
+            made = partial(lines, types=(TYPES[name],) * 3, mode=mode)
+            yield Variant("lines", types, {}, made)

@@ -36,12 +36,12 @@ from strategies import (
 import convlens
 from convlens import ndimage
 from convlens.compiled import choice as choice_of
-from convlens.compiled import kernel_gradient, moving, transforms, winograd, work
+from convlens.compiled import kernel_gradient, lines, moving, transforms, winograd, work
 from convlens.compiled.library import LEVEL, Run, load
 from convlens.compiled.variants import Variants
 from convlens.core.rounding import saturated
 from convlens.execute import files
-from convlens.ndimage import engine, median_filter, ordered
+from convlens.ndimage import engine, maximum_filter, median_filter, minimum_filter, ordered
 from convlens.plan import execute_file
 
 pytestmark = built
@@ -726,6 +726,24 @@ def check_kernel_gradients(rng):
         assert np.abs(result - exact).max() <= 1e3 * np.finfo(dtype).eps
 
 
+def check_lines(rng):
+    """Fail if an extreme under a footprint is wrong, or memory beside arrays is read or written."""
+    lines.WORTH = 0
+    for dtype in ("u1", "i2", "u2", "f4", "f8"):
+        for sizes, window in (((40, 300), (5, 7)), ((3, 9, 70), (2, 4, 5)), ((90,), (31,))):
+            cells = fenced(rng, random_numbers(rng, sizes, np.dtype(dtype), small=True))
+            footprint = rng.random(window) < 0.8
+            origin = [-(taps // 2) for taps in window]  # Windows begin at their places.
+            inside = tuple(slice(size - taps + 1) for size, taps in zip(sizes, window, strict=True))
+            under = sliding_window_view(cells, window)[..., footprint]
+            for function, expected in (
+                (maximum_filter, under.max(axis=-1)),
+                (minimum_filter, under.min(axis=-1)),
+            ):
+                result = function(cells, footprint=footprint, origin=origin)
+                np.testing.assert_array_equal(result[inside], expected, f"{sizes} {window}")
+
+
 def check_winners(rng):
     """Fail if winners are others than in NumPy, or memory beside the arrays is read or written."""
     for dtype in ("f4", "f8"):
@@ -770,6 +788,7 @@ def check_level():
     check_medians(rng)
     check_histograms(rng)
     check_moving(rng)
+    check_lines(rng)
     check_winners(rng)
     check_transforms(rng)
     check_winograd(rng)

@@ -152,10 +152,27 @@ def cells(
             index[number] = slice(at.start, at.stop)
     result = array[tuple(index)]
     for step, pixels in taken:
-        result = result.take(pixels, step.axis, mode="clip")
+        result = _around(result, step.axis, places[step.axis], pixels)
     result = result.astype(dtype, copy=False)
     for step, _ in taken:
         fill(result, places, step, array.shape[step.axis])
+    return result
+
+
+def _around(array: Array, axis: int, places: range, pixels: Array) -> Array:
+    """Cells at these places along an axis, which take these pixels.
+
+    Those that lie on their pixels are copied, which is several times as fast as looking them up.
+    """
+    size, along = array.shape[axis], (slice(None),) * axis
+    inner = range(max(0, places.start), min(size, places.stop))
+    if not inner:
+        return array.take(pixels, axis, mode="clip")
+    result = np.empty((*array.shape[:axis], len(places), *array.shape[axis + 1 :]), array.dtype)
+    first, last = (end - places.start for end in (inner.start, inner.stop))
+    result[(*along, slice(first, last))] = array[(*along, slice(inner.start, inner.stop))]
+    for some in (slice(0, first), slice(last, None)):
+        result[(*along, some)] = array.take(pixels[some], axis, mode="clip")
     return result
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from convlens.compiled import lines
+from convlens.core.memory import Memory
 from convlens.core.problem import Array
 from convlens.ndimage import engine
 from convlens.ndimage.arguments import Step
@@ -68,7 +70,7 @@ def under_footprint(
     input_ = apart(input_, output)
     sign = 1 if merge is np.maximum else -1
     dtype = input_.dtype.newbyteorder("=")
-    lines = _lines(footprint) if structure is None else {}
+    of_lines = _lines(footprint) if structure is None else {}
     if structure is not None:
         first = tuple(np.argwhere(footprint)[0].tolist())
         first_height = sign * structure[first]
@@ -77,11 +79,16 @@ def under_footprint(
         taps = [(at, heights[at]) for at in np.ndindex(footprint.shape) if footprint[at]]
     steps = in_type(steps, dtype)
 
+    compiled, memory = lines.serves(dtype) and bool(of_lines) and footprint.ndim > 0, Memory()
+
     def merged(cells: Array, places: tuple[range, ...]) -> Array:
+        if compiled and lines.pays(cells, of_lines):
+            mode = "max" if merge is np.maximum else "min"
+            return lines.merge(cells, of_lines, footprint.shape, mode, memory)
         shape = outputs(places, footprint.shape)
-        of_length = runs(cells, cells.ndim - 1, sorted(lines), merge)
+        of_length = runs(cells, cells.ndim - 1, sorted(of_lines), merge)
         total = None
-        for length, starts in lines.items():
+        for length, starts in of_lines.items():
             for at in starts:
                 part = shifted(of_length[length], at, shape)
                 total = part.copy() if total is None else merge(total, part, out=total)
@@ -97,7 +104,8 @@ def under_footprint(
             rest = part if rest is None else merge(rest, part, out=rest)
         return total if rest is None else np.asarray(merge(total, rest))
 
-    filter_blocks(input_, output, steps, dtype, merged if structure is None else raised)
+    most = lines.CELLS // dtype.itemsize if compiled else None
+    filter_blocks(input_, output, steps, dtype, merged if structure is None else raised, most)
 
 
 def in_type(steps: Sequence[Step], dtype: np.dtype[Any]) -> list[Step]:
