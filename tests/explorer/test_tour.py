@@ -146,3 +146,16 @@ def test_the_tour_covers_no_focus(visit, width):
             break
         if not focused.evaluate("(e) => e.closest('#tour') !== null"):
             assert page.evaluate(covered, focused) <= 0, focused.evaluate("(e) => e.outerHTML")
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_fast_clicks_take_every_step(visit, width):
+    """The next button stays under the mouse, whatever a step shows and however the page scrolls."""
+    page = visit(viewport={"width": width, "height": 900})
+    page.click("#tour-open")
+    box = page.locator("#tour-next").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 3)
+    for title in TOUR[1:]:
+        page.mouse.down()
+        page.mouse.up()
+        assert page.inner_text("#tour-title") == title
