@@ -16,6 +16,7 @@ TOUR = (
         "Operations in a row",
         "Signal",
         "The way back",
+        "Transposed convolution",
         "Learning",
         "Your turn",
     ),
@@ -62,6 +63,7 @@ def test_tour(visit):
     assert shapes["Pooling"] == (8, 8, 1)  # a quarter of 16 x 16
     assert shapes["Signal"] == (1, 60, 1)
     assert seen["The way back"][0]["pin"] == ["input", 4, 3]
+    assert shapes["Transposed convolution"] == (8, 8, 1)  # of 16 x 16
     assert seen["Learning"][0]["goal"] is not None
 
 
