@@ -90,7 +90,9 @@ function showStop(n) {
   for (const each of document.querySelectorAll(".toured")) each.classList.remove("toured");
   part.classList.add("toured");
   measureCard();
-  part.scrollIntoView({ block: "nearest", behavior: reduced.matches ? "auto" : "smooth" });
+  // A part that is higher than the room beside the card is read from its beginning.
+  const fits = part.offsetHeight + $("tour").offsetHeight < window.innerHeight - 96;
+  part.scrollIntoView({ block: fits ? "nearest" : "start", behavior: reduced.matches ? "auto" : "smooth" });
   if (plays && !reduced.matches) play();
 }
 
