@@ -190,6 +190,8 @@ def test_where_there_are_no_several_kernels(visit):
     page = visit(CAT)
     assert page.is_disabled("#chain-start")
     assert "one kernel each: first choose" in page.inner_text("#chain-hint")
+    screen.point(page, "input", 5, 5)
+    assert "the way back of one is shown under" in page.inner_text("#worked-back")
     page.click("#operation >> text=Max pool")
     assert page.is_hidden("#bank")
     several = "#colour [data-value=several]"

@@ -40,6 +40,7 @@ export function showFocus() {
     $("worked-sentence").textContent = worded(cellText(row, column, pixel, from) + usesText(row, column, uses.length, !pixel));
     if (pixel && !isPooling(state) && !now.bank && uses.length > 0 && uses.length <= 121) showBack(row, column, uses);
     else showChannels([]);
+    if (now.bank) $("worked-back").textContent = "From several kernels the outputs go back together; the way back of one is shown under Channels, “Colour, summed”.";
   } else if (what === "tap") {
     const [kh, kw] = windowOf(state);
     const [i, j] = [Math.min(row, kh - 1), Math.min(column, kw - 1)];
