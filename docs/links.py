@@ -20,7 +20,7 @@ for module in ("filters", "ndimage"):
         full = f"convlens.{module}.{member}"
         OURS |= {full: full, f"{module}.{member}": full}
 
-SIZE = r"(?:[a-z]{1,2}|\d+|c // groups)"
+SIZE = r"(?:\d?[a-z]{1,2}|\d+|c // groups)"
 SHAPE = re.compile(rf"\({SIZE}(?:, {SIZE})+\)")
 UNTOUCHED = (nodes.literal_block, nodes.reference, nodes.title, addnodes.pending_xref)
 UNTOUCHED += (addnodes.desc_signature, nodes.raw, nodes.image)

@@ -34,8 +34,13 @@ class Firefox:
                 return message["result"]
 
     def open(self, address):
-        """Open a page, and wait until it is complete."""
-        self.command("browsingContext.navigate", context=self.tab, url=address, wait="complete")
+        """Open a page, and wait until it is complete.
+
+        A page that was there may be about to write its address, which would count as the end of the
+        way to the next one.
+        """
+        for url in ("about:blank", address):
+            self.command("browsingContext.navigate", context=self.tab, url=url, wait="complete")
 
     def evaluate(self, expression):
         """The value of an expression of the page, which JSON must be able to hold."""

@@ -89,31 +89,30 @@ def test_geometry(visit):
 
 
 def test_the_way_back(visit):
-    """What a pixel gets back is what `convolve_transpose` gives there; the program has its call."""
+    """What pixels get back is what `convolve_transpose` gives them; the program has its call."""
     rng = np.random.default_rng(17)
-    page = visit()
-    compared = 0
-    for _ in range(150):
-        state, image = random_configuration(rng)
-        if state["operation"] != "convolve" or by_convlens(state, image) is None:
-            continue
-        at = [int(rng.integers(n)) for n in image.shape[:2]]
-        state["pin"] = ["input", *at]
-        found, code = page.evaluate(
-            """([state, picture, at]) => {
-              explorer.set(state, picture);
-              const { channels } = explorer.back(...at);
-              return [channels.map(({ result }) => result), explorer.program("convlens").code];
-            }""",
-            [state, picture_of(image), at],
-        )
+    cases = []
+    for state, image in (random_configuration(rng) for _ in range(150)):
+        if state["operation"] == "convolve" and by_convlens(state, image) is not None:
+            at = [int(rng.integers(n)) for n in image.shape[:2]]
+            cases.append((state | {"pin": ["input", *at]}, image, at))
+    assert len(cases) >= 50
+    results = visit().evaluate(
+        """(cases) => cases.map(([state, picture, at]) => {
+          explorer.set(state, picture);
+          const { channels } = explorer.back(...at);
+          const { code } = explorer.program("convlens");
+          return [channels.map(({ result }) => result), explorer.sent, code];
+        })""",
+        [[state, picture_of(image), at] for state, image, at in cases],
+    )
+    for (state, image, at), (back, sent, code) in zip(cases, results, strict=True):
         names = run(code, "convlens", image=image[..., 0] if image.shape[2] == 1 else image)
-        expected = np.reshape(names["back"], image.shape)[*at]
-        np.testing.assert_allclose(
-            found, expected, rtol=1e-9, atol=1e-6, err_msg=f"{state}\n{code}"
-        )
-        compared += 1
-    assert compared >= 50
+        expected = np.reshape(names["back"], image.shape)
+        for found, wanted in ((back, expected[*at]), (sent, expected.ravel())):
+            np.testing.assert_allclose(
+                found, wanted, rtol=1e-9, atol=1e-6, err_msg=f"{state}\n{code}"
+            )
 
 
 @pytest.fixture(scope="module")

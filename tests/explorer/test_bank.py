@@ -188,7 +188,10 @@ def test_links_lead_back(visit):
 def test_where_there_are_no_several_kernels(visit):
     """A gray picture, a pooling and operations in a row have none, and say why."""
     page = visit(CAT)
-    assert page.is_hidden("#chain-start")
+    assert page.is_disabled("#chain-start")
+    assert "one kernel each: first choose" in page.inner_text("#chain-hint")
+    screen.point(page, "input", 5, 5)
+    assert "the way back of one is shown under" in page.inner_text("#worked-back")
     page.click("#operation >> text=Max pool")
     assert page.is_hidden("#bank")
     several = "#colour [data-value=several]"
@@ -196,6 +199,7 @@ def test_where_there_are_no_several_kernels(visit):
     page.click("#operation >> text=Convolve")
     page.click("#chain-start")
     assert page.is_disabled(several)
+    assert "for one operation alone" in page.inner_text("#colour-hint")
     page = visit("#c=several")
     assert page.get_attribute(several, "title") == "This picture is gray."
     assert screen.state(page)["colour"] == "gray"

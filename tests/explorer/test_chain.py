@@ -80,7 +80,7 @@ def test_programs(chains, library, monkeypatch):
 def test_fields_are_what_outputs_depend_on(visit):
     """A field holds the pixels that change its output, found by one bright pixel after another."""
     rng = np.random.default_rng(8)
-    page = visit()
+    cases, changes = [], []
     for _ in range(25):
         state, image, _ = random_chain(rng)
         h, w, _ = image.shape
@@ -90,15 +90,17 @@ def test_fields_are_what_outputs_depend_on(visit):
             shows = "max" if one["operation"] == "min" else one["operation"]
             bright = by_convlens(one | ones | {"operation": shows}, bright)
         at = [int(rng.integers(n)) for n in bright.shape[:2]]
-        rows, columns = page.evaluate(
-            """([state, picture, at]) => {
-              explorer.set(state, picture);
-              return explorer.seen(...at)[0];
-            }""",
-            [state, picture_of(image), at],
-        )
-        expected = bright[*at].reshape(h, w) > 0
-        found = np.zeros((h, w), bool)
+        cases.append([state, picture_of(image), at])
+        changes.append(bright[*at].reshape(h, w) > 0)
+    fields = visit().evaluate(
+        """(cases) => cases.map(([state, picture, at]) => {
+          explorer.set(state, picture);
+          return explorer.seen(...at)[0];
+        })""",
+        cases,
+    )
+    for (state, *_), expected, (rows, columns) in zip(cases, changes, fields, strict=True):
+        found = np.zeros_like(expected)
         found[np.ix_(np.array(rows, int), np.array(columns, int))] = True
         np.testing.assert_array_equal(found, expected, err_msg=str(state))
 
@@ -116,7 +118,7 @@ def test_the_field_in_words(visit):
         "its field. The field of the number next to it lies 2 pixels further on."
     )
     covered = page.evaluate(
-        """[...document.querySelectorAll(".small canvas:nth-child(2)")].map((canvas) => {
+        """[...document.querySelectorAll("#chain .small canvas:nth-child(2)")].map((canvas) => {
           const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
           return data.filter((_, n) => n % 4 === 3 && data[n]).length / (data.length / 4);
         })"""
@@ -140,10 +142,10 @@ def test_pointing_at_small_pictures(visit):
     """A number of any small picture shows its field, and so does a pixel of the large input."""
     page = visit(THREE)
     before = said(page)
-    page.hover(".small >> nth=2", position={"x": 30, "y": 30})
+    page.hover("#chain .small >> nth=2", position={"x": 30, "y": 30})
     assert "The output of operation 2" in said(page)
     assert "sees 4 × 4 pixels" in said(page)
-    page.hover(".small >> nth=0")
+    page.hover("#chain .small >> nth=0")
     assert said(page) == "This is a pixel of the picture itself."
     page.hover("#chain-title")
     assert said(page) == before

@@ -132,11 +132,12 @@ def test_a_plan_of_a_transpose(visit, tmp_path, shapes, options):
     kernel = np.random.default_rng(5).integers(-3, 4, plan.window)
     page = visit(file=explore(plan, kernel).save(tmp_path / "plan.html"))
     assert page.evaluate("explorer.pointed[0]") == "input"
-    assert "transposed convolution" in page.inner_text("#worked-back")
+    assert "transposed convolution" in page.inner_text("#sent-text")
     shape = [axis.outputs for axis in plan.problem.spatial]
     output = np.array(page.evaluate("[...explorer.output.data]")).reshape(shape)
     size = tuple(axis.size for axis in plan.problem.spatial)
     expected = convlens.convolve_transpose(output, kernel, size, **options)
+    np.testing.assert_allclose(page.evaluate("explorer.sent"), np.ravel(expected), rtol=1e-12)
     row, column = page.evaluate("explorer.pointed.slice(1)")
     found = page.evaluate("explorer.back(...explorer.pointed.slice(1)).channels[0].result")
     assert found == expected[(row, column)[2 - space :]]

@@ -17,24 +17,23 @@ def lesson(page):
 def test_gradients_equal_the_librarys(visit):
     """Loss and gradient are those of the page's program, which calls `kernel_gradient`."""
     rng = np.random.default_rng(4)
-    page = visit()
-    compared = 0
-    for _ in range(100):
-        state, image = random_configuration(rng)
-        if state["operation"] != "convolve" or by_convlens(state, image) is None:
-            continue
-        if state["colour"] == "summed" and len(state["layers"]) == 1:
-            state["layers"] *= 3
-        shape = np.shape(state["layers"])
-        state["goal"] = rng.integers(-5, 6, shape).tolist()
-        found, code = page.evaluate(
-            """([state, picture]) => {
-              explorer.set(state, picture);
-              const { loss, gradient } = explorer.lesson;
-              return [{ loss, gradient }, explorer.program("convlens").code];
-            }""",
-            [state, picture_of(image)],
-        )
+    cases = []
+    for state, image in (random_configuration(rng) for _ in range(100)):
+        if state["operation"] == "convolve" and by_convlens(state, image) is not None:
+            if state["colour"] == "summed" and len(state["layers"]) == 1:
+                state["layers"] *= 3
+            state["goal"] = rng.integers(-5, 6, np.shape(state["layers"])).tolist()
+            cases.append((state, image))
+    assert len(cases) >= 35
+    results = visit().evaluate(
+        """(cases) => cases.map(([state, picture]) => {
+          explorer.set(state, picture);
+          const { loss, gradient } = explorer.lesson;
+          return [{ loss, gradient }, explorer.program("convlens").code];
+        })""",
+        [[state, picture_of(image)] for state, image in cases],
+    )
+    for (_, image), (found, code) in zip(cases, results, strict=True):
         names = {"image": image[..., 0] if image.shape[2] == 1 else image}
         exec(compile(code, "convlens", "exec"), names)
         expected = names["gradient"]  # (kh, kw), or (kh, kw, c)
@@ -42,8 +41,6 @@ def test_gradients_equal_the_librarys(visit):
         largest = np.abs(layers).max()
         np.testing.assert_allclose(found["gradient"], layers, 1e-9, 1e-9 * largest, err_msg=code)
         np.testing.assert_allclose(found["loss"], names["loss"], rtol=1e-9)
-        compared += 1
-    assert compared >= 35
 
 
 def test_the_gradient_is_the_slope_of_the_loss(visit):

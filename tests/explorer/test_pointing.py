@@ -58,7 +58,25 @@ def test_the_way_back_is_written_out(visit):
     assert "back" not in page.inner_text("#code")
     page.focus("#input-canvas")
     page.keyboard.press("ArrowRight")  # keys show it as well
-    assert "transposed convolution" in page.inner_text("#worked-back")
+    assert "On the way back" in page.inner_text("#worked-back")
+
+
+def test_what_the_way_back_makes_of_the_whole(visit):
+    """Beside the output stands the picture that a transposed convolution makes of it."""
+    page = visit("#pic=digit&p=same&s=2,2&k=1,2,1;2,4,2;1,2,1&pin=input,8,6")
+    assert "this is a transposed convolution" in page.inner_text("#sent-text")
+    sizes = page.locator(".sent-pictures .size").all_inner_texts()
+    assert [size.replace("\N{NO-BREAK SPACE}", " ") for size in sizes] == ["8 × 8", "16 × 16"]
+    widths = page.locator(".sent-pictures .small").evaluate_all(
+        "(all) => all.map((each) => each.clientWidth)"
+    )
+    assert widths[1] > 1.8 * widths[0]  # both at the same scale
+    point(page, "output", 0, 0)
+    assert page.is_hidden("#sent")
+    point(page, "input", 0, 0)
+    assert page.is_visible("#sent")
+    page.click("#operation >> text=Max pool")
+    assert page.is_hidden("#sent")
 
 
 def test_pointing_at_a_copied_pixel(visit):

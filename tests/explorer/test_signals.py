@@ -122,30 +122,28 @@ def test_programs_for_signals(signals, library, monkeypatch):
 def test_the_way_back_of_a_signal(visit):
     """What a sample gets back is what `convolve_transpose` gives it; the program has its call."""
     rng = np.random.default_rng(8)
-    page = visit()
-    compared = 0
-    for _ in range(45):
-        state, samples = random_signal(rng)
-        if state["operation"] != "convolve" or by_convlens(state, samples) is None:
-            continue
-        at = int(rng.integers(samples.size))
-        state["pin"] = ["input", 0, at]
-        found, code = page.evaluate(
-            """([state, picture, at]) => {
-              explorer.set(state, picture);
-              const [{ result }] = explorer.back(0, at).channels;
-              return [result, explorer.program("convlens").code];
-            }""",
-            [state, as_signal(samples), at],
-        )
+    cases = []
+    for state, samples in (random_signal(rng) for _ in range(45)):
+        if state["operation"] == "convolve" and by_convlens(state, samples) is not None:
+            at = int(rng.integers(samples.size))
+            cases.append((state | {"pin": ["input", 0, at]}, samples, at))
+    assert len(cases) >= 18
+    results = visit().evaluate(
+        """(cases) => cases.map(([state, picture, at]) => {
+          explorer.set(state, picture);
+          const [{ result }] = explorer.back(0, at).channels;
+          return [result, explorer.sent, explorer.program("convlens").code];
+        })""",
+        [[state, as_signal(samples), at] for state, samples, at in cases],
+    )
+    for (state, samples, at), (back, sent, code) in zip(cases, results, strict=True):
         names = run(code, "convlens", samples=samples)
         options = options_of(state) | {"pad_mode": state["padMode"]}
         output = by_convlens(state, samples)
         expected = convolve_transpose(output, kernel_of(state), samples.size, **options)
         np.testing.assert_allclose(names["back"], expected, rtol=1e-12)
-        np.testing.assert_allclose(found, expected[at], rtol=1e-9, atol=1e-9)
-        compared += 1
-    assert compared >= 18
+        np.testing.assert_allclose(back, expected[at], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(sent, expected, rtol=1e-9, atol=1e-9)
 
 
 def output(page):
@@ -175,24 +173,24 @@ def test_a_signal_is_chosen(visit):
     assert screen.state(page)["layers"] == [[[-1, 1]]]
 
 
-@pytest.mark.parametrize(
-    ("fragment", "words"),
-    [
-        ("k=1,1,1&p=valid&s=1,2", "Output 2 (counted from 0), with its window over samples 4 to"),
-        ("k=1,1,1&p=valid&d=1,2", "window over samples 2 to 6, every 2nd,"),
-        ("k=1,1&p=valid&s=1,2", "window over samples 4 and 5,"),
-        ("k=1,1,1&p=full&s=1,1", "window over samples 0 to 2,"),
-        ("k=1,1,1,1&p=full&s=1,1&at=0,0", "with its window over sample 0,"),
-        ("k=1&p=0,0,3,0&s=1,1", "with its window over padding alone,"),
-    ],
-)
-def test_an_output_is_named_with_its_samples(visit, fragment, words):
+OUTPUTS = {  # what a link's output is called
+    "k=1,1,1&p=valid&s=1,2&at=0,2": "Output 2 (counted from 0), with its window over samples 4 to",
+    "k=1,1,1&p=valid&d=1,2&at=0,2": "window over samples 2 to 6, every 2nd,",
+    "k=1,1&p=valid&s=1,2&at=0,2": "window over samples 4 and 5,",
+    "k=1,1,1&p=full&s=1,1&at=0,2": "window over samples 0 to 2,",
+    "k=1,1,1,1&p=full&s=1,1&at=0,0": "with its window over sample 0,",
+    "k=1&p=0,0,3,0&s=1,1&at=0,2": "with its window over padding alone,",
+}
+
+
+def test_an_output_is_named_with_its_samples(visit):
     """The number of an output is not taken for that of a sample, and both are said."""
-    at = "" if "at=" in fragment else "&at=0,2"
-    page = visit(f"#pic=own&signal=1,2,3,4,5,6,7,8,9&{fragment}{at}")
-    assert words in page.inner_text("#worked-sentence")
-    number = "0" if "at=" in fragment else "2"
-    assert page.get_attribute("#position", "aria-valuetext") == f"output {number}"
+    page = visit()
+    for fragment, words in OUTPUTS.items():
+        assert screen.follow(page, f"#pic=own&signal=1,2,3,4,5,6,7,8,9&{fragment}") == ""
+        assert words in page.inner_text("#worked-sentence")
+        number = fragment[-1]
+        assert page.get_attribute("#position", "aria-valuetext") == f"output {number}"
 
 
 def test_causal_padding(visit):
@@ -235,17 +233,15 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("text", FILES)
-def test_numbers_from_a_file(visit, text):
+def test_numbers_from_a_file(visit):
     """A list of numbers or the last column of numbers of a CSV file becomes the signal."""
     page = visit()
-    page.set_input_files(
-        "#file", {"name": "a.csv", "mimeType": "text/csv", "buffer": text.encode()}
-    )
-    page.wait_for_timeout(150)
-    copied = page.evaluate("explorer.image")
-    assert copied["data"] == FILES[text]
-    assert copied["signal"]
+    for text, numbers in FILES.items():
+        page.set_input_files(
+            "#file", {"name": "a.csv", "mimeType": "text/csv", "buffer": text.encode()}
+        )
+        screen.until(page, f"explorer.image.data.join() === '{','.join(map(str, numbers))}'")
+        assert page.evaluate("explorer.image.signal")
 
 
 def test_files_that_hold_no_numbers(visit):

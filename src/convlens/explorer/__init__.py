@@ -44,10 +44,10 @@ LARGEST = 2**53  # beyond it the browser's numbers are not exact
 # The modules are written into the page as a single one, because a browser lets no module import
 # another from file://. A module must come after those that it imports from.
 MODULES = (
-    *("geometry", "operation", "colours", "pictures", "signals", "bars", "panels", "state", "code"),
-    *("png", "controls", "store", "text", "grids", "arithmetic", "size", "kernel"),
-    *("settings", "learning", "sketch", "import", "navigation", "export", "chain", "bank"),
-    *("tour", "page"),
+    *("geometry", "operation", "colours", "pictures", "signals", "bars", "panels", "state"),
+    *("lines", "libraries", "code", "png", "controls", "store", "text", "grids", "back"),
+    *("arithmetic", "size", "kernel", "settings", "learning", "sketch", "import", "navigation"),
+    *("export", "chain", "bank", "tour", "page"),
 )
 
 

@@ -1,4 +1,5 @@
 // Marks what is pointed at, with its window or its outputs, and writes its arithmetic out.
+import { hideSent, showSent } from "./back.js";
 import { colourOf, scaleOf } from "./colours.js";
 import { $, element, scrolls } from "./controls.js";
 import { PANELS, theme } from "./grids.js";
@@ -37,8 +38,9 @@ export function showFocus() {
     outputMarks.push({ shape: "tint", cells: uses });
     if (uses.length <= 121) outputMarks.push({ shape: "cells", cells: uses });
     $("worked-sentence").textContent = worded(cellText(row, column, pixel, from) + usesText(row, column, uses.length, !pixel));
-    if (pixel && !isPooling(state) && !now.bank && uses.length > 0 && uses.length <= 121) showBack(row, column);
+    if (pixel && !isPooling(state) && !now.bank && uses.length > 0 && uses.length <= 121) showBack(row, column, uses);
     else showChannels([]);
+    if (now.bank) $("worked-back").textContent = "From several kernels the outputs go back together; the way back of one is shown under Channels, “Colour, summed”.";
   } else if (what === "tap") {
     const [kh, kw] = windowOf(state);
     const [i, j] = [Math.min(row, kh - 1), Math.min(column, kw - 1)];
@@ -130,7 +132,7 @@ function block(n) {
 }
 
 // Shows what a pixel gets back from the outputs that use it.
-function showBack(row, column) {
+function showBack(row, column, uses) {
   const back = workBack(now.problem, now.output, row, column);
   const shown = back.channels.map((channel, n) => ({ ...channel, n }))
     .filter(({ n }) => state.colour !== "each" || state.layer === "all" || state.layer === n);
@@ -145,12 +147,14 @@ function showBack(row, column) {
   const turned = [...now.problem.layers[0]].reverse();
   $("worked-back").textContent = worded(backText(String(turned) === String(back.channels[0].weights), state.flip));
   $("worked-total").textContent = $("worked-padding").textContent = "";
+  showSent([row, column], uses);
 }
 
 // Shows for each channel two grids of `shape`, their products and the sum, under three names; of a
 // pooling the first grid and what is kept. `cell(channel, k)` gives the first grid's cells.
 function showChannels(channels, { shape: [kh, kw] = [], names, cell, worked } = {}) {
   $("worked-back").textContent = "";
+  hideSent();
   const wanted = channels.map((_, n) => block(n).whole);
   const shown = [...$("worked-channels").children];
   if (wanted.length !== shown.length) $("worked-channels").replaceChildren(...wanted);

@@ -41,7 +41,9 @@ function showChain() {
   const all = operationsOf(state);
   const alone = all.length === 1;
   $("chain").hidden = alone;
-  $("chain-begin").hidden = !alone || Boolean(now.bank);
+  $("chain-begin").hidden = !alone;
+  $("chain-start").disabled = Boolean(now.bank);
+  $("chain-hint").textContent = `A network has several in a row.${now.bank ? " Here such a row is shown with one kernel each: first choose “Colour, summed” under Channels." : ""}`;
   pointed = null;
   $("chain-sentence").textContent = "";
   if (alone) return;

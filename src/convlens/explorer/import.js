@@ -15,7 +15,7 @@ function showSamples() {
   const pictures = own ? [...gallery, own] : gallery;
   if (pictures.some((picture, n) => picture !== sampled[n]) || !samples) {
     sampled = pictures;
-    samples = choice($("samples"), pictures.map((picture) => [picture.id, thumbnail(picture)]), (picture) => {
+    samples = choice($("samples"), pictures.map((picture) => [picture.id, thumbnailOf(picture)]), (picture) => {
       change({ picture, pin: null, corner: [0, 0], at: null, ...kernelFor(pictures.find(({ id }) => id === picture)) });
     });
     samples.buttons.forEach((button, n) => {
@@ -34,6 +34,12 @@ function kernelFor(next) {
   if (from === to) return {};
   for (const key of Object.keys(kernels[from])) kernels[from][key] = state[key];
   return kernels[to];
+}
+
+const thumbnails = new WeakMap(); // by their pictures: one's own may change with every stroke, the others stay
+function thumbnailOf(picture) {
+  if (!thumbnails.has(picture)) thumbnails.set(picture, thumbnail(picture));
+  return thumbnails.get(picture);
 }
 
 function thumbnail(picture) {

@@ -79,28 +79,53 @@ function choose(image, channel, windowRows, across, first, width, _layer, operat
   return sign * best;
 }
 
-// The gradient of a loss by the kernel's numbers, if `error` is its gradient by the outputs: of each
-// number the sum of all that it was multiplied with, each times the error of the output that got it.
-export function kernelGradient(problem, error) {
-  const { image, rows, columns, layers } = problem;
+// Calls meet(output, tap, pixel) for every product that a channel's outputs are sums of, with the numbers of
+// all three counted row by row.
+function eachProduct(problem, meet) {
+  const { image, rows, columns } = problem;
   const [down, across] = [rows, columns].map((axis) => sources(axis, padModeOf(problem)));
-  const sums = layers.map((layer) => new Float64Array(layer.length));
-  for (let channel = 0; channel < image.c; channel++) {
-    const sum = sums[Math.min(channel, layers.length - 1)];
-    for (let y = 0; y < error.h; y++) {
-      for (let x = 0; x < error.w; x++) {
-        const factor = error.data[(y * error.w + x) * error.c + (error.c > 1 ? channel : 0)];
-        for (let i = 0; i < rows.window; i++) {
-          const row = down[y * rows.window + i];
-          for (let j = 0; j < columns.window && row >= 0; j++) {
-            const column = across[x * columns.window + j];
-            if (column >= 0) sum[i * columns.window + j] += factor * image.data[(row * image.w + column) * image.c + channel];
-          }
+  for (let y = 0; y < rows.outputs; y++) {
+    for (let x = 0; x < columns.outputs; x++) {
+      for (let i = 0; i < rows.window; i++) {
+        const row = down[y * rows.window + i];
+        for (let j = 0; j < columns.window && row >= 0; j++) {
+          const column = across[x * columns.window + j];
+          if (column >= 0) meet(y * columns.outputs + x, i * columns.window + j, row * image.w + column);
         }
       }
     }
   }
+}
+
+// The channel of the output that a channel of the image goes into.
+const outOf = (output, channel) => (output.c > 1 ? channel : 0);
+
+// The gradient of a loss by the kernel's numbers, if `error` is its gradient by the outputs: of each
+// number the sum of all that it was multiplied with, each times the error of the output that got it.
+export function kernelGradient(problem, error) {
+  const { image, layers } = problem;
+  const sums = layers.map((layer) => new Float64Array(layer.length));
+  for (let channel = 0; channel < image.c; channel++) {
+    const [sum, to] = [sums[Math.min(channel, layers.length - 1)], outOf(error, channel)];
+    eachProduct(problem, (output, tap, pixel) => {
+      sum[tap] += error.data[output * error.c + to] * image.data[pixel * image.c + channel];
+    });
+  }
   return sums;
+}
+
+// A transposed convolution of the outputs: each is spread over its window again, times the kernel, and what
+// comes together at a pixel is added up.
+export function sendBack(problem, output) {
+  const { h, w, c } = problem.image;
+  const sent = { h, w, c, data: new Float64Array(h * w * c) }; // (h, w, c)
+  for (let channel = 0; channel < c; channel++) {
+    const [layer, from] = [layerOf(problem, channel), outOf(output, channel)];
+    eachProduct(problem, (at, tap, pixel) => {
+      sent.data[pixel * c + channel] += output.data[at * output.c + from] * layer[tap];
+    });
+  }
+  return sent;
 }
 
 // Works one output out: the cells of its window, and for each channel the numbers in them and what
@@ -209,7 +234,7 @@ export function workBack(problem, output, row, column) {
   const channels = Array.from({ length: problem.image.c }, (_, channel) => {
     const layer = layerOf(problem, channel);
     const pairs = down.flatMap(([y, is]) => across.map(([x, js]) => [
-      output.data[(y * output.w + x) * output.c + (output.c > 1 ? channel : 0)],
+      output.data[(y * output.w + x) * output.c + outOf(output, channel)],
       total(is.flatMap((i) => js.map((j) => layer[i * problem.columns.window + j]))),
     ]));
     const [values, weights] = [0, 1].map((n) => pairs.map((pair) => pair[n]));

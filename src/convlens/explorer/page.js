@@ -6,7 +6,7 @@ import { Axis, resolvePadding, source } from "./geometry.js";
 import { measureAgain } from "./grids.js";
 import { readAddress } from "./export.js";
 import { lesson } from "./learning.js";
-import { seen, workBack } from "./operation.js";
+import { seen, sendBack, workBack } from "./operation.js";
 import { givenPicture } from "./pictures.js";
 import { bring, change, focus, given, now, onChange, shownChain, state } from "./store.js";
 import "./bank.js";
@@ -46,6 +46,7 @@ globalThis.explorer = {
   },
   geometry: { Axis, resolvePadding, source },
   back: (row, column) => workBack(now.problem, now.output, row, column),
+  get sent() { return [...sendBack(now.problem, now.output).data]; },
   seen: (row, column) => seen(shownChain().map(({ problem }) => problem), row, column),
   get lesson() { return lesson(now.problem, now.output, state.goal, state.flip); },
   program: (name) => programFor(name, shownChain()),

@@ -91,11 +91,12 @@ function showSettings() {
   const { made } = now.image;
   if (gray) refused.summed = refused.each = refused.several = made ? "Its input has one channel." : "This picture is gray.";
   else if (made) refused.gray = "Its input is the output of another operation, whose channels have no brightness.";
-  if (state.before.length || state.after.length) refused.several = "Operations in a row have one kernel each.";
+  const inRow = state.before.length + state.after.length > 0;
+  if (inRow) refused.several = "Operations in a row have one kernel each.";
   if (pooling) refused.summed = refused.several = "Pooling treats every channel by itself.";
   colours.show(state.colour, refused);
   $("colour-hint").textContent = gray && made ? "One number a pixel comes from the operation before." : gray ? "This picture is gray: one number a pixel. Take a colour photograph to see channels."
-    : `${COLOUR_HINTS[state.colour]}${pooling ? " Pooling never sums channels." : ""}`;
+    : `${COLOUR_HINTS[state.colour]}${pooling ? " Pooling never sums channels." : ""}${inRow ? " Several kernels are shown for one operation alone: to choose them, remove the others." : ""}`;
   showLayers();
 
   const word = typeof state.padding === "string" ? state.padding : "given";

@@ -77,8 +77,8 @@ export function sizeLines(axis, word, name) {
 export function sumText({ values, weights, result }) {
   if (values.length > 30) return `The ${values.length} products add up to ${fullNumber(result)}.`;
   const terms = values.map((value, n) => {
-    const weight = shortNumber(weights[n]);
-    return `${shortNumber(value)} × ${weight.startsWith("−") ? `(${weight})` : weight}`;
+    const [factor, weight] = [value, weights[n]].map(shortNumber).map((text) => (text.startsWith("−") ? `(${text})` : text));
+    return `${factor} × ${weight}`;
   });
   return `${terms.join(" + ")} = ${fullNumber(result)}`;
 }
@@ -149,9 +149,14 @@ export function usesText(row, column, uses, padding) {
 // the window takes every place around the pixel.
 export const backText = (turned, flip) =>
   "The pixel feeds each lit output with a weight, the kernel’s number that lies on the pixel there" +
-  `${!turned ? "" : flip ? "; together they are the kernel as it was before it was turned" : "; together they are the kernel turned by 180°"}. A transposed convolution goes this way ` +
-  "back: it gathers these outputs at the pixel, each times its weight, and adds them up. Done for every pixel, that spreads each output over its window again, and adds up " +
-  "where windows overlap: a picture as large as the input comes out, but not the input itself.";
+  `${!turned ? "" : flip ? "; together they are the kernel as it was before it was turned" : "; together they are the kernel turned by 180°"}. On the way ` +
+  "back these outputs come together at the pixel, each times its weight, and are added up.";
+
+// What becomes of all outputs on the way back, with their size and that of what comes out.
+export const sentText = (output, back) =>
+  "For every pixel at once, this is a transposed convolution. Seen from the output, each of its numbers is spread over its window again, times the kernel, and where windows " +
+  `overlap, all is added up. So ${output} outputs give ${back} numbers back: as many as the input has, but not the input itself. Networks make small pictures ` +
+  "large with it, and learn with it: what is wrong with the outputs is sent back to what caused it.";
 
 export function tapText(state, i, j, weight) {
   const [kh, kw] = windowOf(state);

@@ -52,9 +52,11 @@ export const STEPS = [
   { title: "Operations in a row", show: "chain", state: { ...BASE, picture: "digit", at: [2, 2], before: [settingsOf(BASE), { ...settingsOf(BASE), operation: "max", stride: [2, 2] }] },
     sentence: "A network puts operations in a row, each taking what the one before it made: a number at their end sees a field of the picture, here of 8 × 8 pixels." },
   { title: "Signal", show: "input", state: { ...BASE, picture: "prices", layers: [[Array(5).fill(1 / 5)]], at: [0, 20] },
-    sentence: "A signal, such as a sound or prices, is a single row of numbers, drawn here as bars, and the window slides along it." },
-  { title: "The way back", show: "worked", state: { ...BASE, padding: "same", pin: ["input", 4, 3] },
-    sentence: "A pixel goes into several outputs; a transposed convolution sends them back to it, each times the number of the kernel that it met there, and adds them up." },
+    sentence: "A signal, such as a sound or prices, is a single row of numbers, drawn here as bars; the window slides along it, and each output is the mean of five." },
+  { title: "The way back", show: "worked", hide: "sent", state: { ...BASE, padding: "same", pin: ["input", 4, 3] },
+    sentence: "A pixel goes into several outputs; on the way back these come together at the pixel again, each times the number of the kernel that it met there, and are added up." },
+  { title: "Transposed convolution", show: "sent", state: { ...BASE, picture: "digit", padding: "same", stride: [2, 2], layers: [[[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]]], pin: ["input", 8, 6] },
+    sentence: "Done for every pixel, that is a transposed convolution: 8 × 8 numbers, each spread over its window again, become a picture of 16 × 16." },
   { title: "Learning", show: "learning", state: { ...BASE, goal: [EDGES], layers: [EDGES.map((row) => row.map(() => 0))] },
     sentence: "A network learns its kernels: this one began with zeros, and each press of “One step” brings its output closer to what should come out." },
   { title: "Your turn", show: "picture", state: null,
@@ -88,7 +90,9 @@ function showStop(n) {
   for (const each of document.querySelectorAll(".toured")) each.classList.remove("toured");
   part.classList.add("toured");
   measureCard();
-  part.scrollIntoView({ block: "nearest", behavior: reduced.matches ? "auto" : "smooth" });
+  // A part that is higher than the room beside the card is read from its beginning.
+  const fits = part.offsetHeight + $("tour").offsetHeight < window.innerHeight - 96;
+  part.scrollIntoView({ block: fits ? "nearest" : "start", behavior: reduced.matches ? "auto" : "smooth" });
   if (plays && !reduced.matches) play();
 }
 
