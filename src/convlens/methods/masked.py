@@ -58,8 +58,8 @@ def _without_padding(axis: Axis, border: Border) -> Axis:
 def mean(problem: Problem) -> Problem | None:
     """An average as a convolution with ones that is divided by the weight that was there.
 
-    Methods that weigh compute it faster. It is None for other problems, and where padding would take
-    part that should not.
+    Methods that weigh compute it faster. It is None for other problems, and where padding would
+    take part that should not.
     """
     if problem.mode != "avg" or problem.sum_dtype.kind != "f":
         return None
