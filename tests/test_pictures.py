@@ -459,6 +459,10 @@ def test_animations_are_not_cut(moving, capsys):
     assert run_on(moving, target) == 1
     assert "holds 3 pictures: give --page N for one of them" in capsys.readouterr().err
     assert run(["explain", "apply", "box", str(moving)]) == 2
+    words = f"convlens: {moving}: the file holds 3 pictures: give --page N for one of them"
+    assert capsys.readouterr().err.startswith(words)
+    assert run(["explain", "apply", "box", str(moving), "--page", "all"]) == 0
+    assert capsys.readouterr().out.endswith("\npages     3, each by itself\n")
     for page, shade in ((1, 10), (2, 100), (3, 200)):
         assert run_on(moving, target.with_suffix(".png"), "--page", str(page), "--force") == 0
         made = np.asarray(opened(target.with_suffix(".png")).convert("RGB")).astype(int)
