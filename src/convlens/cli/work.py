@@ -28,7 +28,7 @@ from convlens.plan import Plan, execute_file
 
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WebP": ".webp", "GIF": ".gif"}
 FORMATS = {suffix[1:]: kind for kind, suffix in _SUFFIXES.items()}
-# What two cores do in a second, roughly: taps in vectors of float32, taps in NumPy, and bytes moved.
+# What two cores do in a second, roughly: taps in vectors of float32, taps in NumPy, bytes moved.
 _TAPS, _NUMPY_TAPS, _BYTES = 3e10, 1e8, 1e9
 # The taps that take as long as an output of a transform, for each of those that share it, and as an
 # output of a histogram that moves.
