@@ -187,8 +187,8 @@ def picture_to_file(
     lost += pictures.lost(first, kind)
     with streams.writable(target, _SUFFIXES[kind]) as path:
         pictures.write(path, kind, results, first.nbytes * count, several=count > 1)
-    colours = shape[:2] if first.colours == 1 else (*shape[:2], first.colours)
-    return Spec((count, *colours) if count > 1 or _is_volume(job) else colours, first.dtype)
+    written = shape if shape[-1] > 1 else shape[:2]
+    return Spec((count, *written) if count > 1 or _is_volume(job) else written, first.dtype)
 
 
 def filtered(
