@@ -57,8 +57,8 @@ test-scipy: .venv/test  ## have SciPy's own tests judge convlens.ndimage
 
 # The tests of the peers that `make test` does not install come first: times of wrong results would
 # be worth nothing.
-bench: .venv/bench  ## compare with PyTorch and JAX, then time everything; writes benchmarks/RESULTS.md
-	.venv/bin/python -m pytest -k "torch or jax" tests/test_peers.py tests/test_docs.py tests/test_training_page.py tests/test_keras_page.py
+bench: .venv/bench  ## compare with PyTorch, JAX and astropy, then time everything; writes benchmarks/RESULTS.md
+	.venv/bin/python -m pytest -k "torch or jax or astropy" tests/test_peers.py tests/test_where.py tests/test_docs.py tests/test_training_page.py tests/test_keras_page.py
 	.venv/bin/python benchmarks/run.py
 
 bench-layers: .venv/bench  ## time the layers of well-known networks; writes benchmarks/LAYERS.md

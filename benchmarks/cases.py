@@ -317,6 +317,14 @@ CASES = [
         1,
         **_pool("avg", **SLIDING, count_padding=True),
     ),
+    Case(
+        "1024 x 1024 with holes, 9x9",
+        (1024, 1024),
+        np.random.default_rng(0).random((9, 9)),  # weights, which are not negative
+        10,
+        options=SAME | {"where": "finite", "renormalize": True},
+        dtype="float64",
+    ),
     _layer(8, 56, 64, 64, note=LAYER_NOTE),
     _layer(16, 28, 128, 128, note="as above."),
     _layer(32, 14, 256, 256, note="as above."),

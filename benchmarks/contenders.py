@@ -26,6 +26,7 @@ PEERS = {  # the modules of `peers`, by the name of what they compare with
     "SciPy": "sci_py",
     "NumPy": "num_py",
     "JAX": "xla",
+    "astropy": "astro_py",
 }
 
 
@@ -57,6 +58,8 @@ class Task:
         rng = np.random.default_rng(seed)
         self.case = case
         self.images = _random(rng, case.images, case.dtype)
+        if self.holed:
+            self.images[rng.random(case.images) < 0.2] = np.nan
         pooling = case.operation == "pool"
         self.kernels: Array | None = None
         if not pooling:
@@ -124,6 +127,11 @@ class Task:
         return self.plan.problem.overflow == "saturate"
 
     @property
+    def holed(self) -> bool:
+        """Whether NaN takes no part, and sums are divided by the weight that was there."""
+        return bool(self.case.options.get("renormalize", False))
+
+    @property
     def same_kernel(self) -> Array | None:
         """The kernel (*taps) that is applied to each channel, if that is what is asked for."""
         if self.mode != "sum" or self.plan.groups != self.channels or self.taps.shape[-2] != 1:
@@ -182,6 +190,8 @@ def contenders(task: Task, peers: dict[str, Any]) -> list[Contender]:
         found.append(_course(task))
     for peer in peers.values():
         if task.clipped and not hasattr(peer, "CLIPS"):
+            continue
+        if task.holed and not hasattr(peer, "HOLES"):
             continue
         found += peer.contenders(task)
     return found

@@ -55,9 +55,10 @@ class Cells:
         How the slabs are merged; without it the cells of each are held. For volumes alone.
     convert : callable
         Converts a number to another type.
-    weighed : bool
-        Whether cells that are not finite take no part. Then image n has its cells at 2 * n, with 0
-        for those, and their weights at 2 * n + 1.
+    weighed : {"", "finite", "given"}
+        Which pixels take part, if not all: those that are finite, or those for which an array of
+        bytes, `where`, does not hold 0. Then image n has its cells at 2 * n, with 0 for the others,
+        and their weights at 2 * n + 1.
 
     Attributes
     ----------
@@ -77,10 +78,11 @@ class Cells:
         volume: bool = False,
         merging: Merging | None = None,
         convert: Callable[[hl.Expr, hl.Type], hl.Expr] = lambda number, to: hl.cast(to, number),
-        weighed: bool = False,
+        weighed: str = "",
     ) -> None:
         self._convert, self._weighed = convert, weighed
         self.images = hl.ImageParam(pixels, 3, "images")  # axes: numbers of a row, rows, images
+        self.where = hl.ImageParam(hl.UInt(8), 3, "where")  # the same
         self.padding = hl.Param(numbers, "padding")  # what a cell of padding holds
         self.rows = hl.ImageParam(INT, 1, "rows")
         self.before = hl.ImageParam(INT, 1, "before")
@@ -90,10 +92,11 @@ class Cells:
         self.first = hl.Param(INT, "first")  # which number of the image's row lies at `left`
         self.slabs = hl.ImageParam(INT, 2, "slabs")  # axes: taps, slabs of the output
         self.arguments = [
-            self.images, self.padding, self.rows, self.before, self.after, self.left, self.right,
-            self.first, *([self.slabs] if volume else []),
+            self.images, *([self.where] if weighed == "given" else []), self.padding, self.rows,
+            self.before, self.after, self.left, self.right, self.first,
+            *([self.slabs] if volume else []),
         ]  # fmt: skip
-        for buffer in (self.images, self.rows, self.before, self.after, self.slabs):
+        for buffer in (self.images, self.where, self.rows, self.before, self.after, self.slabs):
             for axis in range(buffer.dimensions()):
                 buffer.dim(axis).set_min(0)
 
@@ -167,7 +170,9 @@ class Cells:
         inside = hl.clamp(row, 0, self.last_row)
         if self._weighed:
             cell = hl.select(absent, self.padding, self.pixel(f, inside, n // 2))
-            return self._or_weight(cell, n)
+            if self._weighed == "given":
+                return self._or_weight(cell, n, absent | (self.where[f, inside, n // 2] != 0))
+            return self._or_weight(cell, n, _is_finite(cell))
         return hl.select(absent, self.padding, self.pixel(f, inside, n))
 
     def _merged_number(self, f: hl.Expr, y: hl.Expr, n: hl.Expr) -> hl.Expr:
@@ -181,20 +186,15 @@ class Cells:
             return hl.select(f < 0, self.merged_padding, self._merged_number(inside, *place))
         if self._weighed:
             *_, n = place
-            padding = self._or_weight(hl.Expr(self.padding), n)
-            return hl.select(f < 0, padding, self.number(inside, *place))
+            padding = hl.Expr(self.padding)
+            there = hl.Expr(True) if self._weighed == "given" else _is_finite(padding)
+            return hl.select(f < 0, self._or_weight(padding, n, there), self.number(inside, *place))
         return hl.select(f < 0, self.padding, self.number(inside, *place))
 
-    def _or_weight(self, cell: hl.Expr, n: hl.Expr) -> hl.Expr:
-        """A cell that is finite, or else 0; for every other n its weight, 1 or 0.
-
-        The bits of a float tell whether it is finite: comparisons need not be exact for NaN here.
-        """
-        bits = hl.UInt(cell.type().bits())
-        exponent = hl.cast(bits, 0x7F800000 if cell.type().bits() == 32 else 0x7FF << 52)
-        finite = (hl.reinterpret(bits, cell) & exponent) != exponent
-        one = hl.cast(cell.type(), 1)
-        return hl.select(finite, hl.select(n % 2 == 0, cell, one), hl.cast(cell.type(), 0))
+    def _or_weight(self, cell: hl.Expr, n: hl.Expr, there: hl.Expr) -> hl.Expr:
+        """A cell that takes part, or else 0; for every other n its weight, 1 or 0."""
+        zero, one = (hl.cast(cell.type(), number) for number in (0, 1))
+        return hl.select(there, hl.select(n % 2 == 0, cell, one), zero)
 
     def by_channels(self, channels: hl.Expr) -> hl.Func:
         """The cells as ``padded[c, x, y, n]``, of which a few channels can be filled at a time."""
@@ -255,6 +255,13 @@ class Cells:
         for stage, cell in enumerate(self._borders, 2):
             update = self.func.update(stage)
             update.reorder(y, p, cell) if narrow else update.unscheduled()
+
+
+def _is_finite(number: hl.Expr) -> hl.Expr:
+    """Whether a float is finite, by its bits: comparisons need not be exact for NaN here."""
+    bits = hl.UInt(number.type().bits())
+    exponent = hl.cast(bits, 0x7F800000 if number.type().bits() == 32 else 0x7FF << 52)
+    return (hl.reinterpret(bits, number) & exponent) != exponent
 
 
 def saturated(sums: hl.Expr) -> hl.Expr:

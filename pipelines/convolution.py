@@ -81,7 +81,7 @@ class Convolution:
         *,
         volume: bool = False,
         merging: Merging | None = None,
-        weighed: bool = False,
+        weighed: str = "",
     ) -> None:
         pixels, self.numbers, self.results = types
         self.volume, self.weighed = volume, weighed

@@ -19,7 +19,7 @@ def planes(
     padded: bool = True,
     blocks: bool = False,
     volume: bool = False,
-    weighed: bool = False,
+    weighed: str = "",
     line: bool = False,
 ) -> Pipeline:
     """Convolve with vectors along x, for few channels of images and output.

@@ -8,9 +8,7 @@ from convolution import CHAIN, Convolution, Tail, Types, g, n, o, x, y
 from levels import Level, Pipeline
 
 
-def separable(
-    level: Level, types: Types, *, volume: bool = False, weighed: bool = False
-) -> Pipeline:
+def separable(level: Level, types: Types, *, volume: bool = False, weighed: str = "") -> Pipeline:
     """Convolve in a pass along each axis, with a kernel that is a product of one line along each.
 
     The kernel is applied to each channel by itself, so an image of C channels is treated as an

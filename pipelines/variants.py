@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import halide as hl
@@ -43,6 +43,8 @@ TYPES = {
     "f32": hl.Float(32),
     "f64": hl.Float(64),
 }
+
+WEIGHED = {"finite": 1, "given": 2}  # the fact "weighed": which pixels take part; 0 for all
 
 Range = tuple[int, int | None]  # the least and the greatest number; None is no limit
 
@@ -191,7 +193,7 @@ def _plane(
     tall: bool = False,
     line: bool = False,
     padded: bool = True,
-    weighed: bool = False,
+    weighed: str = "",
 ) -> Variant:
     """A variant of `planes`. With `tall`, or a fixed number of taps, a tile has several rows."""
     requires = exactly(separable=0, volume=volume, long=long)
@@ -213,7 +215,7 @@ def _plane(
     if not padded:
         requires |= exactly(unpadded=1)
     if weighed:
-        requires |= exactly(weighed=1)
+        requires |= exactly(weighed=WEIGHED[weighed])
     return Variant(
         "planes",
         tuple(names.split("_")),
@@ -233,16 +235,16 @@ def _plane(
 
 
 def _weighed() -> Iterator[Variant]:
-    """Means of what is finite, for calls with `renormalize`."""
-    for names in ("f32_f32_f32", "f64_f64_f64"):
+    """Means of the pixels that take part, for calls with `renormalize`."""
+    for names, weighed in product(("f32_f32_f32", "f64_f64_f64"), WEIGHED):
         common = {"channels": 1, "stride": 1, "kernels": 1}
         for sizes, tall in (({}, False), (common, False), (common, True)):
-            yield _plane(names, sizes, tall=tall, weighed=True)
+            yield _plane(names, sizes, tall=tall, weighed=weighed)
         yield Variant(
             "separable",
             tuple(names.split("_")),
-            exactly(separable=1, volume=0, weighed=1),
-            partial(separable, types=_types(names), weighed=True),
+            exactly(separable=1, volume=0, weighed=WEIGHED[weighed]),
+            partial(separable, types=_types(names), weighed=weighed),
         )
 
 

@@ -207,7 +207,7 @@ def test_gaussians_and_poolings_are_checked_as_their_whole_window_would_be(harne
 
 
 def test_make_bench_begins_with_the_tests_of_the_heavy_peers():
-    """`make bench` times PyTorch and JAX without having compared results with them."""
+    """`make bench` times PyTorch, JAX or astropy without having compared results with them."""
     makefile = (BENCHMARKS.parent / "Makefile").read_text(encoding="utf-8")
     first, second = re.search(r"^bench:.*\n\t(.*)\n\t(.*)$", makefile, re.MULTILINE).groups()
     assert second.endswith("benchmarks/run.py")
@@ -220,6 +220,25 @@ def test_make_bench_begins_with_the_tests_of_the_heavy_peers():
     assert {peer.module for peer in PEERS} == {"numpy", "torch", "jax"}
     assert all(f"test_peer[{name}-f4]" in done.stdout for name in heavy)
     assert "test_code[from-pytorch]" in done.stdout
+    assert "test_astropy_agrees" in done.stdout
+
+
+def test_means_with_holes_are_right(harness):
+    """The reference of a row whose pixels have holes is wrong, and so anyone may win it."""
+    cases, contenders = harness("cases"), harness("contenders")
+    (case,) = (each for each in cases.CASES if "holes" in each.name)
+    task = contenders.Task(case.small())
+    assert 0.1 < np.isnan(task.images).mean() < 0.3
+    answer = harness("reference").reference(task)
+    padded = np.pad(task.images, 4)
+    there = np.isfinite(padded)
+    windows, weights = (
+        np.lib.stride_tricks.sliding_window_view(each, (9, 9))
+        for each in (np.where(there, padded, 0), there)
+    )
+    expected = (windows * task.kernels).sum((-1, -2)) / (weights * task.kernels).sum((-1, -2))
+    np.testing.assert_allclose(answer.values[0, ..., 0], expected, rtol=1e-13)
+    assert harness("reference").fault(task.full_output(task.run()), answer) == ""
 
 
 def test_the_page_is_replaced_only_when_it_is_whole(harness, tmp_path):

@@ -13,6 +13,7 @@ from PIL import Image
 
 import convlens
 from convlens import cli, filters, spelling
+from convlens.compiled.library import load
 
 ROOT = Path(__file__).parents[1]
 NOISE = np.random.default_rng(8).integers(0, 256, (20, 30, 3), np.uint8)
@@ -445,6 +446,25 @@ def test_explain_tells_of_long_calls(typed):
     assert "time " not in typed("explain apply 3x3 1000x28x28")[1]
     shown = typed("explain apply 99x99 5000x5000:complex64")[1]
     assert re.search(r"about \d+ (minutes|hours) on two cores", shown)
+
+
+@pytest.mark.skipif(isinstance(load(), str), reason="without pipelines NumPy takes its own time")
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("apply gaussian:sigma=50 80000x80000:float32", "in two passes"),
+        ("apply wide.npy 40000x40000:float32", "Fourier transforms"),
+        ("pool 31 20000x20000:uint16 --mode median --stride 1", "by a histogram"),
+    ],
+)
+def test_explain_tells_of_long_calls_of_every_kind(typed, line, words):
+    """Passes, transforms or histograms are taken to be as fast as memory."""
+    np.save("wide.npy", np.random.default_rng(0).random((31, 31), np.float32))
+    shown = typed(f"explain {line}")[1]
+    assert words in shown
+    assert re.search(r"\ntime      long: about \d+ (seconds|minutes?) on two cores", shown)
+    smaller = line.replace("0000", "00")
+    assert "time " not in typed(f"explain {smaller}")[1]
 
 
 def test_explain_as_json(typed):

@@ -363,10 +363,10 @@ def every_kind():
             for padding in ("same", "valid"):
                 options = {"padding": padding, "stride": 1, "groups": 21}
                 yield "convolve", (2, 10, 13, 21), types, (*sides, 1, 21), options
-    for types in (("f4", "?"), ("f8", "?")):  # means of what is finite
+    for types, where in product((("f4", "?"), ("f8", "?")), ("finite", "given")):  # means
         for sides in ((3, 3), (1, 4), (9, 9)):
             for shape, stride in (((3, 17, 19), 1), ((2, 17, 19, 3), 2), ((2, 17, 39, 3), 1)):
-                options = {"stride": stride, "where": "finite", "renormalize": True}
+                options = {"stride": stride, "where": where, "renormalize": True}
                 yield "convolve", shape, types, sides, {"padding": "same", **options}
     for types in (("f4", "f4"), ("f8", "f8")):  # single taps, in rows of each kind of tile
         for channels in (9, 300):
@@ -487,8 +487,10 @@ def made(rng, verb, shape, types, rest, options):
     images = random_numbers(rng, shape, np.dtype(types[0]), small=types[0] in ("f2", "i8", "u8"))
     if verb == "pool":
         return Case(verb, [fenced(rng, images), rest], options)
-    if "where" in options:
+    if options.get("where") == "finite":
         images.flat[::7] = np.nan
+    elif "where" in options:
+        options = options | {"where": fenced(rng, rng.random(shape) < 0.8)}
     kernels = random_numbers(rng, rest, np.dtype(types[1]), small=True)
     if set(rest) == {9} and options["stride"] == 1:
         line = 1 + np.arange(9) % 2

@@ -333,7 +333,7 @@ def test_an_error_in_the_library_is_an_exception(monkeypatch):
     call = convlens.plan_convolve(x, k).problem
     method = choice.convolution(call, np.dtype("f4"), separable=False)
     placement = work.Placement.of(x[..., None])  # of images and output alike
-    prepared = work.Work(call, method, placement, False, placement, threads=1)
+    prepared = work.Work(call, method, (placement,), False, placement, threads=1)
     right = {}
 
     class Noting(Run):
@@ -342,7 +342,7 @@ def test_an_error_in_the_library_is_an_exception(monkeypatch):
             super().__init__(library, variant, arguments, arrays)
 
     monkeypatch.setattr(work, "Run", Noting)
-    assert len(list(prepared.pieces(x[..., None], out[..., None]))) == 1
+    assert len(list(prepared.pieces([x[..., None]], out[..., None]))) == 1
     wrong_type = right | {"images": frame((2, 9, 9), (648, 72, 8), np.dtype("f8"))}
     wrong_size = right | {"images": frame((2, 9, 2), (648, 72, 4), np.dtype("f4"))}
     for arguments, words in (

@@ -60,6 +60,12 @@ def test_the_definition(tmp_path, name):
     assert abs(made[seen][:, :3] - colours).max() <= 1.1
 
 
+def test_opacity_is_reported(tmp_path, capsys):
+    """The shape that is told of a picture seems to have lost its opacity."""
+    filtered(tmp_path, np.zeros((4, 5, 4), np.uint8), "apply", "box")
+    assert ": (4, 5, 4) uint8, in " in capsys.readouterr().out
+
+
 def test_opaque_pictures_are_filtered_as_without_opacity(tmp_path):
     """Where all is opaque, weights change a pixel."""
     values = RNG.integers(0, 256, (50, 60, 4), np.uint8)

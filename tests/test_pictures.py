@@ -399,6 +399,22 @@ def test_no_resolution_is_invented(tmp_path, suffix):
     assert not made.getexif().get(0x11A) or suffix == ".tif"
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+@pytest.mark.parametrize("source", [".png", ".jpg", ".webp"])
+def test_no_resolution_is_invented_in_exif(tmp_path, source, suffix, order):
+    """EXIF that tells of no resolution does so afterwards, or loses something else."""
+    exif = Image.Exif()
+    exif.endian = order
+    exif[0x010E], exif.get_ifd(0x8825)[1] = "a walk", "N"
+    Image.fromarray(numbers("colour8")).save(tmp_path / f"x{source}", exif=exif)
+    assert run_on(tmp_path / f"x{source}", tmp_path / f"y{suffix}") == 0
+    kept = opened(tmp_path / f"y{suffix}").getexif()
+    assert kept[0x010E] == "a walk"
+    assert kept.get_ifd(0x8825)[1] == "N"
+    assert not {0x11A, 0x11B, 0x128} & set(kept)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".gif"])
 def test_comments(tmp_path, capsys, suffix):
     """A comment, which libvips does not read, is lost without a word."""
@@ -443,6 +459,10 @@ def test_animations_are_not_cut(moving, capsys):
     assert run_on(moving, target) == 1
     assert "holds 3 pictures: give --page N for one of them" in capsys.readouterr().err
     assert run(["explain", "apply", "box", str(moving)]) == 2
+    words = f"convlens: {moving}: the file holds 3 pictures: give --page N for one of them"
+    assert capsys.readouterr().err.startswith(words)
+    assert run(["explain", "apply", "box", str(moving), "--page", "all"]) == 0
+    assert capsys.readouterr().out.endswith("\npages     3, each by itself\n")
     for page, shade in ((1, 10), (2, 100), (3, 200)):
         assert run_on(moving, target.with_suffix(".png"), "--page", str(page), "--force") == 0
         made = np.asarray(opened(target.with_suffix(".png")).convert("RGB")).astype(int)

@@ -107,6 +107,43 @@ def test_what_is_hidden_does_not_leak(method, dtype):
 
 
 @each_method
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_what_takes_part_is_seen(method, dtype):
+    """NaN or inf that a mask lets in is left out, or padding of NaN is."""
+    images, where = np.ones((5, 9), dtype), np.ones((5, 9), bool)
+    where[2, 1], where[1, 6] = False, False
+    images[2, 2], images[2, 7], images[1, 6] = np.nan, np.inf, np.nan
+    box = np.ones((3, 3), dtype)
+    options = {"where": where, "method": method}
+    expected = [[np.nan] * 3 + [1] * 2 + [np.inf] * 2] * 3
+    smooth = convolve(images, box, "valid", renormalize=True, **options)
+    np.testing.assert_array_equal(smooth, expected)
+    for mode, sign in (("max", 1), ("min", -1), ("avg", 1)):
+        pooled = pool(sign * images, 3, 1, mode, **options)
+        np.testing.assert_array_equal(pooled, sign * np.array(expected))
+    bordered = convolve(images, box, renormalize=True, pad_value=np.nan, **options)
+    assert np.isnan(bordered[[0, -1]]).all()
+
+
+@each_method
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_infinity_is_not_nothing(method, dtype):
+    """The number that loses to all others is taken for windows in which nothing is left."""
+    images = np.full((4, 7), np.nan, dtype)
+    images[0, 1], images[0, 4:] = -np.inf, 2
+    for where in (~np.isnan(images), np.broadcast_to(images[0] < 9, images.shape)):
+        shown = np.where(where, np.where(np.isnan(images), -np.inf, images), np.nan).astype(dtype)
+        for mode, sign in (("max", 1), ("min", -1)):
+            chosen = pool(sign * shown, (1, 2), 1, mode, where=where, method=method)
+            assert chosen[0].tolist()[:2] == [sign * -np.inf] * 2
+            assert np.isnan(chosen[0, 2])
+            assert chosen[0].tolist()[3:] == [sign * 2] * 3
+    options = {"padding": 1, "pad_value": -np.inf, "pad_mode": "constant", "method": method}
+    corner = pool(np.zeros((2, 2), dtype), 2, where=np.eye(2) < 0, **options)
+    assert np.isneginf(corner).all()
+
+
+@each_method
 def test_an_image_alone(method):
     """An image has other bits without the others of its batch, or in blocks of other sizes."""
     rng = np.random.default_rng(0)

@@ -107,6 +107,22 @@ def test_chunks_of_the_result(tmp_path, shape, chunks, kernel, options, expected
     np.testing.assert_array_equal(made[...], plan(images, np.ones(kernel)))
 
 
+def test_in_python(tmp_path):
+    """A store that Dask reads is computed at once, or an array of Zarr's is not taken for one."""
+    da = pytest.importorskip("dask.array")
+    values = np.random.default_rng(0).random((20, 30))
+    array = store(tmp_path / "in.zarr", values, chunks=(8, 8))
+    expected = convlens.convolve(values, convlens.filters.gaussian(1), pad_mode="wrap")
+    whole = convlens.convolve(array, convlens.filters.gaussian(1), pad_mode="wrap")
+    assert same_bits(whole, expected)
+    lazy = convlens.convolve(
+        da.from_zarr(tmp_path / "in.zarr"), convlens.filters.gaussian(1), pad_mode="wrap"
+    )
+    assert isinstance(lazy, da.Array)
+    lazy.to_zarr(tmp_path / "out.zarr")
+    assert same_bits(zarr.open(tmp_path / "out.zarr")[...], expected)
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_attributes_and_names_of_axes(tmp_path, version):
     """Attributes are lost, or the names of axes, or axes have the names of others."""

@@ -28,8 +28,11 @@ from convlens.plan import Plan, execute_file
 
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WebP": ".webp", "GIF": ".gif"}
 FORMATS = {suffix[1:]: kind for kind, suffix in _SUFFIXES.items()}
-# What two cores do in a second, roughly: taps in vectors, taps in NumPy, and bytes moved.
+# What two cores do in a second, roughly: taps in vectors of float32, taps in NumPy, bytes moved.
 _TAPS, _NUMPY_TAPS, _BYTES = 3e10, 1e8, 1e9
+# The taps that take as long as an output of a transform, for each of those that share it, and as an
+# output of a histogram that moves.
+_TRANSFORM, _HISTOGRAM = 270, 4500
 _LONG = 10  # seconds, beyond which `explain` tells of the time
 
 
@@ -184,8 +187,8 @@ def picture_to_file(
     lost += pictures.lost(first, kind)
     with streams.writable(target, _SUFFIXES[kind]) as path:
         pictures.write(path, kind, results, first.nbytes * count, several=count > 1)
-    colours = shape[:2] if first.colours == 1 else (*shape[:2], first.colours)
-    return Spec((count, *colours) if count > 1 or _is_volume(job) else colours, first.dtype)
+    written = shape if shape[-1] > 1 else shape[:2]
+    return Spec((count, *written) if count > 1 or _is_volume(job) else written, first.dtype)
 
 
 def filtered(
@@ -283,13 +286,16 @@ def show_plan(job: Job, what: str, as_json: bool) -> None:
     with catch_warnings(category=ChannelsWarning, action="ignore"):  # the plan has it as a note
         if shape is not None:
             plan, weighed = operation.planned(Spec(shape, np.dtype(dtype or np.float64))), False
+            count = 1
         else:
-            plan, weighed = plan_of_file(job, Path(what))
+            plan, weighed, count = plan_of_file(job, Path(what))
     if not as_json:
         click.echo(str(plan))
         if weighed:
             click.echo("opacity   weighs the colours, and is filtered as they are")
-        if (seconds := _seconds(plan)) > _LONG:
+        if count > 1:
+            click.echo(f"pages     {count}, each by itself")
+        if (seconds := count * _seconds(plan)) > _LONG:
             click.echo(f"time      long: about {_duration(seconds)} on two cores, at a guess")
         return
     names = (
@@ -303,13 +309,27 @@ def show_plan(job: Job, what: str, as_json: bool) -> None:
 
 
 def _seconds(plan: Plan) -> float:
-    """How long a plan takes, roughly; at the least where fewer taps than it tells are visited."""
-    taps = 0.0
+    """How long a plan takes, roughly."""
     if plan.method == "numpy":
-        taps = plan.multiply_adds / _NUMPY_TAPS
-    elif "vectors along" in plan.reason:
-        taps = plan.multiply_adds / _TAPS
-    return max(taps, plan.bytes_moved / _BYTES)
+        computing = plan.multiply_adds / _NUMPY_TAPS
+    else:
+        computing = _taps(plan) / _TAPS * (2 if "in float64" in plan.reason else 1)
+    return max(computing, plan.bytes_moved / _BYTES)
+
+
+def _taps(plan: Plan) -> float:
+    """How many taps in vectors take as long as a compiled plan; 0 if memory takes longer."""
+    problem = plan.problem
+    outputs = plan.windows * problem.output_channels
+    if "Fourier transforms" in plan.reason:  # always in float64
+        groups = max(1, problem.groups)
+        depth, kernels = problem.channels // groups, problem.output_channels // groups
+        return outputs * _TRANSFORM / 2 * (1 + depth / max(1, kernels) + depth / 4)
+    if "by a histogram" in plan.reason:
+        return outputs * _HISTOGRAM
+    if "passes" in plan.reason:
+        return outputs * sum(plan.window)
+    return plan.multiply_adds if "vectors along" in plan.reason else 0
 
 
 def _duration(seconds: float) -> str:
@@ -321,14 +341,21 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def plan_of_file(job: Job, path: Path) -> tuple[Plan, bool]:
-    """The plan by which `apply` or `pool` would go about this file, and whether opacity weighs."""
+def plan_of_file(job: Job, path: Path) -> tuple[Plan, bool, int]:
+    """The plan by which `apply` or `pool` would go about this file, or about each of its pages.
+
+    With it come whether opacity weighs, and how many pages there are.
+    """
     with streams.readable(path) as file:
         if (array := array_of(path, file)) is not None:
-            return job.operation.planned(array.spec), False
+            return job.operation.planned(array.spec), False, 1
         check_space(job.operation.options["space"], [path])
-        pages = chosen(pictures.pages(file), job)
+        try:
+            pages = chosen(pictures.pages(file), job)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        count = 1 if _is_volume(job) else len(pages)
         if isinstance(job.operation.kernels, tuple):  # a shape: opacity has no kernel
             layout = job.operation.on_pictures().layout
-            return job.operation.on_pictures().planned(layout(pages[0].spec)), False
-        return filtered(job, pages)[0], pages[0].alpha and job.choices.alpha == "weigh"
+            return job.operation.on_pictures().planned(layout(pages[0].spec)), False, count
+        return filtered(job, pages)[0], pages[0].alpha and job.choices.alpha == "weigh", count

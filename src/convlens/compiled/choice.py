@@ -268,8 +268,11 @@ def _facts_of_convolution(
         "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),
         "tile": tile,
         "pointwise": columns.outputs if is_pointwise(problem) else 0,
-        "weighed": problem.renormalize,
+        "weighed": _WEIGHED[problem.where] if problem.renormalize else 0,
     }
+
+
+_WEIGHED = {"all": 0, "finite": 1, "given": 2}  # as `pipelines/variants.py` has them
 
 
 def same_kernel(problem: Problem) -> bool:
@@ -300,13 +303,12 @@ def in_16_bits(problem: Problem, kernels: Array) -> bool:
 
 @lru_cache(maxsize=256)
 def weighs(problem: Problem) -> bool:
-    """Whether pipelines leave out what is not finite and divide by weights themselves.
+    """Whether pipelines leave out what takes no part and divide by weights themselves.
 
-    There are some for images of floats whose windows are not divided, with vectors along the rows.
-    It does not depend on the sizes of images, so that it is the same for parts of them.
+    There are some for sums of floats whose windows are not divided, with vectors along the rows. It
+    does not depend on the sizes of images, so that it is the same for parts of them.
     """
-    types = {problem.images.dtype.newbyteorder("="), problem.sum_dtype, problem.output_dtype}
-    if problem.where != "finite" or not problem.renormalize or types not in ({F32}, {F64}):
+    if not problem.renormalize or problem.sum_dtype not in (F32, F64):
         return False
     short = problem.taps * problem.channels <= LONG * max(1, problem.groups)
     return short and _by_rows(replace(problem, where="all", renormalize=False))

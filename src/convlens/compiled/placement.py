@@ -49,10 +49,10 @@ def usable(
     return side_by_side and near and not any(s % size for s in strides)
 
 
-def scattered(problem: Problem, images: Placement) -> bool:
+def scattered(problem: Problem, dtype: DType, images: Placement) -> bool:
     """Whether images or rows lie so far apart that 32 bits may not index the numbers of a block."""
     *axes, columns = problem.axes
-    apart, nbytes = [], columns.size * problem.channels * problem.images.dtype.itemsize
+    apart, nbytes = [], columns.size * problem.channels * dtype.itemsize
     sizes = [problem.batch, *(axis.size for axis in axes)]
     for size, stride in zip(reversed(sizes), images.strides[-3::-1], strict=True):
         apart.append(size > 1 and abs(stride) > 16 * nbytes)

@@ -163,7 +163,7 @@ class Work:
         self._problem, self._threads, self._numbers = problem, threads, problem.sum_dtype
         n, columns = problem.output_channels, problem.columns
         self._read_here = usable(problem.images.dtype, self._numbers, images, problem.channels)
-        self._read_here &= not scattered(problem, images)
+        self._read_here &= not scattered(problem, problem.images.dtype, images)
         self._write_here = usable(problem.output_dtype, self._numbers, out, n)
         group = GROUP // self._numbers.itemsize
         each = NUMBERS * problem.channels * GROUP  # bytes of a group of turned kernels

@@ -65,23 +65,40 @@ PACKED, SHARE, PIXELS = 2**16, 32, 128
 Runs = list[tuple[slice, Run]]  # which of the kernels a run takes, and the run
 
 
-def compute(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
-    """Write the result into `out`; all arrays have the caller's form."""
+def compute(
+    problem: Problem,
+    way: Way,
+    images: Array,
+    kernels: Array | None,
+    out: Array,
+    where: Array | None = None,
+) -> None:
+    """Write the result into `out`; all arrays have the caller's form.
+
+    `where` says which pixels take part, if an array does, and has the images' form.
+    """
     if kernels is not None:
         kernels = problem.full_kernels(kernels)  # (*taps, c // groups, nc)
         kernels = kernels[0] if way.flat else kernels
-    _compute_images(problem, way, images, kernels, out)
+    _compute_images(problem, way, images, kernels, out, where)
 
 
 def _compute_images(
-    problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array
+    problem: Problem,
+    way: Way,
+    images: Array,
+    kernels: Array | None,
+    out: Array,
+    where: Array | None = None,
 ) -> None:
     """Write the result into `out`; only the kernels have their full form."""
     if not way.flat:
         problem = deepened(problem)
         images, out = problem.full_images(images), problem.full_output(out)
-        _compute(problem, way, _bytes(images), kernels, _bytes(out))
+        where = None if where is None else _bytes(problem.full_images(where))
+        _compute(problem, way, _bytes(images), kernels, _bytes(out), where)
         return
+    assert where is None, "no pipeline for volumes weighs"
     images, out = problem.full_images(images), problem.full_output(out)  # (m, d, h, w, c)
     deep = problem.axes[0]
     if deep.outputs < deep.size:  # a part of the problem, which has some of the slabs
@@ -98,13 +115,21 @@ def _compute_images(
         _compute_images(problem, way, some, kernels, target)
 
 
-def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> None:
+def _compute(
+    problem: Problem,
+    way: Way,
+    images: Array,
+    kernels: Array | None,
+    out: Array,
+    where: Array | None = None,
+) -> None:
     """Write the result into `out`; all arrays have their full form."""
     if way.turned:
         axis = len(problem.axes) - 2
         problem, way = turn(problem), way._replace(turned=False)
         images, out = turn_array(images, 1 + axis), turn_array(out, 1 + axis)
         kernels = None if kernels is None else turn_array(kernels, axis)
+        where = None if where is None else turn_array(where, 1 + axis)
     if way.tiles:
         assert kernels is not None, "poolings are not computed by transforms"
         transforms.compute(problem, way, images, kernels, out, _compute)
@@ -113,34 +138,37 @@ def _compute(problem: Problem, way: Way, images: Array, kernels: Array | None, o
         assert kernels is not None, "poolings have no kernels"
         winograd.compute(problem, way, images, kernels, out, _compute)
         return
-    gapless = images.flags.c_contiguous and out.flags.c_contiguous
+    read = [images] if where is None else [images, where]
+    gapless = all(each.flags.c_contiguous for each in (*read, out))
     if gapless and (merged := merged_rows.merge(problem)) is not None:
-        shape = merged.full_output_shape
-        problem, images, out = merged, images.reshape(merged.images.shape), out.reshape(shape)
+        read = [each.reshape(merged.images.shape) for each in read]
+        problem, out = merged, out.reshape(merged.full_output_shape)
     if pieces := long_rows.cut(problem):
         for piece in pieces:
-            _compute(piece.problem, way, piece.images.of(images), kernels, piece.out.of(out))
+            images, *others = (piece.images.of(each) for each in read)
+            _compute(piece.problem, way, images, kernels, piece.out.of(out), *others)
         return
     here = kernels is not None and kernels.dtype == way.numbers and kernels.flags.carray
     passes = way.factors.passes if way.factors else None
-    work = _work(problem, way.numbers, passes, images, here, out)
+    work = _work(problem, way.numbers, passes, read, here, out)
     if work.large or way.taps:
-        large.compute(problem, way, images, kernels, out, _compute)
+        assert where is None, "no pipeline for divided windows weighs"
+        large.compute(problem, way, read[0], kernels, out, _compute)
         return
     if kernels is not None:
         kernels = kernels[..., :1] if work.method.folded else kernels
         kernels = kernels.reshape(*kernels.shape[:-1], work.groups, -1)  # (*taps, cg, groups, og)
-    for pixels, results, runs in work.pieces(images, out):
+    for pixels, results, runs in work.pieces(read, out):
         for part, run in runs:
             if kernels is None:
-                run(pixels, results)
+                run(*pixels, results)
             elif way.factors is None:
                 taps = kernels[..., part]
                 if not work.kernels_here:
                     taps = np.ascontiguousarray(taps, way.numbers)
-                run(pixels, taps, results[..., part])
+                run(*pixels, taps, results[..., part])
             else:
-                run(pixels, *way.factors.arrays.values(), results)
+                run(*pixels, *way.factors.arrays.values(), results)
 
 
 @lru_cache(maxsize=256)
@@ -148,26 +176,26 @@ def _prepared(
     problem: Problem,
     numbers: DType | None,
     passes: Passes | None,
-    images: Placement,
+    read: tuple[Placement, ...],
     kernels_here: bool,
     out: Placement,
     threads: int,
 ) -> Work:
     method = choose(problem, numbers, passes.family if passes else "")
-    return Work(problem, method, images, kernels_here, out, threads, passes)
+    return Work(problem, method, read, kernels_here, out, threads, passes)
 
 
 def _work(
     problem: Problem,
     numbers: DType | None,
     passes: Passes | None,
-    images: Array,
+    read: list[Array],
     kernels_here: bool,
     out: Array,
 ) -> Work:
     """The prepared problem, which is cached because calls often repeat on arrays of one form."""
-    images_at, out_at = Placement.of(images), Placement.of(out)
-    return _prepared(problem, numbers, passes, images_at, kernels_here, out_at, loaded().threads)
+    read_at, out_at = tuple(map(Placement.of, read)), Placement.of(out)
+    return _prepared(problem, numbers, passes, read_at, kernels_here, out_at, loaded().threads)
 
 
 class Work:
@@ -179,7 +207,8 @@ class Work:
     groups : int
         The number of groups of channels, as the pipeline sees them.
     read_here, kernels_here, write_here : bool
-        Whether the pipeline reads the images and the kernels, and writes the output, in place.
+        Whether the pipeline reads the images, with the array that says which pixels take part, and
+        the kernels, and writes the output, in place.
     large : bool
         Whether the window is so large that it is computed in parts.
     """
@@ -188,7 +217,7 @@ class Work:
         self,
         problem: Problem,
         method: Method,
-        images: Placement,
+        read: tuple[Placement, ...],
         kernels_here: bool,
         out: Placement,
         threads: int,
@@ -199,8 +228,11 @@ class Work:
         self.kernels_here = kernels_here and not method.folded
         self.groups = 1 if method.folded else problem.groups
         self.unit = problem.channels if method.folded else 1  # how many channels lie along x
-        self.read_here = usable(problem.images.dtype, method.pixels, images, problem.channels)
-        self.read_here &= not scattered(problem, images)
+        types = (problem.images.dtype, method.pixels), (U8, U8)
+        self.read_here = all(
+            usable(*its, placement, problem.channels) and not scattered(problem, its[0], placement)
+            for its, placement in zip(types, read, strict=False)
+        )
         self.write_here = usable(
             problem.output_dtype,
             method.results,
@@ -230,18 +262,21 @@ class Work:
             problem,
             pixels=DIRECT if self.read_here else copied(problem),
             outputs=min(work // taps, DIRECT if self.write_here else COPIED),
-            together=(not self.read_here or images.is_one_row_of_slabs(problem.axes[0].size))
+            together=(not self.read_here or read[0].is_one_row_of_slabs(problem.axes[0].size))
             and (not self.write_here or out.is_one_row_of_slabs(problem.axes[0].outputs)),
         )
         # The pixels to read, the results' shape and the runs, if a single block is computed in
         # place: then nothing has to be worked out again at the next call.
         self._ready: tuple[tuple[slice, ...], tuple[int, ...], Runs] | None = None
 
-    def pieces(self, images: Array, out: Array) -> Iterator[tuple[Array, Array, Runs]]:
-        """For every block: its pixels, the array for its results, and the runs that compute it."""
+    def pieces(self, read: list[Array], out: Array) -> Iterator[tuple[list[Array], Array, Runs]]:
+        """For every block: what it reads, the array for its results, and the runs that compute it.
+
+        `read` are the images, and perhaps the array that says which pixels take part.
+        """
         if self._ready is not None:
             used, places, runs = self._ready
-            yield images[used], out.reshape(places), runs
+            yield [each[used] for each in read], out.reshape(places), runs
             return
         for block in self.blocks:
             grids = [
@@ -252,10 +287,13 @@ class Work:
                 grids[0] = replace(grids[0], used=range(self.problem.axes[0].size))
             m = slice_of(block.images)
             used = m, *(slice_of(each.used) for each in grids)
-            pixels, target = images[used], out[block.slices]
-            in_place = self.read_here and indexable(pixels)
+            pixels, target = [each[used] for each in read], out[block.slices]
+            in_place = self.read_here and all(map(indexable, pixels))
             if not in_place:
-                pixels, grids = copied_pixels(images[m], grids, self.method.pixels)
+                images, *others = (each[m] for each in read)
+                pixels = [copied_pixels(each, grids, U8)[0] for each in others]
+                images, grids = copied_pixels(images, grids, self.method.pixels)
+                pixels.insert(0, images)
             results = target if self.write_here else np.empty(target.shape, self.method.results)
             runs = list(self._runs(block, pixels, results, grids))
             places = self._places(results.shape)
@@ -277,19 +315,21 @@ class Work:
         return n, oh, ow * self.unit, self.groups, nc // self.unit // self.groups
 
     def _runs(
-        self, block: Region, pixels: Array, results: Array, grids: list[Grid]
+        self, block: Region, read: list[Array], results: Array, grids: list[Grid]
     ) -> Iterator[tuple[slice, Run]]:
         """The runs that compute a block, each with its part of the kernels."""
         problem, method, unit = self.problem, self.method, self.unit
         *deep, down, across = grids
         *taps, kh, kw = (axis.window for axis in problem.axes)
-        *slabs, height, _, _ = pixels.shape
+        *slabs, height, _, _ = read[0].shape
+        frames = [frame_of(each.reshape(prod(slabs), height, -1)) for each in read]
+        pixels = dict(zip(("images", "where"), frames, strict=False))
         places = results.reshape(self._places(results.shape))
         strip, chunk, share = self._tasks(block, grids)
         # Those cells of padding that hold nothing take no part, so none are needed on the right.
         trimmed = problem.pad_mode == "nothing" and not deep
         arguments = {
-            "images": frame_of(pixels.reshape(prod(slabs), height, -1)),
+            **pixels,
             **_cells(down, across, problem.channels, trimmed=trimmed),
             "padding": method.padding(problem),
             "C": problem.channels // unit,
@@ -324,7 +364,7 @@ class Work:
         if self.passes:
             arrays = {name: packed(shape, dtype) for name, shape, dtype in self.passes.arrays}
             arguments |= {**arrays, "out": frame_of(places)}
-            names = ["images", *arrays, "out"]
+            names = [*pixels, *arrays, "out"]
             yield slice(None), Run(loaded(), method.variant, arguments, names)
             return
         depth, count = problem.channels // unit // self.groups, places.shape[-1]
@@ -339,7 +379,7 @@ class Work:
             shape = (*taps, kh, *row, self.groups, part.stop - part.start)
             apart = count if self.kernels_here else shape[-1]
             kernels, out = packed(shape, method.numbers, apart), frame_of(places[..., part])
-            given = {"images": arguments["images"], "kernels": kernels, "out": out}
+            given = {**pixels, "kernels": kernels, "out": out}
             if method.family == "dense":
                 absent = [each.pixels for each in grids[:-1]]
                 zeros = arguments["padding"] == 0 and any((each < 0).any() for each in absent)

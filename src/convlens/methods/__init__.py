@@ -35,6 +35,21 @@ class Program(Protocol):
         """Compute the problem that this was prepared for, or a part of it, into `out`."""
 
 
+class Weigher(Program, Protocol):
+    """The program of a problem that its method weighs."""
+
+    def run(
+        self,
+        problem: Problem,
+        images: Array,
+        kernels: Array | None,
+        out: Array,
+        where: Array | None = None,
+        /,
+    ) -> None:
+        """Compute the problem. `where` says which pixels take part, if an array does."""
+
+
 class Method(Protocol):
     """A way to compute problems."""
 

@@ -73,7 +73,14 @@ class CompiledProgram:
         """Name the level of the processor, the family of the pipelines and their numbers."""
         return ways.describe(self.problem, self.way)
 
-    def run(self, problem: Problem, images: Array, kernels: Array | None, out: Array) -> None:
+    def run(
+        self,
+        problem: Problem,
+        images: Array,
+        kernels: Array | None,
+        out: Array,
+        where: Array | None = None,
+    ) -> None:
         """Compute the problem, or a part of it, into `out`."""
         assert self.way is not None, "a plan of bare shapes is settled before it is run"
-        work.compute(problem, self.way, images, kernels, out)
+        work.compute(problem, self.way, images, kernels, out, where)

@@ -4,7 +4,8 @@ A block's cells are copied: the pixels under its windows, and the padding around
 that changes nothing wherever a pixel takes no part. Beside them lie their weights: 1, and 0 for
 those that take no part. The program computes both as two images of one call. The second result says
 how much of each window was there: the sum of the kernel's numbers, the number of pixels of an
-average, or whether anything was left at all.
+average, or whether anything was left at all. Of floats the largest and the smallest tell that
+themselves, by an infinity where nothing is left, unless a pixel that takes part is the same.
 """
 
 from __future__ import annotations
@@ -52,6 +53,36 @@ def _without_padding(axis: Axis, border: Border) -> Axis:
     """The axis on which all cells under windows are pixels."""
     size = max(0, (axis.outputs - 1) * axis.stride + axis.reach)
     return Axis(size, axis.window, axis.stride, axis.dilation, 0, 0, border=border)
+
+
+def mean(problem: Problem) -> Problem | None:
+    """An average as a convolution with ones that is divided by the weight that was there.
+
+    Methods that weigh compute it faster. It is None for other problems, and where padding would
+    take part that should not.
+    """
+    if problem.mode != "avg" or problem.sum_dtype.kind != "f":
+        return None
+    border, axes = problem.columns.border, [_never_partial(axis) for axis in problem.axes]
+    if border.mode == "nothing":
+        padded = any(max(axis.before, axis.after) > 0 for axis in axes)
+        if problem.count_padding or (padded and problem.where == "given"):
+            return None
+        border = Border(value=np.nan)
+    full = FULL[len(axes)]
+    return replace(
+        problem,
+        mode="sum",
+        kernels=Spec(tuple(axis.window for axis in problem.axes), problem.sum_dtype),
+        layout=problem.layout._replace(kernels=full.kernels.rstrip("cn")),
+        axes=tuple(replace(axis, border=border) for axis in axes),
+        renormalize=True,
+    )
+
+
+def _never_partial(axis: Axis) -> Axis:
+    """The axis with padding under windows that hang over its far edge."""
+    return axis.part(range(axis.outputs), range(axis.window)) if axis.partial else axis
 
 
 def counting(problem: Problem) -> Problem:
@@ -120,6 +151,9 @@ def compute(
     for region in _regions(problem):
         block = _Block(problem, region)
         cells = block.cells(images, where, memory)
+        if block.ambiguous:
+            block = _Block(problem, region, beside=True)
+            cells = block.cells(images, where, memory)
         sums = memory.array("sums", block.shape, block.problem.output_dtype)
         program.run(block.problem, cells, kernels, sums)
         block.finish(sums, out[region.slices], cancel=cancel)
@@ -168,18 +202,27 @@ def _along(axis: Axis, outputs: range, whole: Axis) -> _Along:
 
 
 class _Block:
-    """The cells of a region, and what is made of their sums."""
+    """The cells of a region, and what is made of their sums.
 
-    def __init__(self, problem: Problem, region: Region) -> None:
+    Parameters
+    ----------
+    problem : Problem
+    region : Region
+    beside : bool
+        Whether weights lie beside the cells even where results could tell that nothing is left.
+
+    Attributes
+    ----------
+    ambiguous : bool
+        Whether results cannot tell that, as they should, for the cells that have been filled.
+    """
+
+    def __init__(self, problem: Problem, region: Region, *, beside: bool = False) -> None:
         self._whole, self._images, inner = problem, region.images, unmasked(problem)
         places = zip(problem.axes, region.places, inner.axes, strict=True)
         self._along = [_along(axis, outputs, whole) for axis, outputs, whole in places]
-        choosing = problem.mode in ("max", "min")
-        self._weighed = (
-            problem.renormalize
-            or problem.mode == "avg"
-            or (choosing and problem.output_dtype.kind in "fc")
-        )
+        self._choosing = problem.mode in ("max", "min") and problem.output_dtype.kind in "fc"
+        self._weighed = problem.renormalize or problem.mode == "avg" or (self._choosing and beside)
         images = len(region.images) * (2 if self._weighed else 1)
         axes, full = tuple(along.axis for along in self._along), FULL[len(problem.axes)]
         shape = images, *(axis.size for axis in axes), problem.channels
@@ -192,6 +235,7 @@ class _Block:
         self.shape = self.problem.full_output_shape
         self._present = problem.mode != "min"  # the weight of a pixel that takes part
         self._nothing = merging(inner)[1]
+        self.ambiguous = False
 
     def cells(self, images: Array, where: Array | None, memory: Memory) -> Array:
         """The cells and perhaps their weights: images (m, *space, c) of this block's problem."""
@@ -209,16 +253,18 @@ class _Block:
             if self._weighed:
                 weights[...] = self._present == there
             data[...] = number if there else self._nothing
+            self.ambiguous = bool(self._choosing and there and number == self._nothing)
         for parts in product(*(along.parts for along in self._along)):
             to, places = zip(*parts, strict=True)
             index = m, *together(places)
             pixels, at = images[index], (slice(None), *to)
             some = np.isfinite(pixels) if where is None else _each(where[index], memory)
-            data[at] = pixels
+            _put(data[at], pixels, some, self._nothing, memory)
             if self._weighed:
                 weights[at] = some if self._present else ~some
-            if not some.all():
-                _put_nothing(data[at], some, self._nothing, memory)
+            elif self._choosing and where is not None:
+                absent = some.size - np.count_nonzero(some)
+                self.ambiguous |= bool(np.count_nonzero(data[at] == self._nothing) > absent)
         for axis, along in enumerate(self._along, 1):
             behind = (slice(None),) * axis + (along.behind,)
             data[behind] = self._nothing
@@ -238,11 +284,12 @@ class _Block:
     def finish(self, sums: Array, target: Array, *, cancel: bool) -> None:
         """Write what is made of the sums and the weights into the target: (m, *outputs, nc)."""
         if not self._weighed:
+            if self._choosing:
+                np.copyto(sums, np.nan, where=sums == self._nothing)
             self._whole.write(sums, target)
             return
         data, weights = sums.reshape(2, -1, *sums.shape[1:])
-        choosing = self._whole.mode in ("max", "min")
-        if choosing:
+        if self._choosing:
             np.copyto(data, np.nan, where=weights != self._present)
         elif not cancel and target.dtype == data.dtype and data.dtype.kind in "fc":
             np.true_divide(data, weights, out=target)
@@ -268,18 +315,26 @@ def _each(some: Array, memory: Memory) -> Array:
     return each
 
 
-def _put_nothing(data: Array, some: Array, nothing: Any, memory: Memory) -> None:
-    """Put this number wherever `some` is false; where it is 0 in ways that use vectors."""
+def _put(data: Array, pixels: Array, some: Array, nothing: Any, memory: Memory) -> None:
+    """Copy the pixels for which `some` is true, and put a number in place of the others.
+
+    NumPy's own ways to choose by booleans use no vectors, and take several times as long as these
+    steps on bits.
+    """
     size = data.dtype.itemsize
-    if nothing != 0 or data.dtype.kind == "c" or size > 8:
+    if pixels.dtype != data.dtype or data.dtype.kind == "c" or size > 8:
+        data[...] = pixels
+        pixels = data
+    if data.dtype.kind == "c" or size > 8:
         np.copyto(data, nothing, where=~some)
-    elif data.dtype.kind == "f":  # the bits of a float, and none of them or all
-        bits = memory.array("bits", data.shape, np.dtype(f"i{size}"))
-        np.negative(some.view(np.int8), out=bits)
-        data = data.view(bits.dtype)
-        np.bitwise_and(data, bits, out=data)
-    else:
-        np.multiply(data, some, out=data)
+        return
+    integers = np.dtype(f"i{size}")
+    hidden = memory.array("bits", data.shape, integers)
+    np.subtract(some.view(np.int8), 1, out=hidden)  # all bits of what takes no part, or none
+    bits = data.view(integers)
+    np.bitwise_or(pixels.view(integers), hidden, out=bits)
+    np.bitwise_and(hidden, ~np.asarray(nothing, data.dtype).view(integers), out=hidden)
+    np.bitwise_xor(bits, hidden, out=bits)
 
 
 def _regions(problem: Problem) -> Iterator[Region]:

@@ -6,15 +6,16 @@ import os
 import shutil
 import struct
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from errno import ENOSPC
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from convlens.files import replacing, scratch
-from convlens.pictures import frames, metadata, tiff
+from convlens.pictures import exif, frames, metadata, tiff
 from convlens.pictures.result import Result
 from convlens.pictures.vips import pyvips
 
@@ -35,6 +36,7 @@ _SAVING: dict[str, dict[str, Any]] = {
 }
 _NEARLY_FULL = 2**20  # bytes of a disk that are left, where libvips does not say why it fails
 _MOST = 2**31 - 1, 2**42  # rows or columns, and bytes, of what is still a picture
+_RESOLUTION = (0x11A, 0x11B, 0x128)  # its tags in EXIF
 _LARGE = 2**32 - 2**26  # bytes of pixels beyond which a TIFF is a BigTIFF
 
 
@@ -166,6 +168,8 @@ def _encode(bare: Path, target: Path, kind: str, results: list[Result]) -> None:
         save = getattr(image, f"{kind.lower()}save_target")
         _interruptibly(image, lambda: save(target_of, keep=keep, **_SAVING[kind]), kind, target)
         described = image.get_typeof("exif-data")
+        if described and per_cm is None:
+            _tell_no_resolution(file, kind)
     if kind == "PNG":
         kept = metadata.chunks(first.picture)
         _merge_chunks(target, bare, kept, resolution=per_cm is not None)
@@ -198,6 +202,19 @@ def _interruptibly(image: Any, call: Callable[[], object], kind: str, path: Path
             raise OSError(ENOSPC, os.strerror(ENOSPC), str(path))
         reason = str(getattr(failed[0], "detail", failed[0])).strip().splitlines()[-1]
         raise ValueError(f"the picture cannot be written as {kind}: {reason}") from None
+
+
+def _tell_no_resolution(file: BinaryIO, kind: str) -> None:
+    """Take the resolution out of EXIF, where libvips makes one up."""
+    place = exif.place(file, kind)
+    if place is None:
+        return
+    file.seek(place.start)
+    told = exif.without(file.read(place.length), _RESOLUTION)
+    file.seek(place.start)
+    file.write(told)
+    if kind == "PNG":
+        file.write(struct.pack(">I", zlib.crc32(place.name + told)))
 
 
 def _tell_density(source: Path, target: Path, per_cm: tuple[float, float] | None) -> None:

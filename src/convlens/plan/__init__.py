@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from convlens import arguments, arguments_where, labels
 from convlens.arguments_where import Where
 from convlens.core.problem import Array, Problem, Spec
-from convlens.methods import METHODS, Program, masked
+from convlens.methods import METHODS, Program, Weigher, masked
 from convlens.plan import words
 from convlens.plan.drawing import draw
 
@@ -214,7 +214,7 @@ def choose(problem: Problem, method: str, kernels: Array | None = None) -> Plan:
     for name, candidate in METHODS.items():
         if method not in ("auto", name):
             continue
-        problem = masked.unmasked(whole) if _apart(whole, name) else whole
+        problem, numbers = _seen(whole, name, kernels)
         refusal = candidate.refuses(problem)
         if refusal is not None and method == name:
             raise ValueError(f"method={name!r} needs the compiled engine, but {refusal}")
@@ -223,20 +223,28 @@ def choose(problem: Problem, method: str, kernels: Array | None = None) -> Plan:
         elif method == "auto" and (slow := candidate.is_slow_at(problem)) is not None:
             missing = slow
         else:
-            return Plan(whole, name, candidate.prepare(problem, kernels), missing)
+            return Plan(whole, name, candidate.prepare(problem, numbers), missing)
     raise AssertionError("the last method takes every problem")
 
 
-def _apart(problem: Problem, method: str) -> bool:
-    """Whether pixels that take no part are left out before the method sees them."""
-    return problem.where != "all" and not METHODS[method].weighs(problem)
+def _seen(problem: Problem, method: str, kernels: Array | None) -> tuple[Problem, Array | None]:
+    """The problem and the kernels that a method is given, where some pixels may take no part.
+
+    If it does not weigh, they are left out before: by `masked`.
+    """
+    weighs = METHODS[method].weighs
+    if problem.where == "all" or weighs(problem):
+        return problem, kernels
+    mean = masked.mean(problem)
+    if mean is not None and mean.kernels is not None and weighs(mean):
+        return mean, np.ones(*mean.kernels)
+    return masked.unmasked(problem), kernels
 
 
 def settled(plan: Plan, kernels: Array | None) -> Plan:
     """The plan with everything settled that depends on these kernels; they are None for pooling."""
-    problem = plan.problem
-    problem = masked.unmasked(problem) if _apart(problem, plan.method) else problem
-    return replace(plan, program=METHODS[plan.method].prepare(problem, kernels))
+    seen, numbers = _seen(plan.problem, plan.method, kernels)
+    return replace(plan, program=METHODS[plan.method].prepare(seen, numbers))
 
 
 def execute(
@@ -282,15 +290,19 @@ def _compute(
     """Compute the result; all arrays have been checked."""
     if result.size == 0:
         return
+    problem, program = plan.problem, plan.program
+    seen, numbers = _seen(problem, plan.method, kernels)
     # NaN, inf and numbers that are too large or too small for a type are valid results, which must
     # not raise, whatever np.seterr says.
     with np.errstate(all="ignore"):
         if images.size == 0:
-            result[...] = plan.problem.of_zeros(kernels)
-        elif _apart(plan.problem, plan.method):
-            masked.compute(plan.problem, plan.program, images, where, kernels, result)
+            result[...] = problem.of_zeros(kernels)
+        elif problem.where != "all" and not METHODS[plan.method].weighs(seen):
+            masked.compute(problem, program, images, where, kernels, result)
+        elif where is not None:  # The method weighs, and so does its program.
+            cast("Weigher", program).run(seen, images, numbers, result, where)
         else:
-            plan.program.run(plan.problem, images, kernels, result)
+            program.run(seen, images, numbers, result)
 
 
 def execute_file(
