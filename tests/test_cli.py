@@ -457,8 +457,9 @@ def test_explain_tells_of_long_calls(typed):
         ("pool 31 20000x20000:uint16 --mode median --stride 1", "by a histogram"),
     ],
 )
-def test_explain_tells_of_long_calls_of_every_kind(typed, line, words):
+def test_explain_tells_of_long_calls_of_every_kind(typed, tmp_path, monkeypatch, line, words):
     """Passes, transforms or histograms are taken to be as fast as memory."""
+    monkeypatch.chdir(tmp_path)
     np.save("wide.npy", np.random.default_rng(0).random((31, 31), np.float32))
     shown = typed(f"explain {line}")[1]
     assert words in shown
