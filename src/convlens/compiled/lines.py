@@ -1,15 +1,14 @@
 """The largest or smallest number under a window of any shape, as lines of taps along its last axis.
 
-Lines of the same length share the work of merging along it. All cells are taken for one long row:
-a line lies so many cells behind the place of an output, whatever axes it has.
+A line is merged from one or two runs of cells, which may overlap, and whose length is a power of
+two. All cells are taken for one long row: a line lies so many cells behind the place of an output,
+whatever axes it has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 
@@ -31,25 +30,6 @@ Lines = Mapping[int, Sequence[tuple[int, ...]]]  # for each length, the first ta
 def serves(dtype: DType) -> bool:
     """Whether there is a pipeline for a type."""
     return choice.missing() is None and dtype.newbyteorder("=") in TYPES
-
-
-class _Chain(NamedTuple):
-    """The lengths of runs that are merged, in their order, and of what each is merged."""
-
-    lengths: tuple[int, ...]
-    halves: Array  # (lengths, 2): the number of the shorter length, and how far apart both begin
-
-
-@lru_cache(maxsize=256)
-def _chain(needed: tuple[int, ...]) -> _Chain:
-    powers = [2**n for n in range(max(needed).bit_length())]
-    lengths = sorted({*powers, *needed})
-    halves = [
-        (lengths.index(half), length - half)
-        for length in lengths
-        for half in [2 ** max(0, (length - 1).bit_length() - 1)]
-    ]
-    return _Chain(tuple(lengths), np.array(halves, np.int32))
 
 
 def pays(cells: Array, lines: Lines) -> bool:
@@ -80,20 +60,23 @@ def merge(cells: Array, lines: Lines, window: Sequence[int], mode: str, memory: 
     shape = [size - taps + 1 for size, taps in zip(cells.shape, window, strict=True)]
     dtype = cells.dtype.newbyteorder("=")
     apart = [prod(cells.shape[axis + 1 :]) for axis in range(cells.ndim)]
-    chain = _chain(tuple(sorted(lines)))
-    places = [
-        [sum(a * b for a, b in zip(at, apart, strict=True)), chain.lengths.index(length)]
+    powers = max(lines).bit_length()
+    halves = np.array([(max(0, k - 1), 2**k // 2) for k in range(powers)], np.int32)
+    places = [  # of the runs under lines: where they begin, and which power of two their length is
+        [begin, length.bit_length() - 1]
         for length, starts in lines.items()
         for at in starts
+        for first in [sum(a * b for a, b in zip(at, apart, strict=True))]
+        for begin in sorted({first, first + length - 2 ** (length.bit_length() - 1)})
     ]
     rows = np.zeros(1, np.int32)
     for size, distance in zip(shape[:-1], apart[:-1], strict=True):
         rows = np.add.outer(rows, np.arange(size, dtype=np.int32) * distance).reshape(-1)
-    block = BLOCK * 2 // dtype.itemsize
+    block = BLOCK // dtype.itemsize
     columns = -(-shape[-1] // block) * block
     behind = columns + max(place for place, _ in places)  # cells from a row's first place on
     per_row = max(1, (int(rows[-1]) + behind) // len(rows))
-    band = max(8, BYTES // (dtype.itemsize * len(chain.lengths) * per_row))
+    band = max(8, BYTES // (dtype.itemsize * powers * per_row))
     tasks = -(-len(rows) // band)
     tasks = -(-tasks // loaded().threads) * loaded().threads
     band = max(1, -(-len(rows) // tasks))
@@ -111,10 +94,10 @@ def merge(cells: Array, lines: Lines, window: Sequence[int], mode: str, memory: 
         "rows": buffer(rows),
         "places": buffer(columns_of[0]),
         "lengths": buffer(columns_of[1]),
-        "halves": buffer(chain.halves),
+        "halves": buffer(halves),
         "band": band,
         "span": span,
-        "reach": max(chain.lengths),
+        "reach": 2**powers,
         "out": buffer(out),
     }
     Run(loaded(), variant, arguments, [])()

@@ -68,7 +68,7 @@ def winners(
     """
     shape = (len(region.images), *map(len, region.places), images.shape[-1])
     found = memory.array("found", shape, np.dtype(np.int64))
-    if not in_numpy and compiled.missing(images.dtype) is None:
+    if not in_numpy:
         under_windows = _cells(problem, images, region, place, sizes, memory)
         if under_windows is not None:
             compiled.find(*under_windows, found)
@@ -78,7 +78,6 @@ def winners(
     found[...] = -1
     best = np.zeros(shape, x.dtype.newbyteorder("="))
     seen = np.zeros(shape[1:-1], bool)
-    apart = [prod(sizes[n + 1 :]) for n in range(len(sizes))]
     for taps in product(*(range(axis.window) for axis in problem.axes)):
         at, under, lines, there = [], [], [], []
         for number, (axis, places, tap) in enumerate(
@@ -89,12 +88,11 @@ def winners(
                 on_image = axis.on_image(tap)
                 on = range(max(on.start, on_image.start), min(on.stop, on_image.stop))
             first = on.start * axis.stride + tap * axis.dilation - axis.before
-            cells = arange(range(first, first + len(on) * axis.stride, axis.stride))
-            pixels = sources(cells, axis.size, axis.border.mode)
+            cells = range(first, first + len(on) * axis.stride, axis.stride)
+            pixels, line = _line(number, axis, cells, place, sizes)
             at.append(slice(on.start - places.start, on.stop - places.start))
             under.append(index(np.maximum(pixels, 0)))
-            of_cells = place(number, cells, pixels)
-            lines.append(np.where(of_cells < 0, NOWHERE, of_cells * apart[number]))
+            lines.append(line)
             there.append(pixels >= 0)
         if not seen[*at].size or not x.size:
             continue
@@ -115,6 +113,16 @@ def winners(
     return found
 
 
+def _line(
+    number: int, axis: Axis, cells: range, place: Place, sizes: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """The pixels of cells along an axis, below 0 for none, and what their places add up from."""
+    numbers = arange(cells)
+    pixels = sources(numbers, axis.size, axis.border.mode)
+    places = place(number, numbers, pixels)
+    return pixels, np.where(places < 0, NOWHERE, places * prod(sizes[number + 1 :]))
+
+
 def _cells(
     problem: Problem,
     images: Array,
@@ -127,7 +135,6 @@ def _cells(
 
     None if the windows lie on no pixel, or cells would have to be copied that are too many.
     """
-    apart = [prod(sizes[n + 1 :]) for n in range(len(sizes))]
     under, axes, lines, padding = [], [], [], []
     for number, (axis, places) in enumerate(zip(problem.axes, region.places, strict=True)):
         first = places.start * axis.stride - axis.before
@@ -136,11 +143,9 @@ def _cells(
             on = range(max(on.start, 0), min(on.stop, axis.size))
         if not on:
             return None
-        cells = arange(on)
-        pixels = sources(cells, axis.size, axis.border.mode)
-        of_cells = place(number, cells, pixels)
+        pixels, line = _line(number, axis, on, place, sizes)
         under.append(index(np.maximum(pixels, 0)))
-        lines.append(np.where(of_cells < 0, NOWHERE, of_cells * apart[number]))
+        lines.append(line)
         padding.append(pixels < 0)
         before = on.start - first
         after = (len(places) - 1) * axis.stride + axis.reach - len(on) - before
@@ -171,7 +176,7 @@ def _cells(
     return numbers, axes, lines
 
 
-def write_winners(problem: Problem, images: Array, out: Array, *, in_numpy: bool = False) -> None:
+def write_winners(problem: Problem, images: Array, out: Array, *, in_numpy: bool) -> None:
     """Write the flat place of each winner in its image, or -1 for a cell that is no pixel."""
     images, out = problem.full_images(images), problem.full_output(out)
     sizes = tuple(axis.size for axis in problem.axes)

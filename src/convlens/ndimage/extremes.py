@@ -79,7 +79,7 @@ def under_footprint(
         taps = [(at, heights[at]) for at in np.ndindex(footprint.shape) if footprint[at]]
     steps = in_type(steps, dtype)
 
-    compiled, memory = lines.serves(dtype) and bool(of_lines) and footprint.ndim > 0, Memory()
+    compiled, memory = bool(of_lines) and footprint.ndim > 0 and lines.serves(dtype), Memory()
 
     def merged(cells: Array, places: tuple[range, ...]) -> Array:
         if compiled and lines.pays(cells, of_lines):
