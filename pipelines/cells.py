@@ -55,6 +55,8 @@ class Cells:
         How the slabs are merged; without it the cells of each are held. For volumes alone.
     convert : callable
         Converts a number to another type.
+    padded : halide.Type, optional
+        The type of the number that padding is said to hold, if it is converted like the images'.
     weighed : {"", "finite", "given"}
         Which pixels take part, if not all: those that are finite, or those for which an array of
         bytes, `where`, does not hold 0. Then image n has its cells at 2 * n, with 0 for the others,
@@ -78,12 +80,15 @@ class Cells:
         volume: bool = False,
         merging: Merging | None = None,
         convert: Callable[[hl.Expr, hl.Type], hl.Expr] = lambda number, to: hl.cast(to, number),
+        padded: hl.Type | None = None,
         weighed: str = "",
     ) -> None:
         self._convert, self._weighed = convert, weighed
         self.images = hl.ImageParam(pixels, 3, "images")  # axes: numbers of a row, rows, images
         self.where = hl.ImageParam(hl.UInt(8), 3, "where")  # the same
-        self.padding = hl.Param(numbers, "padding")  # what a cell of padding holds
+        padding = hl.Param(padded or numbers, "padding")
+        # What a cell of padding holds.
+        self.padding = convert(hl.Expr(padding), numbers) if padded else padding
         self.rows = hl.ImageParam(INT, 1, "rows")
         self.before = hl.ImageParam(INT, 1, "before")
         self.after = hl.ImageParam(INT, 1, "after")
@@ -92,7 +97,7 @@ class Cells:
         self.first = hl.Param(INT, "first")  # which number of the image's row lies at `left`
         self.slabs = hl.ImageParam(INT, 2, "slabs")  # axes: taps, slabs of the output
         self.arguments = [
-            self.images, *([self.where] if weighed == "given" else []), self.padding, self.rows,
+            self.images, *([self.where] if weighed == "given" else []), padding, self.rows,
             self.before, self.after, self.left, self.right, self.first,
             *([self.slabs] if volume else []),
         ]  # fmt: skip

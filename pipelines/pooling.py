@@ -7,9 +7,9 @@ Merging takes the larger number, the smaller number, or the sum. Halide counts a
 innermost: c is one of C channels, x and y a place, n an image, f a position in a row. sx and sy are
 strides, dx and dy dilations. Cells of padding hold the number that changes nothing.
 
-`windows` merges tap by tap. `squares` does so for small windows side by side, without padding.
-`doubling` merges windows of 1 into windows of 2, 4, 8 and so on, so that the work grows with the
-logarithm of the window's size.
+`windows` merges tap by tap, and `tiles` does so in registers, for common windows of extremes.
+`squares` merges small windows side by side, without padding. `doubling` merges windows of 1 into
+windows of 2, 4, 8 and so on, so that the work grows with the logarithm of the window's size.
 """
 
 from __future__ import annotations
@@ -53,6 +53,21 @@ MERGES: dict[str, tuple[Callable[[hl.Expr, hl.Expr], hl.Expr], Callable[[hl.Type
 }
 
 
+def in_order(number: hl.Expr, nan: hl.Expr) -> hl.Expr:
+    """A float32 as an integer, such that integers are in the order of the floats; NaN is `nan`.
+
+    Floats of one sign are in the order of their bits, those below 0 in the reverse.
+    """
+    bits = hl.reinterpret(INT, number)
+    magnitude = bits & 0x7FFFFFFF
+    return hl.select(magnitude > 0x7F800000, nan, hl.select(bits < 0, ~magnitude, bits))
+
+
+def out_of_order(number: hl.Expr) -> hl.Expr:
+    """The float32 of such an integer."""
+    return hl.reinterpret(hl.Float(32), number ^ ((number >> 31) & 0x7FFFFFFF))
+
+
 class Pooling:
     """The arguments of every pooling, and its output.
 
@@ -72,6 +87,9 @@ class Pooling:
         of 1.
     volume : bool
         Whether the window has three axes. Then slabs are merged while cells are filled.
+    ordered : bool
+        Whether the larger or smaller of floats are found as those of integers in the same order.
+        One instruction does that, where floats take four to keep NaN.
     """
 
     def __init__(
@@ -83,19 +101,26 @@ class Pooling:
         side: int | None = None,
         *,
         volume: bool = False,
+        ordered: bool = False,
     ) -> None:
         pixels, self.numbers, self.results = types
         self.mode, self._level = mode, level
         self.merge, nothing = MERGES[mode]
         self.nothing = nothing(self.numbers)
-        self.volume = volume
+        self.volume, self.ordered = volume, ordered
+        convert, padded = level.converted, None
+        if ordered:
+            nan = INT.max() if mode == "max" else INT.min()
+            padded, self.numbers, self.nothing = self.numbers, INT, nothing(INT)
+            convert = lambda number, _to: in_order(number, nan)  # noqa: E731
         merging = Merging(self.nothing, lambda merged, number, _tap: self.merge(number, merged))
         self.cells = Cells(
             pixels,
             self.numbers,
             volume=volume,
             merging=merging if volume and mode != "median" else None,
-            convert=level.converted,
+            convert=convert,
+            padded=padded,
         )
         # How many cells of a window count, for each slab, row and column of the output. Means of
         # float16 are computed in float32 before they are rounded, and those of bytes in float64.
@@ -121,6 +146,8 @@ class Pooling:
 
     def give(self, merged: hl.Expr) -> None:
         """Define the output: the merged number, divided by the number of cells for a mean."""
+        if self.ordered:
+            merged = out_of_order(merged)
         if self.mode == "avg":
             counted = self.rows_counted[y] * self.columns_counted[x]
             if self.volume:

@@ -24,11 +24,13 @@ from doubling import doubling
 from fourier import fourier, spectrum
 from levels import Level, Pipeline
 from lines import lines
+from means import means
 from medians import medians
 from ordered import ordered
 from planes import planes
 from separable import separable
 from squares import MANY, apart, squares
+from tiles import tiles
 from windows import windows
 
 TYPES = {
@@ -67,8 +69,8 @@ class Variant:
         Of two variants that a problem meets, the one with the larger number is taken. Vectors along
         many kernels or channels (2; 3 for a single vector of kernels; 2 more for single taps that
         are read in place) come before vectors along the rows, and of these a fixed number of taps
-        (1) before tiles of several rows. Of poolings, doubling (2) comes before squares (1), and
-        these before the taps one by one.
+        (1) before tiles of several rows. Of poolings, tiles (3) come before doubling (2), this
+        before squares (1), and these before the taps one by one.
     """
 
     family: str
@@ -370,6 +372,9 @@ def _winograd() -> Iterator[Variant]:
 # --------------------------------------------------------------------------------- pooling
 
 
+TILED = ("u8", "i16", "u16", "i32", "f32", "f64")  # the types of extremes in tiles
+
+
 def _poolings() -> Iterator[Variant]:
     """Every mode of pooling, for the types that it is computed in."""
     of_one_type = ("u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64")
@@ -408,6 +413,15 @@ def _poolings() -> Iterator[Variant]:
                 partial(doubling, types=_types(names), mode=mode, volume=bool(volume)),
                 preference=2,
             )
+        if mode in ("max", "min") and names.split("_")[0] in TILED:
+            for volume, wide, kw in (0, False, (1, 7)), (0, True, (8, None)), (1, False, (1, 15)):
+                yield Variant(
+                    "tiles",
+                    types,
+                    exactly(volume=volume, tiled=1) | {"kw": kw},
+                    partial(tiles, types=_types(names), mode=mode, wide=wide, volume=bool(volume)),
+                    preference=3,
+                )
         if names == "f32_f32_f32":
             yield Variant(
                 "squares",
@@ -474,6 +488,11 @@ def _ordered() -> Iterator[Variant]:
         names = f"{name}_f32_{name}"
         types = ("passes", *names.split("_"))
         yield Variant("cut", types, {}, partial(cut, types=_types(names)))
+    types = "passes", "u8", "u16", "u8"
+    high, wide = (((False, (1, most)), (True, (most + 1, None))) for most in (7, 11))
+    for (down, kh), (across, kw) in product(high, wide):
+        made = partial(means, types=_types("u8_u16_u8"), high=down, wide=across)
+        yield Variant("means", types, {"kh": kh, "kw": kw}, made)
     for mode in ("max", "min"):
         for name in ("u8", "i16", "u16", "f32", "f64"):
             types = (f"lines_{mode}", name, name, name)

@@ -70,6 +70,7 @@ WAYS = {  # the ways in which calls are computed: images, and the call
     "float16": (images(9, 50, 51, dtype="f2"), lambda x: convlens.convolve(x, COLUMN_BY_ROW[:2])),
     "windows": (images(19, 40, 41, 3), lambda x: convlens.pool(x, 3, 2, "avg", padding=1)),
     "squares": (images(37, 40, 42, 3), lambda x: convlens.pool(x, 2, mode="avg")),
+    "tiles": (images(9, 90, 83, 3), lambda x: convlens.pool(x, (9, 5), 1, padding="same")),
     "doubling": (images(7, 200, 150), lambda x: convlens.pool(x, 40, 1, "avg", padding="same")),
     "doubling in doubles": (
         images(5, 90, 150, 3, dtype="f8"),
@@ -152,7 +153,8 @@ MEMORY = {  # the images, and a call on them whose memory is measured
     "pool side by side": ("ones(4, 3000, 3000)", "pool(x, 2)"),
     "pool bytes": ("ones(4, 3000, 3000, t='u1')", "pool(x, 3, 1, 'avg')"),
     "pool 16 bits": ("ones(4, 3000, 3000, t='i2')", "pool(x, 3, 1)"),
-    "doubling": ("ones(2, 4000, 4000)", "pool(x, 31, 1)"),
+    "tiles": ("ones(2, 4000, 4000)", "pool(x, 31, 1)"),
+    "doubling": ("ones(2, 4000, 4000)", "pool(x, 61, 1)"),
     "doubling sums": ("ones(1, 4000, 4000)", "pool(x, 301, 1, 'sum')"),
     "doubling 32 bits": ("ones(1, 4000, 4000, t='i4')", "pool(x, 31, 1, 'sum')"),
     "doubling colours": ("ones(1, 2000, 2000, 3, t='u1')", "pool(x, 61, 1, 'avg')"),

@@ -271,11 +271,14 @@ def key(*values: object) -> tuple[object, ...] | None:
 
     The types are in it too, because True == 1.
     """
-    for value in values:
-        inner = value if type(value) is tuple else ()
-        if type(value) not in _PLAIN or not _INTEGERS.issuperset(map(type, inner)):
+    types = tuple(map(type, values))
+    if not _PLAIN.issuperset(types):
+        return None
+    if tuple in types:
+        inner = (map(type, value) for value in values if type(value) is tuple)
+        if not all(map(_INTEGERS.issuperset, inner)):
             return None
-    return *values, *map(type, values)
+    return values, types
 
 
 def convolve_problem(images: Spec, kernels: Spec, options: ConvolveOptions) -> Problem:

@@ -32,7 +32,9 @@ NAMES = {
 # Longer sums of floats are taken in blocks, to keep rounding errors small. The limits are the terms
 # of a convolution's sum (taps times channels), and the taps along one axis of a pooling.
 LONG, LONG_AXIS = 256, 64
-SEPARABLE, CUT = "separable", "cut"  # the families of pipelines that compute in passes
+TILED = 48  # the most taps along an axis of extremes that are merged in tiles
+# The families of pipelines that compute in passes; the last two cut sums off to integers.
+SEPARABLE, CUT, MEANS = PASSES = "separable", "cut", "means"
 REMEMBERED = 2**14  # the most bytes of a kernel whose factors are kept: 4 MB for all 256 of them
 
 
@@ -157,12 +159,15 @@ class Pass:
         For each term its tap, another one, and how often that one's number is added.
     ends : (3,) of float32
         By how much sums in float32 may be off; their scale; the shift away from zero.
+    mean : (int, int) or None
+        A number and a shift, if (sum * number >> 16) >> shift is the mean of so many bytes.
     """
 
     line: Array
     weights: Array
     taps: Array
     ends: Array
+    mean: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +197,26 @@ class Cut:
         return Passes.of(CUT, self.arrays)
 
 
+@dataclass(frozen=True, eq=False)
+class Means:
+    """A pass down and one across that take means of bytes, each as its `mean` says."""
+
+    down: Pass
+    across: Pass
+
+    @cached_property
+    def arrays(self) -> dict[str, Array]:
+        """All arrays, as pipelines take them."""
+        passes = {"down": self.down, "across": self.across}
+        sizes = {name: np.ones(each.line.shape, U8) for name, each in passes.items()}
+        return sizes | {"factors": np.array([each.mean for each in passes.values()], U16)}
+
+    @cached_property
+    def passes(self) -> Passes:
+        """The pipelines that take them."""
+        return Passes.of(MEANS, self.arrays)
+
+
 def choose(problem: Problem, numbers: DType | None, passes: str = "") -> Method:
     """The pipeline for a problem or a part of one; `numbers` is None for pooling.
 
@@ -199,15 +224,18 @@ def choose(problem: Problem, numbers: DType | None, passes: str = "") -> Method:
     """
     if numbers is None:
         return pooling(problem)
-    return cut(problem) if passes == CUT else convolution(problem, numbers, bool(passes))
+    if passes in (CUT, MEANS):
+        return cut(problem, numbers)
+    return convolution(problem, numbers, bool(passes))
 
 
-def cut(problem: Problem) -> Method:
-    """The pipeline for passes that cut integers off."""
+def cut(problem: Problem, numbers: DType) -> Method:
+    """The pipeline for passes that cut off to integers what they add up in this type."""
     pixels = problem.images.dtype.newbyteorder("=")
     name = NAMES[pixels]
-    variant = loaded().variants.choose({}, [("passes", name, NAMES[F32], name)])
-    return Method(variant, pixels, F32, pixels, folded=True)
+    facts = {"kh": problem.rows.window, "kw": problem.columns.window}
+    variant = loaded().variants.choose(facts, [("passes", name, NAMES[numbers], name)])
+    return Method(variant, pixels, numbers, pixels, folded=True)
 
 
 # ----------------------------------------------------------------------------- convolution
@@ -459,10 +487,14 @@ def pooling(problem: Problem) -> Method:
         doubled *= (rows.outputs * rows.stride + rows.reach) / (rows.outputs * rows.stride)
     apart = any(a.reach > 8 * a.window or a.stride > a.window for a in (rows, columns))
     long = mode == "avg" and numbers.kind == "f" and max(rows.window, columns.window) > LONG_AXIS
+    tiled = mode in ("max", "min") and columns.stride == rows.stride == rows.dilation == 1
+    tiled = tiled and rows.window >= 3 and max(rows.window, columns.window) <= TILED
     facts = {
         "volume": volume,
         "long": long,
         "channels": channels,
+        "kw": columns.window,
+        "tiled": tiled,
         "side": rows.window if side_by_side and unpadded else 0,
         "doubled": steps > 2 * columns.stride * doubled and not apart,
     }

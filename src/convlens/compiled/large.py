@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convlens.compiled.blocks import STRIP, cuts, most
-from convlens.compiled.choice import CUT, F64, SEPARABLE, Method, choose, largest
+from convlens.compiled.choice import F64, PASSES, Method, choose, largest
 from convlens.compiled.placement import slice_of
 from convlens.core.axis import Axis
 from convlens.core.cells import counts, needed
@@ -72,7 +72,7 @@ def _fits(problem: Problem, method: Method, window: tuple[int, ...], channels: i
     ]
     # Slabs are merged when they are read, but for convolutions and medians, which hold all of them.
     pooled = problem.kernels is None and problem.mode != "median"
-    merged = pooled or method.family in (SEPARABLE, CUT)
+    merged = pooled or method.family in PASSES
     slabs = 1 if merged else prod(deep)
     cells = prod(axis.reach for axis in parts) * channels * slabs
     # Taps far apart are computed in parts too: to find the few cells of use among the many between

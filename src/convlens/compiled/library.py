@@ -66,9 +66,15 @@ _CODES = {"i": 0, "u": 1, "f": 2}
 def buffer(array: Array) -> Buffer:
     """Describe an array to pipelines. The description keeps the array alive."""
     made = frame(array.shape, array.strides, array.dtype)
-    made.host = array.__array_interface__["data"][0]
+    made.host = address(array)
     made.array = array
     return made
+
+
+def address(array: Array) -> int:
+    """Where the first number of an array lies in memory."""
+    where: int = array.__array_interface__["data"][0]
+    return where
 
 
 def frame(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
@@ -134,10 +140,14 @@ class Run:
 
     def __call__(self, *arrays: Array) -> None:
         """Run the pipeline on these arrays, given in the order of their places."""
+        self.start([address(array) for array in arrays])
+
+    def start(self, addresses: list[int]) -> None:
+        """Run the pipeline on arrays that begin at these addresses, and stay alive meanwhile."""
         arguments = self._arguments.copy()
-        for (place, frame), array in zip(self._frames, arrays, strict=True):
+        for (place, frame), host in zip(self._frames, addresses, strict=True):
             made = Buffer.from_buffer_copy(frame)
-            made.host = array.__array_interface__["data"][0]
+            made.host = host
             arguments[place] = ctypes.byref(made)
         code = RUNNING.call(self._function, arguments)
         if code:

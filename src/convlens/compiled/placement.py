@@ -12,6 +12,7 @@ from convlens.compiled.choice import U8, DType
 from convlens.compiled.library import Buffer, frame
 from convlens.core.problem import Array, Problem
 
+FEW = 16  # bytes of pixels whose channels are copied one by one, if pixels have gaps
 LARGEST = 2**31 - 1  # the largest index that a pipeline can use
 
 
@@ -90,7 +91,23 @@ def copied_pixels(images: Array, grids: list[Grid], dtype: DType) -> tuple[Array
             pixels = pixels[pixels >= 0]
             images = images[(slice(None),) * axis + (pixels,)]
             taken.append(each.among(pixels))
-    return np.ascontiguousarray(images, dtype), taken
+    return _without_gaps(images, dtype), taken
+
+
+def _without_gaps(images: Array, dtype: DType) -> Array:
+    """The images without gaps, in this type; if they are not so already, a copy.
+
+    NumPy copies along the last axis, number by number where that is short, as with the colours of
+    pixels that have an opacity, too. Then it is up to six times as fast to copy each channel.
+    """
+    *_, apart, near = images.strides
+    channels = images.shape[-1]
+    if channels * dtype.itemsize > FEW or apart == channels * near or images.dtype != dtype:
+        return np.ascontiguousarray(images, dtype)
+    copy = np.empty(images.shape, dtype)
+    for c in range(channels):
+        copy[..., c] = images[..., c]
+    return copy
 
 
 def slice_of(used: range) -> slice:

@@ -23,6 +23,7 @@ from convlens.compiled.choice import (
     Cut,
     DType,
     Factors,
+    Means,
     choose,
     in_16_bits,
     passes_pay,
@@ -46,7 +47,7 @@ class Way(NamedTuple):
         Whether the last two axes are exchanged.
     numbers : numpy.dtype or None
         The type that a convolution adds up in; None for pooling, whose types decide it alone.
-    factors : Factors, Cut or None
+    factors : Factors, Cut, Means or None
         The factors of a kernel that is a product of a line along each axis, if it is computed in
         one pass for each.
     taps : Part or None
@@ -60,7 +61,7 @@ class Way(NamedTuple):
     flat: bool
     turned: bool
     numbers: DType | None
-    factors: Factors | Cut | None
+    factors: Factors | Cut | Means | None
     taps: large.Part | None = None
     tiles: transforms.Tiles | None = None
     winograd: bool = False
@@ -254,6 +255,7 @@ def _words(family: str, space: int) -> str:
         "depthwise": "vectors along the channels",
         "separable": f"in {'three' if space == 3 else 'two'} passes{axes[space]}",
         "windows": f"tap by tap{axes[space]}",
+        "tiles": f"tile by tile in registers{axes[space]}",
         "squares": f"{'cubes' if space == 3 else 'squares'} side by side",
         "doubling": f"{halving}{axes[space]}",
         "medians": "by a network of minima and maxima",

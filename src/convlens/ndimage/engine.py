@@ -16,14 +16,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convlens.compiled import choice, large, ways, work
-from convlens.compiled.choice import CUT, F32, Cut, Pass
+from convlens.compiled.choice import CUT, F32, U8, U16, Cut, Means, Pass
 from convlens.core.axis import ZEROS, Axis, Border
 from convlens.core.problem import FULL, Array, Layout, Problem, Spec
 from convlens.ndimage.arguments import Step
 
 DType = np.dtype[Any]
 SINGLE = Pass(
-    np.ones(1, np.float32), np.ones(1), np.zeros((3, 1), np.int32), np.array([0, 1, 0], np.float32)
+    np.ones(1, np.float32),
+    np.ones(1),
+    np.zeros((3, 1), np.int32),
+    np.array([0, 1, 0], np.float32),
+    (0, 0),  # which the pipeline does not use for a single tap
 )
 ROW = 2**12  # the most numbers of a row across the filtered axis, if they can be divided
 FEW = 64  # taps of a kernel whose way is kept
@@ -179,7 +183,8 @@ def in_passes(input_: Array, output: Array, steps: Sequence[Step], passes: Seque
     of_axis |= {step.axis: each for step, each in zip(steps, passes, strict=True)}
     down, across = (of_axis[number] for number in spatial.filtered[-2:])
     shape = tuple(axis.window for axis in problem.axes)
-    way = ways.Way(flat, False, F32, _cut(down, across))
+    means = images.dtype == U8 and down.mean is not None is not across.mean
+    way = ways.Way(flat, False, U16 if means else F32, _both(Means if means else Cut, down, across))
     work.compute(problem, way, images, _shape_alone(shape, F32), out)
     return True
 
@@ -193,7 +198,10 @@ def _flat_passes(problem: Problem) -> bool | None:
     return flat if fits else None
 
 
-_cut = lru_cache(maxsize=256)(Cut)
+@lru_cache(maxsize=256)
+def _both(kind: type[Cut | Means], down: Pass, across: Pass) -> Cut | Means:
+    """The passes down and across, together."""
+    return kind(down, across)
 
 
 def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> bool:

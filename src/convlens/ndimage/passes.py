@@ -94,7 +94,24 @@ def of_mean(size: int, dtype: DType) -> Pass | None:
         return None
     ones, taps = np.ones(size), np.arange(size, dtype=np.int32)
     ends = np.array([0, 1 / size, 0.5 / size], np.float32)
-    return Pass(ones.astype(np.float32), ones, np.stack([taps, taps, 0 * taps]), ends)
+    mean = _division(size, size * largest(dtype))
+    return Pass(ones.astype(np.float32), ones, np.stack([taps, taps, 0 * taps]), ends, mean)
+
+
+def _division(size: int, most: int) -> tuple[int, int] | None:
+    """A number and a shift such that (n * number >> 16) >> shift is n // size, for n up to `most`.
+
+    The number is 2 ** (16 + shift) / size, rounded up to 16 bits. The quotient is right if what n
+    times the rounding adds is less than from the largest remainder to the next whole number.
+
+    References
+    ----------
+    Granlund and Montgomery, Division by Invariant Integers using Multiplication, 1994, theorem 4.2.
+    """
+    shift = max(0, (size - 1).bit_length() - 1)
+    number = -(-(2 ** (16 + shift)) // size)
+    added = most * (number * size - 2 ** (16 + shift))
+    return (number, shift) if max(most, number) < 2**16 and added < 2 ** (16 + shift) else None
 
 
 def _keeps(one: Pass, number: float) -> bool:
