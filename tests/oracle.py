@@ -10,6 +10,7 @@ in.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -373,6 +374,7 @@ def rounding(taps, sizes, sums, values, result):
     return bounds + of_result.eps * (np.abs(values) + bounds) + of_result.smallest_subnormal
 
 
+@cache  # since many types and numbers are tried with the same windows
 def windows_over(pixel, sizes, window, padding, pad_mode, stride, dilation):
     """Which outputs have the pixel, or a padded cell that repeats it, under a tap.
 
@@ -390,4 +392,5 @@ def windows_over(pixel, sizes, window, padding, pad_mode, stride, dilation):
             for o, (_, reach, step, gap) in zip(place, axes, strict=True)
         ]
         covers[place] = is_pixel[*taps].any()
+    covers.flags.writeable = False
     return covers

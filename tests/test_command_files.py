@@ -153,12 +153,19 @@ def test_a_pipe_with_a_name(here):
         assert reading.wait(30) == 0
     with Image.open("o.png") as made:
         np.testing.assert_array_equal(made, BLURRED)
+    copies = here / "copies"
+    copies.mkdir()
+    options = {"stderr": subprocess.PIPE, "env": os.environ | {"TMPDIR": str(copies)}}
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        with subprocess.Popen([*command, "--force"], stderr=subprocess.PIPE) as waiting:
-            time.sleep(1)
+        with subprocess.Popen([*command, "--force"], **options) as waiting:
+            deadline = time.monotonic() + 60
+            while not list(copies.glob("*/copy.png")):  # made just before the pipe is opened
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
             waiting.send_signal(number)
             waiting.communicate(timeout=30)
             assert waiting.returncode == code
+            assert not list(copies.iterdir())
 
 
 @POSIX

@@ -10,8 +10,9 @@ import mmap
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, cached_property, reduce
 from itertools import product
 from math import prod
 from typing import Any
@@ -37,7 +38,7 @@ import convlens
 from convlens import ndimage
 from convlens.compiled import choice as choice_of
 from convlens.compiled import kernel_gradient, lines, moving, transforms, winograd, work
-from convlens.compiled.library import LEVEL, Run, load
+from convlens.compiled.library import Run, load
 from convlens.compiled.variants import Variants
 from convlens.core.rounding import saturated
 from convlens.execute import files
@@ -50,7 +51,7 @@ pytestmark = built
 # most pipelines.
 TYPES = [np.dtype(name) for name in INTEGERS + FLOATS[:3] + 3 * ("u1", "f4")]
 LIBRARY = load()
-LEVELS = [] if isinstance(LIBRARY, str) else LIBRARY.levels
+FUNCTIONS = {} if isinstance(LIBRARY, str) else {level: {} for level in LIBRARY.levels}
 
 
 # --------------------------------------------------------------------------- random calls
@@ -73,7 +74,19 @@ class Case:
         plan = getattr(convlens, f"plan_{self.verb}")
         return plan(*self.arguments, **self.options, method="compiled")
 
-    def in_long_double(self, change):
+    @cached_property
+    def expected(self):
+        """What NumPy's engine gives: the result, or the message if the call is refused."""
+        return outcome(self, "numpy")
+
+    @cached_property
+    def exact(self):
+        """The result of the call on long doubles, and that of the call on their sizes."""
+        values = self._in_long_double(lambda numbers: numbers)
+        with np.errstate(invalid="ignore"):
+            return values, self._in_long_double(np.abs)
+
+    def _in_long_double(self, change):
         """The result of the call on long doubles, each changed by this function."""
         arguments = [
             change(a.astype(np.longdouble)) if isinstance(a, np.ndarray) else a
@@ -248,7 +261,7 @@ def check(case, rng, place):
     for values in case.arguments:
         if isinstance(values, np.ndarray):
             values.flags.writeable = False
-    expected = outcome(case, "numpy")
+    expected = case.expected
     if isinstance(expected, str):
         assert outcome(case, "compiled") == expected
         return False
@@ -274,12 +287,10 @@ def compare(case, result, expected):
     if chosen or (oracle.is_integer(images.dtype, kernels.dtype) and not of_floats):
         np.testing.assert_array_equal(result, expected)
         return
-    values = case.in_long_double(lambda numbers: numbers)
+    values, sizes = case.exact
     finite, clipped = np.isfinite(values), case.options.get("overflow") == "saturate"
     others = saturated(values[~finite].copy(), result.dtype) if clipped else values[~finite]
     np.testing.assert_array_equal(result[~finite], others.astype(result.dtype))
-    with np.errstate(invalid="ignore"):
-        sizes = case.in_long_double(np.abs)
     banks = kernels.ndim == case.options.get("space", 2) + 2
     taps = kernels[..., 0].size if banks else kernels.size
     if case.verb == "pool":
@@ -297,23 +308,27 @@ def compare(case, result, expected):
     )
 
 
-def check_many(seed, count, place):
-    """Check so many random calls."""
+def check_many(seed, count, place, levels=lambda: [LIBRARY.level]):
+    """Check so many random calls, on each of these levels in turn."""
     number = 0
     while count:
         rng = np.random.default_rng([seed, number])
         case = random_case(rng, place)
         try:
-            count -= check(case, rng, place)
+            for _ in levels():
+                done = check(case, rng, place)
         except (AssertionError, RuntimeError) as error:
-            raise AssertionError(f"seed {[seed, number]}: {case}: {error}") from None
+            raise AssertionError(
+                f"seed {[seed, number]}, {LIBRARY.level}: {case}: {error}"
+            ) from None
+        count -= done
         number += 1
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_random_calls(seed):
     """A random call of any type, options and layout gives another result than NumPy's engine."""
-    check_many(seed, 500, anywhere)
+    check_many(seed, 250, anywhere)
 
 
 # ----------------------------------------------------------- every pipeline, on every level
@@ -510,6 +525,16 @@ def rounding(variant):
     return variant.family if variant.family in ("separable", "doubling") else "in order"
 
 
+class Others(Variants):
+    """All variants but those that were used."""
+
+    def __init__(self, everything, used):
+        left = [each for each in everything.by_name.values() if each not in used]
+        self.by_name, self._by_types = {each.name: each for each in left}, {}
+        for each in left:
+            self._by_types.setdefault(each.types, []).append(each)
+
+
 def check_ways(case):
     """Fail if bits depend on where an output lies, or on which pipeline computes it.
 
@@ -522,8 +547,9 @@ def check_ways(case):
     choice = work.choose
 
     def noting(*arguments):
-        used.append(choice(*arguments).variant)
-        return choice(*arguments)
+        chosen = choice(*arguments)
+        used.append(chosen.variant)
+        return chosen
 
     work.choose = noting
     try:
@@ -541,8 +567,7 @@ def check_ways(case):
             assert result.tobytes() == same.tobytes(), used
             part, there = lower_right(case, result.shape)
             assert part.run("compiled").tobytes() == result[there].tobytes(), used
-            others = (each for each in everything.by_name.values() if each not in used)
-            library.variants = Variants(each._asdict() for each in others)
+            library.variants = Others(everything, used)
     except LookupError:  # No pipeline is left for the call.
         return len(used)
     except ValueError:  # a call that is refused
@@ -679,6 +704,7 @@ def check_transforms(rng):
                 assert (np.abs(result - exact)[finite] <= 1e-5 * most).all()
             else:
                 np.testing.assert_array_equal(result, exact)
+    transforms._available = available  # for the next level
 
 
 def check_winograd(rng):
@@ -779,49 +805,63 @@ def check_winners(rng):
 PRODUCTS = "products", "f32", "f64", "f32"
 
 
-def check_level():
-    """Check one level, in a process of its own."""
-    rng, ways = np.random.default_rng(0), 0
+@cache
+def caches():
+    """All caches of the package but that of the library: some hold pipelines of a level."""
+    modules = [each for name, each in sys.modules.items() if name.startswith("convlens.")]
+    found = [each for module in modules for each in vars(module).values()]
+    return [each for each in found if hasattr(each, "cache_clear") and each is not load]
+
+
+def each_level():
+    """Have the library use one level after the other."""
+    for level, functions in FUNCTIONS.items():
+        LIBRARY.level, LIBRARY._functions = level, functions
+        for each in caches():
+            each.cache_clear()
+        yield level
+
+
+def check_levels():
+    """Check every level, in a process of its own: calls, and what they should give, are made once.
+
+    The last line that is printed says which call on which level has ended the process.
+    """
+    rng, ways = np.random.default_rng(0), Counter()
     for call in every_kind():
         case = made(rng, *call)
-        try:
+        for level in each_level():
+            print(f"{level}: {case}")
             check(case, rng, fenced)
-            ways += check_ways(case)
-        except (AssertionError, RuntimeError) as error:
-            raise AssertionError(f"{case}: {error}") from None
-    assert ways > 5000
-    check_many(100, 300, fenced)
-    check_ordered(rng)
-    check_passes(rng)
-    check_medians(rng)
-    check_histograms(rng)
-    check_moving(rng)
-    check_lines(rng)
-    check_winners(rng)
-    check_transforms(rng)
-    check_winograd(rng)
-    check_kernel_gradients(rng)
-    print(load().level, *load()._functions)
+            ways[level] += check_ways(case)
+    check_many(100, 300, fenced, each_level)
+    for level in each_level():
+        assert ways[level] > 5000
+        for special in (
+            check_ordered,
+            check_passes,
+            check_medians,
+            check_histograms,
+            check_moving,
+            check_lines,
+            check_winners,
+            check_transforms,
+            check_winograd,
+            check_kernel_gradients,
+        ):
+            print(f"{level}: {special.__name__}")
+            special(rng)
+        missing = sorted(set(LIBRARY.variants.by_name) - set(LIBRARY._functions))
+        assert not missing, f"no call needs these pipelines: {missing}"
 
 
-@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.skipif(os.name != "posix", reason="memory is fenced by mprotect")
-def test_every_pipeline_on_every_level(level):
+def test_every_pipeline_on_every_level():
     """A pipeline is never used, is wrong, or reads or writes outside its arrays."""
     done = subprocess.run(
-        [sys.executable, __file__],
-        env=os.environ | {LEVEL: level},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+        [sys.executable, "-u", __file__], capture_output=True, text=True, timeout=900, check=False
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    used, *names = done.stdout.split()
-    assert used == level
-    assert set(LIBRARY.variants.by_name) - set(names) == set(), (
-        "which no call of every_kind() needs"
-    )
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr[-3000:]
 
 
 # ------------------------------------------------------------------ the plan says what runs
@@ -1039,4 +1079,4 @@ def test_every_type_is_taken():
 
 
 if __name__ == "__main__":
-    check_level()
+    check_levels()

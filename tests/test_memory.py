@@ -112,8 +112,8 @@ POOLINGS = {
     "wide rows of channels": ((2, 3, 200, 10_000), 2, "f4", {}),
     "a signal": ((1, 5_000_000), (1, 3), "f4", {"stride": 1}),
     "many channels": ((1, 3, 3, 200_000), (1, 3), "f4", {}),
-    "long windows side by side": ((1, 9_000_000), (1, 500), "f4", {}),
-    "a window as long as the image": ((1, 40_000), (1, 40_000), "f4", {}),
+    "long windows side by side": ((1, 9_000_000), (1, 140), "f4", {}),
+    "a window as long as the image": ((1, 10_000), (1, 10_000), "f4", {}),
     "large volume": ((1, 128, 256, 256), 5, "f4", {"space": 3, "stride": 2}),
     "large slabs": ((1, 3, 2000, 2500), 3, "u1", {"space": 3, "stride": (1, 2, 1)}),
     "deep volume": ((1, 40_000, 8, 8), 5, "f4", {"space": 3, "stride": 1, "padding": "same"}),
@@ -123,8 +123,8 @@ POOLINGS = {
 
 def test_median(method):
     """The numbers under every window are copied to be sorted."""
-    x = np.zeros((1, 2000, 2000), np.float32)
-    check(convlens.pool, x, 5, 1, "median", padding="same", pad_mode="wrap", method=method)
+    x = np.zeros((1, 3000, 3000), np.float32)
+    check(convlens.pool, x, 5, 4, "median", padding="same", pad_mode="wrap", method=method)
 
 
 BORDERS = {  # of images and volumes whose padded copies would be too large
@@ -174,8 +174,8 @@ def test_the_way_back(method, pad_mode, stride):
 @pytest.mark.parametrize("window", [1, 3])
 def test_gradients_by_kernels_of_layers(method, window):
     """Pixels and outputs of a layer are copied as a whole, or too many sums of them are kept."""
-    images = np.zeros((16, 56, 112, 64), np.float32)[:, ::-1]
-    outputs = np.zeros((16, 56, 112, 128), np.float32)[..., ::2]
+    images = np.zeros((11, 56, 112, 64), np.float32)[:, ::-1]
+    outputs = np.zeros((11, 56, 112, 128), np.float32)[..., ::2]
     check(convlens.kernel_gradient, images, outputs, (window, window, 64, 64), method=method)
 
 
