@@ -108,7 +108,8 @@ class Pooling:
         self.merge, nothing = MERGES[mode]
         self.nothing = nothing(self.numbers)
         self.volume, self.ordered = volume, ordered
-        convert, padded = level.converted, None
+        convert: Callable[[hl.Expr, hl.Type], hl.Expr] = level.converted
+        padded = None
         if ordered:
             nan = INT.max() if mode == "max" else INT.min()
             padded, self.numbers, self.nothing = self.numbers, INT, nothing(INT)
