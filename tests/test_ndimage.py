@@ -334,6 +334,22 @@ def test_means_of_integers(seed):
     np.testing.assert_array_equal(ours, exact_means(call.array, steps, ours.dtype))
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_means_of_bytes(axis):
+    """A sum of bytes is divided wrongly: by a multiplication, if the window is not too large."""
+    rng = np.random.default_rng(axis)
+    array = rng.integers(0, 256, (40, 2000), np.uint8)
+    array[::2] = 255 - array[::2] // 64  # for the largest sums
+    array = np.moveaxis(array, 1, axis)
+    for size in range(1, 300):
+        ours = ndimage.uniform_filter1d(array, size, axis)
+        np.testing.assert_array_equal(ours, scipy.ndimage.uniform_filter1d(array, size, axis))
+    sizes = (3, 8, 12, 300)
+    for size in ((high, wide) for high in sizes for wide in sizes):
+        ours = ndimage.uniform_filter(array, size)
+        np.testing.assert_array_equal(ours, scipy.ndimage.uniform_filter(array, size))
+
+
 # ------------------------------------------------------------------ extremes and ranks
 
 
