@@ -14,18 +14,20 @@ from convlens.compiled.work import REPEATS
 pytestmark = pytest.mark.skipif(isinstance(load(), str), reason="there is no compiled engine")
 
 
-def images(*shape, dtype=np.float32):
-    return np.random.default_rng(shape).normal(0, 9, shape).astype(dtype)
+def images(*shape):
+    """Random numbers, the same for each shape."""
+    return np.random.default_rng(shape).normal(0, 9, shape).astype(np.float32)
 
 
 CALLS = {
-    "a convolution": lambda x, k, **options: convlens.convolve(x, k, **options),
+    "a convolution": convlens.convolve,
     "a pooling": lambda x, _, **options: convlens.pool(x, 3, 1, padding="same", **options),
 }
 
 
 @pytest.fixture(autouse=True)
 def forget():
+    """Begin each test with nothing kept."""
     REPEATS.clear()
 
 
@@ -37,7 +39,7 @@ def forget():
         lambda x: x[::-1],
         lambda x: x[:, ::-1],
         lambda x: x.transpose(0, 2, 1, 3),
-        lambda x: np.asfortranarray(x),
+        np.asfortranarray,
         lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
         lambda x: np.frombuffer(b"0" + x.tobytes(), np.uint8)[1:].view(x.dtype).reshape(x.shape),
     ],
