@@ -60,14 +60,16 @@ test-scipy: .venv/test  ## have SciPy's own tests judge convlens.ndimage
 bench: .venv/bench  ## compare with PyTorch, JAX and astropy, then time everything; writes benchmarks/RESULTS.md
 	.venv/bin/python -m pytest -k "torch or jax or astropy" tests/test_peers.py tests/test_where.py tests/test_docs.py tests/test_training_page.py tests/test_keras_page.py
 	.venv/bin/python benchmarks/run.py
+	.venv/bin/python benchmarks/run_filters.py
+	.venv/bin/python benchmarks/run_way_back.py
 
 bench-layers: .venv/bench  ## time the layers of well-known networks; writes benchmarks/LAYERS.md
 	.venv/bin/python benchmarks/run_layers.py
 
-bench-filters: .venv/bench  ## time SciPy's filters next to SciPy and OpenCV; writes benchmarks/FILTERS.md
+bench-filters: .venv/bench  ## time SciPy's filters next to SciPy and OpenCV; a part of RESULTS.md
 	.venv/bin/python benchmarks/run_filters.py
 
-bench-back: .venv/bench  ## time gradients and transposes next to PyTorch, autograd and PyLops; writes benchmarks/BACK.md
+bench-back: .venv/bench  ## time gradients and transposes next to PyTorch, autograd and PyLops; a part of RESULTS.md
 	.venv/bin/python benchmarks/run_way_back.py
 
 docs: .venv/docs  ## build the site in docs/_build; warnings are errors

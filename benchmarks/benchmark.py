@@ -66,9 +66,7 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     if curves:
         report.write_whole(options.output / "growth.png", lambda path: growth.draw(curves, path))
-    report.write_whole(
-        options.output / "RESULTS.md", lambda path: path.write_text(text, encoding="utf-8")
-    )
+    report.write_part(options.output / "RESULTS.md", text)
     progress(f"wrote {options.output / 'RESULTS.md'}")
 
 

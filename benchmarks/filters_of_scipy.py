@@ -16,7 +16,7 @@ import numpy as np
 import scipy.ndimage
 from machine import THREADS, facts
 from race import LONG, Result, race
-from report import markdown, milliseconds, ratio, write_whole
+from report import markdown, milliseconds, ratio, write_part
 
 import convlens
 from convlens import ndimage
@@ -108,7 +108,9 @@ def _race(row: Filter, array: np.ndarray, budget: float) -> list[Result]:
 
 def main() -> None:
     """Race the filters that the command line asks for, and write or print the page."""
-    parser = argparse.ArgumentParser(description="Time SciPy's filters, and write FILTERS.md.")
+    parser = argparse.ArgumentParser(
+        description="Time SciPy's filters; write a part of RESULTS.md."
+    )
     parser.add_argument("--only", metavar="PATTERN", default="", help="just these, and print them")
     parser.add_argument("--budget", metavar="SECONDS", type=float, default=1, help="for each row")
     parser.add_argument("--side", type=int, help="of small arrays instead, for a quick try")
@@ -152,4 +154,4 @@ def main() -> None:
     if options.only or options.side:
         print(f"\n{text}")
         return
-    write_whole(HERE / "FILTERS.md", lambda path: path.write_text(text, encoding="utf-8"))
+    write_part(HERE / "RESULTS.md", text)

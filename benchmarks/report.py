@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -292,6 +293,16 @@ def ratio(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.0f}x" if value >= 100 else f"{value:.2g}x" if value < 0.1 else f"{value:.2f}x"
+
+
+def write_part(path: Path, part: str) -> None:
+    """Write a part of a page, which begins with its heading; the page keeps its other parts."""
+    heading = part.splitlines()[0]
+    page = path.read_text(encoding="utf-8") if path.exists() else ""
+    parts = {each.splitlines()[0]: each for each in re.split(r"^(?=# )", page, flags=re.M) if each}
+    parts[heading] = part
+    text = "\n".join(each.rstrip() + "\n" for each in parts.values())
+    write_whole(path, lambda new: new.write_text(text, encoding="utf-8"))
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,4 +1,4 @@
-"""Time SciPy's filters, and write FILTERS.md: see `run_filters.py --help`."""
+"""Time SciPy's filters, and write a part of RESULTS.md: see `run_filters.py --help`."""
 
 from machine import limit_threads
 

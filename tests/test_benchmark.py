@@ -255,6 +255,15 @@ def test_the_page_is_replaced_only_when_it_is_whole(harness, tmp_path):
     assert page.read_text() == "as it was"
 
 
+def test_a_part_of_the_page_is_replaced(harness, tmp_path):
+    """A benchmark destroys what another one wrote, or its own old part stays."""
+    page, write = tmp_path / "RESULTS.md", harness("report").write_part
+    write(page, "# One\n\nold\n")
+    write(page, "# One, of another kind\n\n## A section\n")
+    write(page, "# One\n\nnew\n")
+    assert page.read_text() == "# One\n\nnew\n\n# One, of another kind\n\n## A section\n"
+
+
 @pytest.mark.parametrize(
     ("network", "billions"),
     [
