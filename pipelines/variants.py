@@ -22,6 +22,7 @@ from dense import dense, width
 from depthwise import depthwise
 from doubling import doubling
 from fourier import fourier, spectrum
+from holes import filled, quotients
 from levels import Level, Pipeline
 from lines import lines
 from medians import medians
@@ -113,7 +114,15 @@ def table() -> list[Variant]:
     """Every variant, in the order in which the engine tries them."""
     plain = [*_planes(), *_dense(), *_depthwise(), *_separable()]
     variants = [replace(each, requires=each.requires | exactly(weighed=0)) for each in plain]
-    variants += [*_weighed(), *_fourier(), *_winograd(), *_poolings(), *_medians(), *_ordered()]
+    variants += [
+        *_weighed(),
+        *_holes(),
+        *_fourier(),
+        *_winograd(),
+        *_poolings(),
+        *_medians(),
+        *_ordered(),
+    ]
     check(variants)
     return sorted(variants, key=lambda each: (-each.preference, -len(each.requires)))
 
@@ -246,6 +255,17 @@ def _weighed() -> Iterator[Variant]:
             exactly(separable=1, volume=0, weighed=WEIGHED[weighed]),
             partial(separable, types=_types(names), weighed=weighed),
         )
+
+
+def _holes() -> Iterator[Variant]:
+    """What a call needs beside its pipeline, where pixels take no part that it does not weigh."""
+    for weighed, bits in product(WEIGHED, (8, 16, 32, 64)):
+        if (weighed, bits) != ("finite", 8):
+            made = partial(filled, bits=bits, given=weighed == "given")
+            yield Variant("filled", (weighed, f"u{bits}"), {}, made)
+    for numbers, results in (("f32", "f32"), ("f64", "f64"), ("i64", "f64")):
+        types = TYPES[numbers], TYPES[results]
+        yield Variant("quotients", (numbers, results), {}, partial(quotients, types=types))
 
 
 def _dense() -> Iterator[Variant]:

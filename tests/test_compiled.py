@@ -36,7 +36,7 @@ from strategies import (
 import convlens
 from convlens import ndimage
 from convlens.compiled import choice as choice_of
-from convlens.compiled import kernel_gradient, lines, moving, transforms, winograd, work
+from convlens.compiled import holes, kernel_gradient, lines, moving, transforms, winograd, work
 from convlens.compiled.library import LEVEL, Run, load
 from convlens.compiled.variants import Variants
 from convlens.core.rounding import saturated
@@ -770,6 +770,38 @@ def check_winners(rng):
             np.testing.assert_array_equal(*given)
 
 
+def check_holes(rng):
+    """Fail if what takes no part is seen, or memory beside the arrays is read or written."""
+    for dtype, shape in product(
+        ("?", "u1", "i2", "f2", "i4", "f4", "i8", "f8"),
+        ((2, 9, 80, 1), (1, 300, 3, 5), (3, 4, 30, 4), (2, 3, 5, 9), (2, 2, 3, 40, 3)),
+    ):
+        images = random_numbers(rng, shape, np.dtype(dtype), small=True)
+        for where in (rng.random(shape) < 0.8, rng.random((*shape[:-1], 1)) < 0.8):
+            some = np.broadcast_to(fenced(rng, where), shape)
+            cells = [fenced(rng, np.zeros_like(images)) for _ in range(2)]
+            for pixels, there in ((images, some), (np.where(some, images, np.nan), None)):
+                if there is None and pixels.dtype != dtype:
+                    continue
+                holes.fill(cells[0], fenced(rng, pixels), there, 1)
+                holes.weigh(cells[1], fenced(rng, pixels), there)
+                np.testing.assert_array_equal(
+                    cells[0], np.where(some, images, images.dtype.type(1))
+                )
+                np.testing.assert_array_equal(cells[1], some)
+    for dtype, result in (("f4", "f4"), ("f8", "f8"), ("i8", "f8"), ("f4", "f2")):
+        sums = random_numbers(rng, (2, 9, 31, 3), np.dtype(dtype), small=True)
+        weights = rng.integers(0, 3, sums.shape).astype(dtype)
+        for width in (31, 2):
+            out = fenced(rng, np.zeros((2, 9, width, 3), result))
+            both = sums[:, :, :width], weights[:, :, :width]
+            with np.errstate(all="ignore"):
+                holes.divide(*(fenced(rng, each) for each in both), out)
+                expected = np.true_divide(*both).astype(result)
+            expected[both[1] == 0] = np.nan
+            np.testing.assert_array_equal(out, expected)
+
+
 PRODUCTS = "products", "f32", "f64", "f32"
 
 
@@ -795,6 +827,7 @@ def check_level():
     check_transforms(rng)
     check_winograd(rng)
     check_kernel_gradients(rng)
+    check_holes(rng)
     print(load().level, *load()._functions)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from convlens.compiled import large, long_rows, merged_rows, transforms, winograd
+from convlens.compiled import holes, large, long_rows, merged_rows, transforms, winograd
 from convlens.compiled.blocks import (
     COPIED,
     DIRECT,
@@ -291,7 +291,7 @@ class Work:
             in_place = self.read_here and all(map(indexable, pixels))
             if not in_place:
                 images, *others = (each[m] for each in read)
-                pixels = [copied_pixels(each, grids, U8)[0] for each in others]
+                pixels = [_copied_where(each, grids) for each in others]
                 images, grids = copied_pixels(images, grids, self.method.pixels)
                 pixels.insert(0, images)
             results = target if self.write_here else np.empty(target.shape, self.method.results)
@@ -462,6 +462,14 @@ class Work:
         """
         steps = written * self.taps + 8 * (read + written)  # a number takes as long as 8 of them
         return max(1, min(4 * self.threads, steps // LEAST))
+
+
+def _copied_where(where: Array, grids: list[Grid]) -> Array:
+    """A copy of what says which of the pixels take part that these grids use."""
+    channels = where.shape[-1]
+    if where.strides[-1] or channels == 1:
+        return copied_pixels(where, grids, U8)[0]
+    return holes.spread(copied_pixels(where[..., :1], grids, U8)[0], channels)
 
 
 def _slabs(deep: Grid, window: int, block: Region) -> Array:

@@ -266,22 +266,14 @@ def execute(
     with arguments.refusing(plan.operation):
         where, left = pixels.fitted(problem), None
         if where is not None and (pixels.own is not None or masked.needs_pixels(problem)):
-            left = _left(plan, where, kernels)
+            method, full = METHODS[plan.method], problem.full_images(where)
+            left = masked.left(problem, method, full, kernels).reshape(plan.output_shape)
             if pixels.own is None and not left.all():
                 raise ValueError(masked.refusal(problem, left))
         inputs = images, kernels, *(() if where is None else (where,))
         result = arguments.output(out, plan.output_shape, plan.output_dtype, *inputs)
     _compute(plan, images, where, kernels, result)
     return result if left is None or pixels.own is None else np.ma.MaskedArray(result, ~left)
-
-
-def _left(plan: Plan, where: Array, kernels: Array | None) -> Array:
-    """Where at least one pixel is left that takes part, as booleans in the output's shape."""
-    some = None if kernels is None else kernels != 0
-    counted = choose(masked.counting(plan.problem), plan.method, some)
-    left = np.empty(plan.output_shape, counted.output_dtype)
-    _compute(counted, where, None, some, left)
-    return left > 0
 
 
 def _compute(
@@ -298,7 +290,7 @@ def _compute(
         if images.size == 0:
             result[...] = problem.of_zeros(kernels)
         elif problem.where != "all" and not METHODS[plan.method].weighs(seen):
-            masked.compute(problem, program, images, where, kernels, result)
+            masked.compute(problem, METHODS[plan.method], program, images, where, kernels, result)
         elif where is not None:  # The method weighs, and so does its program.
             cast("Weigher", program).run(seen, images, numbers, result, where)
         else:

@@ -1,0 +1,131 @@
+"""Pixels that take no part, by pipelines: other numbers in their place, and means of the rest."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from convlens.compiled.choice import NAMES, U8, DType
+from convlens.compiled.library import Run, frame, loaded
+from convlens.compiled.placement import indexable
+from convlens.core.problem import Array
+
+TASK = 2**16  # the least bytes of a task
+FEW = 4  # the channels of a pixel that pipelines give one mask as fast as NumPy would repeat it
+
+# Bits that are all set in numbers that are not finite, for each size of floats in bytes.
+EXPONENTS = {2: 0x7C00, 4: 0x7F800000, 8: 0x7FF << 52}
+
+
+def fill(cells: Array, pixels: Array, where: Array | None, nothing: Any) -> None:
+    """Copy the pixels that take part into cells, and put a number in place of the others.
+
+    Parameters
+    ----------
+    cells, pixels : (m, *space, c)
+        The cells' type has no more than eight bytes.
+    where : array of bool or None
+        Which pixels take part, in the same shape; None for those that are finite.
+    nothing : number
+    """
+    _copy(cells, pixels, where, ~0, 0, _bits(nothing, cells.dtype))
+
+
+def weigh(cells: Array, pixels: Array, where: Array | None) -> None:
+    """Write the weights of pixels into cells: 1 for those that take part, 0 for the others."""
+    _copy(cells, pixels, where, 0, _bits(1, cells.dtype), _bits(0, cells.dtype))
+
+
+def spread(where: Array, channels: int) -> Array:
+    """The same mask (m, *space, 1) for so many channels, as bytes (m, *space, channels)."""
+    cells = np.empty((*where.shape[:-1], channels), U8)
+    weigh(cells, cells, np.broadcast_to(where, cells.shape))
+    return cells
+
+
+def divide(sums: Array, weights: Array, out: Array) -> None:
+    """Write sums divided by weights into `out`: NaN where there is no weight. (m, *outputs, nc)."""
+    names = NAMES[sums.dtype], NAMES[out.dtype]
+    if names not in (("f32", "f32"), ("f64", "f64"), ("i64", "f64")):
+        np.true_divide(sums, weights, out=out, casting="unsafe")
+        np.copyto(out, np.nan, where=weights == 0)
+        return
+    target = _rows(out)
+    made = np.empty(out.shape, out.dtype) if target is None else out
+    rows = [_rows(each) for each in (sums, weights, made)]
+    _run(names, rows, {})
+    if made is not out:
+        out[...] = made
+
+
+def _bits(number: Any, dtype: DType) -> int:
+    """The bits of a number of this type."""
+    return int(np.asarray(number).astype(dtype).view(f"u{dtype.itemsize}"))
+
+
+def _copy(
+    cells: Array, pixels: Array, where: Array | None, kept: int, added: int, nothing: int
+) -> None:
+    if where is None and cells.dtype.kind != "f":  # Integers are finite.
+        cells[...] = pixels if kept else 1
+        return
+    size = cells.dtype.itemsize
+    bits, ones = np.dtype(f"u{size}"), 2 ** (8 * size) - 1
+    read = [_contiguous(pixels, cells.dtype).view(bits)]
+    scalars = {"kept": kept & ones, "added": added, "nothing": nothing}
+    if where is None:
+        names = "finite", NAMES[bits]
+        scalars["exponent"] = EXPONENTS[size]
+    else:
+        names, channels = ("given", NAMES[bits]), where.shape[-1]
+        if where.strides[-1] == 0 and channels > 1:  # the same for all channels of a pixel
+            where = where[..., :1] if channels <= FEW else np.repeat(where[..., :1], channels, -1)
+        scalars["C"] = channels // where.shape[-1]
+        read.append(_contiguous(where, where.dtype).view(U8))
+    rows = [_rows(each) for each in (*read, cells.view(bits))]
+    _run(names, rows, scalars)
+
+
+def _contiguous(array: Array, dtype: DType) -> Array:
+    """The array itself if pipelines can read it, and otherwise a copy."""
+    usable = array.dtype == dtype and array.flags.aligned and indexable(array)
+    return array if usable and _rows(array) is not None else np.ascontiguousarray(array, dtype)
+
+
+def _rows(array: Array) -> Array | None:
+    """A view of (m, *space, c) as (slabs, images, rows, numbers), if rows have no gaps, or None."""
+    *outer, width, channels = array.shape
+    rows = array.reshape(*outer, width * channels)
+    gapless = rows.shape[-1] < 2 or rows.strides[-1] == array.itemsize
+    if not (gapless and np.may_share_memory(rows, array)):
+        return None
+    return rows[np.newaxis] if rows.ndim == 3 else rows.swapaxes(0, 1)
+
+
+def _run(names: tuple[str, str], rows: list[Any], scalars: dict[str, int]) -> None:
+    """Run a pipeline on arrays of rows, of which the last one is written."""
+    layouts = tuple((each.shape, each.strides, each.dtype) for each in rows)
+    _prepared(names, layouts, tuple(scalars.items()), loaded().threads)(*rows)
+
+
+@lru_cache(maxsize=256)
+def _prepared(
+    names: tuple[str, str],
+    layouts: tuple[tuple[tuple[int, ...], tuple[int, ...], DType], ...],
+    scalars: tuple[tuple[str, int], ...],
+    threads: int,
+) -> Run:
+    """A pipeline for arrays of these shapes, strides and types, which calls often repeat."""
+    variant = loaded().variants.choose({}, [names])
+    arrays = [name for name, kind in variant.arguments.items() if kind == "array"]
+    (slabs, images, height, width), _, dtype = layouts[-1]
+    tasks = max(1, min(4 * threads, slabs * images * height * width * dtype.itemsize // TASK))
+    strips = max(1, -(-tasks // slabs))
+    arguments = dict(scalars) | {
+        "strip": max(1, -(-height // strips)),
+        "chunk": max(1, slabs // tasks),
+    }
+    frames = {name: frame(*layout) for name, layout in zip(arrays, layouts, strict=True)}
+    return Run(loaded(), variant, arguments | frames, arrays)
