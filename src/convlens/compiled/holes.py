@@ -38,10 +38,12 @@ def weigh(cells: Array, pixels: Array, where: Array | None) -> None:
     _copy(cells, pixels, where, 0, _bits(1, cells.dtype), _bits(0, cells.dtype))
 
 
-def spread(where: Array, channels: int) -> Array:
-    """The same mask (m, *space, 1) for so many channels, as bytes (m, *space, channels)."""
-    cells = np.empty((*where.shape[:-1], channels), U8)
-    weigh(cells, cells, np.broadcast_to(where, cells.shape))
+def each_channel(where: Array) -> Array:
+    """A mask (m, *space, c) as bytes side by side: a copy if it is the same for all channels."""
+    if where.strides[-1] or where.shape[-1] == 1:
+        return where
+    cells = np.empty(where.shape, U8)
+    weigh(cells, cells, where)
     return cells
 
 

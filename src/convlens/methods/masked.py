@@ -100,6 +100,8 @@ def left(
 ) -> Array:
     """Whether pixels are left under windows, all or a region's: booleans (m, *outputs, nc).
 
+    If a mask is the same for all channels, so are these, in a single one.
+
     Parameters
     ----------
     where : (m, *space, c)
@@ -120,8 +122,7 @@ def left(
     elif found.size:
         program = method.prepare(counted, taps)
         program.run(part, where, taps, found)
-    there = found if taps is None else found > 0
-    return np.broadcast_to(there, (*there.shape[:-1], problem.output_channels))
+    return found if taps is None else found > 0
 
 
 @lru_cache(maxsize=256)
@@ -169,8 +170,9 @@ def needs_pixels(problem: Problem) -> bool:
 
 
 def refusal(problem: Problem, there: Array) -> str:
-    """Why windows of which nothing is left are refused."""
-    place = tuple(map(int, np.argwhere(~there)[0]))
+    """Why windows are refused if nothing is left of some; `there` is what `left` returns."""
+    all_there = np.broadcast_to(there, problem.full_output_shape).reshape(problem.output_shape)
+    place = tuple(map(int, np.argwhere(~all_there)[0]))
     return (
         f"no pixel under the window of output {place} takes part, and mode={problem.mode!r} has no "
         f"number of {problem.output_dtype} for nothing; convert the images to floats, which give "

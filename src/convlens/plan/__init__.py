@@ -266,14 +266,17 @@ def execute(
     with arguments.refusing(plan.operation):
         where, left = pixels.fitted(problem), None
         if where is not None and (pixels.own is not None or masked.needs_pixels(problem)):
-            method, full = METHODS[plan.method], problem.full_images(where)
-            left = masked.left(problem, method, full, kernels).reshape(plan.output_shape)
+            full = problem.full_images(where)
+            left = masked.left(problem, METHODS[plan.method], full, kernels)
             if pixels.own is None and not left.all():
                 raise ValueError(masked.refusal(problem, left))
         inputs = images, kernels, *(() if where is None else (where,))
         result = arguments.output(out, plan.output_shape, plan.output_dtype, *inputs)
     _compute(plan, images, where, kernels, result)
-    return result if left is None or pixels.own is None else np.ma.MaskedArray(result, ~left)
+    if left is None or pixels.own is None:
+        return result
+    hidden = np.broadcast_to(~left, problem.full_output_shape)
+    return np.ma.MaskedArray(result, hidden.reshape(plan.output_shape))
 
 
 def _compute(
