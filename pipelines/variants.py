@@ -249,6 +249,9 @@ def _weighed() -> Iterator[Variant]:
         common = {"channels": 1, "stride": 1, "kernels": 1}
         for sizes, tall in (({}, False), (common, False), (common, True)):
             yield _plane(names, sizes, tall=tall, weighed=weighed)
+        if names == "f32_f32_f32":
+            for taps in (3, 5):
+                yield _plane(names, {**common, "taps": taps}, weighed=weighed)
         yield Variant(
             "separable",
             tuple(names.split("_")),

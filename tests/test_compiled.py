@@ -364,7 +364,7 @@ def every_kind():
                 options = {"padding": padding, "stride": 1, "groups": 21}
                 yield "convolve", (2, 10, 13, 21), types, (*sides, 1, 21), options
     for types, where in product((("f4", "?"), ("f8", "?")), ("finite", "given")):  # means
-        for sides in ((3, 3), (1, 4), (9, 9)):
+        for sides in ((3, 3), (5, 5), (1, 4), (9, 9)):
             for shape, stride in (((3, 17, 19), 1), ((2, 17, 19, 3), 2), ((2, 17, 39, 3), 1)):
                 options = {"stride": stride, "where": where, "renormalize": True}
                 yield "convolve", shape, types, sides, {"padding": "same", **options}
