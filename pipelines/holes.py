@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import halide as hl
 from cells import INT
 from levels import Level, Pipeline
 
+FEW = (1, 2, 3, 4)  # channels for which pipelines are fast
+Types: TypeAlias = tuple[hl.Type, hl.Type, hl.Type]
 AXES = f, y, z, n = tuple(hl.Var(name) for name in "fyzn")  # numbers of a row, rows, slabs, images
 
 
@@ -28,19 +32,25 @@ def filled(level: Level, bits: int, *, given: bool) -> Pipeline:
     there = where[f // channels, y, z, n] != 0 if given else (cell & exponent) != exponent
     out[AXES] = hl.select(there, (cell & kept) | added, nothing)
     arguments = [images, *([where, channels] if given else [exponent]), kept, added, nothing]
-    few = [channels == c for c in (1, 2, 3, 4)] if given else []
+    few = [channels == c for c in FEW] if given else []
     return _by_rows(out, arguments, level.lanes(hl.UInt(8 if given else bits)), *few)
 
 
-def quotients(level: Level, types: tuple[hl.Type, hl.Type]) -> Pipeline:
-    """Divide sums by weights, which are of the first type: NaN where there is no weight."""
-    numbers, results = types
-    sums, weights = (hl.ImageParam(numbers, 4, name) for name in ("sums", "weights"))
-    out, weight = hl.Func("out"), weights[AXES]
+def quotients(level: Level, types: Types) -> Pipeline:
+    """Divide sums by weights, each for C numbers of a row: NaN where there is no weight.
+
+    The types are those of sums, weights and quotients.
+    """
+    sums, weights = (
+        hl.ImageParam(each, 4, name) for each, name in zip(types, ("sums", "weights"), strict=False)
+    )
+    out, channels, results = hl.Func("out"), hl.Param(INT, "C"), types[2]
+    weight = weights[f // channels, y, z, n]
     ratio = hl.cast(results, sums[AXES]) / hl.cast(results, weight)
     nan = hl.reinterpret(results, hl.cast(hl.UInt(results.bits()), -1))
     out[AXES] = hl.select(weight == 0, nan, ratio)
-    return _by_rows(out, [sums, weights], level.lanes(results))
+    few = [channels == c for c in FEW]
+    return _by_rows(out, [sums, weights, channels], level.lanes(results), *few)
 
 
 def _by_rows(out: hl.Func, arguments: list[hl.Argument], lanes: int, *special: hl.Expr) -> Pipeline:

@@ -267,8 +267,10 @@ def _holes() -> Iterator[Variant]:
             made = partial(filled, bits=bits, given=weighed == "given")
             yield Variant("filled", (weighed, f"u{bits}"), {}, made)
     for numbers, results in (("f32", "f32"), ("f64", "f64"), ("i64", "f64")):
-        types = TYPES[numbers], TYPES[results]
-        yield Variant("quotients", (numbers, results), {}, partial(quotients, types=types))
+        for weights in {numbers: None, "u8": None, "i64": None}:
+            names = numbers, weights, results
+            types = tuple(TYPES[each] for each in names)
+            yield Variant("quotients", ("means", *names), {}, partial(quotients, types=types))
 
 
 def _dense() -> Iterator[Variant]:

@@ -789,16 +789,20 @@ def check_holes(rng):
                     cells[0], np.where(some, images, images.dtype.type(1))
                 )
                 np.testing.assert_array_equal(cells[1], some)
-    for dtype, result in (("f4", "f4"), ("f8", "f8"), ("i8", "f8"), ("f4", "f2")):
-        sums = random_numbers(rng, (2, 9, 31, 3), np.dtype(dtype), small=True)
-        weights = rng.integers(0, 3, sums.shape).astype(dtype)
-        for width in (31, 2):
-            out = fenced(rng, np.zeros((2, 9, width, 3), result))
-            both = sums[:, :, :width], weights[:, :, :width]
+    for dtype, counts, result in (
+        *((each, counts, each) for each in ("f4", "f8") for counts in (each, "u1", "i8")),
+        *(("i8", counts, "f8") for counts in ("u1", "i8")),
+        ("f4", "f4", "f2"),
+    ):
+        for width, channels, each in ((31, 3, 3), (31, 3, 1), (2, 3, 1), (9, 7, 1), (9, 1, 1)):
+            shape = 2, 9, width
+            sums = random_numbers(rng, (*shape, channels), np.dtype(dtype), small=True)
+            weights = rng.integers(0, 3, (*shape, each)).astype(counts)
+            out = fenced(rng, np.zeros(sums.shape, result))
             with np.errstate(all="ignore"):
-                holes.divide(*(fenced(rng, each) for each in both), out)
-                expected = np.true_divide(*both).astype(result)
-            expected[both[1] == 0] = np.nan
+                holes.divide(fenced(rng, sums), fenced(rng, weights), out)
+                expected = np.true_divide(sums, weights.astype(result)).astype(result)
+            expected[np.broadcast_to(weights == 0, sums.shape)] = np.nan
             np.testing.assert_array_equal(out, expected)
 
 

@@ -15,6 +15,12 @@ from convlens.core.problem import Array
 TASK = 2**16  # the least bytes of a task
 FEW = 4  # the channels of a pixel that pipelines give one mask as fast as NumPy would repeat it
 
+# The types of sums, of weights and of their quotients that there are pipelines for.
+QUOTIENTS = [
+    *((floats, weights, floats) for floats in ("f32", "f64") for weights in (floats, "u8", "i64")),
+    *(("i64", weights, "f64") for weights in ("u8", "i64")),
+]
+
 # Bits that are all set in numbers that are not finite, for each size of floats in bytes.
 EXPONENTS = {2: 0x7C00, 4: 0x7F800000, 8: 0x7FF << 52}
 
@@ -48,16 +54,19 @@ def each_channel(where: Array) -> Array:
 
 
 def divide(sums: Array, weights: Array, out: Array) -> None:
-    """Write sums divided by weights into `out`: NaN where there is no weight. (m, *outputs, nc)."""
-    names = NAMES[sums.dtype], NAMES[out.dtype]
-    if names not in (("f32", "f32"), ("f64", "f64"), ("i64", "f64")):
-        np.true_divide(sums, weights, out=out, casting="unsafe")
+    """Write sums divided by weights into `out`: NaN where there is no weight. (m, *outputs, nc).
+
+    Weights may be the same for all channels, in a single one.
+    """
+    names = NAMES[sums.dtype], NAMES[weights.dtype], NAMES[out.dtype]
+    channels = sums.shape[-1] // weights.shape[-1]
+    if names not in QUOTIENTS or channels > FEW:
+        np.true_divide(sums, weights, out=out, casting="same_kind")
         np.copyto(out, np.nan, where=weights == 0)
         return
-    target = _rows(out)
-    made = np.empty(out.shape, out.dtype) if target is None else out
+    made = np.empty(out.shape, out.dtype) if _rows(out) is None else out
     rows = [_rows(each) for each in (sums, weights, made)]
-    _run(names, rows, {})
+    _run(("means", *names), rows, {"C": channels})
     if made is not out:
         out[...] = made
 
@@ -106,7 +115,7 @@ def _rows(array: Array) -> Array | None:
     return rows[np.newaxis] if rows.ndim == 3 else rows.swapaxes(0, 1)
 
 
-def _run(names: tuple[str, str], rows: list[Any], scalars: dict[str, int]) -> None:
+def _run(names: tuple[str, ...], rows: list[Any], scalars: dict[str, int]) -> None:
     """Run a pipeline on arrays of rows, of which the last one is written."""
     layouts = tuple((each.shape, each.strides, each.dtype) for each in rows)
     _prepared(names, layouts, tuple(scalars.items()), loaded().threads)(*rows)
@@ -114,7 +123,7 @@ def _run(names: tuple[str, str], rows: list[Any], scalars: dict[str, int]) -> No
 
 @lru_cache(maxsize=256)
 def _prepared(
-    names: tuple[str, str],
+    names: tuple[str, ...],
     layouts: tuple[tuple[tuple[int, ...], tuple[int, ...], DType], ...],
     scalars: tuple[tuple[str, int], ...],
     threads: int,

@@ -1,11 +1,11 @@
 """Compute calls in which some pixels take no part, by any method, block by block.
 
 A block's cells are copied: the pixels under its windows, and the padding around them, with a number
-that changes nothing wherever a pixel takes no part. Beside them lie their weights: 1, and 0 for
-those that take no part. The program computes both as two images of one call. The second result says
-how much of each window was there, by which a mean is divided: the sum of the kernel's numbers, or
-the number of pixels of an average. Other calls need no weights. Of floats the largest and the
-smallest tell by an infinity that nothing is left, unless a pixel that takes part is the same.
+that changes nothing wherever a pixel takes no part. A mean is divided by how much of each window
+was there: the number of pixels of an average, or the sum of the kernel's numbers. The program
+computes it in the same way, from weights: 1, and 0 for those that take no part. Other calls need no
+weights. Of floats the largest and the smallest tell by an infinity that nothing is left, unless a
+pixel that takes part is the same.
 """
 
 from __future__ import annotations
@@ -59,36 +59,6 @@ def _without_padding(axis: Axis, border: Border) -> Axis:
     """The axis on which all cells under windows are pixels."""
     size = max(0, (axis.outputs - 1) * axis.stride + axis.reach)
     return Axis(size, axis.window, axis.stride, axis.dilation, 0, 0, border=border)
-
-
-def mean(problem: Problem) -> Problem | None:
-    """An average as a convolution with ones that is divided by the weight that was there.
-
-    Methods that weigh compute it faster. It is None for other problems, and where padding would
-    take part that should not.
-    """
-    if problem.mode != "avg" or problem.sum_dtype.kind != "f":
-        return None
-    border, axes = problem.columns.border, [_never_partial(axis) for axis in problem.axes]
-    if border.mode == "nothing":
-        padded = any(max(axis.before, axis.after) > 0 for axis in axes)
-        if problem.count_padding or (padded and problem.where == "given"):
-            return None
-        border = Border(value=np.nan)
-    full = FULL[len(axes)]
-    return replace(
-        problem,
-        mode="sum",
-        kernels=Spec(tuple(axis.window for axis in problem.axes), problem.sum_dtype),
-        layout=problem.layout._replace(kernels=full.kernels.rstrip("cn")),
-        axes=tuple(replace(axis, border=border) for axis in axes),
-        renormalize=True,
-    )
-
-
-def _never_partial(axis: Axis) -> Axis:
-    """The axis with padding under windows that hang over its far edge."""
-    return axis.part(range(axis.outputs), range(axis.window)) if axis.partial else axis
 
 
 def left(
@@ -206,21 +176,25 @@ def compute(
     where = None if where is None else problem.full_images(where)
     memory, divided = Memory(), _quotients(problem)
     for region in _regions(problem, BLOCK):
-        block, target = _block(problem, region), out[region.slices]
-        cells = block.cells(images, where, method.holes, memory)
-        if not block.weighed:
+        target = out[region.slices]
+        block = _block(problem, region, where is not None and where.strides[-1] == 0)
+        cells, weights = block.cells(images, where, method.holes, memory)
+        if weights is None:
             program.run(block.problem, cells, kernels, target)
-            if block.choosing:
+            if problem.mode in ("max", "min") and target.dtype.kind in "fc":
                 _mark(problem, method, region, where, target)
             continue
-        sums = memory.array("sums", block.shape, block.problem.output_dtype)
+        sums, divisors = (
+            memory.array(name, each.full_output_shape, each.output_dtype)
+            for name, each in (("sums", block.problem), ("divisors", block.weights))
+        )
         program.run(block.problem, cells, kernels, sums)
-        data, weights = sums.reshape(2, *target.shape)
+        program.run(block.weights, weights, kernels, divisors)
         if divided == target.dtype:
-            method.holes.divide(data, weights, target)
+            method.holes.divide(sums, divisors, target)
         else:
             means = memory.array("means", target.shape, divided)
-            method.holes.divide(data, weights, means)
+            method.holes.divide(sums, divisors, means)
             problem.write(means, target)
 
 
@@ -290,66 +264,69 @@ class _Block:
     ----------
     problem : Problem
     region : Region
+    shared : bool
+        Whether a mask is the same for all channels.
 
     Attributes
     ----------
-    problem : Problem
-        What is computed on the cells.
-    choosing, weighed : bool
-        Whether results tell whether nothing is left, or weights lie behind the cells that do.
-    shape : tuple of int
-        The shape of its results.
+    problem, weights : Problem
+        What is computed on the cells, and for a mean on their weights.
     """
 
-    def __init__(self, problem: Problem, region: Region) -> None:
+    def __init__(self, problem: Problem, region: Region, shared: bool) -> None:
         self._whole, self._images, inner = problem, region.images, unmasked(problem)
         places = zip(problem.axes, region.places, inner.axes, strict=True)
         self._along = [_along(axis, outputs, whole) for axis, outputs, whole in places]
-        self.choosing = problem.mode in ("max", "min") and problem.output_dtype.kind in "fc"
-        self.weighed = is_mean(problem)
-        images = len(region.images) * (2 if self.weighed else 1)
         axes, full = tuple(along.axis for along in self._along), FULL[len(problem.axes)]
-        shape = images, *(axis.size for axis in axes), problem.channels
+        shape = len(region.images), *(axis.size for axis in axes), problem.channels
         self.problem = replace(
             inner,
             layout=Layout(full.images, problem.layout.kernels, full.output),
             axes=axes,
             images=Spec(shape, inner.images.dtype),
         )
-        self.shape = self.problem.full_output_shape
+        self.weights = _of_weights(self.problem, shared)
         self._nothing = merging(inner)[1]
         self._full = all(
             sum(to.stop - to.start for to, _ in along.parts) == along.axis.size
             for along in self._along
         )
 
-    def cells(self, images: Array, where: Array | None, holes: Holes, memory: Memory) -> Array:
-        """The cells and perhaps their weights: images (m, *space, c) of this block's problem."""
+    def cells(
+        self, images: Array, where: Array | None, holes: Holes, memory: Memory
+    ) -> tuple[Array, Array | None]:
+        """The cells of this block's problem, and those of its weights if it is a mean's."""
         m = slice(self._images.start, self._images.stop)
-        shape = self.problem.images.shape
-        m_, dtype = len(self._images), self.problem.images.dtype
-        cells: Array = memory.array("cells", (shape[0] // m_, m_, *shape[1:]), dtype)
-        data, weights = cells[0], cells[-1]
+        data, weights = memory.array("cells", *self.problem.images), None
+        if is_mean(self._whole):
+            weights = memory.array("weights", *self.weights.images)
         if not self._full:
             number, there = self._padding()
-            if self.weighed:
-                weights[...] = there
             data[...] = number if there else self._nothing
+            if weights is not None:
+                weights[...] = there
         for parts in product(*(along.parts for along in self._along)):
             to, places = zip(*parts, strict=True)
             index = m, *together(places)
             pixels, at = images[index], (slice(None), *to)
             some = None if where is None else where[index]
-            if self.weighed:
-                holes.weigh(weights[at], pixels, some)
             holes.fill(data[at], pixels, some, self._nothing)
+            if weights is None:
+                continue
+            channels = slice(weights.shape[-1])
+            pixels, some = pixels[..., channels], None if some is None else some[..., channels]
+            if weights.dtype != bool:
+                holes.weigh(weights[at], pixels, some)
+            elif some is None:
+                np.isfinite(pixels, out=weights[at])
+            else:
+                weights[at] = some
         for axis, along in enumerate(self._along, 1):
             behind = (slice(None),) * axis + (along.behind,)
             data[behind] = self._nothing
-            if self.weighed:
+            if weights is not None:
                 weights[behind] = 0
-        filled: Array = cells.reshape(shape)
-        return filled
+        return data, weights
 
     def _padding(self) -> tuple[Any, bool]:
         """What cells of padding hold if they take no pixels, and whether they take part."""
@@ -358,6 +335,26 @@ class _Block:
         if mode == "nothing":
             return 0, problem.count_padding and problem.mode == "avg"
         return value, problem.where != "finite" or bool(np.isfinite(value))
+
+
+def _of_weights(problem: Problem, shared: bool) -> Problem:
+    """The problem on weights in place of the cells; of one channel if all channels have the same.
+
+    Weights are booleans wherever pipelines are as fast on them.
+    """
+    apart, pooled = "c" not in problem.layout.kernels, problem.kernels is None
+    as_bools = pooled or (apart and (problem.sum_dtype.kind in "iu" or problem.sum_dtype == "f4"))
+    if apart and shared:
+        problem = replace(problem, groups=1, channels=1, output_channels=1)
+    shape = *problem.images.shape[:-1], problem.channels
+    problem = replace(
+        problem, images=Spec(shape, np.dtype(bool) if as_bools else problem.images.dtype)
+    )
+    if not pooled:
+        return problem
+    few = problem.taps <= 255 and len(problem.axes) == 2
+    counts, results = np.dtype(np.int64), np.dtype(np.uint8 if few else np.int64)
+    return replace(problem, sum_dtype=counts, output_dtype=results, overflow="saturate")
 
 
 # Cached, because calls often repeat, and a small one would take several times as long.
