@@ -101,8 +101,11 @@ def _copy(
 
 def _contiguous(array: Array, dtype: DType) -> Array:
     """The array itself if pipelines can read it, and otherwise a copy."""
-    usable = array.dtype == dtype and array.flags.aligned and indexable(array)
-    return array if usable and _rows(array) is not None else np.ascontiguousarray(array, dtype)
+    flags = array.flags
+    if array.dtype == dtype and flags.aligned:
+        if flags.c_contiguous or (indexable(array) and _rows(array) is not None):
+            return array
+    return np.ascontiguousarray(array, dtype)
 
 
 def _rows(array: Array) -> Array | None:

@@ -185,8 +185,8 @@ def compute(
                 _mark(problem, method, region, where, target)
             continue
         sums, divisors = (
-            memory.array(name, each.full_output_shape, each.output_dtype)
-            for name, each in (("sums", block.problem), ("divisors", block.weights))
+            memory.array(name, *each)
+            for name, each in (("sums", block.sums), ("divisors", block.divisors))
         )
         program.run(block.problem, cells, kernels, sums)
         program.run(block.weights, weights, kernels, divisors)
@@ -271,6 +271,8 @@ class _Block:
     ----------
     problem, weights : Problem
         What is computed on the cells, and for a mean on their weights.
+    sums, divisors : Spec
+        The results of these two.
     """
 
     def __init__(self, problem: Problem, region: Region, shared: bool) -> None:
@@ -286,6 +288,9 @@ class _Block:
             images=Spec(shape, inner.images.dtype),
         )
         self.weights = _of_weights(self.problem, shared)
+        self.sums, self.divisors = (
+            Spec(each.full_output_shape, each.output_dtype) for each in (self.problem, self.weights)
+        )
         self._nothing = merging(inner)[1]
         self._full = all(
             sum(to.stop - to.start for to, _ in along.parts) == along.axis.size
