@@ -33,7 +33,7 @@ def filled(level: Level, bits: int, *, given: bool) -> Pipeline:
     out[AXES] = hl.select(there, (cell & kept) | added, nothing)
     arguments = [images, *([where, channels] if given else [exponent]), kept, added, nothing]
     few = [channels == c for c in FEW] if given else []
-    return _by_rows(out, arguments, level.lanes(hl.UInt(8 if given else bits)), *few)
+    return _by_rows(out, arguments, level.lanes(number), *few)
 
 
 def quotients(level: Level, types: Types) -> Pipeline:

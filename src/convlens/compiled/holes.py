@@ -13,6 +13,7 @@ from convlens.compiled.placement import indexable
 from convlens.core.problem import Array
 
 TASK = 2**16  # the least bytes of a task
+SHORT = 128  # numbers of a row below which the rows of an image are taken for one, if they can be
 FEW = 4  # the channels of a pixel that pipelines give one mask as fast as NumPy would repeat it
 
 # The types of sums, of weights and of their quotients that there are pipelines for.
@@ -95,8 +96,11 @@ def _copy(
             where = where[..., :1] if channels <= FEW else np.repeat(where[..., :1], channels, -1)
         scalars["C"] = channels // where.shape[-1]
         read.append(_contiguous(where, where.dtype).view(U8))
-    rows = [_rows(each) for each in (*read, cells.view(bits))]
-    _run(names, rows, scalars)
+    arrays = [*read, cells.view(bits)]
+    short = cells.shape[-2] * cells.shape[-1] < SHORT
+    if short and all(each.flags.c_contiguous for each in arrays):
+        arrays = [each.reshape(len(each), 1, -1, each.shape[-1]) for each in arrays]
+    _run(names, [_rows(each) for each in arrays], scalars)
 
 
 def _contiguous(array: Array, dtype: DType) -> Array:
