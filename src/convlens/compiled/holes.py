@@ -105,11 +105,10 @@ def _copy(
 
 def _contiguous(array: Array, dtype: DType) -> Array:
     """The array itself if pipelines can read it, and otherwise a copy."""
-    flags = array.flags
-    if array.dtype == dtype and flags.aligned:
-        if flags.c_contiguous or (indexable(array) and _rows(array) is not None):
-            return array
-    return np.ascontiguousarray(array, dtype)
+    usable = array.dtype == dtype and array.flags.aligned
+    if usable and not array.flags.c_contiguous:
+        usable = indexable(array) and _rows(array) is not None
+    return array if usable else np.ascontiguousarray(array, dtype)
 
 
 def _rows(array: Array) -> Array | None:
