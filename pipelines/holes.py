@@ -32,7 +32,7 @@ def filled(level: Level, bits: int, *, given: bool) -> Pipeline:
     there = where[f // channels, y, z, n] != 0 if given else (cell & exponent) != exponent
     out[AXES] = hl.select(there, (cell & kept) | added, nothing)
     arguments = [images, *([where, channels] if given else [exponent]), kept, added, nothing]
-    few = [channels == c for c in FEW] if given else []
+    few = [channels == c for c in FEW] if given else [hl.Expr(True)]
     return _by_rows(out, arguments, level.lanes(number), *few)
 
 
@@ -67,8 +67,7 @@ def _by_rows(out: hl.Func, arguments: list[hl.Argument], lanes: int, *special: h
     out.split(y, strips, y, strip, tail).split(n, images, n, chunk, tail)
     out.reorder(f, y, z, n, strips, images).fuse(strips, images, task).parallel(task)
     wide = out.output_buffer().dim(0).extent() >= lanes
-    for condition in special or [None]:
-        both = wide if condition is None else wide & condition
-        stage = out.specialize(both)
+    for condition in special:
+        stage = out.specialize(wide & condition)
         stage.split(f, fo, fi, lanes, hl.TailStrategy.ShiftInwards).vectorize(fi)
     return Pipeline(out, [*arguments, strip, chunk], strict=True)
