@@ -22,6 +22,7 @@ from dense import dense, width
 from depthwise import depthwise
 from doubling import doubling
 from fourier import fourier, spectrum
+from holes import filled, quotients
 from levels import Level, Pipeline
 from lines import lines
 from means import means
@@ -115,7 +116,15 @@ def table() -> list[Variant]:
     """Every variant, in the order in which the engine tries them."""
     plain = [*_planes(), *_dense(), *_depthwise(), *_separable()]
     variants = [replace(each, requires=each.requires | exactly(weighed=0)) for each in plain]
-    variants += [*_weighed(), *_fourier(), *_winograd(), *_poolings(), *_medians(), *_ordered()]
+    variants += [
+        *_weighed(),
+        *_holes(),
+        *_fourier(),
+        *_winograd(),
+        *_poolings(),
+        *_medians(),
+        *_ordered(),
+    ]
     check(variants)
     return sorted(variants, key=lambda each: (-each.preference, -len(each.requires)))
 
@@ -242,12 +251,28 @@ def _weighed() -> Iterator[Variant]:
         common = {"channels": 1, "stride": 1, "kernels": 1}
         for sizes, tall in (({}, False), (common, False), (common, True)):
             yield _plane(names, sizes, tall=tall, weighed=weighed)
+        if names == "f32_f32_f32":
+            for taps in (3, 5):
+                yield _plane(names, {**common, "taps": taps}, weighed=weighed)
         yield Variant(
             "separable",
             tuple(names.split("_")),
             exactly(separable=1, volume=0, weighed=WEIGHED[weighed]),
             partial(separable, types=_types(names), weighed=weighed),
         )
+
+
+def _holes() -> Iterator[Variant]:
+    """What a call needs beside its pipeline, where pixels take no part that it does not weigh."""
+    for weighed, bits in product(WEIGHED, (8, 16, 32, 64)):
+        if (weighed, bits) != ("finite", 8):
+            made = partial(filled, bits=bits, given=weighed == "given")
+            yield Variant("filled", (weighed, f"u{bits}"), {}, made)
+    for numbers, results in (("f32", "f32"), ("f64", "f64"), ("i64", "f64")):
+        for weights in {numbers: None, "u8": None, "i64": None}:
+            names = numbers, weights, results
+            types = tuple(TYPES[each] for each in names)
+            yield Variant("quotients", ("means", *names), {}, partial(quotients, types=types))
 
 
 def _dense() -> Iterator[Variant]:

@@ -37,7 +37,7 @@ from strategies import (
 import convlens
 from convlens import ndimage
 from convlens.compiled import choice as choice_of
-from convlens.compiled import kernel_gradient, lines, moving, transforms, winograd, work
+from convlens.compiled import holes, kernel_gradient, lines, moving, transforms, winograd, work
 from convlens.compiled.library import Run, load
 from convlens.compiled.variants import Variants
 from convlens.core.rounding import saturated
@@ -379,7 +379,7 @@ def every_kind():
                 options = {"padding": padding, "stride": 1, "groups": 21}
                 yield "convolve", (2, 10, 13, 21), types, (*sides, 1, 21), options
     for types, where in product((("f4", "?"), ("f8", "?")), ("finite", "given")):  # means
-        for sides in ((3, 3), (1, 4), (9, 9)):
+        for sides in ((3, 3), (5, 5), (1, 4), (9, 9)):
             for shape, stride in (((3, 17, 19), 1), ((2, 17, 19, 3), 2), ((2, 17, 39, 3), 1)):
                 options = {"stride": stride, "where": where, "renormalize": True}
                 yield "convolve", shape, types, sides, {"padding": "same", **options}
@@ -554,7 +554,7 @@ def check_ways(case):
     work.choose = noting
     try:
         while True:
-            work.REPEATS.clear()
+            work.REPEATS.cache_clear()
             work._prepared.cache_clear()
             result = case.run("compiled")
             exact = case.verb == "pool" and case.options["mode"] in ("max", "min")
@@ -576,7 +576,7 @@ def check_ways(case):
     finally:
         library.variants = everything
         work.choose = choice
-        work.REPEATS.clear()
+        work.REPEATS.cache_clear()
         work._prepared.cache_clear()
 
 
@@ -802,6 +802,42 @@ def check_winners(rng):
             np.testing.assert_array_equal(*given)
 
 
+def check_holes(rng):
+    """Fail if what takes no part is seen, or memory beside the arrays is read or written."""
+    for dtype, shape in product(
+        ("?", "u1", "i2", "f2", "i4", "f4", "i8", "f8"),
+        ((2, 9, 80, 1), (1, 300, 3, 5), (3, 4, 30, 4), (2, 3, 5, 9), (2, 2, 3, 40, 3)),
+    ):
+        images = random_numbers(rng, shape, np.dtype(dtype), small=True)
+        for where in (rng.random(shape) < 0.8, rng.random((*shape[:-1], 1)) < 0.8):
+            some = np.broadcast_to(fenced(rng, where), shape)
+            cells = [fenced(rng, np.zeros_like(images)) for _ in range(2)]
+            for pixels, there in ((images, some), (np.where(some, images, np.nan), None)):
+                if there is None and pixels.dtype != dtype:
+                    continue
+                holes.fill(cells[0], fenced(rng, pixels), there, 1)
+                holes.weigh(cells[1], fenced(rng, pixels), there)
+                np.testing.assert_array_equal(
+                    cells[0], np.where(some, images, images.dtype.type(1))
+                )
+                np.testing.assert_array_equal(cells[1], some)
+    for dtype, counts, result in (
+        *((each, counts, each) for each in ("f4", "f8") for counts in (each, "u1", "i8")),
+        *(("i8", counts, "f8") for counts in ("u1", "i8")),
+        ("f4", "f4", "f2"),
+    ):
+        for width, channels, each in ((31, 3, 3), (31, 3, 1), (2, 3, 1), (9, 7, 1), (9, 1, 1)):
+            shape = 2, 9, width
+            sums = random_numbers(rng, (*shape, channels), np.dtype(dtype), small=True)
+            weights = rng.integers(0, 3, (*shape, each)).astype(counts)
+            out = fenced(rng, np.zeros(sums.shape, result))
+            with np.errstate(all="ignore"):
+                holes.divide(fenced(rng, sums), fenced(rng, weights), out)
+                expected = np.true_divide(sums, weights.astype(result)).astype(result)
+            expected[np.broadcast_to(weights == 0, sums.shape)] = np.nan
+            np.testing.assert_array_equal(out, expected)
+
+
 PRODUCTS = "products", "f32", "f64", "f32"
 
 
@@ -848,6 +884,7 @@ def check_levels():
             check_transforms,
             check_winograd,
             check_kernel_gradients,
+            check_holes,
         ):
             print(f"{level}: {special.__name__}")
             special(rng)
@@ -913,7 +950,7 @@ def test_the_plan_says_what_runs(monkeypatch):
             continue
         ran.clear()
         rows.clear()
-        work.REPEATS.clear()
+        work.REPEATS.cache_clear()
         result = case.run("compiled")
         if not ran:  # there is nothing to compute
             assert 0 in (result.size, case.arguments[0].size)

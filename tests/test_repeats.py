@@ -28,7 +28,7 @@ CALLS = {
 @pytest.fixture(autouse=True)
 def forget():
     """Begin each test with nothing kept."""
-    REPEATS.clear()
+    REPEATS.cache_clear()
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)

@@ -48,7 +48,9 @@ class Where(NamedTuple):
                 f"where must have the images' shape {images}{pixels}, or be broadcast to it; got "
                 f"{self.given.shape}"
             ) from None
-        return fitted if self.own is None else fitted & self.own
+        if self.own is None:
+            return fitted
+        return self.own if self.given.ndim == 0 and self.given else fitted & self.own
 
 
 def of_call(images: Any, where: object) -> tuple[Any, Where]:

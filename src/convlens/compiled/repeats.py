@@ -67,6 +67,6 @@ class Repeats:
             self._steps.clear()
         self._steps[key] = steps
 
-    def clear(self) -> None:
-        """Forget every call."""
+    def cache_clear(self) -> None:
+        """Forget every call; named as with `functools.lru_cache`."""
         self._steps.clear()

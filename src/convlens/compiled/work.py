@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from convlens.compiled import large, long_rows, merged_rows, transforms, winograd
+from convlens.compiled import holes, large, long_rows, merged_rows, transforms, winograd
 from convlens.compiled.blocks import (
     COPIED,
     DIRECT,
@@ -52,6 +52,7 @@ from convlens.core.cells import counts
 from convlens.core.problem import Array, Problem, Region, Spec
 
 KERNELS = 2**24  # the most bytes of kernels that are packed together
+SHARED = 2**22  # the most numbers of a block for which a mask is copied, for each channel
 SPARE = 64  # entries behind the last one: pipelines may read them, but do not use what they hold
 # Multiply-adds in a block, of dense layers, of other floats and of integers: few enough for a block
 # to end within a second, because Ctrl-C is only noticed between blocks.
@@ -227,6 +228,8 @@ class Work:
         the kernels, and writes the output, in place.
     at_once : bool
         Whether it is a single block, and nothing goes through a copy but perhaps kernels.
+    shared : bool
+        Whether that array is the same for all channels, so that it is copied for each of them.
     large : bool
         Whether the window is so large that it is computed in parts.
     """
@@ -247,9 +250,10 @@ class Work:
         self.groups = 1 if method.folded else problem.groups
         self.unit = problem.channels if method.folded else 1  # how many channels lie along x
         types = (problem.images.dtype, method.pixels), (U8, U8)
+        self.shared = problem.channels > 1 and any(each.strides[-1] == 0 for each in read[1:])
         self.read_here = all(
             usable(*its, placement, problem.channels) and not scattered(problem, its[0], placement)
-            for its, placement in zip(types, read, strict=False)
+            for its, placement in zip(types, read[:1] if self.shared else read, strict=False)
         )
         self.write_here = usable(
             problem.output_dtype,
@@ -280,7 +284,7 @@ class Work:
         work = DENSE if method.family == "dense" else STEADY if floats else SLOW
         self.blocks = Blocks(
             problem,
-            pixels=DIRECT if self.read_here else copied(problem),
+            pixels=copied(problem) if not self.read_here else SHARED if self.shared else DIRECT,
             outputs=min(work // taps, DIRECT if self.write_here else COPIED),
             together=(not self.read_here or read[0].is_one_row_of_slabs(problem.axes[0].size))
             and (not self.write_here or out.is_one_row_of_slabs(problem.axes[0].outputs)),
@@ -301,11 +305,13 @@ class Work:
                 grids[0] = replace(grids[0], used=range(self.problem.axes[0].size))
             m = slice_of(block.images)
             used = m, *(slice_of(each.used) for each in grids)
-            pixels, target = [each[used] for each in read], out[block.slices]
-            in_place = self.read_here and all(map(indexable, pixels))
-            if not in_place:
+            in_place = self.read_here and all(indexable(each[used]) for each in read)
+            target = out[block.slices]
+            if in_place:
+                pixels = self._used(read, used)
+            else:
                 images, *others = (each[m] for each in read)
-                pixels = [copied_pixels(each, grids, U8)[0] for each in others]
+                pixels = [_copied_where(each, grids) for each in others]
                 images, grids = copied_pixels(images, grids, self.method.pixels)
                 pixels.insert(0, images)
             results = target if self.write_here else np.empty(target.shape, self.method.results)
@@ -315,6 +321,11 @@ class Work:
                 if (self.problem.sum_dtype, results.dtype) == (U64, I64):
                     results = results.view(U64)
                 self.problem.write(results, target)
+
+    def _used(self, read: list[Array], used: tuple[slice, ...]) -> list[Array]:
+        """These pixels, and which of them take part."""
+        images, *others = (each[used] for each in read)
+        return [images, *(holes.each_channel(where) if self.shared else where for where in others)]
 
     def _places(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape in which pipelines see the results, with folded channels as a part of x."""
@@ -472,6 +483,12 @@ class Work:
         """
         steps = written * self.taps + 8 * (read + written)  # a number takes as long as 8 of them
         return max(1, min(4 * self.threads, steps // LEAST))
+
+
+def _copied_where(where: Array, grids: list[Grid]) -> Array:
+    """A copy of what says which of the pixels take part that these grids use."""
+    some = copied_pixels(where[..., :1] if where.strides[-1] == 0 else where, grids, U8)[0]
+    return holes.each_channel(np.broadcast_to(some, (*some.shape[:-1], where.shape[-1])))
 
 
 def _slabs(deep: Grid, window: int, block: Region) -> Array:

@@ -6,7 +6,7 @@ promises is run with it.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from convlens.core.problem import Array, Problem
 from convlens.methods.compiled import Compiled
@@ -50,8 +50,25 @@ class Weigher(Program, Protocol):
         """Compute the problem. `where` says which pixels take part, if an array does."""
 
 
+class Holes(Protocol):
+    """How pixels that take no part are left out, for methods that do not weigh: `holes.py`."""
+
+    def fill(self, cells: Array, pixels: Array, where: Array | None, nothing: Any) -> None:
+        """Copy the pixels that take part, and put a number in place of the others."""
+
+    def weigh(self, cells: Array, pixels: Array, where: Array | None) -> None:
+        """Write the weights of pixels: 1 for those that take part, 0 for the others."""
+
+    def divide(self, sums: Array, weights: Array, out: Array) -> None:
+        """Write sums divided by weights: NaN where there is no weight."""
+
+
 class Method(Protocol):
     """A way to compute problems."""
+
+    @property
+    def holes(self) -> Holes:
+        """How it leaves out pixels where it does not weigh."""
 
     def refuses(self, problem: Problem) -> str | None:
         """Why it cannot compute this problem; None if it can."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convlens.compiled import choice, moving, ways, work
+from convlens.compiled import choice, holes, moving, ways, work
 from convlens.core.problem import Array, Problem
 from convlens.methods.medians import Moving
 
 
 class Compiled:
     """The method "compiled"."""
+
+    holes = holes
 
     def refuses(self, problem: Problem) -> str | None:
         """Why there is no pipeline for this problem."""

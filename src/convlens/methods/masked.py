@@ -1,17 +1,17 @@
 """Compute calls in which some pixels take no part, by any method, block by block.
 
 A block's cells are copied: the pixels under its windows, and the padding around them, with a number
-that changes nothing wherever a pixel takes no part. Beside them lie their weights: 1, and 0 for
-those that take no part. The program computes both as two images of one call. The second result says
-how much of each window was there: the sum of the kernel's numbers, the number of pixels of an
-average, or whether anything was left at all. Of floats the largest and the smallest tell that
-themselves, by an infinity where nothing is left, unless a pixel that takes part is the same.
+that changes nothing wherever a pixel takes no part. A mean is divided by how much of each window
+was there: the number of pixels of an average, or the sum of the kernel's numbers. The program
+computes it in the same way, from weights: 1, and 0 for those that take no part. Other calls need no
+weights. Of floats the largest and the smallest tell by an infinity that nothing is left, unless a
+pixel that takes part is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,12 +24,12 @@ from convlens.core.problem import FULL, Array, Layout, Problem, Region, Spec
 from convlens.methods.taps import merging, taken, together
 
 if TYPE_CHECKING:
-    from convlens.methods import Program
+    from convlens.methods import Holes, Method, Program
 
-_FEW = 16  # channels
 BLOCK = 2**22  # the most bytes of the cells of a block, or of its results; it has five such arrays
 
 
+@lru_cache(maxsize=256)
 def unmasked(problem: Problem) -> Problem:
     """The problem that is computed on cells and on their weights, were it not for blocks."""
     border = ZEROS if problem.kernels is not None else Border("nothing")
@@ -38,15 +38,21 @@ def unmasked(problem: Problem) -> Problem:
     sizes = dict(zip(letters, problem.images.shape, strict=True))
     space = [letter for letter in letters if letter in "dhw"]
     sizes |= zip(space, (axis.size for axis in axes[-problem.space :]), strict=True)
-    return replace(
+    whole = replace(
         problem,
-        mode="sum" if problem.mode == "avg" else problem.mode,
         images=Spec(tuple(sizes.values()), problem.images.dtype.newbyteorder("=")),
         axes=axes,
-        output_dtype=problem.sum_dtype,
-        overflow="refuse",
-        renormalize=False,
     )
+    if not is_mean(problem):
+        return whole
+    return replace(
+        whole, mode="sum", output_dtype=problem.sum_dtype, overflow="refuse", renormalize=False
+    )
+
+
+def is_mean(problem: Problem) -> bool:
+    """Whether sums are divided by the weight that was there."""
+    return problem.renormalize or problem.mode == "avg"
 
 
 def _without_padding(axis: Axis, border: Border) -> Axis:
@@ -55,56 +61,76 @@ def _without_padding(axis: Axis, border: Border) -> Axis:
     return Axis(size, axis.window, axis.stride, axis.dilation, 0, 0, border=border)
 
 
-def mean(problem: Problem) -> Problem | None:
-    """An average as a convolution with ones that is divided by the weight that was there.
+def left(
+    problem: Problem,
+    method: Method,
+    where: Array,
+    kernels: Array | None,
+    region: Region | None = None,
+) -> Array:
+    """Whether pixels are left under windows, all or a region's: booleans (m, *outputs, nc).
 
-    Methods that weigh compute it faster. It is None for other problems, and where padding would
-    take part that should not.
+    If a mask is the same for all channels, so are these, in a single one.
+
+    Parameters
+    ----------
+    where : (m, *space, c)
+        Which pixels take part.
+    kernels : array or None
+        Whose zeros are no taps.
     """
-    if problem.mode != "avg" or problem.sum_dtype.kind != "f":
-        return None
-    border, axes = problem.columns.border, [_never_partial(axis) for axis in problem.axes]
-    if border.mode == "nothing":
-        padded = any(max(axis.before, axis.after) > 0 for axis in axes)
-        if problem.count_padding or (padded and problem.where == "given"):
-            return None
-        border = Border(value=np.nan)
-    full = FULL[len(axes)]
-    return replace(
-        problem,
-        mode="sum",
-        kernels=Spec(tuple(axis.window for axis in problem.axes), problem.sum_dtype),
-        layout=problem.layout._replace(kernels=full.kernels.rstrip("cn")),
-        axes=tuple(replace(axis, border=border) for axis in axes),
-        renormalize=True,
-    )
+    apart = "c" not in problem.layout.kernels
+    if apart and where.strides[-1] == 0:  # All channels have the same mask.
+        where = where[..., :1]
+    taps = None if kernels is None or (apart and kernels.all()) else kernels != 0
+    counted = _counting(problem, Spec(where.shape, where.dtype), taps is not None)
+    part = counted if region is None else counted.part(region)
+    where = where if region is None else where[region.slices[0]]
+    found = np.empty(part.full_output_shape, part.output_dtype)
+    if where.size == 0:
+        found[...] = part.of_zeros(taps)
+    elif found.size:
+        program = method.prepare(counted, taps)
+        program.run(part, where, taps, found)
+    return found if taps is None else found > 0
 
 
-def _never_partial(axis: Axis) -> Axis:
-    """The axis with padding under windows that hang over its far edge."""
-    return axis.part(range(axis.outputs), range(axis.window)) if axis.partial else axis
+@lru_cache(maxsize=256)
+def _counting(problem: Problem, where: Spec, kernels: bool) -> Problem:
+    """The problem whose images are booleans and say which pixels take part: (m, *space, c).
 
-
-def counting(problem: Problem) -> Problem:
-    """The problem that counts the pixels under a kernel's numbers, or a window, up to 255.
-
-    Its images are booleans, and so are its kernels, which are true where the caller's are not 0.
+    Its result is the largest of them under a window. With kernels, which are booleans too, it is
+    the number of pixels under their taps, up to 255.
     """
-    border = problem.columns.border
+    border, full = problem.columns.border, FULL[len(problem.axes)]
     if border.mode == "constant":
         border = border._replace(value=True)
-    kernels = problem.kernels
-    return replace(
+    counted = replace(
         problem,
-        mode="sum",
-        images=Spec(problem.images.shape, np.dtype(bool)),
-        kernels=None if kernels is None else Spec(kernels.shape, np.dtype(bool)),
+        mode="max",
+        images=where,
+        kernels=None,
+        layout=Layout(full.images, "", full.output),
         axes=tuple(replace(axis, border=border) for axis in problem.axes),
+        sum_dtype=where.dtype,
+        output_dtype=where.dtype,
+        overflow="refuse",
+        where="all",
+        renormalize=False,
+    )
+    channels = where.shape[-1]
+    if not kernels or problem.kernels is None:
+        return replace(counted, groups=channels, channels=channels, output_channels=channels)
+    if channels < problem.channels:
+        counted = replace(counted, groups=1, channels=1, output_channels=1)
+    return replace(
+        counted,
+        mode="sum",
+        kernels=Spec(problem.kernels.shape, where.dtype),
+        layout=counted.layout._replace(kernels=problem.layout.kernels),
         sum_dtype=np.dtype(np.int64),
         output_dtype=np.dtype(np.uint8),
         overflow="saturate",
-        where="all",
-        renormalize=False,
     )
 
 
@@ -113,9 +139,10 @@ def needs_pixels(problem: Problem) -> bool:
     return problem.mode in ("max", "min") and problem.output_dtype.kind not in "fc"
 
 
-def refusal(problem: Problem, left: Array) -> str:
-    """Why windows of which nothing is left are refused."""
-    place = tuple(map(int, np.argwhere(~left)[0]))
+def refusal(problem: Problem, there: Array) -> str:
+    """Why windows are refused if nothing is left of some; `there` is what `left` returns."""
+    all_there = np.broadcast_to(there, problem.full_output_shape).reshape(problem.output_shape)
+    place = tuple(map(int, np.argwhere(~all_there)[0]))
     return (
         f"no pixel under the window of output {place} takes part, and mode={problem.mode!r} has no "
         f"number of {problem.output_dtype} for nothing; convert the images to floats, which give "
@@ -125,6 +152,7 @@ def refusal(problem: Problem, left: Array) -> str:
 
 def compute(
     problem: Problem,
+    method: Method,
     program: Program,
     images: Array,
     where: Array | None,
@@ -136,8 +164,9 @@ def compute(
     Parameters
     ----------
     problem : Problem
+    method : Method
     program : Program
-        What was prepared for the unmasked problem, or a problem that this one is a part of.
+        What the method prepared for the unmasked problem, or a problem that this one is a part of.
     images, kernels, out : array
         As a program takes them.
     where : array of bool or None
@@ -145,18 +174,45 @@ def compute(
     """
     images, out = problem.full_images(images), problem.full_output(out)
     where = None if where is None else problem.full_images(where)
-    # Weights that are all 0 give 0 / 0, which is NaN. They may also cancel each other.
-    cancel = kernels is not None and bool((kernels.real < 0).any() or kernels.dtype.kind == "c")
-    memory = Memory()
-    for region in _regions(problem):
-        block = _Block(problem, region)
-        cells = block.cells(images, where, memory)
-        if block.ambiguous:
-            block = _Block(problem, region, beside=True)
-            cells = block.cells(images, where, memory)
-        sums = memory.array("sums", block.shape, block.problem.output_dtype)
+    memory, divided = Memory(), _quotients(problem)
+    for region in _regions(problem, BLOCK):
+        target = out[region.slices]
+        block = _block(problem, region, where is not None and where.strides[-1] == 0)
+        cells, weights = block.cells(images, where, method.holes, memory)
+        if weights is None:
+            program.run(block.problem, cells, kernels, target)
+            if problem.mode in ("max", "min") and target.dtype.kind in "fc":
+                _mark(problem, method, region, where, target)
+            continue
+        sums, divisors = (
+            memory.array(name, *each)
+            for name, each in (("sums", block.sums), ("divisors", block.divisors))
+        )
         program.run(block.problem, cells, kernels, sums)
-        block.finish(sums, out[region.slices], cancel=cancel)
+        program.run(block.weights, weights, kernels, divisors)
+        if divided == target.dtype:
+            method.holes.divide(sums, divisors, target)
+        else:
+            means = memory.array("means", target.shape, divided)
+            method.holes.divide(sums, divisors, means)
+            problem.write(means, target)
+
+
+def _quotients(problem: Problem) -> np.dtype[Any]:
+    """The type of sums divided by weights."""
+    return np.true_divide(np.empty(0, problem.sum_dtype), np.empty(0, problem.sum_dtype)).dtype
+
+
+def _mark(
+    problem: Problem, method: Method, region: Region, where: Array | None, target: Array
+) -> None:
+    """Write NaN for windows of which nothing is left: their result is what loses to all others."""
+    lost = target == merging(problem)[1]
+    if not lost.any():
+        return
+    if where is not None:  # A pixel that takes part may be the same.
+        lost &= ~left(problem, method, where, None, region)
+    np.copyto(target, np.nan, where=lost)
 
 
 class _Along(NamedTuple):
@@ -202,76 +258,80 @@ def _along(axis: Axis, outputs: range, whole: Axis) -> _Along:
 
 
 class _Block:
-    """The cells of a region, and what is made of their sums.
+    """The cells of a region.
 
     Parameters
     ----------
     problem : Problem
     region : Region
-    beside : bool
-        Whether weights lie beside the cells even where results could tell that nothing is left.
+    shared : bool
+        Whether a mask is the same for all channels.
 
     Attributes
     ----------
-    ambiguous : bool
-        Whether results cannot tell that, as they should, for the cells that have been filled.
+    problem, weights : Problem
+        What is computed on the cells, and for a mean on their weights.
+    sums, divisors : Spec
+        The results of these two.
     """
 
-    def __init__(self, problem: Problem, region: Region, *, beside: bool = False) -> None:
+    def __init__(self, problem: Problem, region: Region, shared: bool) -> None:
         self._whole, self._images, inner = problem, region.images, unmasked(problem)
         places = zip(problem.axes, region.places, inner.axes, strict=True)
         self._along = [_along(axis, outputs, whole) for axis, outputs, whole in places]
-        self._choosing = problem.mode in ("max", "min") and problem.output_dtype.kind in "fc"
-        self._weighed = problem.renormalize or problem.mode == "avg" or (self._choosing and beside)
-        images = len(region.images) * (2 if self._weighed else 1)
         axes, full = tuple(along.axis for along in self._along), FULL[len(problem.axes)]
-        shape = images, *(axis.size for axis in axes), problem.channels
+        shape = len(region.images), *(axis.size for axis in axes), problem.channels
         self.problem = replace(
             inner,
             layout=Layout(full.images, problem.layout.kernels, full.output),
             axes=axes,
             images=Spec(shape, inner.images.dtype),
         )
-        self.shape = self.problem.full_output_shape
-        self._present = problem.mode != "min"  # the weight of a pixel that takes part
+        self.weights = _of_weights(self.problem, shared)
+        self.sums, self.divisors = (
+            Spec(each.full_output_shape, each.output_dtype) for each in (self.problem, self.weights)
+        )
         self._nothing = merging(inner)[1]
-        self.ambiguous = False
-
-    def cells(self, images: Array, where: Array | None, memory: Memory) -> Array:
-        """The cells and perhaps their weights: images (m, *space, c) of this block's problem."""
-        m = slice(self._images.start, self._images.stop)
-        shape = self.problem.images.shape
-        m_, dtype = len(self._images), self.problem.images.dtype
-        cells: Array = memory.array("cells", (shape[0] // m_, m_, *shape[1:]), dtype)
-        number, there = self._padding()
-        data, weights = cells[0], cells[-1]
-        full = all(
+        self._full = all(
             sum(to.stop - to.start for to, _ in along.parts) == along.axis.size
             for along in self._along
         )
-        if not full:
-            if self._weighed:
-                weights[...] = self._present == there
+
+    def cells(
+        self, images: Array, where: Array | None, holes: Holes, memory: Memory
+    ) -> tuple[Array, Array | None]:
+        """The cells of this block's problem, and those of its weights if it is a mean's."""
+        m = slice(self._images.start, self._images.stop)
+        data, weights = memory.array("cells", *self.problem.images), None
+        if is_mean(self._whole):
+            weights = memory.array("weights", *self.weights.images)
+        if not self._full:
+            number, there = self._padding()
             data[...] = number if there else self._nothing
-            self.ambiguous = bool(self._choosing and there and number == self._nothing)
+            if weights is not None:
+                weights[...] = there
         for parts in product(*(along.parts for along in self._along)):
             to, places = zip(*parts, strict=True)
             index = m, *together(places)
             pixels, at = images[index], (slice(None), *to)
-            some = np.isfinite(pixels) if where is None else _each(where[index], memory)
-            _put(data[at], pixels, some, self._nothing, memory)
-            if self._weighed:
-                weights[at] = some if self._present else ~some
-            elif self._choosing and where is not None:
-                absent = some.size - np.count_nonzero(some)
-                self.ambiguous |= bool(np.count_nonzero(data[at] == self._nothing) > absent)
+            some = None if where is None else where[index]
+            holes.fill(data[at], pixels, some, self._nothing)
+            if weights is None:
+                continue
+            channels = slice(weights.shape[-1])
+            pixels, some = pixels[..., channels], None if some is None else some[..., channels]
+            if weights.dtype != bool:
+                holes.weigh(weights[at], pixels, some)
+            elif some is None:
+                np.isfinite(pixels, out=weights[at])
+            else:
+                weights[at] = some
         for axis, along in enumerate(self._along, 1):
             behind = (slice(None),) * axis + (along.behind,)
             data[behind] = self._nothing
-            if self._weighed:
-                weights[behind] = not self._present
-        filled: Array = cells.reshape(shape)
-        return filled
+            if weights is not None:
+                weights[behind] = 0
+        return data, weights
 
     def _padding(self) -> tuple[Any, bool]:
         """What cells of padding hold if they take no pixels, and whether they take part."""
@@ -281,66 +341,36 @@ class _Block:
             return 0, problem.count_padding and problem.mode == "avg"
         return value, problem.where != "finite" or bool(np.isfinite(value))
 
-    def finish(self, sums: Array, target: Array, *, cancel: bool) -> None:
-        """Write what is made of the sums and the weights into the target: (m, *outputs, nc)."""
-        if not self._weighed:
-            if self._choosing:
-                np.copyto(sums, np.nan, where=sums == self._nothing)
-            self._whole.write(sums, target)
-            return
-        data, weights = sums.reshape(2, -1, *sums.shape[1:])
-        if self._choosing:
-            np.copyto(data, np.nan, where=weights != self._present)
-        elif not cancel and target.dtype == data.dtype and data.dtype.kind in "fc":
-            np.true_divide(data, weights, out=target)
-            return
-        else:
-            zeros = weights == 0
-            data = np.true_divide(data, weights, out=data if data.dtype.kind in "fc" else None)
-            np.copyto(data, np.nan, where=zeros)
-        self._whole.write(data, target)
 
+def _of_weights(problem: Problem, shared: bool) -> Problem:
+    """The problem on weights in place of the cells; of one channel if all channels have the same.
 
-def _each(some: Array, memory: Memory) -> Array:
-    """Booleans for each channel side by side, also where all have the same."""
-    channels = some.shape[-1]
-    if channels == 1 or some.strides[-1]:
-        return some
-    each = memory.array("some", some.shape, some.dtype)
-    if channels > _FEW:
-        each[...] = some
-        return each
-    for channel in range(channels):  # NumPy is slow at axes as short as this one
-        each[..., channel] = some[..., 0]
-    return each
-
-
-def _put(data: Array, pixels: Array, some: Array, nothing: Any, memory: Memory) -> None:
-    """Copy the pixels for which `some` is true, and put a number in place of the others.
-
-    NumPy's own ways to choose by booleans use no vectors, and take several times as long as these
-    steps on bits.
+    Weights are booleans wherever pipelines are as fast on them.
     """
-    size = data.dtype.itemsize
-    if pixels.dtype != data.dtype or data.dtype.kind == "c" or size > 8:
-        data[...] = pixels
-        pixels = data
-    if data.dtype.kind == "c" or size > 8:
-        np.copyto(data, nothing, where=~some)
-        return
-    integers = np.dtype(f"i{size}")
-    hidden = memory.array("bits", data.shape, integers)
-    np.subtract(some.view(np.int8), 1, out=hidden)  # all bits of what takes no part, or none
-    bits = data.view(integers)
-    np.bitwise_or(pixels.view(integers), hidden, out=bits)
-    np.bitwise_and(hidden, ~np.asarray(nothing, data.dtype).view(integers), out=hidden)
-    np.bitwise_xor(bits, hidden, out=bits)
+    apart, pooled = "c" not in problem.layout.kernels, problem.kernels is None
+    as_bools = pooled or (apart and (problem.sum_dtype.kind in "iu" or problem.sum_dtype == "f4"))
+    if apart and shared:
+        problem = replace(problem, groups=1, channels=1, output_channels=1)
+    shape = *problem.images.shape[:-1], problem.channels
+    problem = replace(
+        problem, images=Spec(shape, np.dtype(bool) if as_bools else problem.images.dtype)
+    )
+    if not pooled:
+        return problem
+    few = problem.taps <= 255 and len(problem.axes) == 2
+    counts, results = np.dtype(np.int64), np.dtype(np.uint8 if few else np.int64)
+    return replace(problem, sum_dtype=counts, output_dtype=results, overflow="saturate")
 
 
-def _regions(problem: Problem) -> Iterator[Region]:
+# Cached, because calls often repeat, and a small one would take several times as long.
+_block = lru_cache(maxsize=256)(_Block)
+
+
+@lru_cache(maxsize=256)
+def _regions(problem: Problem, block: int) -> list[Region]:
     """The regions of the blocks: some whole images, or a part of one."""
     m, *outputs, nc = problem.full_output_shape
-    most = BLOCK // max(problem.images.dtype.itemsize, problem.sum_dtype.itemsize)
+    most = block // max(problem.images.dtype.itemsize, problem.sum_dtype.itemsize)
 
     def numbers(shape: list[int]) -> int:
         spans = (
@@ -363,5 +393,4 @@ def _regions(problem: Problem) -> Iterator[Region]:
     together_ = max(1, most // max(1, numbers(shape))) if shape == outputs else 1
     steps = zip((m, *outputs), (together_, *shape), strict=True)
     cuts = ([range(n, min(n + step, size)) for n in range(0, size, step)] for size, step in steps)
-    for images, *places in product(*cuts):
-        yield Region(images, tuple(places))
+    return [Region(images, tuple(places)) for images, *places in product(*cuts)]

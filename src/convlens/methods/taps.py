@@ -26,6 +26,7 @@ from convlens.core.axis import Axis, sparse
 from convlens.core.cells import arange, counts, sources
 from convlens.core.pairwise import Pairwise
 from convlens.core.problem import Array, Problem, times
+from convlens.methods import holes
 from convlens.methods.medians import medians
 
 BLOCK = 2**16  # the most numbers in an array of a block: half a megabyte of float64
@@ -52,6 +53,8 @@ class Tap(NamedTuple):
 
 class Taps:
     """The method "numpy", and its program: there is nothing to settle."""
+
+    holes = holes
 
     def refuses(self, problem: Problem) -> str | None:  # noqa: ARG002
         """Nothing: it computes every problem."""

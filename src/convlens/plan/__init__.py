@@ -214,7 +214,7 @@ def choose(problem: Problem, method: str, kernels: Array | None = None) -> Plan:
     for name, candidate in METHODS.items():
         if method not in ("auto", name):
             continue
-        problem, numbers = _seen(whole, name, kernels)
+        problem = _seen(whole, name)
         refusal = candidate.refuses(problem)
         if refusal is not None and method == name:
             raise ValueError(f"method={name!r} needs the compiled engine, but {refusal}")
@@ -223,28 +223,24 @@ def choose(problem: Problem, method: str, kernels: Array | None = None) -> Plan:
         elif method == "auto" and (slow := candidate.is_slow_at(problem)) is not None:
             missing = slow
         else:
-            return Plan(whole, name, candidate.prepare(problem, numbers), missing)
+            return Plan(whole, name, candidate.prepare(problem, kernels), missing)
     raise AssertionError("the last method takes every problem")
 
 
-def _seen(problem: Problem, method: str, kernels: Array | None) -> tuple[Problem, Array | None]:
-    """The problem and the kernels that a method is given, where some pixels may take no part.
+def _seen(problem: Problem, method: str) -> Problem:
+    """The problem that a method is given, where some pixels may take no part.
 
     If it does not weigh, they are left out before: by `masked`.
     """
-    weighs = METHODS[method].weighs
-    if problem.where == "all" or weighs(problem):
-        return problem, kernels
-    mean = masked.mean(problem)
-    if mean is not None and mean.kernels is not None and weighs(mean):
-        return mean, np.ones(*mean.kernels)
-    return masked.unmasked(problem), kernels
+    if problem.where == "all" or METHODS[method].weighs(problem):
+        return problem
+    return masked.unmasked(problem)
 
 
 def settled(plan: Plan, kernels: Array | None) -> Plan:
     """The plan with everything settled that depends on these kernels; they are None for pooling."""
-    seen, numbers = _seen(plan.problem, plan.method, kernels)
-    return replace(plan, program=METHODS[plan.method].prepare(seen, numbers))
+    seen = _seen(plan.problem, plan.method)
+    return replace(plan, program=METHODS[plan.method].prepare(seen, kernels))
 
 
 def execute(
@@ -266,22 +262,17 @@ def execute(
     with arguments.refusing(plan.operation):
         where, left = pixels.fitted(problem), None
         if where is not None and (pixels.own is not None or masked.needs_pixels(problem)):
-            left = _left(plan, where, kernels)
+            full = problem.full_images(where)
+            left = masked.left(problem, METHODS[plan.method], full, kernels)
             if pixels.own is None and not left.all():
                 raise ValueError(masked.refusal(problem, left))
         inputs = images, kernels, *(() if where is None else (where,))
         result = arguments.output(out, plan.output_shape, plan.output_dtype, *inputs)
     _compute(plan, images, where, kernels, result)
-    return result if left is None or pixels.own is None else np.ma.MaskedArray(result, ~left)
-
-
-def _left(plan: Plan, where: Array, kernels: Array | None) -> Array:
-    """Where at least one pixel is left that takes part, as booleans in the output's shape."""
-    some = None if kernels is None else kernels != 0
-    counted = choose(masked.counting(plan.problem), plan.method, some)
-    left = np.empty(plan.output_shape, counted.output_dtype)
-    _compute(counted, where, None, some, left)
-    return left > 0
+    if left is None or pixels.own is None:
+        return result
+    hidden = np.broadcast_to(~left, problem.full_output_shape)
+    return np.ma.MaskedArray(result, hidden.reshape(plan.output_shape))
 
 
 def _compute(
@@ -291,18 +282,17 @@ def _compute(
     if result.size == 0:
         return
     problem, program = plan.problem, plan.program
-    seen, numbers = _seen(problem, plan.method, kernels)
     # NaN, inf and numbers that are too large or too small for a type are valid results, which must
     # not raise, whatever np.seterr says.
     with np.errstate(all="ignore"):
         if images.size == 0:
             result[...] = problem.of_zeros(kernels)
-        elif problem.where != "all" and not METHODS[plan.method].weighs(seen):
-            masked.compute(problem, program, images, where, kernels, result)
+        elif problem.where != "all" and not METHODS[plan.method].weighs(problem):
+            masked.compute(problem, METHODS[plan.method], program, images, where, kernels, result)
         elif where is not None:  # The method weighs, and so does its program.
-            cast("Weigher", program).run(seen, images, numbers, result, where)
+            cast("Weigher", program).run(problem, images, kernels, result, where)
         else:
-            program.run(seen, images, numbers, result)
+            program.run(problem, images, kernels, result)
 
 
 def execute_file(
