@@ -748,10 +748,11 @@ def check_lines(rng):
 
 def check_winners(rng):
     """Fail if winners are others than in NumPy, or memory beside the arrays is read or written."""
-    for dtype in ("f4", "f8"):
+    for dtype, of_outputs in (("f4", "f4"), ("f8", "f8"), ("f4", "f8"), ("f8", "f4")):
         for sizes, window, stride in (
             ((2, 9, 40, 3), (3, 2), (1, 1)),
             ((1, 70, 9, 1), (5, 3), (2, 3)),
+            ((1, 60, 9, 13), (3, 3), (2, 2)),
             ((2, 4, 5, 6, 7), (2, 3, 4), (1, 2, 1)),
             ((1, 80, 1), (40,), (1,)),
         ):
@@ -760,10 +761,11 @@ def check_winners(rng):
             found = convlens.pool_indices(images, window, **options, method="compiled")
             expected = convlens.pool_indices(images, window, **options, method="numpy")
             np.testing.assert_array_equal(found, expected)
-            back = fenced(rng, rng.integers(-9, 9, found.shape).astype(dtype))
+            back = fenced(rng, rng.integers(-9, 9, found.shape).astype(of_outputs))
+            like = images.astype(of_outputs)
             given = [
                 convlens.pool_gradient(
-                    images, back, window, **options, method=method, out=fenced(rng, images)
+                    images, back, window, **options, method=method, out=fenced(rng, like)
                 )
                 for method in ("compiled", "numpy")
             ]

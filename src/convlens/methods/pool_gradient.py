@@ -30,10 +30,11 @@ from convlens.methods import Program
 from convlens.methods.boxes import boxes, of, steps
 from convlens.methods.folds import folded
 from convlens.methods.transposed import Transposed
-from convlens.methods.winners import NUMBERS, pixel, winners
+from convlens.methods.winners import NUMBERS, under_windows, winners
 
 Settle = Callable[[Problem, Array | None], Program]
 AT_A_TIME = 2**19  # the most numbers of pixels that the compiled library gives to at a time
+IN_PLACE = 2**23  # the same where nothing is copied: so few that Ctrl-C is heard soon
 SHARED = 32  # the most windows on a pixel whose numbers are added up one after another
 
 
@@ -60,7 +61,9 @@ class PoolGradient:
         self._problem, self._settle, self._in_numpy = problem, settle, in_numpy
         floats = of_outputs.sum_dtype.kind in "fc" or of_outputs.mode == "sum"
         self._dtype = of_outputs.sum_dtype if floats else of_outputs.output_dtype
+        self._shared = [-(-axis.reach // axis.stride) for axis in problem.axes]
         self._repeats = any(axis.border.repeats for axis in problem.axes)
+        self._many = prod(self._shared) > SHARED or self._repeats
         small = prod(axis.size for axis in problem.axes) * problem.channels <= AT_A_TIME
         choosing = problem.mode in ("max", "min")
         self._exact = self._dtype.kind in "iu"
@@ -94,7 +97,8 @@ class PoolGradient:
         if problem.mode in ("max", "min") and self._in_numpy and self._apart:
             self._give_to_winners_apart(images, outputs, out)
             return
-        limit = (NUMBERS if self._in_numpy else AT_A_TIME) // problem.channels
+        limit = NUMBERS if self._in_numpy else AT_A_TIME
+        limit = (IN_PLACE if self._copies_nothing(images, out) else limit) // problem.channels
         memory = Memory()
         for plane in product(*(_planes(axis, self._in_planes) for axis in problem.axes)):
             sizes = problem.batch, *map(len, plane)
@@ -114,7 +118,7 @@ class PoolGradient:
                 else:
                     region = Region(n, tuple(places))
                     if problem.mode in ("max", "min"):
-                        self._give_to_winners(images, outputs, region, plane, cells, values, memory)
+                        self._give_to_winners(images, outputs, region, cells, values, memory)
                     else:
                         values[...] = 0
                         self._give_to_all(outputs, region, cells, values)
@@ -122,6 +126,16 @@ class PoolGradient:
                     _add_to_pixels(problem, values, cells, out[at])
                 elif values is not here:
                     here[...] = values
+
+    def _copies_nothing(self, images: Array, out: Array) -> bool:
+        """Whether the compiled library needs nothing but the arrays to give to winners."""
+        as_they_are = self._problem.mode == "max" and images.dtype == compiled.compared_as(
+            images.dtype
+        )
+        as_they_are &= images.flags.c_contiguous and images.flags.aligned
+        as_they_are &= all(axis.border.mode == "nothing" for axis in self._problem.axes)
+        written_there = out.dtype == self._dtype and out.flags.carray
+        return self._compiled and not self._many and as_they_are and written_there
 
     @property
     def _apart(self) -> bool:
@@ -192,44 +206,38 @@ class PoolGradient:
         images: Array,
         outputs: Array,
         region: Region,
-        plane: tuple[range, ...],
         cells: list[range],
         values: Array,
         memory: Memory,
     ) -> None:
         """Give the pixels that were chosen under a window what came back to its output."""
-        problem, sizes = self._problem, tuple(map(len, plane))
-        # Cells of a plane are counted in reading order. A block's cells are neighbours in it.
-        start = 0
-        for size, whole, some in zip(sizes, plane, cells, strict=True):
-            start = start * size + some.start - whole.start
-        count = prod(map(len, cells))
+        problem, sizes = self._problem, tuple(map(len, cells))
 
-        def cell(axis: int, each: Array, _: Array) -> Array:
-            whole = plane[axis]
-            return np.where((each >= whole.start) & (each < whole.stop), each - whole.start, -1)
+        def place(axis: int, each: Array, pixels: Array) -> Array:
+            at, block = each if self._in_planes else pixels, cells[axis]
+            return np.where((at >= block.start) & (at < block.stop), at - block.start, -1)
 
-        place = cell if self._in_planes else pixel
-        found = winners(problem, images, region, place, sizes, memory, in_numpy=self._in_numpy)
         numbers = outputs[region.slices].astype(self._dtype, copy=False)
-        shared = [-(-axis.reach // axis.stride) for axis in problem.axes]
-        many = prod(shared) > SHARED or self._repeats
         if self._compiled:
-            compiled.give(found, numbers, values, start, exact=many)
-            return
-        found -= start
+            pieces = under_windows(problem, images, region, place, sizes, memory)
+            if pieces is not None:
+                for some, piece in pieces:
+                    compiled.give(piece, numbers[of(some)], values[of(some)], exact=self._many)
+                return
+        found = winners(problem, images, region, place, sizes, memory, in_numpy=self._in_numpy)
         values[...] = 0
-        here = (found >= 0) & (found < count)
+        here = found >= 0
         m, channels = np.arange(len(values)), np.arange(values.shape[-1])
-        of_images = m.reshape(-1, *(1,) * (found.ndim - 1)) * count
+        of_images = m.reshape(-1, *(1,) * (found.ndim - 1)) * prod(sizes)
         at = (found + of_images) * len(channels) + channels
         flat = values.reshape(-1)
-        if self._exact or not many:
+        if self._exact or not self._many:
             np.add.at(flat, at[here], numbers[here])
             return
         sums = Pairwise()
-        for first in product(*map(range, shared)):  # windows that touch no pixel together
-            alone = (slice(None), *(slice(a, None, b) for a, b in zip(first, shared, strict=True)))
+        for first in product(*map(range, self._shared)):  # windows that touch no pixel together
+            each = zip(first, self._shared, strict=True)
+            alone = slice(None), *(slice(start, None, by) for start, by in each)
             layer = np.zeros_like(flat)
             layer[at[alone][here[alone]]] = numbers[alone][here[alone]]
             sums.add(layer)
