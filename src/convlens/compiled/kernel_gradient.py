@@ -13,6 +13,7 @@ not depend on the threads, or on how arrays lie in memory.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -32,7 +33,7 @@ from convlens.compiled.placement import (
     usable,
 )
 from convlens.compiled.variants import Variant
-from convlens.compiled.winograd import GROUP, NUMBERS, SIDE, TURN, regions
+from convlens.compiled.winograd import GROUP, NUMBERS, SIDE, TURN
 from convlens.core.axis import Axis
 from convlens.core.memory import Memory
 from convlens.core.pairwise import Pairwise
@@ -44,7 +45,7 @@ FEWEST = 16  # channels of the images and of the outputs, below which vectors wo
 BYTES, SUMS = 2**21, 2**22  # of tiles at a time, and of their sums: caches hold them
 FEW = 9  # taps: it does not pay to copy pixels for more of them
 REGION = 3 * 2**18  # numbers of a region; of the last and the next one there may be copies
-LEAST, MOST = 32, 1024  # tiles of a block
+LEAST, MOST = 32, 2048  # tiles of a block
 TOGETHER = 4096  # the most tiles that are added up one block after another
 NEAR = 256  # channels of a tile that lie side by side, at the most
 ROOM = 8  # channels beyond the last: the pipeline that adds up takes a few at a time
@@ -129,18 +130,20 @@ class Products:
         problem = self._problem
         shape = self.count, self._groups(len(part)), problem.channels, self._group
         pairwise, sums, added = Pairwise(), np.zeros(shape, self._numbers), 0
-        columns = problem.columns
-        row = columns.size * problem.channels * problem.axes[0].stride
-        row = max(row, columns.outputs * problem.output_channels)
-        for region in regions(problem, REGION, row):
-            cells, back = self._tiles(region, part)
-            runs: dict[tuple[int, int], Run] = {}  # those of as many tiles and channels
+        tiles: dict[tuple[int, tuple[range, ...]], tuple[Tiles, Tiles]] = {}  # of like regions
+        runs: dict[tuple[int, int], Run] = {}  # those of as many tiles and channels
+        for region in self._regions():
+            images, outputs = self._pixels(region)
+            alike = len(region.images), region.places
+            if alike not in tiles:
+                tiles[alike] = self._tiles(region, part, images, outputs)
+            cells, back = tiles[alike]
             for block in self._blocks(region, part):
                 if added + len(block) > TOGETHER:
                     pairwise.add(sums)
                     sums, added = np.zeros(shape, self._numbers), 0
                 added += len(block)
-                turned, y = cells(block), self._for_each(back(block))
+                turned, y = cells(images[0], block), self._for_each(back(outputs[0], block))
                 for number, some in enumerate(cuts(problem.channels, self._together)):
                     given = turned[:, number], y, sums[:, :, slice_of(some)]
                     layout = len(block), len(some)
@@ -149,6 +152,21 @@ class Products:
                     runs[layout](*given)
         pairwise.add(sums)
         return pairwise.total()
+
+    def _regions(self) -> Iterator[Region]:
+        """Divide the outputs evenly into regions of so few numbers that they can be copied."""
+        problem, side = self._problem, self.side
+        rows, columns = problem.axes
+        row = max(
+            columns.size * problem.channels * rows.stride,
+            columns.outputs * problem.output_channels,
+        )
+        together = max(1, REGION // (row * rows.outputs))
+        most = max(1, REGION // (row * side))  # rows of tiles
+        for images in _evenly(problem.batch, together):
+            for some in _evenly(-(-rows.outputs // side), most):
+                places = range(some.start * side, min(some.stop * side, rows.outputs))
+                yield Region(images, (places, range(columns.outputs)))
 
     def _for_each(self, outputs: Array) -> Array:
         """The outputs, for each of the products."""
@@ -162,17 +180,23 @@ class Products:
         """The tiles of a region, divided evenly into blocks that fit into memory."""
         count = len(region.images) * prod(-(-len(each) // self.side) for each in region.places)
         groups = self.count * self._groups(self._problem.channels) + self._groups(len(part))
-        most = min(MOST, max(LEAST, BYTES // (GROUP * groups)))
-        return cuts(count, -(-count // -(-count // most)))
+        return _evenly(count, min(MOST, max(LEAST, BYTES // (GROUP * groups))))
 
-    def _tiles(self, region: Region, part: range) -> tuple[Tiles, Tiles]:
+    def _pixels(self, region: Region) -> tuple[Pixels, Pixels]:
+        """The pixels under the windows of a region, and its outputs."""
+        axes, some = self._problem.axes, slice_of(region.images)
+        pixels, outputs = (
+            [grid(axis, places) for axis, places in zip(each, region.places, strict=True)]
+            for each in (axes, map(_of_outputs, axes))
+        )
+        return self._read(self._images[some], pixels), self._read(self._outputs[some], outputs)
+
+    def _tiles(
+        self, region: Region, part: range, pixels: Pixels, back: Pixels
+    ) -> tuple[Tiles, Tiles]:
         """What puts the tiles of a region side by side: their cells, and some of their outputs."""
         problem, c = self._problem, self._problem.channels
-        both = list(zip(problem.axes, region.places, strict=True))
         sizes = [-(-len(places) // self.side) for places in region.places]
-        images, outputs = (each[slice_of(region.images)] for each in (self._images, self._outputs))
-        pixels = self._read(images, [grid(axis, places) for axis, places in both])
-        back = self._read(outputs, [grid(_of_outputs(axis), places) for axis, places in both])
         room = self._together, self._together + ROOM
         padding = float(problem.pad_number)
         return (
@@ -250,7 +274,7 @@ class Tiles:
         How many numbers there are of a tile, in each channel.
     memory : Memory
     pixels : (numpy.ndarray, list of Grid)
-        The images or outputs, and which pixels lie under the tiles.
+        The first images or outputs, and which pixels lie under the tiles.
     channels : range
     group : (int, int)
         How many channels lie side by side, and room for how many there is.
@@ -271,15 +295,14 @@ class Tiles:
         sizes: list[int],
         padding: float,
     ) -> None:
-        self._variant, self._count, self._memory = variant, count, memory
-        self._pixels, self._group = pixels[0], group
+        self._variant, self._count, self._memory, self._group = variant, count, memory, group
         self._groups = -(-len(channels) // group[0])
         self._begin, self._runs = np.zeros(1, np.int32), dict[int, Run]()
-        m, h, w, c = self._pixels.shape
+        m, h, w, c = pixels[0].shape
         rows, columns = (padded(each, SIDE) for each in pixels[1])
         high, wide = sizes
         self._arguments = {
-            "images": frame_of(self._pixels.reshape(m, h, w * c)),
+            "images": frame_of(pixels[0].reshape(m, h, w * c)),
             "padding": padding,
             "rows": buffer(rows),
             "columns": buffer(columns),
@@ -292,9 +315,12 @@ class Tiles:
             **arguments,
         }
 
-    def __call__(self, block: range) -> Array:
-        """The numbers of a block of tiles: (count, channels / group, tiles, room for a group)."""
-        numbers, tiles = self._pixels.dtype, len(block)
+    def __call__(self, pixels: Array, block: range) -> Array:
+        """The numbers of a block of tiles: (count, channels / group, tiles, room for a group).
+
+        The pixels lie in memory as the first ones did.
+        """
+        numbers, tiles = pixels.dtype, len(block)
         # All numbers of a tile are written together. If they lay a power of 2 apart, they would
         # share places in the cache, so there is a gap.
         shape = self._count, self._groups * tiles + 1, self._group[1]
@@ -306,8 +332,13 @@ class Tiles:
             arguments = self._arguments | {"out": frame_of(out)}
             self._runs[tiles] = Run(loaded(), self._variant, arguments, ["images", "out"])
         self._begin[0] = block.start
-        self._runs[tiles](self._pixels, out)
+        self._runs[tiles](pixels, out)
         return placed
+
+
+def _evenly(size: int, most: int) -> list[range]:
+    """Divide a size evenly into ranges of so many at the most."""
+    return cuts(size, -(-size // -(-size // most)))
 
 
 def _run(name: str, names: tuple[str, ...], arrays: tuple[Array, ...]) -> Run:
