@@ -9,6 +9,9 @@ The tiles of all images are put side by side block after block, and their produc
 of the blocks before; after some thousand tiles new sums begin, and such sums are added in pairs.
 Where these cuts lie depends on the shapes alone. So the order in which numbers are added up does
 not depend on the threads, or on how arrays lie in memory.
+
+Few kernels would leave vectors along them half empty. For these, vectors lie along the rows of the
+outputs, and each tap's sum is that of its products in one row after another; see `runtime/few.c`.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ from convlens.core.problem import Array, Problem, Region
 Pixels = tuple[Array, list[Grid]]  # and which of them lie under the taps
 
 FEWEST = 16  # channels of the images and of the outputs, below which vectors would be half empty
+FEW_KERNELS = 8  # below which vectors lie along the rows
+MOST_NUMBERS = 2**14  # of few kernels: caches hold their sums
 BYTES, SUMS = 2**21, 2**22  # of tiles at a time, and of their sums: caches hold them
 FEW = 9  # taps: it does not pay to copy pixels for more of them
 REGION = 3 * 2**18  # numbers of a region; of the last and the next one there may be copies
@@ -56,11 +61,16 @@ def way(problem: Problem) -> type[Products] | None:
     """How pipelines compute a convolution's gradient by its kernels; None if they do not."""
     if problem.kernels is None or len(problem.axes) != 2 or problem.sum_dtype not in (F32, F64):
         return None
-    if problem.groups != 1 or same_kernel(problem) or problem.where != "all":
+    if problem.where != "all" or problem.groups < 1:
         return None
     channels, kernels = problem.channels, problem.output_channels
     sizes = [size for axis in problem.axes for size in (axis.size, axis.outputs)]
-    if min(channels, kernels) < FEWEST or not problem.batch or 0 in sizes:
+    if not problem.batch or 0 in (channels, kernels, *sizes):
+        return None
+    if kernels < FEW_KERNELS:
+        numbers = problem.taps * (channels // problem.groups) * kernels
+        return FewKernels if numbers <= MOST_NUMBERS else None
+    if problem.groups != 1 or min(channels, kernels) < FEWEST or same_kernel(problem):
         return None
     fits = 2 * SUMS // (channels * GROUP)  # products of matrices at a time
     outputs = prod(axis.outputs for axis in problem.axes)
@@ -259,6 +269,41 @@ class Winograd(Products):
         facts = {"side": 4 if of_images else 2}
         variant = loaded().variants.choose(facts, [("turned", NAMES[self._numbers])])
         return Tiles(variant, {}, NUMBERS, self._memory, pixels, *given)
+
+
+class FewKernels(Products):
+    """A gradient by few kernels, with vectors along the rows."""
+
+    words = "as products of each row's outputs by the cells under each tap"
+
+    def write(self, out: Array) -> bool:
+        """Write the gradient into `out`, (kh, kw, c // groups, nc), or (kh, kw) if all are one."""
+        problem = self._problem
+        kh, kw = (axis.window for axis in problem.axes)
+        depth, count = problem.channels // problem.groups, problem.output_channels
+        sums = np.zeros((kh, depth, count, kw, 2))
+        for region in self._regions():
+            (images, grids), (outputs, _) = self._pixels(region)
+            rows, columns = grids
+            sizes = [
+                *(
+                    each.strides[axis] // each.itemsize
+                    for each in (images, outputs)
+                    for axis in (0, 1)
+                ),
+                *(len(images), problem.groups, depth, count // problem.groups),
+                *(*map(len, region.places), kh, kw),
+                *(rows.stride, columns.stride, rows.dilation, columns.dilation, len(rows)),
+            ]
+            places = [padded(each, 0) for each in grids]
+            padding = float(problem.pad_number)
+            loaded().add_few_products(
+                images, outputs, np.array(sizes, np.int64), places, padding, sums
+            )
+        sums, rest = np.moveaxis(sums, -1, 0)
+        result = np.where(np.isfinite(sums), sums + rest, sums).transpose(0, 3, 1, 2)
+        out[...] = result.sum(axis=(-2, -1)) if same_kernel(problem) else result
+        return True
 
 
 class Tiles:

@@ -13,6 +13,7 @@ import os
 from ctypes import (
     POINTER,
     c_char_p,
+    c_double,
     c_int32,
     c_int64,
     c_uint8,
@@ -360,6 +361,37 @@ class Library:
         wide = [c_int32(each.itemsize == 8) for each in (cells, values)]
         if RUNNING.call(self._library.winners_give, [*pointers, *wide, c_int32(exact)]):
             raise MemoryError("there is no memory for the winners of rows under a window")
+
+    def add_few_products(
+        self,
+        images: Array,
+        outputs: Array,
+        sizes: Array,
+        places: list[Array],
+        padding: float,
+        sums: Array,
+    ) -> None:
+        """Add up products of outputs by the cells under the taps; see `compiled.kernel_gradient`.
+
+        Parameters
+        ----------
+        images, outputs : array of float32 or float64
+            Of one type. The numbers of a row lie side by side.
+        sizes : array of int64
+            As in `runtime/few.c`.
+        places : list of array of int32
+            The pixels of rows and columns of cells, below 0 for padding.
+        padding : float
+        sums : (kh, c // groups, nc, kw, 2) of float64
+            The sums, and what was lost of each by rounding.
+        """
+        arrays = images, outputs, sizes, *places
+        pointers = [c_void_p(each.ctypes.data) for each in arrays]
+        arguments = [*pointers, c_double(padding), c_void_p(sums.ctypes.data)]
+        vectors = self.level in ("avx2", "avx512")
+        arguments += [c_int32(images.itemsize == 8), c_int32(vectors)]
+        if RUNNING.call(self._library.few_run, arguments):
+            raise MemoryError("there is no memory for sums of products")
 
     def function(self, name: str) -> Any:
         """Look up a pipeline by its name, in the version of this level."""
