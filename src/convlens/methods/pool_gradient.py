@@ -1,9 +1,9 @@
 """The gradient of a pooling by its images.
 
 A sum gives what comes back to an output to each pixel under its window, and a mean an equal share
-of it: this is the transpose of a convolution with ones. A maximum gives everything to the pixel
-that it was taken from. That is found again, and what each pixel gets is added up, by the compiled
-library or by NumPy.
+of it: this is the transpose of a convolution with ones, or where windows share no pixel, a copy. A
+maximum gives everything to the pixel that it was taken from. That is found again, and what each
+pixel gets is added up, by the compiled library or by NumPy.
 
 This is done for one block of pixels after another, with all outputs whose windows touch it. Where
 padding repeats pixels, its cells have blocks too, which are added to the pixels in the end. Blocks
@@ -63,6 +63,9 @@ class PoolGradient:
         self._dtype = of_outputs.sum_dtype if floats else of_outputs.output_dtype
         self._shared = [-(-axis.reach // axis.stride) for axis in problem.axes]
         self._repeats = any(axis.border.repeats for axis in problem.axes)
+        # Whether a pixel lies under one window at the most, at a place that 64 bits can hold.
+        places = all(max(axis.stride, axis.before) < 2**61 for axis in problem.axes)
+        self._alone = prod(self._shared) == 1 and not self._repeats and places
         self._many = prod(self._shared) > SHARED or self._repeats
         small = prod(axis.size for axis in problem.axes) * problem.channels <= AT_A_TIME
         choosing = problem.mode in ("max", "min")
@@ -83,6 +86,8 @@ class PoolGradient:
             apart = self._in_numpy and self._apart
             then = "gives them all" if apart else "adds up what they get"
             return f"which finds the {kind} pixels again and {then}"
+        if self._alone:
+            return "which copies each window's share to the pixels under it, in NumPy"
         return "as transposes of convolutions with ones, a block of pixels at a time"
 
     def run(self, problem: Problem, images: Array, outputs: Array | None, out: Array) -> None:
@@ -120,7 +125,6 @@ class PoolGradient:
                     if problem.mode in ("max", "min"):
                         self._give_to_winners(images, outputs, region, cells, values, memory)
                     else:
-                        values[...] = 0
                         self._give_to_all(outputs, region, cells, values)
                 if here is None:
                     _add_to_pixels(problem, values, cells, out[at])
@@ -182,6 +186,10 @@ class PoolGradient:
             ]
             divisor = reduce(np.multiply.outer, taps).astype(self._dtype)
             some = some / divisor[..., np.newaxis]
+        if self._alone:
+            _spread(problem.axes, some.astype(self._dtype, copy=False), region, cells, values)
+            return
+        values[...] = 0
         axes = problem.axes
         if not self._repeats or self._in_planes:
             axes = tuple(_on(*each) for each in zip(axes, region.places, cells, strict=True))
@@ -248,6 +256,28 @@ def _give(left: Array, here: Array, out: Array) -> None:
     """Give what is left for these outputs to their pixels."""
     np.copyto(out, left, where=here)
     np.copyto(left, 0, where=here)
+
+
+def _spread(
+    axes: tuple[Axis, ...],
+    outputs: Array,
+    region: Region,
+    cells: list[range],
+    values: Array,
+) -> None:
+    """Write into the values of these pixels what each one's only window gives, or 0 without any.
+
+    Columns come first, because then the rows that are copied are whole ones.
+    """
+    for number in range(len(axes), 0, -1):
+        axis, places = axes[number - 1], region.places[number - 1]
+        window, place = np.divmod(arange(cells[number - 1]) + axis.before, axis.stride)
+        tap, between = np.divmod(place, axis.dilation)
+        under = (between == 0) & (tap < axis.window) & (window < axis.outputs)
+        into = values if number == 1 else None
+        outputs = outputs.take(window - places.start, number, into, "clip")
+        if not under.all():
+            outputs[(slice(None),) * number + (~under,)] = 0
 
 
 def _planes(axis: Axis, beyond: bool) -> Iterator[range]:
