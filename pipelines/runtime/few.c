@@ -1,9 +1,10 @@
-/* Gradients of convolutions by few kernels: each number of a kernel gets
-   the sum of the products of outputs by the cells that its tap lies on, row after row.
+/* Gradients of convolutions by kernels of few numbers: each gets the sum of the products of outputs by the
+   cells that its tap lies on, row after row.
 
-   The channels of a row are put one after another, so that vectors lie along the row. They are added up
-   in chains, and the chains in doubles whose rounding errors are added up too. Tasks have sums of their
-   own, which are added in order; which rows a task has depends on the shapes alone. */
+   Where there are few kernels, vectors lie along the rows, and the channels of a row are put one after
+   another for that; elsewhere they lie along the kernels. They are added up in chains, and the chains in
+   doubles whose rounding errors are added up too. Tasks have sums of their own, which are added in order;
+   which rows a task has depends on the shapes alone. */
 
 #include <math.h>
 #include <stdint.h>
@@ -13,7 +14,8 @@
 enum {
     TASKS = 32,
     WORK = 1 << 16, /* products, below which another task does not pay */
-    CHAIN = 64,     /* the most vectors that are added up one after another, or one row more */
+    CHAIN = 64,     /* the most vectors that are added up one after another, or one row more; along the
+                       kernels, the most outputs of a row, and rows */
     KEPT = 1 << 20  /* the most bytes of rows that a task keeps */
 };
 
@@ -34,7 +36,8 @@ typedef struct Job {
     int64_t lines;                /* how many rows of cells there are */
     const int32_t *rows, *columns; /* the pixels of rows and columns of cells, below 0 for padding */
     double padding;
-    Sum *totals; /* (tasks, kh, channels, groups * kernels, kw) */
+    Sum *totals; /* (tasks, kh, channels, groups * kernels, kw), or along the kernels (tasks, kh, kw,
+                    channels, kernels) */
     int64_t rows_of_task;
 } Job;
 
@@ -75,14 +78,12 @@ static inline void add(Sum *total, double number) {
 #include "few.h"
 #endif
 
-/* Add the gradient by each number of the kernels to `totals`, (kh, channels, groups * kernels, kw) pairs
-   of doubles. `sizes` are how many numbers lie between images and between rows, of the images and of
-   the outputs; then the batch, the groups, the channels and kernels of each, rows and columns of
-   outputs, of taps, strides and dilations, and how many rows of cells there are. The numbers are
-   doubles if `wide`, and else floats; `avx2` says whether the processor has those instructions.
-   Returns 0, or -1 if there is not enough memory. */
+/* Add the gradient by each number of the kernels to `totals`, one of those in Job. `sizes` are the numbers
+   of Job from `images_apart` to `lines`. There is one group if vectors lie `along` the kernels. Numbers are
+   doubles if `wide`, and else floats; `avx2` says whether the processor has those instructions. Returns 0,
+   or -1 if there is not enough memory. */
 int few_run(const char *images, const char *outputs, const int64_t *sizes, const int32_t *rows,
-            const int32_t *columns, double padding, double *totals, int wide, int avx2) {
+            const int32_t *columns, double padding, double *totals, int wide, int avx2, int along) {
     Job job = {.images = images, .outputs = outputs, .rows = rows, .columns = columns,
                .padding = padding};
     memcpy(job.images_apart, sizes, 17 * sizeof(int64_t)); /* all of them, up to `lines` */
@@ -92,9 +93,13 @@ int few_run(const char *images, const char *outputs, const int64_t *sizes, const
     job.rows_of_task = (lines + tasks - 1) / tasks;
     tasks = (lines + job.rows_of_task - 1) / job.rows_of_task;
     if (!(job.totals = calloc(tasks * count, sizeof(Sum)))) return -1;
-    Task task = wide ? few_part_doubles : few_part_floats;
+    Task rows_first[] = {rows_part_floats, rows_part_doubles};
+    Task kernels_first[] = {along_part_floats, along_part_doubles};
+    Task task = (along ? kernels_first : rows_first)[wide];
 #if defined(__x86_64__)
-    if (avx2) task = wide ? few_part_doubles_avx2 : few_part_floats_avx2;
+    Task rows_avx2[] = {rows_part_floats_avx2, rows_part_doubles_avx2};
+    Task kernels_avx2[] = {along_part_floats_avx2, along_part_doubles_avx2};
+    if (avx2) task = (along ? kernels_avx2 : rows_avx2)[wide];
 #else
     (void)avx2;
 #endif

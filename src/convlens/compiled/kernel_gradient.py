@@ -10,8 +10,9 @@ of the blocks before; after some thousand tiles new sums begin, and such sums ar
 Where these cuts lie depends on the shapes alone. So the order in which numbers are added up does
 not depend on the threads, or on how arrays lie in memory.
 
-Few kernels would leave vectors along them half empty. For these, vectors lie along the rows of the
-outputs, and each tap's sum is that of its products in one row after another; see `runtime/few.c`.
+For kernels of few numbers, each one's sum is that of its products in one row of outputs after
+another, in C; see `runtime/few.c`. Fewer than eight kernels would leave vectors along them half
+empty, so for these, vectors lie along the rows.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ Pixels = tuple[Array, list[Grid]]  # and which of them lie under the taps
 
 FEWEST = 16  # channels of the images and of the outputs, below which vectors would be half empty
 FEW_KERNELS = 8  # below which vectors lie along the rows
-MOST_NUMBERS = 2**14  # of few kernels: caches hold their sums
+MOST_NUMBERS = 2**14  # of few kernels or channels: caches hold their sums
+FEW_NUMBERS = 2**12  # of any: up to here it does not pay to put tiles side by side
 BYTES, SUMS = 2**21, 2**22  # of tiles at a time, and of their sums: caches hold them
 FEW = 9  # taps: it does not pay to copy pixels for more of them
 REGION = 3 * 2**18  # numbers of a region; of the last and the next one there may be copies
@@ -70,7 +72,12 @@ def way(problem: Problem) -> type[Products] | None:
     if kernels < FEW_KERNELS:
         numbers = problem.taps * (channels // problem.groups) * kernels
         return FewKernels if numbers <= MOST_NUMBERS else None
-    if problem.groups != 1 or min(channels, kernels) < FEWEST or same_kernel(problem):
+    if problem.groups != 1 or same_kernel(problem):
+        return None
+    few = min(channels, kernels) < FEWEST
+    if problem.taps * channels * kernels <= (MOST_NUMBERS if few else FEW_NUMBERS):
+        return FewChannels
+    if few:
         return None
     fits = 2 * SUMS // (channels * GROUP)  # products of matrices at a time
     outputs = prod(axis.outputs for axis in problem.axes)
@@ -275,13 +282,14 @@ class FewKernels(Products):
     """A gradient by few kernels, with vectors along the rows."""
 
     words = "as products of each row's outputs by the cells under each tap"
+    along = False  # whether vectors lie along the kernels
 
     def write(self, out: Array) -> bool:
         """Write the gradient into `out`, (kh, kw, c // groups, nc), or (kh, kw) if all are one."""
         problem = self._problem
         kh, kw = (axis.window for axis in problem.axes)
         depth, count = problem.channels // problem.groups, problem.output_channels
-        sums = np.zeros((kh, depth, count, kw, 2))
+        sums = np.zeros((kh, kw, depth, count, 2) if self.along else (kh, depth, count, kw, 2))
         for region in self._regions():
             (images, grids), (outputs, _) = self._pixels(region)
             rows, columns = grids
@@ -298,12 +306,23 @@ class FewKernels(Products):
             places = [padded(each, 0) for each in grids]
             padding = float(problem.pad_number)
             loaded().add_few_products(
-                images, outputs, np.array(sizes, np.int64), places, padding, sums
+                images, outputs, np.array(sizes, np.int64), places, padding, sums, along=self.along
             )
         sums, rest = np.moveaxis(sums, -1, 0)
-        result = np.where(np.isfinite(sums), sums + rest, sums).transpose(0, 3, 1, 2)
+        result = np.where(np.isfinite(sums), sums + rest, sums)
+        if not self.along:
+            result = result.transpose(0, 3, 1, 2)
         out[...] = result.sum(axis=(-2, -1)) if same_kernel(problem) else result
         return True
+
+
+class FewChannels(FewKernels):
+    """A gradient by kernels of few numbers, with vectors along the kernels."""
+
+    words = (
+        "as products of each row's outputs by the cells under each tap, vectors along the kernels"
+    )
+    along = True
 
 
 class Tiles:

@@ -370,6 +370,8 @@ class Library:
         places: list[Array],
         padding: float,
         sums: Array,
+        *,
+        along: bool,
     ) -> None:
         """Add up products of outputs by the cells under the taps; see `compiled.kernel_gradient`.
 
@@ -382,14 +384,16 @@ class Library:
         places : list of array of int32
             The pixels of rows and columns of cells, below 0 for padding.
         padding : float
-        sums : (kh, c // groups, nc, kw, 2) of float64
-            The sums, and what was lost of each by rounding.
+        sums : array of float64
+            The sums, and what was lost of each by rounding: (kh, kw, c, nc, 2) if vectors lie
+            `along` the kernels, and else (kh, c // groups, nc, kw, 2).
+        along : bool
         """
         arrays = images, outputs, sizes, *places
         pointers = [c_void_p(each.ctypes.data) for each in arrays]
         arguments = [*pointers, c_double(padding), c_void_p(sums.ctypes.data)]
         vectors = self.level in ("avx2", "avx512")
-        arguments += [c_int32(images.itemsize == 8), c_int32(vectors)]
+        arguments += [c_int32(images.itemsize == 8), c_int32(vectors), c_int32(along)]
         if RUNNING.call(self._library.few_run, arguments):
             raise MemoryError("there is no memory for sums of products")
 
