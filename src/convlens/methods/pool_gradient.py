@@ -1,7 +1,7 @@
 """The gradient of a pooling by its images.
 
 A sum gives what comes back to an output to each pixel under its window, and a mean an equal share
-of it: this is the transpose of a convolution with ones, or where windows share no pixel, a copy. A
+of it: this is the transpose of a convolution with ones, or copies where windows share few pixels. A
 maximum gives everything to the pixel that it was taken from. That is found again, and what each
 pixel gets is added up, by the compiled library or by NumPy.
 
@@ -35,6 +35,7 @@ from convlens.methods.winners import NUMBERS, under_windows, winners
 Settle = Callable[[Problem, Array | None], Program]
 AT_A_TIME = 2**19  # the most numbers of pixels that the compiled library gives to at a time
 IN_PLACE = 2**23  # the same where nothing is copied: so few that Ctrl-C is heard soon
+LAYERS = 4  # the most windows on a pixel, along each axis, whose shares are copied and added
 SHARED = 32  # the most windows on a pixel whose numbers are added up one after another
 
 
@@ -63,9 +64,12 @@ class PoolGradient:
         self._dtype = of_outputs.sum_dtype if floats else of_outputs.output_dtype
         self._shared = [-(-axis.reach // axis.stride) for axis in problem.axes]
         self._repeats = any(axis.border.repeats for axis in problem.axes)
-        # Whether a pixel lies under one window at the most, at a place that 64 bits can hold.
-        places = all(max(axis.stride, axis.before) < 2**61 for axis in problem.axes)
-        self._alone = prod(self._shared) == 1 and not self._repeats and places
+        # Whether pixels lie under few windows, whose places 64 bits can hold. Without strides, a
+        # convolution is faster for windows that share pixels.
+        places = all(max(axis.reach, axis.stride, axis.before) < 2**61 for axis in problem.axes)
+        strides = prod(axis.stride for axis in problem.axes)
+        few = prod(self._shared) == 1 or (strides > 1 and max(self._shared) <= LAYERS)
+        self._copied = few and places and not self._repeats
         self._many = prod(self._shared) > SHARED or self._repeats
         small = prod(axis.size for axis in problem.axes) * problem.channels <= AT_A_TIME
         choosing = problem.mode in ("max", "min")
@@ -86,8 +90,8 @@ class PoolGradient:
             apart = self._in_numpy and self._apart
             then = "gives them all" if apart else "adds up what they get"
             return f"which finds the {kind} pixels again and {then}"
-        if self._alone:
-            return "which copies each window's share to the pixels under it, in NumPy"
+        if self._copied:
+            return "which copies each window's share to the pixels under it, axis by axis, in NumPy"
         return "as transposes of convolutions with ones, a block of pixels at a time"
 
     def run(self, problem: Problem, images: Array, outputs: Array | None, out: Array) -> None:
@@ -186,7 +190,7 @@ class PoolGradient:
             ]
             divisor = reduce(np.multiply.outer, taps).astype(self._dtype)
             some = some / divisor[..., np.newaxis]
-        if self._alone:
+        if self._copied:
             _spread(problem.axes, some.astype(self._dtype, copy=False), region, cells, values)
             return
         values[...] = 0
@@ -265,19 +269,25 @@ def _spread(
     cells: list[range],
     values: Array,
 ) -> None:
-    """Write into the values of these pixels what each one's only window gives, or 0 without any.
+    """Write into the values of these pixels the sums of what the windows over them give.
 
     Columns come first, because then the rows that are copied are whole ones.
     """
     for number in range(len(axes), 0, -1):
         axis, places = axes[number - 1], region.places[number - 1]
-        window, place = np.divmod(arange(cells[number - 1]) + axis.before, axis.stride)
-        tap, between = np.divmod(place, axis.dilation)
-        under = (between == 0) & (tap < axis.window) & (window < axis.outputs)
-        into = values if number == 1 else None
-        outputs = outputs.take(window - places.start, number, into, "clip")
-        if not under.all():
-            outputs[(slice(None),) * number + (~under,)] = 0
+        last, place = np.divmod(arange(cells[number - 1]) + axis.before, axis.stride)
+        sums: Array | None = None
+        for earlier in reversed(range(-(-axis.reach // axis.stride))):
+            window = last - earlier
+            tap, between = np.divmod(place + earlier * axis.stride, axis.dilation)
+            under = (between == 0) & (tap < axis.window) & (window >= 0) & (window < axis.outputs)
+            into = values if number == 1 and sums is None else None
+            some = outputs.take(window - places.start, number, into, "clip")
+            if not under.all():
+                some[(slice(None),) * number + (~under,)] = 0
+            sums = some if sums is None else np.add(sums, some, sums)
+        assert sums is not None
+        outputs = sums
 
 
 def _planes(axis: Axis, beyond: bool) -> Iterator[range]:
