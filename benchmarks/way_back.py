@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from math import inf
 from pathlib import Path
@@ -26,6 +28,9 @@ HERE = Path(__file__).parent
 PEERS = {"PyTorch": "torch", "autograd": "autograd", "PyLops": "pylops"}  # and their modules
 LAYER = Layer(56, 64, 64)
 SIDE = 1024  # of the image that PyLops is given
+# The sides and channels of images that are pooled, and the windows and strides.
+POOLINGS = ((112, 64, 3, 2), (56, 64, 3, 1), (112, 64, 2, 2), (24, 6, 2, 2))
+STEP = 50  # images of a step of training
 Call = Callable[[], Any]
 By = Literal["images", "kernels"]
 BY: tuple[By, ...] = ("images", "kernels")
@@ -87,6 +92,11 @@ def rows(batch: int, most: int, found: set[str]) -> Iterator[Callable[[], Row]]:
     for layer in dict.fromkeys(replace(each, side=min(each.side, most)) for each in convolutions):
         for by in BY if "PyTorch" in found else ():
             yield partial(_layer, layer, batch, by)
+    if "PyTorch" in found:
+        for side, channels, window, stride in POOLINGS:
+            for mode in ("max", "avg"):
+                yield partial(_pooling, min(side, most), channels, window, stride, batch, mode)
+        yield _training
     for by in BY if "autograd" in found else ():
         yield partial(_autograd, wide, by)
     for taps in (3, 5, 9, 15, 31) if "PyLops" in found else ():
@@ -178,6 +188,86 @@ def _layer(layer: Layer, batch: int, by: By) -> Row:
     right = peer(torch.contiguous_format, torch.float64)()
     name = f"ResNet-50: {_title(layer, batch)}: by the {by}"
     return Row(name, 1, partial(_gradient, layer, by, *arrays), peers, right)
+
+
+def _pooling(side: int, channels: int, window: int, stride: int, batch: int, mode: Any) -> Row:
+    """The gradient of a pooling next to PyTorch, which remembers its largest pixels."""
+    import torch  # noqa: PLC0415  # it may not be installed
+
+    torch.set_num_threads(THREADS)
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((batch, side, side, channels)).astype(np.float32)
+    outputs = (side - window) // stride + 1
+    back = rng.standard_normal((batch, outputs, outputs, channels)).astype(np.float32)
+    pool = getattr(torch.nn.functional, f"{mode}_pool2d")
+
+    def peer(layout: Any, dtype: torch.dtype) -> Call:
+        x, y = (
+            torch.from_numpy(each).to(dtype).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+            for each in (images, back)
+        )
+        made = pool(x.requires_grad_(), window, stride)
+
+        def call() -> np.ndarray:
+            (gradient,) = torch.autograd.grad(made, x, y, retain_graph=True)
+            result: np.ndarray = gradient.permute(0, 2, 3, 1).numpy()
+            return result
+
+        return call
+
+    layouts = {"channels-last": torch.channels_last, "contiguous": torch.contiguous_format}
+    return Row(
+        f"{batch} x {side} x {side} x {channels}, {mode} of {window}x{window}, stride {stride}: "
+        "by the images",
+        1,
+        lambda: convlens.pool_gradient(images, back, window, stride, mode),
+        {f"PyTorch, {name}": peer(each, torch.float32) for name, each in layouts.items()},
+        peer(torch.contiguous_format, torch.float64)(),
+    )
+
+
+def _training() -> Row:
+    """The way forward and back through the course's LeNet, next to the same one in PyTorch."""
+    import torch  # noqa: PLC0415  # it may not be installed
+
+    sys.path.insert(0, str(HERE.parent / "math" / "training_a_network"))
+    lenet = import_module("lenet")
+    torch.set_num_threads(THREADS)
+    rng = np.random.default_rng(0)
+    layers = lenet.lenet(rng)
+    images = rng.random((STEP, 28, 28, 1), dtype=np.float32)
+    labels = rng.integers(0, 10, STEP)
+
+    def ours() -> np.ndarray:
+        _, back = lenet.loss_and_gradient(lenet.forward(layers, images), labels)
+        kernels: np.ndarray = lenet.backward(layers, back)[0][0]
+        return kernels
+
+    def peer(dtype: torch.dtype) -> Call:
+        weights = [[torch.from_numpy(w).to(dtype) for w in layer.weights] for layer in layers]
+        weights = [pair for pair in weights if pair]
+        for pair in weights[:2]:  # a convolution's kernels (kh, kw, c, n)
+            pair[0] = pair[0].permute(3, 2, 0, 1).contiguous()
+        every = [each.requires_grad_() for pair in weights for each in pair]
+        given, right = torch.from_numpy(images).to(dtype), torch.from_numpy(labels)
+        functional = torch.nn.functional
+
+        def call() -> np.ndarray:
+            x = given.permute(0, 3, 1, 2)
+            for (kernels, bias), padding in zip(weights[:2], (2, 0), strict=True):
+                x = functional.conv2d(x, kernels, bias, padding=padding)
+                x = functional.max_pool2d(functional.relu(x), 2)
+            x = x.permute(0, 2, 3, 1).flatten(1)
+            for number, (matrix, bias) in enumerate(weights[2:]):
+                x = (functional.relu(x) if number else x) @ matrix + bias
+            made = torch.autograd.grad(functional.cross_entropy(x, right), every)
+            result: np.ndarray = made[0].permute(2, 3, 1, 0).numpy()
+            return result
+
+        return call
+
+    name = f"LeNet, {STEP} digits: forward, and back to all weights"
+    return Row(name, 1, ours, {"PyTorch": peer(torch.float32)}, peer(torch.float64)())
 
 
 def _autograd(layer: Layer, by: By) -> Row:

@@ -46,6 +46,7 @@ RUNTIME = (
     "moving_run",
     "winners_find",
     "winners_give",
+    "few_run",
 )
 
 

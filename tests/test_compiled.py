@@ -733,21 +733,22 @@ def check_winograd(rng):
 
 
 def check_kernel_gradients(rng):
-    """The same for gradients by kernels, by Winograd's method and as products for each tap."""
+    """The same for gradients by kernels: Winograd's method, products for each tap, few numbers."""
+    many = ((2, 9, 12, 5), 33), ((1, 8, 31, 17), 16), ((1, 7, 6, 300), 7)
+    few = ((2, 9, 12, 5), 3), ((1, 8, 1100, 1), 7), ((3, 7, 6, 4), 1)
+    few += ((2, 9, 12, 3), 33), ((1, 8, 150, 1), 16), ((3, 7, 6, 5), 9)
     kernel_gradient.FEWEST = kernel_gradient.TURN = 0
-    kernel_gradient.way.cache_clear()
-    for dtype, shape, n, stride in (
-        (dtype, *each, stride)
-        for dtype in ("f4", "f8")
-        for each in (((2, 9, 12, 5), 33), ((1, 8, 31, 17), 16), ((1, 7, 6, 300), 7))
-        for stride in (1, 2)
-    ):
+    for dtype, (shape, n), stride in product(("f4", "f8"), (*many, *few), (1, 2)):
+        kernel_gradient.FEW_KERNELS = 8 if (shape, n) in few else 0
+        kernel_gradient.FEW_NUMBERS = 2**12 if (shape, n) in few else 0
+        kernel_gradient.way.cache_clear()
         m, h, w, c = shape
         sizes = m, -(-h // stride), -(-w // stride), n
         images = fenced(rng, rng.standard_normal(shape).astype(dtype))
         outputs = fenced(rng, rng.standard_normal(sizes).astype(dtype))
         plan = convlens.plan_kernel_gradient(images, outputs, (3, 3, c, n), stride=stride)
-        assert ("Winograd" if stride == 1 else "products of the pixels") in plan.reason
+        words = "Winograd" if stride == 1 else "products of the pixels"
+        assert ("products of each row" if (shape, n) in few else words) in plan.reason
         result = fenced(rng, np.zeros(plan.output_shape, dtype))
         plan(images, outputs, out=result)
         exact = convlens.kernel_gradient(
@@ -780,10 +781,11 @@ def check_lines(rng):
 
 def check_winners(rng):
     """Fail if winners are others than in NumPy, or memory beside the arrays is read or written."""
-    for dtype in ("f4", "f8"):
+    for dtype, of_outputs in (("f4", "f4"), ("f8", "f8"), ("f4", "f8"), ("f8", "f4")):
         for sizes, window, stride in (
             ((2, 9, 40, 3), (3, 2), (1, 1)),
             ((1, 70, 9, 1), (5, 3), (2, 3)),
+            ((1, 60, 9, 13), (3, 3), (2, 2)),
             ((2, 4, 5, 6, 7), (2, 3, 4), (1, 2, 1)),
             ((1, 80, 1), (40,), (1,)),
         ):
@@ -792,10 +794,11 @@ def check_winners(rng):
             found = convlens.pool_indices(images, window, **options, method="compiled")
             expected = convlens.pool_indices(images, window, **options, method="numpy")
             np.testing.assert_array_equal(found, expected)
-            back = fenced(rng, rng.integers(-9, 9, found.shape).astype(dtype))
+            back = fenced(rng, rng.integers(-9, 9, found.shape).astype(of_outputs))
+            like = images.astype(of_outputs)
             given = [
                 convlens.pool_gradient(
-                    images, back, window, **options, method=method, out=fenced(rng, images)
+                    images, back, window, **options, method=method, out=fenced(rng, like)
                 )
                 for method in ("compiled", "numpy")
             ]

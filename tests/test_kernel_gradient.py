@@ -1,4 +1,4 @@
-"""Gradients by kernels that the compiled engine computes as products of matrices.
+"""Gradients by kernels that the compiled engine computes as products of matrices, or row by row.
 
 Pixels are put side by side, or tiles turned by Winograd's method, and added up in blocks. So
 answers and their error, whole numbers, where NaN and inf get to, and the same bits are looked at
@@ -22,8 +22,8 @@ PAD_MODES = "constant", "edge", "reflect", "symmetric", "wrap"
 
 @pytest.fixture(autouse=True)
 def whatever_the_cost(monkeypatch):
-    """Few channels are computed so too, though it would be faster otherwise."""
-    for name in ("FEWEST", "TURN"):
+    """Few channels are products of matrices too, though it would be faster otherwise."""
+    for name in ("FEWEST", "TURN", "FEW_KERNELS", "FEW_NUMBERS"):
         monkeypatch.setattr(compiled, name, 0)
     compiled.way.cache_clear()
     yield
@@ -45,6 +45,12 @@ def is_product(images, outputs, shape, **options):
     """Whether the plan says that it is a product of matrices for each tap."""
     plan = convlens.plan_kernel_gradient(images, outputs, shape, **options)
     return "as products of the pixels" in plan.reason
+
+
+def is_row_by_row(images, outputs, shape, **options):
+    """Whether the plan says that each row's products are added up."""
+    plan = convlens.plan_kernel_gradient(images, outputs, shape, **options)
+    return "as products of each row's outputs" in plan.reason
 
 
 def tap_by_tap(images, outputs, shape, **options):
@@ -216,3 +222,89 @@ def test_gradients_of_next_to_nothing():
     assert forward.method == "numpy"
     plan = convlens.plan_kernel_gradient(shapes[0], forward.output_shape, shapes[1], stride=2)
     assert plan.method == "compiled"
+
+
+# ------------------------------------------------------------------------ kernels of few numbers
+
+
+@pytest.fixture(scope="module")
+def as_it_pays():
+    """What `whatever_the_cost` changes, as it is."""
+    return {name: getattr(compiled, name) for name in ("FEWEST", "FEW_KERNELS", "FEW_NUMBERS")}
+
+
+@pytest.fixture
+def row_by_row(monkeypatch, as_it_pays, whatever_the_cost):  # noqa: ARG001  # changed before
+    """Kernels of few numbers are computed row by row."""
+    for name, value in as_it_pays.items():
+        monkeypatch.setattr(compiled, name, value)
+    compiled.way.cache_clear()
+
+
+@pytest.mark.usefixtures("row_by_row")
+@law
+@given(seed=st.integers(0, 2**32 - 1), pad_mode=st.sampled_from(PAD_MODES))
+def test_few_numbers_of_any_size(seed, pad_mode):
+    """Windows, strides, dilations, groups and borders of any kind, or one kernel for them all."""
+    rng = np.random.default_rng(seed)
+    m, h, w, c, n, groups = (int(rng.integers(1, most)) for most in (4, 20, 40, 6, 20, 4))
+    pairs = {name: tuple(map(int, rng.integers(1, 4, 2))) for name in ("stride", "dilation")}
+    options = {"padding": "same", "pad_mode": pad_mode, "method": "compiled", **pairs}
+    if pad_mode == "constant":
+        options["pad_value"] = 3
+    shape = tuple(map(int, rng.integers(1, 6, 2)))
+    if rng.random() < 0.2:
+        n = c
+    else:
+        if rng.random() < 0.5:
+            n, c, options["groups"] = groups * (n % 3 + 1), groups * c, groups
+        shape += c // options.get("groups", 1), n
+        if options.get("groups", 1) > 1 and n >= 8:
+            return
+    dtype = rng.choice(["f4", "f8"])
+    images = normal(m, h, w, c, dtype=dtype, seed=seed)
+    sizes = (-(-size // by) for size, by in zip((h, w), pairs["stride"], strict=True))
+    outputs = normal(m, *sizes, n, dtype=dtype, seed=seed + 1)
+    assert_right(images, outputs, shape, is_row_by_row, **options)
+
+
+@pytest.mark.usefixtures("row_by_row")
+def test_few_numbers_of_many_rows():
+    """Long rows are cut, chains ended, and there are several tasks and regions."""
+    for n in (1, 3, 16, 33):
+        assert_right(normal(2, 90, 1300, 2), normal(2, 90, 1300, n), (3, 2, 2, n), is_row_by_row)
+        assert_right(normal(300, 30, 9, 1), normal(300, 30, 9, n), (2, 2, 1, n), is_row_by_row)
+
+
+@pytest.mark.usefixtures("row_by_row")
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("n", [2, 17])
+def test_few_numbers_that_are_not_finite(number, n):
+    """They reach those numbers of the kernels alone that they belong to."""
+    images, outputs = normal(2, 9, 9, 3) / 4, normal(2, 9, 9, n) / 4
+    images[1, 0, 0, 2] = images[0, 5, 8, 1] = number
+    outputs[0, 8, 8, 1] = number
+    shape = 3, 3, 3, n
+    assert is_row_by_row(images, outputs, shape)
+    result = kernel_gradient(images, outputs, shape)
+    expected = kernel_gradient(images, outputs, shape, method="numpy")
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("row_by_row")
+@pytest.mark.parametrize("n", [3, 9])
+def test_few_numbers_in_any_layout_on_any_threads(n):
+    """Threads, or how arrays lie in memory, change a bit."""
+    images, outputs, shape = normal(8, 41, 70, 2), normal(8, 41, 70, n), (3, 3, 2, n)
+    assert is_row_by_row(images, outputs, shape)
+    expected = kernel_gradient(images, outputs, shape)
+    for layout in (np.asfortranarray, lambda x: x[::-1].copy()[::-1], lambda x: x.astype(">f4")):
+        result = kernel_gradient(layout(images), layout(outputs), shape)
+        np.testing.assert_array_equal(result, expected)
+    before = library.loaded().threads
+    try:
+        for threads in (1, 5):
+            convlens.set_threads(threads)
+            np.testing.assert_array_equal(kernel_gradient(images, outputs, shape), expected)
+    finally:
+        convlens.set_threads(before)

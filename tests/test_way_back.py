@@ -701,6 +701,9 @@ def test_plan():
     with pytest.raises(ValueError, match=r"the plan is for outputs \(2, 5, 6, 2\) of float32"):
         plan(x, pooled[:1])
     plan = convlens.plan_pool_gradient(x.shape, pooled.shape, 2, mode="avg")
+    assert "copies each window's share" in str(plan)
+    pooled = convlens.pool(x, 3, 1, mode="avg")
+    plan = convlens.plan_pool_gradient(x.shape, pooled.shape, 3, 1, mode="avg")
     assert "transposes of convolutions with ones" in str(plan)
 
 

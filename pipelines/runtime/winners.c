@@ -3,83 +3,255 @@
    Of equal cells the first in reading order wins, and of NaNs the last. So a window's cells are gone
    through from the last to the first: one takes the place of the best if it is not smaller, unless
    the best is NaN. Columns come first: the winners of a row of cells under each window's columns
-   serve all windows that lie over that row. */
+   serve all windows that lie over that row. A winner is known by its tap; tables say which pixel lies
+   there. */
 
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { AXES = 3, TASKS = 32, KEPT = 1 << 23 }; /* KEPT: the most bytes of rows that a task keeps */
+enum {
+    AXES = 3,
+    TASKS = 32,
+    KEPT = 1 << 23,    /* the most bytes of rows that a task keeps */
+    FEW = 8,           /* channels, below which windows are put side by side to be compared */
+    NONE = -(1 << 30), /* the tap of a window without cells: below 0 whatever is added to it */
+    TAPS = 16,         /* of a window, up to which it is faster to compare all outputs with each */
+    HALO = 4           /* windows' reaches that a band has, so that few rows are looked at twice */
+};
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 typedef int (*Task)(void *context, int number, uint8_t *closure);
 int pool_run(void *context, Task task, int min, int size, uint8_t *closure);
 
 typedef struct Axis {
     int64_t size, outputs, window, stride, dilation;
-    int64_t before;     /* how far the first window begins before the first cell */
-    const void *places; /* what each cell's place adds up from, below 0 if it has none: int64, and of
-                           the last axis (size, c) of Place */
+    int64_t before;        /* how far the first window begins before the first cell */
+    int64_t count;         /* how many places there are */
+    const int64_t *places; /* which of them each cell has, below 0 for none */
 } Axis;
 
-typedef struct Find {
+typedef struct Job {
     const char *cells;   /* (m, *sizes, c), of which rows have no gaps */
     int64_t apart[AXES]; /* how many numbers lie between two images, planes and rows */
-    int64_t *out;        /* (m, *outputs, c): the places of the winners, or -1 */
     int64_t channels;
     Axis axes[AXES];
-    int band, bands; /* how many rows of the output a task has, and how many tasks a plane */
-} Find;
+    int wide;            /* whether cells are doubles, and not floats */
+    int bits;            /* of a tap's number that say which column it is in; the others, which line */
+    int64_t *out;        /* (m, *outputs, c): the flat places of the winners, or -1 */
+    const char *numbers; /* (m, *outputs, c): what comes back */
+    char *values;        /* (m, *counts, c): what each pixel gets */
+    int wide_values, exact;
+    int in_runs;         /* whether it is compared for each tap which outputs have it as their winner */
+    int64_t band, bands; /* how much of an axis a task has, and how many tasks share it */
+} Job;
 
-typedef struct Give {
-    const int64_t *places; /* (m, outputs, c) */
-    const char *numbers;   /* (m, outputs, c): what comes back */
-    char *values;          /* (m, count, c): what each pixel gets */
-    int64_t outputs, channels, start, count, band;
-    int bands, exact;
-} Give;
+typedef struct Kept {
+    int64_t *rows, slots; /* the rows of cells whose winners are kept, and how many are */
+    int64_t *lines;       /* where the places begin that lie under each line of taps, or below 0 */
+    int32_t *taps;        /* of a row of outputs */
+    void *memory;
+} Kept;
+
+/* The outputs of an axis whose windows have a certain tap on a cell, and the first of these cells. */
+typedef struct Range {
+    int64_t begin, end, cell;
+} Range;
+
+static inline Range under(const Axis *axis, int64_t tap) {
+    int64_t shift = tap * axis->dilation - axis->before; /* output 0 has the tap there */
+    int64_t begin = shift < 0 ? (-shift + axis->stride - 1) / axis->stride : 0;
+    int64_t end = shift < axis->size ? (axis->size - 1 - shift) / axis->stride + 1 : 0;
+    end = end < axis->outputs ? end : axis->outputs;
+    if (end <= begin) return (Range){0, 0, 0};
+    return (Range){begin, end, begin * axis->stride + shift};
+}
+
+/* The flat place under a tap of the output whose first tap is in column `at`; below 0 for none. */
+static inline int64_t place_of(const Job *job, int32_t tap, const int64_t *lines, int64_t at) {
+    if (tap < 0) return -1;
+    const Axis *width = &job->axes[AXES - 1];
+    int64_t line = lines[tap >> job->bits], column = tap & ((1 << job->bits) - 1);
+    int64_t place = width->places[at + column * width->dilation];
+    return line < 0 || place < 0 ? -1 : line + place;
+}
 
 #define Number float
-#define Place int32_t
+#define Tap int32_t
 #define NAME(name) name##_floats
 #include "winners.h"
 
 #define Number double
-#define Place int64_t
+#define Tap int64_t
 #define NAME(name) name##_doubles
 #include "winners.h"
 
-/* Write the places of the winners. `sizes` are m and c, how far apart images, planes and rows are, and
-   then of each axis all but its places. Numbers are doubles if `wide`, and else floats. Returns 0, or -1 if there is not enough memory. */
-int winners_find(const char *cells, const int64_t *sizes, const void *depth_places,
-                 const void *height_places, const void *width_places, int64_t *out, int wide) {
-    Find job = {.cells = cells, .out = out, .channels = sizes[1],
-                .apart = {sizes[2], sizes[3], sizes[4]}};
-    const void *places[AXES] = {depth_places, height_places, width_places};
-    for (int i = 0; i < AXES; i++) {
-        const int64_t *of = sizes + 5 + 6 * i;
-        job.axes[i] = (Axis){of[0], of[1], of[2], of[3], of[4], of[5], places[i]};
-    }
-    int64_t planes = sizes[0] * job.axes[0].outputs, rows = job.axes[1].outputs;
-    /* Each band begins with as many rows as a window has, so that it should not have fewer itself. */
-    int64_t bands = (TASKS + planes - 1) / planes, band = (rows + bands - 1) / bands;
-    int64_t least = job.axes[1].window < rows ? job.axes[1].window : rows;
-    job.band = (int)(band < least ? least : band);
-    job.bands = (int)((rows + job.band - 1) / job.band);
-    return pool_run(NULL, wide ? find_part_doubles : find_part_floats, 0, (int)planes * job.bands,
-                    (uint8_t *)&job);
+/* Get memory for a task, which is freed with its `rows`. Returns whether there is any. */
+static int prepare(const Job *job, Kept *kept) {
+    const Axis *depth = &job->axes[0], *height = &job->axes[1];
+    int64_t count = job->axes[2].outputs * job->channels, bytes = job->wide ? 16 : 8;
+    /* Rows of cells are kept for as long as windows further down lie over them. */
+    int64_t slots = depth->window * ((height->window - 1) * height->dilation + 1);
+    int64_t most = KEPT / (count * bytes), lines = depth->window * height->window;
+    slots = slots < most ? slots : most > 0 ? most : 1;
+    kept->rows = malloc((slots + lines) * sizeof(int64_t) + (slots + 2) * count * bytes +
+                        count * sizeof(int32_t));
+    if (!kept->rows) return 0;
+    kept->slots = slots;
+    kept->lines = kept->rows + slots;
+    kept->memory = kept->lines + lines;
+    kept->taps = (int32_t *)((char *)kept->memory + (slots + 2) * count * bytes);
+    return 1;
 }
 
-/* Write what each pixel gets. `sizes` are m, the outputs and the channels, and the place of the first
-   pixel and how many there are. Sums are `exact` but for their last roundings, or made number by
-   number. Returns 0, or -1 if there is not enough memory. */
-int winners_give(const int64_t *places, const char *numbers, const int64_t *sizes, char *values,
-                 int exact, int wide) {
-    Give job = {.places = places, .numbers = numbers, .values = values, .outputs = sizes[1],
-                .channels = sizes[2], .start = sizes[3], .count = sizes[4], .exact = exact};
-    int64_t bands = sizes[0] < 4 ? 4 : 1; /* every band goes through all outputs of its image */
-    job.band = (job.count + bands - 1) / bands;
-    job.bands = (int)((job.count + job.band - 1) / job.band);
-    return pool_run(NULL, wide ? give_part_doubles : give_part_floats, 0, (int)sizes[0] * job.bands,
-                    (uint8_t *)&job);
+static void forget(Kept *kept) {
+    for (int64_t i = 0; i < kept->slots; i++) kept->rows[i] = -1;
+}
+
+static const int32_t *find_row(const Job *job, Kept *kept, int64_t image, int64_t p, int64_t y) {
+    int64_t first = image * job->apart[0];
+    return job->wide ? find_row_doubles(job, kept, (const double *)job->cells + first, p, y)
+                     : find_row_floats(job, kept, (const float *)job->cells + first, p, y);
+}
+
+/* Find where the places begin that lie under the lines of taps of a row of outputs, of those from
+   `first` to `last` along an axis. Returns whether there are any. */
+static int find_lines(const Job *job, int64_t *lines, int64_t p, int64_t y, int axis, int64_t first,
+                      int64_t last) {
+    const Axis *depth = &job->axes[0], *height = &job->axes[1];
+    int64_t any = -1;
+    for (int64_t i = 0; i < depth->window; i++) {
+        int64_t d = p * depth->stride + i * depth->dilation - depth->before;
+        d = d < 0 || d >= depth->size ? -1 : depth->places[d];
+        if (axis == 0) d = d < first || d >= last ? -1 : d - first;
+        for (int64_t j = 0; j < height->window; j++) {
+            int64_t h = y * height->stride + j * height->dilation - height->before;
+            h = h < 0 || h >= height->size ? -1 : height->places[h];
+            if (axis == 1) h = h < first || h >= last ? -1 : h - first;
+            int64_t line = d < 0 || h < 0 ? -1 : (d * height->count + h) * job->axes[2].count;
+            lines[i * height->window + j] = line;
+            any = any > line ? any : line;
+        }
+    }
+    return any >= 0;
+}
+
+static int find_part(void *context, int number, uint8_t *closure) {
+    (void)context;
+    const Job *job = (const Job *)closure;
+    const Axis *depth = &job->axes[0], *height = &job->axes[1], *width = &job->axes[2];
+    int64_t plane = number / job->bands, p = plane % depth->outputs;
+    int64_t top = number % job->bands * job->band, bottom = top + job->band;
+    bottom = bottom < height->outputs ? bottom : height->outputs;
+    Kept kept;
+    if (!prepare(job, &kept)) return -1;
+    forget(&kept);
+    for (int64_t y = top; y < bottom; y++) {
+        const int32_t *taps = find_row(job, &kept, plane / depth->outputs, p, y);
+        find_lines(job, kept.lines, p, y, 0, 0, depth->count);
+        int64_t *out = job->out + (plane * height->outputs + y) * width->outputs * job->channels;
+        for (int64_t o = 0; o < width->outputs; o++)
+            for (int64_t i = 0; i < job->channels; i++)
+                *out++ = place_of(job, *taps++, kept.lines, o * width->stride - width->before);
+    }
+    free(kept.rows);
+    return 0;
+}
+
+static int give_part(void *context, int number, uint8_t *closure) {
+    (void)context;
+    const Job *job = (const Job *)closure;
+    const Axis *depth = &job->axes[0], *height = &job->axes[1], *width = &job->axes[2];
+    int axis = depth->count > 1 ? 0 : 1;
+    int64_t image = number / job->bands, first = number % job->bands * job->band;
+    int64_t last = first + job->band, end = job->axes[axis].count;
+    last = last < end ? last : end;
+    int64_t of_line = width->count * job->channels * (axis ? 1 : height->count);
+    int64_t count = (last - first) * of_line, bytes = job->wide_values ? 8 : 4;
+    char *values = job->values + (image * end + first) * of_line * bytes, *rest = NULL;
+    memset(values, 0, count * bytes);
+    Kept kept;
+    if (!prepare(job, &kept)) return -1;
+    if (job->exact && !(rest = calloc(count, bytes))) {
+        free(kept.rows);
+        return -1;
+    }
+    forget(&kept);
+    int64_t of_row = width->outputs * job->channels * bytes;
+    const char *back = job->numbers + image * depth->outputs * height->outputs * of_row;
+    for (int64_t p = 0; p < depth->outputs; p++)
+        for (int64_t y = 0; y < height->outputs; y++, back += of_row) {
+            if (!find_lines(job, kept.lines, p, y, axis, first, last)) continue;
+            const int32_t *taps = find_row(job, &kept, image, p, y);
+            if (bytes == 8)
+                give_row_doubles(job, taps, kept.lines, (const double *)back, (double *)values,
+                                 (double *)rest);
+            else
+                give_row_floats(job, taps, kept.lines, (const float *)back, (float *)values,
+                                (float *)rest);
+        }
+    if (rest && bytes == 8) add_rest_doubles((double *)values, (const double *)rest, count);
+    if (rest && bytes == 4) add_rest_floats((float *)values, (const float *)rest, count);
+    free(rest);
+    free(kept.rows);
+    return 0;
+}
+
+/* Read what is asked for. `sizes` are m and c, how far apart images, planes and rows are, and then of
+   each axis all but its places. Cells are doubles if `wide`, and else floats. */
+static Job job_of(const char *cells, const int64_t *sizes, const int64_t *const *places, int wide) {
+    Job job = {.cells = cells, .channels = sizes[1], .apart = {sizes[2], sizes[3], sizes[4]},
+               .wide = wide};
+    for (int i = 0; i < AXES; i++) {
+        const int64_t *of = sizes + 5 + 7 * i;
+        job.axes[i] = (Axis){of[0], of[1], of[2], of[3], of[4], of[5], of[6], places[i]};
+    }
+    while ((int64_t)1 << job.bits < job.axes[2].window) job.bits++;
+    return job;
+}
+
+/* Divide an axis of so many outputs or places among the tasks of `parts` of the images. */
+static int divide(Job *job, int64_t parts, int64_t count, int64_t least) {
+    int64_t bands = (TASKS + parts - 1) / parts, band = (count + bands - 1) / bands;
+    least = least < count ? least : count;
+    job->band = band < least ? least : band;
+    job->bands = (count + job->band - 1) / job->band;
+    return (int)(parts * job->bands);
+}
+
+static int64_t reach(const Axis *axis) {
+    return (axis->window - 1) * axis->dilation + 1;
+}
+
+/* Write the places of the winners. Returns 0, or -1 if there is not enough memory. */
+int winners_find(const char *cells, const int64_t *sizes, const int64_t *depth,
+                 const int64_t *height, const int64_t *width, int64_t *out, int wide) {
+    Job job = job_of(cells, sizes, (const int64_t *[]){depth, height, width}, wide);
+    job.out = out;
+    const Axis *rows = &job.axes[1];
+    int64_t planes = sizes[0] * job.axes[0].outputs;
+    int tasks = divide(&job, planes, rows->outputs, HALO * reach(rows) / rows->stride);
+    return pool_run(NULL, find_part, 0, tasks, (uint8_t *)&job);
+}
+
+/* Write what each pixel gets. Sums are `exact` but for their last roundings, or made number by number;
+   they are doubles if `wide_values`. Returns 0, or -1 if there is not enough memory. */
+int winners_give(const char *cells, const int64_t *sizes, const int64_t *depth,
+                 const int64_t *height, const int64_t *width, const char *numbers, char *values,
+                 int wide, int wide_values, int exact) {
+    Job job = job_of(cells, sizes, (const int64_t *[]){depth, height, width}, wide);
+    job.numbers = numbers;
+    job.values = values;
+    job.wide_values = wide_values;
+    job.exact = exact;
+    const Axis *axis = &job.axes[job.axes[0].count > 1 ? 0 : 1];
+    const Axis *columns = &job.axes[2];
+    int64_t taps = job.axes[0].window * job.axes[1].window * columns->window;
+    job.in_runs = !exact && taps <= TAPS && (columns->stride == 1 || job.channels >= FEW);
+    for (int64_t i = 0; i < columns->size; i++)
+        job.in_runs &= columns->places[0] >= 0 && columns->places[i] == columns->places[0] + i;
+    int tasks = divide(&job, sizes[0], axis->count, HALO * reach(axis));
+    return pool_run(NULL, give_part, 0, tasks, (uint8_t *)&job);
 }

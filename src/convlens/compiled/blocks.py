@@ -154,7 +154,7 @@ class Grid:
     @property
     def pixels(self) -> Pixels:
         """The pixel behind every cell."""
-        return np.concatenate([self.before, np.asarray(self.inner, np.int64), self.after])
+        return np.concatenate([self.before, arange(self.inner), self.after])
 
     def among(self, pixels: Pixels) -> Grid:
         """The grid of the same cells on an image that has been reduced to these pixels."""

@@ -9,10 +9,15 @@ The tiles of all images are put side by side block after block, and their produc
 of the blocks before; after some thousand tiles new sums begin, and such sums are added in pairs.
 Where these cuts lie depends on the shapes alone. So the order in which numbers are added up does
 not depend on the threads, or on how arrays lie in memory.
+
+For kernels of few numbers, each one's sum is that of its products in one row of outputs after
+another, in C; see `runtime/few.c`. Fewer than eight kernels would leave vectors along them half
+empty, so for these, vectors lie along the rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -32,7 +37,7 @@ from convlens.compiled.placement import (
     usable,
 )
 from convlens.compiled.variants import Variant
-from convlens.compiled.winograd import GROUP, NUMBERS, SIDE, TURN, regions
+from convlens.compiled.winograd import GROUP, NUMBERS, SIDE, TURN
 from convlens.core.axis import Axis
 from convlens.core.memory import Memory
 from convlens.core.pairwise import Pairwise
@@ -41,10 +46,13 @@ from convlens.core.problem import Array, Problem, Region
 Pixels = tuple[Array, list[Grid]]  # and which of them lie under the taps
 
 FEWEST = 16  # channels of the images and of the outputs, below which vectors would be half empty
+FEW_KERNELS = 8  # below which vectors lie along the rows
+MOST_NUMBERS = 2**14  # of few kernels or channels: caches hold their sums
+FEW_NUMBERS = 2**12  # of any: up to here it does not pay to put tiles side by side
 BYTES, SUMS = 2**21, 2**22  # of tiles at a time, and of their sums: caches hold them
 FEW = 9  # taps: it does not pay to copy pixels for more of them
 REGION = 3 * 2**18  # numbers of a region; of the last and the next one there may be copies
-LEAST, MOST = 32, 1024  # tiles of a block
+LEAST, MOST = 32, 2048  # tiles of a block
 TOGETHER = 4096  # the most tiles that are added up one block after another
 NEAR = 256  # channels of a tile that lie side by side, at the most
 ROOM = 8  # channels beyond the last: the pipeline that adds up takes a few at a time
@@ -55,11 +63,21 @@ def way(problem: Problem) -> type[Products] | None:
     """How pipelines compute a convolution's gradient by its kernels; None if they do not."""
     if problem.kernels is None or len(problem.axes) != 2 or problem.sum_dtype not in (F32, F64):
         return None
-    if problem.groups != 1 or same_kernel(problem) or problem.where != "all":
+    if problem.where != "all" or problem.groups < 1:
         return None
     channels, kernels = problem.channels, problem.output_channels
     sizes = [size for axis in problem.axes for size in (axis.size, axis.outputs)]
-    if min(channels, kernels) < FEWEST or not problem.batch or 0 in sizes:
+    if not problem.batch or 0 in (channels, kernels, *sizes):
+        return None
+    if kernels < FEW_KERNELS:
+        numbers = problem.taps * (channels // problem.groups) * kernels
+        return FewKernels if numbers <= MOST_NUMBERS else None
+    if problem.groups != 1 or same_kernel(problem):
+        return None
+    few = min(channels, kernels) < FEWEST
+    if problem.taps * channels * kernels <= (MOST_NUMBERS if few else FEW_NUMBERS):
+        return FewChannels
+    if few:
         return None
     fits = 2 * SUMS // (channels * GROUP)  # products of matrices at a time
     outputs = prod(axis.outputs for axis in problem.axes)
@@ -129,18 +147,20 @@ class Products:
         problem = self._problem
         shape = self.count, self._groups(len(part)), problem.channels, self._group
         pairwise, sums, added = Pairwise(), np.zeros(shape, self._numbers), 0
-        columns = problem.columns
-        row = columns.size * problem.channels * problem.axes[0].stride
-        row = max(row, columns.outputs * problem.output_channels)
-        for region in regions(problem, REGION, row):
-            cells, back = self._tiles(region, part)
-            runs: dict[tuple[int, int], Run] = {}  # those of as many tiles and channels
+        tiles: dict[tuple[int, tuple[range, ...]], tuple[Tiles, Tiles]] = {}  # of like regions
+        runs: dict[tuple[int, int], Run] = {}  # those of as many tiles and channels
+        for region in self._regions():
+            images, outputs = self._pixels(region)
+            alike = len(region.images), region.places
+            if alike not in tiles:
+                tiles[alike] = self._tiles(region, part, images, outputs)
+            cells, back = tiles[alike]
             for block in self._blocks(region, part):
                 if added + len(block) > TOGETHER:
                     pairwise.add(sums)
                     sums, added = np.zeros(shape, self._numbers), 0
                 added += len(block)
-                turned, y = cells(block), self._for_each(back(block))
+                turned, y = cells(images[0], block), self._for_each(back(outputs[0], block))
                 for number, some in enumerate(cuts(problem.channels, self._together)):
                     given = turned[:, number], y, sums[:, :, slice_of(some)]
                     layout = len(block), len(some)
@@ -149,6 +169,21 @@ class Products:
                     runs[layout](*given)
         pairwise.add(sums)
         return pairwise.total()
+
+    def _regions(self) -> Iterator[Region]:
+        """Divide the outputs evenly into regions of so few numbers that they can be copied."""
+        problem, side = self._problem, self.side
+        rows, columns = problem.axes
+        row = max(
+            columns.size * problem.channels * rows.stride,
+            columns.outputs * problem.output_channels,
+        )
+        together = max(1, REGION // (row * rows.outputs))
+        most = max(1, REGION // (row * side))  # rows of tiles
+        for images in _evenly(problem.batch, together):
+            for some in _evenly(-(-rows.outputs // side), most):
+                places = range(some.start * side, min(some.stop * side, rows.outputs))
+                yield Region(images, (places, range(columns.outputs)))
 
     def _for_each(self, outputs: Array) -> Array:
         """The outputs, for each of the products."""
@@ -162,17 +197,23 @@ class Products:
         """The tiles of a region, divided evenly into blocks that fit into memory."""
         count = len(region.images) * prod(-(-len(each) // self.side) for each in region.places)
         groups = self.count * self._groups(self._problem.channels) + self._groups(len(part))
-        most = min(MOST, max(LEAST, BYTES // (GROUP * groups)))
-        return cuts(count, -(-count // -(-count // most)))
+        return _evenly(count, min(MOST, max(LEAST, BYTES // (GROUP * groups))))
 
-    def _tiles(self, region: Region, part: range) -> tuple[Tiles, Tiles]:
+    def _pixels(self, region: Region) -> tuple[Pixels, Pixels]:
+        """The pixels under the windows of a region, and its outputs."""
+        axes, some = self._problem.axes, slice_of(region.images)
+        pixels, outputs = (
+            [grid(axis, places) for axis, places in zip(each, region.places, strict=True)]
+            for each in (axes, map(_of_outputs, axes))
+        )
+        return self._read(self._images[some], pixels), self._read(self._outputs[some], outputs)
+
+    def _tiles(
+        self, region: Region, part: range, pixels: Pixels, back: Pixels
+    ) -> tuple[Tiles, Tiles]:
         """What puts the tiles of a region side by side: their cells, and some of their outputs."""
         problem, c = self._problem, self._problem.channels
-        both = list(zip(problem.axes, region.places, strict=True))
         sizes = [-(-len(places) // self.side) for places in region.places]
-        images, outputs = (each[slice_of(region.images)] for each in (self._images, self._outputs))
-        pixels = self._read(images, [grid(axis, places) for axis, places in both])
-        back = self._read(outputs, [grid(_of_outputs(axis), places) for axis, places in both])
         room = self._together, self._together + ROOM
         padding = float(problem.pad_number)
         return (
@@ -237,6 +278,53 @@ class Winograd(Products):
         return Tiles(variant, {}, NUMBERS, self._memory, pixels, *given)
 
 
+class FewKernels(Products):
+    """A gradient by few kernels, with vectors along the rows."""
+
+    words = "as products of each row's outputs by the cells under each tap"
+    along = False  # whether vectors lie along the kernels
+
+    def write(self, out: Array) -> bool:
+        """Write the gradient into `out`, (kh, kw, c // groups, nc), or (kh, kw) if all are one."""
+        problem = self._problem
+        kh, kw = (axis.window for axis in problem.axes)
+        depth, count = problem.channels // problem.groups, problem.output_channels
+        sums = np.zeros((kh, kw, depth, count, 2) if self.along else (kh, depth, count, kw, 2))
+        for region in self._regions():
+            (images, grids), (outputs, _) = self._pixels(region)
+            rows, columns = grids
+            sizes = [
+                *(
+                    each.strides[axis] // each.itemsize
+                    for each in (images, outputs)
+                    for axis in (0, 1)
+                ),
+                *(len(images), problem.groups, depth, count // problem.groups),
+                *(*map(len, region.places), kh, kw),
+                *(rows.stride, columns.stride, rows.dilation, columns.dilation, len(rows)),
+            ]
+            places = [padded(each, 0) for each in grids]
+            padding = float(problem.pad_number)
+            loaded().add_few_products(
+                images, outputs, np.array(sizes, np.int64), places, padding, sums, along=self.along
+            )
+        sums, rest = np.moveaxis(sums, -1, 0)
+        result = np.where(np.isfinite(sums), sums + rest, sums)
+        if not self.along:
+            result = result.transpose(0, 3, 1, 2)
+        out[...] = result.sum(axis=(-2, -1)) if same_kernel(problem) else result
+        return True
+
+
+class FewChannels(FewKernels):
+    """A gradient by kernels of few numbers, with vectors along the kernels."""
+
+    words = (
+        "as products of each row's outputs by the cells under each tap, vectors along the kernels"
+    )
+    along = True
+
+
 class Tiles:
     """What puts the tiles of some channels of a region side by side, block after block.
 
@@ -250,7 +338,7 @@ class Tiles:
         How many numbers there are of a tile, in each channel.
     memory : Memory
     pixels : (numpy.ndarray, list of Grid)
-        The images or outputs, and which pixels lie under the tiles.
+        The first images or outputs, and which pixels lie under the tiles.
     channels : range
     group : (int, int)
         How many channels lie side by side, and room for how many there is.
@@ -271,15 +359,14 @@ class Tiles:
         sizes: list[int],
         padding: float,
     ) -> None:
-        self._variant, self._count, self._memory = variant, count, memory
-        self._pixels, self._group = pixels[0], group
+        self._variant, self._count, self._memory, self._group = variant, count, memory, group
         self._groups = -(-len(channels) // group[0])
         self._begin, self._runs = np.zeros(1, np.int32), dict[int, Run]()
-        m, h, w, c = self._pixels.shape
+        m, h, w, c = pixels[0].shape
         rows, columns = (padded(each, SIDE) for each in pixels[1])
         high, wide = sizes
         self._arguments = {
-            "images": frame_of(self._pixels.reshape(m, h, w * c)),
+            "images": frame_of(pixels[0].reshape(m, h, w * c)),
             "padding": padding,
             "rows": buffer(rows),
             "columns": buffer(columns),
@@ -292,9 +379,12 @@ class Tiles:
             **arguments,
         }
 
-    def __call__(self, block: range) -> Array:
-        """The numbers of a block of tiles: (count, channels / group, tiles, room for a group)."""
-        numbers, tiles = self._pixels.dtype, len(block)
+    def __call__(self, pixels: Array, block: range) -> Array:
+        """The numbers of a block of tiles: (count, channels / group, tiles, room for a group).
+
+        The pixels lie in memory as the first ones did.
+        """
+        numbers, tiles = pixels.dtype, len(block)
         # All numbers of a tile are written together. If they lay a power of 2 apart, they would
         # share places in the cache, so there is a gap.
         shape = self._count, self._groups * tiles + 1, self._group[1]
@@ -306,8 +396,13 @@ class Tiles:
             arguments = self._arguments | {"out": frame_of(out)}
             self._runs[tiles] = Run(loaded(), self._variant, arguments, ["images", "out"])
         self._begin[0] = block.start
-        self._runs[tiles](self._pixels, out)
+        self._runs[tiles](pixels, out)
         return placed
+
+
+def _evenly(size: int, most: int) -> list[range]:
+    """Divide a size evenly into ranges of so many at the most."""
+    return cuts(size, -(-size // -(-size // most)))
 
 
 def _run(name: str, names: tuple[str, ...], arrays: tuple[Array, ...]) -> Run:

@@ -13,6 +13,7 @@ import os
 from ctypes import (
     POINTER,
     c_char_p,
+    c_double,
     c_int32,
     c_int64,
     c_uint8,
@@ -333,9 +334,10 @@ class Library:
         cells : array of float32 or float64
         sizes : array of int64
             Those of the images, how many numbers images, planes and rows lie apart, and of each of
-            three axes the size, the outputs, the window, stride, dilation and padding before.
-        places : list of array
-            Of the cells along each axis; those of the last axis have the width of the cells.
+            three axes the size, the outputs, the window, stride, dilation, padding before, and how
+            many places there are.
+        places : list of array of int64
+            Of the cells along each axis.
         out : array of int64
         """
         pointers = [c_void_p(each.ctypes.data) for each in (cells, sizes, *places, out)]
@@ -344,25 +346,66 @@ class Library:
             raise MemoryError("there is no memory for the winners of rows under a window")
 
     def give_to_winners(
-        self, found: Array, numbers: Array, sizes: Array, values: Array, *, exact: bool
+        self,
+        cells: Array,
+        sizes: Array,
+        places: list[Array],
+        numbers: Array,
+        values: Array,
+        *,
+        exact: bool,
     ) -> None:
-        """Write what each pixel gets of numbers that come back to windows; see `compiled.winners`.
+        """Write what each place gets of numbers that come back to windows; see `compiled.winners`.
 
         Parameters
         ----------
-        found : array of int64
-            The places of the winners, as many as there are numbers.
+        cells, sizes, places
+            As for `find_winners`.
         numbers, values : array of float32 or float64
             Of one type.
-        sizes : array of int64
-            Of the images; the outputs and channels of each; the first place, and the places.
         exact : bool
             Whether sums are no worse than one rounding each.
         """
-        pointers = [c_void_p(each.ctypes.data) for each in (found, numbers, sizes, values)]
-        arguments = [*pointers, c_int32(exact), c_int32(values.itemsize == 8)]
-        if RUNNING.call(self._library.winners_give, arguments):
-            raise MemoryError("there is no memory for what is lost by rounding")
+        arrays = cells, sizes, *places, numbers, values
+        pointers = [c_void_p(each.ctypes.data) for each in arrays]
+        wide = [c_int32(each.itemsize == 8) for each in (cells, values)]
+        if RUNNING.call(self._library.winners_give, [*pointers, *wide, c_int32(exact)]):
+            raise MemoryError("there is no memory for the winners of rows under a window")
+
+    def add_few_products(
+        self,
+        images: Array,
+        outputs: Array,
+        sizes: Array,
+        places: list[Array],
+        padding: float,
+        sums: Array,
+        *,
+        along: bool,
+    ) -> None:
+        """Add up products of outputs by the cells under the taps; see `compiled.kernel_gradient`.
+
+        Parameters
+        ----------
+        images, outputs : array of float32 or float64
+            Of one type. The numbers of a row lie side by side.
+        sizes : array of int64
+            As in `runtime/few.c`.
+        places : list of array of int32
+            The pixels of rows and columns of cells, below 0 for padding.
+        padding : float
+        sums : array of float64
+            The sums, and what was lost of each by rounding: (kh, kw, c, nc, 2) if vectors lie
+            `along` the kernels, and else (kh, c // groups, nc, kw, 2).
+        along : bool
+        """
+        arrays = images, outputs, sizes, *places
+        pointers = [c_void_p(each.ctypes.data) for each in arrays]
+        arguments = [*pointers, c_double(padding), c_void_p(sums.ctypes.data)]
+        vectors = self.level in ("avx2", "avx512")
+        arguments += [c_int32(images.itemsize == 8), c_int32(vectors), c_int32(along)]
+        if RUNNING.call(self._library.few_run, arguments):
+            raise MemoryError("there is no memory for sums of products")
 
     def function(self, name: str) -> Any:
         """Look up a pipeline by its name, in the version of this level."""

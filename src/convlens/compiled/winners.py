@@ -6,6 +6,8 @@ Numbers are compared as floats or doubles, whichever hold all of the images' typ
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ from convlens.core.problem import Array
 
 Places = npt.NDArray[np.int64]
 FLOATS, DOUBLES = "?bBhHef", "iId"  # NumPy's letters of the types that they hold all numbers of
-INDEX = 2**31  # places from here on do not fit beside floats
+MOST = 2**29  # taps of a window, which are numbered
 
 
 def missing(dtype: np.dtype[np.generic]) -> str | None:
@@ -29,56 +31,80 @@ def missing(dtype: np.dtype[np.generic]) -> str | None:
     return f"its winners are of integers of up to 32 bits and floats of up to 64, not of {dtype}"
 
 
-def compared_as(dtype: np.dtype[np.generic], places: int) -> np.dtype[np.generic]:
-    """The type that numbers are compared in, where there are so many places."""
-    return np.dtype(np.float32 if dtype.char in FLOATS and places < INDEX else np.float64)
+def compared_as(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    """The type that numbers are compared in."""
+    return np.dtype(np.float32 if dtype.char in FLOATS else np.float64)
 
 
-def find(cells: Array, axes: Sequence[Axis], places: Sequence[Places], found: Places) -> None:
-    """Write the place of the largest cell under each window, or -1 if it has none.
+class Cells(NamedTuple):
+    """Cells, how windows slide over them, and their places.
 
-    Parameters
+    Attributes
     ----------
-    cells : (m, *sizes, c)
+    numbers : (m, *sizes, c)
         As `compared_as` says. The numbers of a row of cells lie side by side.
     axes : sequence of Axis
-        One to three: how the window slides over these cells. Cells before the first one and behind
-        the last take no part.
+        One to three. Cells before the first one and behind the last take no part.
     places : sequence of array
-        For each axis, what the places of its cells add up from, below 0 if they have none.
-    found : (m, *outputs, c)
-        Where they are written, without gaps.
+        For each axis, the places of its cells, below 0 if they have none.
+    counts : sequence of int
+        For each axis, how many places there are.
     """
-    m, c = cells.shape[0], cells.shape[-1]
-    single = 3 - len(axes)
-    axes = [Axis(1, 1, 1, 1, 0, 0)] * single + list(axes)
-    lines = [np.zeros(1, np.int64)] * single + [np.ascontiguousarray(line) for line in places]
-    # A row's places lie beside its numbers, one for each channel: (size, c).
-    index = np.int32 if cells.dtype == np.float32 else np.int64
-    lines[-1] = np.repeat(np.maximum(lines[-1], -1).astype(index), c)
-    apart = [stride // cells.itemsize for stride in cells.strides[:-2]]
-    sizes = [m, c, apart[0], *[0] * single, *apart[1:]]
-    for axis in axes:
-        sizes += [axis.size, axis.outputs, axis.window, axis.stride, axis.dilation, axis.before]
-    loaded().find_winners(cells, np.array(sizes, np.int64), lines, found)
+
+    numbers: Array
+    axes: Sequence[Axis]
+    places: Sequence[Places]
+    counts: Sequence[int]
+
+    @property
+    def sizes(self) -> Places:
+        """Their sizes and those of the windows, as the library takes them."""
+        m, c = self.numbers.shape[0], self.numbers.shape[-1]
+        single = 3 - len(self.axes)
+        apart = [stride // self.numbers.itemsize for stride in self.numbers.strides[:-2]]
+        sizes = [m, c, apart[0], *[0] * single, *apart[1:], *[1, 1, 1, 1, 1, 0, 1] * single]
+        for axis, count in zip(self.axes, self.counts, strict=True):
+            sizes += [axis.size, axis.outputs, axis.window, axis.stride, axis.dilation]
+            sizes += [axis.before, count]
+        return np.array(sizes, np.int64)
+
+    @property
+    def lines(self) -> list[Places]:
+        """The places along three axes."""
+        single = [np.zeros(1, np.int64)] * (3 - len(self.axes))
+        return [*single, *(np.ascontiguousarray(line, np.int64) for line in self.places)]
 
 
-def give(found: Places, numbers: Array, values: Array, start: int, *, exact: bool) -> None:
-    """Write what each pixel gets of the numbers that come back to windows.
+def fits(axes: Sequence[Axis]) -> bool:
+    """Whether all taps of a window can be numbered."""
+    return prod(axis.window for axis in axes) <= MOST
+
+
+def find(cells: Cells, found: Places) -> None:
+    """Write the place of the largest cell under each window, counted in reading order.
 
     Parameters
     ----------
+    cells : Cells
     found : (m, *outputs, c)
-        The places of the winners.
+        Where they are written, without gaps: -1 where the largest cell has no place, or there is
+        none.
+    """
+    loaded().find_winners(cells.numbers, cells.sizes, cells.lines, found)
+
+
+def give(cells: Cells, numbers: Array, values: Array, *, exact: bool) -> None:
+    """Write what each place gets of the numbers that come back to windows.
+
+    Parameters
+    ----------
+    cells : Cells
     numbers : (m, *outputs, c) of float32 or float64
         What comes back.
-    values : (m, *sizes, c)
-        What the pixels get that have the places from `start` on, in the numbers' type; each has no
-        gaps.
+    values : (m, *counts, c)
+        What the places get, in the numbers' type, without gaps.
     exact : bool
-        Whether sums are no worse than one rounding each, for pixels under many windows.
+        Whether sums are no worse than one rounding each, for places under many windows.
     """
-    m, *outputs, c = numbers.shape
-    of_image = [int(np.prod(sizes)) for sizes in (outputs, values.shape[1:-1])]
-    sizes = np.array([m, of_image[0], c, start, of_image[1]], np.int64)
-    loaded().give_to_winners(found, np.ascontiguousarray(numbers), sizes, values, exact=exact)
+    numbers = np.ascontiguousarray(numbers)
+    loaded().give_to_winners(cells.numbers, cells.sizes, cells.lines, numbers, values, exact=exact)

@@ -104,8 +104,7 @@ class KernelGradient:
         """Write the gradient by the kernels into `out`."""
         assert outputs is not None
         images, outputs = problem.full_images(images), problem.full_output(outputs)
-        way = self._way
-        if way and way(problem, images, outputs).write(problem.full_kernels(out)):
+        if self._way and self._way(problem, images, outputs).write(self._kernels(out)):
             return
         x = images.reshape(*images.shape[:-1], self._groups, self._depth)  # (m, *space, g, c)
         y = outputs.reshape(*outputs.shape[:-1], self._groups, self._each)  # (m, *outputs, g, n)
@@ -115,14 +114,20 @@ class KernelGradient:
             return
         self._write(x, y, out)
 
+    @property
+    def _same(self) -> bool:
+        """Whether there is one kernel for all channels."""
+        return "c" not in self._problem.layout.kernels
+
+    def _kernels(self, out: Array) -> Array:
+        """A view of the gradient: (*taps, c // groups, nc), or (*taps) of one for all channels."""
+        taps = tuple(axis.window for axis in self._problem.axes)
+        return out.reshape(taps) if self._same else self._problem.full_kernels(out)
+
     def _write(self, x: Array, y: Array, out: Array) -> None:
-        problem, space = self._problem, len(self._problem.axes)
-        same = "c" not in problem.layout.kernels  # one kernel for all channels
-        taps = tuple(axis.window for axis in problem.axes)
-        if same:
-            full = out.reshape(taps)
-        else:
-            full = problem.full_kernels(out).reshape(*taps, self._depth, self._groups, self._each)
+        space, same, full = len(self._problem.axes), self._same, self._kernels(out)
+        if not same:
+            full = full.reshape(*full.shape[:-1], self._groups, self._each)
         if same or not y.size:
             full[...] = 0
         for numbers in self._numbers() if x.size and y.size else ():

@@ -1,9 +1,9 @@
 """The gradient of a pooling by its images.
 
 A sum gives what comes back to an output to each pixel under its window, and a mean an equal share
-of it: this is the transpose of a convolution with ones. A maximum gives everything to the pixel
-that it was taken from. That is found again, and what each pixel gets is added up, by the compiled
-library or by NumPy.
+of it: this is the transpose of a convolution with ones, or copies where windows share few pixels. A
+maximum gives everything to the pixel that it was taken from. That is found again, and what each
+pixel gets is added up, by the compiled library or by NumPy.
 
 This is done for one block of pixels after another, with all outputs whose windows touch it. Where
 padding repeats pixels, its cells have blocks too, which are added to the pixels in the end. Blocks
@@ -30,10 +30,12 @@ from convlens.methods import Program
 from convlens.methods.boxes import boxes, of, steps
 from convlens.methods.folds import folded
 from convlens.methods.transposed import Transposed
-from convlens.methods.winners import NUMBERS, pixel, winners
+from convlens.methods.winners import NUMBERS, under_windows, winners
 
 Settle = Callable[[Problem, Array | None], Program]
 AT_A_TIME = 2**19  # the most numbers of pixels that the compiled library gives to at a time
+IN_PLACE = 2**23  # the same where nothing is copied: so few that Ctrl-C is heard soon
+LAYERS = 4  # the most windows on a pixel, along each axis, whose shares are copied and added
 SHARED = 32  # the most windows on a pixel whose numbers are added up one after another
 
 
@@ -60,7 +62,15 @@ class PoolGradient:
         self._problem, self._settle, self._in_numpy = problem, settle, in_numpy
         floats = of_outputs.sum_dtype.kind in "fc" or of_outputs.mode == "sum"
         self._dtype = of_outputs.sum_dtype if floats else of_outputs.output_dtype
+        self._shared = [-(-axis.reach // axis.stride) for axis in problem.axes]
         self._repeats = any(axis.border.repeats for axis in problem.axes)
+        # Whether pixels lie under few windows, whose places 64 bits can hold. Without strides, a
+        # convolution is faster for windows that share pixels.
+        places = all(max(axis.reach, axis.stride, axis.before) < 2**61 for axis in problem.axes)
+        strides = prod(axis.stride for axis in problem.axes)
+        few = prod(self._shared) == 1 or (strides > 1 and max(self._shared) <= LAYERS)
+        self._copied = few and places and not self._repeats
+        self._many = prod(self._shared) > SHARED or self._repeats
         small = prod(axis.size for axis in problem.axes) * problem.channels <= AT_A_TIME
         choosing = problem.mode in ("max", "min")
         self._exact = self._dtype.kind in "iu"
@@ -80,6 +90,8 @@ class PoolGradient:
             apart = self._in_numpy and self._apart
             then = "gives them all" if apart else "adds up what they get"
             return f"which finds the {kind} pixels again and {then}"
+        if self._copied:
+            return "which copies each window's share to the pixels under it, axis by axis, in NumPy"
         return "as transposes of convolutions with ones, a block of pixels at a time"
 
     def run(self, problem: Problem, images: Array, outputs: Array | None, out: Array) -> None:
@@ -94,7 +106,8 @@ class PoolGradient:
         if problem.mode in ("max", "min") and self._in_numpy and self._apart:
             self._give_to_winners_apart(images, outputs, out)
             return
-        limit = (NUMBERS if self._in_numpy else AT_A_TIME) // problem.channels
+        limit = NUMBERS if self._in_numpy else AT_A_TIME
+        limit = (IN_PLACE if self._copies_nothing(images, out) else limit) // problem.channels
         memory = Memory()
         for plane in product(*(_planes(axis, self._in_planes) for axis in problem.axes)):
             sizes = problem.batch, *map(len, plane)
@@ -114,14 +127,23 @@ class PoolGradient:
                 else:
                     region = Region(n, tuple(places))
                     if problem.mode in ("max", "min"):
-                        self._give_to_winners(images, outputs, region, plane, cells, values, memory)
+                        self._give_to_winners(images, outputs, region, cells, values, memory)
                     else:
-                        values[...] = 0
                         self._give_to_all(outputs, region, cells, values)
                 if here is None:
                     _add_to_pixels(problem, values, cells, out[at])
                 elif values is not here:
                     here[...] = values
+
+    def _copies_nothing(self, images: Array, out: Array) -> bool:
+        """Whether the compiled library needs nothing but the arrays to give to winners."""
+        as_they_are = self._problem.mode == "max" and images.dtype == compiled.compared_as(
+            images.dtype
+        )
+        as_they_are &= images.flags.c_contiguous and images.flags.aligned
+        as_they_are &= all(axis.border.mode == "nothing" for axis in self._problem.axes)
+        written_there = out.dtype == self._dtype and out.flags.carray
+        return self._compiled and not self._many and as_they_are and written_there
 
     @property
     def _apart(self) -> bool:
@@ -168,6 +190,10 @@ class PoolGradient:
             ]
             divisor = reduce(np.multiply.outer, taps).astype(self._dtype)
             some = some / divisor[..., np.newaxis]
+        if self._copied:
+            _spread(problem.axes, some.astype(self._dtype, copy=False), region, cells, values)
+            return
+        values[...] = 0
         axes = problem.axes
         if not self._repeats or self._in_planes:
             axes = tuple(_on(*each) for each in zip(axes, region.places, cells, strict=True))
@@ -192,44 +218,38 @@ class PoolGradient:
         images: Array,
         outputs: Array,
         region: Region,
-        plane: tuple[range, ...],
         cells: list[range],
         values: Array,
         memory: Memory,
     ) -> None:
         """Give the pixels that were chosen under a window what came back to its output."""
-        problem, sizes = self._problem, tuple(map(len, plane))
-        # Cells of a plane are counted in reading order. A block's cells are neighbours in it.
-        start = 0
-        for size, whole, some in zip(sizes, plane, cells, strict=True):
-            start = start * size + some.start - whole.start
-        count = prod(map(len, cells))
+        problem, sizes = self._problem, tuple(map(len, cells))
 
-        def cell(axis: int, each: Array, _: Array) -> Array:
-            whole = plane[axis]
-            return np.where((each >= whole.start) & (each < whole.stop), each - whole.start, -1)
+        def place(axis: int, each: Array, pixels: Array) -> Array:
+            at, block = each if self._in_planes else pixels, cells[axis]
+            return np.where((at >= block.start) & (at < block.stop), at - block.start, -1)
 
-        place = cell if self._in_planes else pixel
-        found = winners(problem, images, region, place, sizes, memory, in_numpy=self._in_numpy)
         numbers = outputs[region.slices].astype(self._dtype, copy=False)
-        shared = [-(-axis.reach // axis.stride) for axis in problem.axes]
-        many = prod(shared) > SHARED or self._repeats
         if self._compiled:
-            compiled.give(found, numbers, values, start, exact=many)
-            return
-        found -= start
+            pieces = under_windows(problem, images, region, place, sizes, memory)
+            if pieces is not None:
+                for some, piece in pieces:
+                    compiled.give(piece, numbers[of(some)], values[of(some)], exact=self._many)
+                return
+        found = winners(problem, images, region, place, sizes, memory, in_numpy=self._in_numpy)
         values[...] = 0
-        here = (found >= 0) & (found < count)
+        here = found >= 0
         m, channels = np.arange(len(values)), np.arange(values.shape[-1])
-        of_images = m.reshape(-1, *(1,) * (found.ndim - 1)) * count
+        of_images = m.reshape(-1, *(1,) * (found.ndim - 1)) * prod(sizes)
         at = (found + of_images) * len(channels) + channels
         flat = values.reshape(-1)
-        if self._exact or not many:
+        if self._exact or not self._many:
             np.add.at(flat, at[here], numbers[here])
             return
         sums = Pairwise()
-        for first in product(*map(range, shared)):  # windows that touch no pixel together
-            alone = (slice(None), *(slice(a, None, b) for a, b in zip(first, shared, strict=True)))
+        for first in product(*map(range, self._shared)):  # windows that touch no pixel together
+            each = zip(first, self._shared, strict=True)
+            alone = slice(None), *(slice(start, None, by) for start, by in each)
             layer = np.zeros_like(flat)
             layer[at[alone][here[alone]]] = numbers[alone][here[alone]]
             sums.add(layer)
@@ -240,6 +260,34 @@ def _give(left: Array, here: Array, out: Array) -> None:
     """Give what is left for these outputs to their pixels."""
     np.copyto(out, left, where=here)
     np.copyto(left, 0, where=here)
+
+
+def _spread(
+    axes: tuple[Axis, ...],
+    outputs: Array,
+    region: Region,
+    cells: list[range],
+    values: Array,
+) -> None:
+    """Write into the values of these pixels the sums of what the windows over them give.
+
+    Columns come first, because then the rows that are copied are whole ones.
+    """
+    for number in range(len(axes), 0, -1):
+        axis, places = axes[number - 1], region.places[number - 1]
+        last, place = np.divmod(arange(cells[number - 1]) + axis.before, axis.stride)
+        sums: Array | None = None
+        for earlier in reversed(range(-(-axis.reach // axis.stride))):
+            window = last - earlier
+            tap, between = np.divmod(place + earlier * axis.stride, axis.dilation)
+            under = (between == 0) & (tap < axis.window) & (window >= 0) & (window < axis.outputs)
+            into = values if number == 1 and sums is None else None
+            some = outputs.take(window - places.start, number, into, "clip")
+            if not under.all():
+                some[(slice(None),) * number + (~under,)] = 0
+            sums = some if sums is None else np.add(sums, some, sums)
+        assert sums is not None
+        outputs = sums
 
 
 def _planes(axis: Axis, beyond: bool) -> Iterator[range]:

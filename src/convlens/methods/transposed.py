@@ -37,7 +37,7 @@ from convlens.methods.phases import Phase, phases, places_of
 
 Settle = Callable[[Problem, Array | None], Program]
 NUMBERS = 2**16  # the most numbers of a block at a border, which are folded together
-WHOLE = 2**19  # the most numbers of an image with its padding that is folded as a whole
+WHOLE = 2**20  # the most numbers of an image with its padding that is folded as a whole
 APART = 2**20  # the most numbers of kernels in groups, of which there is a copy
 
 

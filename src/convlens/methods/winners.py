@@ -6,7 +6,7 @@ it, as in PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import reduce
 from itertools import product
@@ -69,9 +69,10 @@ def winners(
     shape = (len(region.images), *map(len, region.places), images.shape[-1])
     found = memory.array("found", shape, np.dtype(np.int64))
     if not in_numpy:
-        under_windows = _cells(problem, images, region, place, sizes, memory)
-        if under_windows is not None:
-            compiled.find(*under_windows, found)
+        pieces = under_windows(problem, images, region, place, sizes, memory)
+        if pieces is not None:
+            for some, piece in pieces:
+                compiled.find(piece, found[of(some)])
             return found
     x = images[of(region.images)]
     better = np.greater if problem.mode == "max" else np.less
@@ -123,18 +124,21 @@ def _line(
     return pixels, np.where(places < 0, NOWHERE, places * prod(sizes[number + 1 :]))
 
 
-def _cells(
+def under_windows(
     problem: Problem,
     images: Array,
     region: Region,
     place: Place,
     sizes: tuple[int, ...],
     memory: Memory,
-) -> tuple[Array, list[Axis], list[Array]] | None:
-    """What the compiled library finds winners among: as `compiled.find` takes it.
+) -> Iterator[tuple[range, compiled.Cells]] | None:
+    """What the compiled library finds winners among, for some images of the region at a time.
 
-    None if the windows lie on no pixel, or cells would have to be copied that are too many.
+    The arguments are those of `winners`. None if the windows lie on no pixel, or if there are too
+    many cells of an image that would have to be copied.
     """
+    if not compiled.fits(problem.axes):
+        return None
     under, axes, lines, padding = [], [], [], []
     for number, (axis, places) in enumerate(zip(problem.axes, region.places, strict=True)):
         first = places.start * axis.stride - axis.before
@@ -143,14 +147,15 @@ def _cells(
             on = range(max(on.start, 0), min(on.stop, axis.size))
         if not on:
             return None
-        pixels, line = _line(number, axis, on, place, sizes)
+        cells = arange(on)
+        pixels = sources(cells, axis.size, axis.border.mode)
         under.append(index(np.maximum(pixels, 0)))
-        lines.append(line)
+        lines.append(place(number, cells, pixels))
         padding.append(pixels < 0)
         before = on.start - first
         after = (len(places) - 1) * axis.stride + axis.reach - len(on) - before
         axes.append(replace(axis, size=len(on), before=before, after=after, partial=False))
-    dtype = compiled.compared_as(images.dtype, prod(sizes))
+    dtype = compiled.compared_as(images.dtype)
     x = images[of(region.images)]
     as_they_are = (
         x.dtype == dtype
@@ -161,19 +166,24 @@ def _cells(
         and x[(0,) * (x.ndim - 2)].flags.c_contiguous  # a row of its cells
     )
     if as_they_are:
-        return x[:, *under], axes, lines
-    shape = (len(x), *(axis.size for axis in axes), x.shape[-1])
+        return iter([(range(len(x)), compiled.Cells(x[:, *under], axes, lines, sizes))])
+    shape = (*(axis.size for axis in axes), x.shape[-1])
     if prod(shape) > CELLS:
         return None
-    numbers = memory.array("cells", shape, dtype)
-    numbers[...] = x[:, *together(under)]
-    value = np.asarray(problem.columns.border.value).astype(x.dtype.newbyteorder("="))
-    for number, cells in enumerate(padding, 1):
-        if cells.any():
-            numbers[(slice(None),) * number + (cells,)] = value
-    if problem.mode == "min":
-        np.negative(numbers, out=numbers)  # Then the smallest are the largest.
-    return numbers, axes, lines
+
+    def copied() -> Iterator[tuple[range, compiled.Cells]]:
+        value = np.asarray(problem.columns.border.value).astype(x.dtype.newbyteorder("="))
+        for (some,) in boxes((len(x),), (max(1, CELLS // max(1, prod(shape))),)):
+            numbers = memory.array("cells", (len(some), *shape), dtype)
+            numbers[...] = x[of(some)][:, *together(under)]
+            for number, cells in enumerate(padding, 1):
+                if cells.any():
+                    numbers[(slice(None),) * number + (cells,)] = value
+            if problem.mode == "min":
+                np.negative(numbers, out=numbers)  # Then the smallest are the largest.
+            yield some, compiled.Cells(numbers, axes, lines, sizes)
+
+    return copied()
 
 
 def write_winners(problem: Problem, images: Array, out: Array, *, in_numpy: bool) -> None:
