@@ -1,4 +1,4 @@
-"""Time gradients and transposes, and write BACK.md: see `run_way_back.py --help`."""
+"""Time gradients and transposes, and write a part of RESULTS.md: see `run_way_back.py --help`."""
 
 from machine import limit_threads
 

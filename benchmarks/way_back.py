@@ -20,7 +20,7 @@ from layers import geometric_mean
 from machine import THREADS, facts
 from networks import Layer, resnet_50
 from race import LONG, Result, race
-from report import markdown, milliseconds, ratio, write_whole
+from report import markdown, milliseconds, ratio, write_part
 
 import convlens
 
@@ -307,7 +307,7 @@ def _pylops(side: int, taps: int, method: str) -> Row:
 
 def main() -> None:
     """Race the rows that the command line asks for, and write or print the page."""
-    parser = argparse.ArgumentParser(description="Time gradients and transposes; write BACK.md.")
+    parser = argparse.ArgumentParser(description="Time gradients and transposes; write a part of RESULTS.md.")
     parser.add_argument("--only", metavar="PATTERN", default="", help="just these, and print them")
     parser.add_argument("--budget", metavar="SECONDS", type=float, default=1.5, help="for each row")
     parser.add_argument("--batch", type=int, default=8, help="images of the layers")
@@ -359,4 +359,4 @@ def main() -> None:
     if options.only or options.side:
         print(f"\n{text}")
         return
-    write_whole(HERE / "BACK.md", lambda path: path.write_text(text, encoding="utf-8"))
+    write_part(HERE / "RESULTS.md", text)
