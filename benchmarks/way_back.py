@@ -307,7 +307,7 @@ def _pylops(side: int, taps: int, method: str) -> Row:
 
 def main() -> None:
     """Race the rows that the command line asks for, and write or print the page."""
-    parser = argparse.ArgumentParser(description="Time gradients and transposes; write a part of RESULTS.md.")
+    parser = argparse.ArgumentParser(description="Time gradients; write a part of RESULTS.md.")
     parser.add_argument("--only", metavar="PATTERN", default="", help="just these, and print them")
     parser.add_argument("--budget", metavar="SECONDS", type=float, default=1.5, help="for each row")
     parser.add_argument("--batch", type=int, default=8, help="images of the layers")
