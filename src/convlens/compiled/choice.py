@@ -7,11 +7,12 @@ module finds out the facts that it goes by, and the types that come into questio
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, reduce
 from math import log2, prod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -113,15 +114,32 @@ class Passes(NamedTuple):
     family: str
     arrays: tuple[tuple[str, tuple[int, ...], DType], ...]
 
-    @staticmethod
-    def of(family: str, arrays: dict[str, Array]) -> Passes:
-        """Those of a family that take such arrays."""
-        forms = ((name, array.shape, array.dtype) for name, array in arrays.items())
-        return Passes(family, tuple(forms))
+
+class InPasses(ABC):
+    """What is given to pipelines that compute in passes: instead of kernels.
+
+    Attributes
+    ----------
+    family : str
+        Of these pipelines.
+    """
+
+    family: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def arrays(self) -> dict[str, Array]:
+        """All arrays, as pipelines take them."""
+
+    @cached_property
+    def passes(self) -> Passes:
+        """The pipelines that take them."""
+        forms = ((name, array.shape, array.dtype) for name, array in self.arrays.items())
+        return Passes(self.family, tuple(forms))
 
 
 @dataclass(frozen=True, eq=False)
-class Factors:
+class Factors(InPasses):
     """One kernel as a product of a line along each axis times a power of two.
 
     Attributes
@@ -131,6 +149,7 @@ class Factors:
     scale : (1,)
     """
 
+    family: ClassVar[str] = SEPARABLE
     lines: tuple[Array, ...]
     scale: Array
 
@@ -139,11 +158,6 @@ class Factors:
         """All arrays, as pipelines take them."""
         names = ("along", "down", "across")[-len(self.lines) :]
         return dict(zip(names, self.lines, strict=True)) | {"scale": self.scale}
-
-    @cached_property
-    def passes(self) -> Passes:
-        """The pipelines that take them."""
-        return Passes.of(SEPARABLE, self.arrays)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +185,10 @@ class Pass:
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class Cut(InPasses):
     """A pass down and one across, each of which cuts its sums off to integers."""
 
+    family: ClassVar[str] = CUT
     down: Pass
     across: Pass
 
@@ -191,18 +206,12 @@ class Cut:
             "across_taps": across.taps,
         }
 
-    @cached_property
-    def passes(self) -> Passes:
-        """The pipelines that take them."""
-        return Passes.of(CUT, self.arrays)
-
 
 @dataclass(frozen=True, eq=False)
-class Means:
-    """A pass down and one across that take means of bytes, each as its `mean` says."""
+class Means(Cut):
+    """The same of means of bytes, each as its `mean` says."""
 
-    down: Pass
-    across: Pass
+    family: ClassVar[str] = MEANS
 
     @cached_property
     def arrays(self) -> dict[str, Array]:
@@ -210,11 +219,6 @@ class Means:
         passes = {"down": self.down, "across": self.across}
         sizes = {name: np.ones(each.line.shape, U8) for name, each in passes.items()}
         return sizes | {"factors": np.array([each.mean for each in passes.values()], U16)}
-
-    @cached_property
-    def passes(self) -> Passes:
-        """The pipelines that take them."""
-        return Passes.of(MEANS, self.arrays)
 
 
 def choose(problem: Problem, numbers: DType | None, passes: str = "") -> Method:

@@ -20,10 +20,9 @@ from convlens.compiled.choice import (
     I16,
     I64,
     U8,
-    Cut,
     DType,
     Factors,
-    Means,
+    InPasses,
     choose,
     in_16_bits,
     passes_pay,
@@ -47,7 +46,7 @@ class Way(NamedTuple):
         Whether the last two axes are exchanged.
     numbers : numpy.dtype or None
         The type that a convolution adds up in; None for pooling, whose types decide it alone.
-    factors : Factors, Cut, Means or None
+    factors : InPasses or None
         The factors of a kernel that is a product of a line along each axis, if it is computed in
         one pass for each.
     taps : Part or None
@@ -61,7 +60,7 @@ class Way(NamedTuple):
     flat: bool
     turned: bool
     numbers: DType | None
-    factors: Factors | Cut | Means | None
+    factors: InPasses | None
     taps: large.Part | None = None
     tiles: transforms.Tiles | None = None
     winograd: bool = False

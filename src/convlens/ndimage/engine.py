@@ -199,7 +199,7 @@ def _flat_passes(problem: Problem) -> bool | None:
 
 
 @lru_cache(maxsize=256)
-def _both(kind: type[Cut | Means], down: Pass, across: Pass) -> Cut | Means:
+def _both(kind: type[Cut], down: Pass, across: Pass) -> Cut:
     """The passes down and across, together."""
     return kind(down, across)
 
