@@ -41,6 +41,12 @@ typedef struct Job {
     int64_t rows_of_task;
 } Job;
 
+/* How many rows of cells a task keeps, of so many bytes each: no more than windows reach over. */
+static int64_t rows_kept(const Job *job, int64_t bytes) {
+    int64_t reach = (job->kh - 1) * job->dy + 1, fit = KEPT / bytes;
+    return fit < 1 ? 1 : fit < reach ? fit : reach;
+}
+
 /* Source: D. Knuth, The Art of Computer Programming, volume 2, section 4.2.2, theorem B. */
 static inline void add(Sum *total, double number) {
     double sum = total->sum + number, added = sum - total->sum;

@@ -4,6 +4,13 @@
 typedef Number NAME(Numbers) __attribute__((vector_size(BYTES)));
 typedef Word NAME(Words) __attribute__((vector_size(BYTES)));
 
+/* The row of pixels that a row of an image's cells takes its numbers from, or NULL for padding. */
+static const Number *NAME(pixels_of)(const Job *job, int64_t image, int64_t line) {
+    int64_t row = job->rows[line];
+    if (row < 0) return NULL;
+    return (const Number *)job->images + image * job->images_apart[0] + row * job->images_apart[1];
+}
+
 /* Put the channels of a row of pixels one after another: of each the first of every `stride` cells, then
    the second ones, and so on, so that windows slide over neighbours. Behind the last there are 0s. */
 static void NAME(lay_out)(Number *row, const Number *pixels, const int32_t *places, int64_t channels,
@@ -83,12 +90,10 @@ static int NAME(rows_part)(void *context, int number, uint8_t *closure) {
     const Job *job = (const Job *)closure;
     int64_t c = job->channels * job->groups, n = job->kernels * job->groups, kw = job->kw;
     int64_t begin = number * job->rows_of_task, end = begin + job->rows_of_task;
-    int64_t rows = job->batch * job->high, reach = (job->kh - 1) * job->dy + 1;
-    end = end < rows ? end : rows;
+    end = end < job->batch * job->high ? end : job->batch * job->high;
     int64_t outputs = job->wide < MOST ? job->wide : MOST, span = (kw - 1) * job->dx + 1;
     int64_t room = (outputs - 1 + MANY) + span / job->sx + 2, row_size = c * job->sx * room;
-    int64_t slots = KEPT / (row_size * (int64_t)sizeof(Number));
-    slots = slots < 1 ? 1 : slots < reach ? slots : reach;
+    int64_t slots = rows_kept(job, row_size * sizeof(Number));
     int64_t of_y = outputs + MANY, count = job->kh * job->channels * n * kw;
     char *memory = malloc((slots + kw) * sizeof(int64_t) + 64 + count * BYTES +
                           (slots * row_size + n * of_y) * sizeof(Number));
@@ -112,9 +117,7 @@ static int NAME(rows_part)(void *context, int number, uint8_t *closure) {
                 int64_t of_row = image * job->lines + line;
                 Number *laid = cells + slot * row_size;
                 if (kept[slot] != of_row) {
-                    const Number *pixels = (const Number *)job->images + image * job->images_apart[0];
-                    pixels += job->rows[line] * job->images_apart[1];
-                    NAME(lay_out)(laid, job->rows[line] < 0 ? NULL : pixels,
+                    NAME(lay_out)(laid, NAME(pixels_of)(job, image, line),
                                   job->columns + first * job->sx, c, (some - 1) * job->sx + span,
                                   job->sx, room, (Number)job->padding);
                     kept[slot] = of_row;
@@ -197,15 +200,13 @@ static int NAME(along_part)(void *context, int number, uint8_t *closure) {
     const Job *job = (const Job *)closure;
     int64_t c = job->channels, n = job->kernels, taps = job->kw * c, vectors = (n + MANY - 1) / MANY;
     int64_t begin = number * job->rows_of_task, end = begin + job->rows_of_task;
-    int64_t rows = job->batch * job->high, reach = (job->kh - 1) * job->dy + 1;
-    end = end < rows ? end : rows;
+    end = end < job->batch * job->high ? end : job->batch * job->high;
     int64_t outputs = job->wide < CHAIN ? job->wide : CHAIN, span = (job->kw - 1) * job->dx + 1;
     int64_t row_size = ((outputs - 1) * job->sx + span) * c;
     /* Two vectors of a row's outputs lie together, because numbers far apart share places in caches. */
     int packed = n % (2 * MANY) || (vectors > 2 && job->kh * taps >= 16);
     int64_t of_output = packed ? 2 * MANY : n;
-    int64_t slots = KEPT / (row_size * (int64_t)sizeof(Number));
-    slots = slots < 1 ? 1 : slots < reach ? slots : reach;
+    int64_t slots = rows_kept(job, row_size * sizeof(Number));
     int64_t count = job->kh * taps * vectors, of_back = packed ? (vectors + 1) / 2 * outputs * of_output : 0;
     char *memory = malloc((slots + taps) * sizeof(int64_t) + 64 + count * BYTES +
                           (slots * row_size + of_back) * sizeof(Number));
@@ -238,9 +239,7 @@ static int NAME(along_part)(void *context, int number, uint8_t *closure) {
                 int64_t of_row = image * job->lines + line;
                 Number *laid = cells + slot * row_size;
                 if (kept[slot] != of_row) {
-                    const Number *pixels = (const Number *)job->images + image * job->images_apart[0];
-                    pixels += job->rows[line] * job->images_apart[1];
-                    NAME(copy)(laid, job->rows[line] < 0 ? NULL : pixels,
+                    NAME(copy)(laid, NAME(pixels_of)(job, image, line),
                                job->columns + first * job->sx, c, (some - 1) * job->sx + span,
                                (Number)job->padding);
                     kept[slot] = of_row;
@@ -248,7 +247,8 @@ static int NAME(along_part)(void *context, int number, uint8_t *closure) {
                 for (int64_t v = 0; v < vectors; v += 2)
                     for (int64_t tap = 0; tap < taps; tap += TAPS)
                         along[vectors - v > 1][taps - tap < TAPS ? taps - tap - 1 : TAPS - 1](
-                            sum + tap * vectors + v, vectors, back + v * MANY * (packed ? outputs : 1), of_output, laid, at + tap,
+                            sum + tap * vectors + v, vectors,
+                            back + v * MANY * (packed ? outputs : 1), of_output, laid, at + tap,
                             job->sx * c, some);
             }
             if (++steps >= CHAIN || row == end - 1) {
