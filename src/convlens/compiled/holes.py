@@ -9,7 +9,7 @@ import numpy as np
 
 from convlens.compiled.choice import NAMES, U8, DType
 from convlens.compiled.library import Run, frame, loaded
-from convlens.compiled.placement import indexable
+from convlens.compiled.placement import indexable, without_gaps
 from convlens.core.problem import Array
 
 TASK = 2**16  # the least bytes of a task
@@ -108,7 +108,7 @@ def _contiguous(array: Array, dtype: DType) -> Array:
     usable = array.dtype == dtype and array.flags.aligned
     if usable and not array.flags.c_contiguous:
         usable = indexable(array) and _rows(array) is not None
-    return array if usable else np.ascontiguousarray(array, dtype)
+    return array if usable else without_gaps(array, dtype)
 
 
 def _rows(array: Array) -> Array | None:

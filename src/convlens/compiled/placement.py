@@ -91,10 +91,10 @@ def copied_pixels(images: Array, grids: list[Grid], dtype: DType) -> tuple[Array
             pixels = pixels[pixels >= 0]
             images = images[(slice(None),) * axis + (pixels,)]
             taken.append(each.among(pixels))
-    return _without_gaps(images, dtype), taken
+    return without_gaps(images, dtype), taken
 
 
-def _without_gaps(images: Array, dtype: DType) -> Array:
+def without_gaps(images: Array, dtype: DType) -> Array:
     """The images without gaps, in this type; if they are not so already, a copy.
 
     NumPy copies along the last axis, number by number where that is short, as with the colours of
