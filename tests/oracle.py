@@ -10,7 +10,7 @@ in.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
@@ -372,6 +372,15 @@ def rounding(taps, sizes, sums, values, result):
     of_sums, of_result = np.finfo(sums), np.finfo(result)
     bounds = steps * (of_sums.eps * sizes + of_sums.smallest_subnormal)
     return bounds + of_result.eps * (np.abs(values) + bounds) + of_result.smallest_subnormal
+
+
+@lru_cache(maxsize=1)  # since one method comes after the other
+def random_calls(hundred, make, answer):
+    """A hundred random calls, as (seed, case, what it must give)."""
+    seeds = [[hundred, number] for number in range(100)]
+    cases = [make(np.random.default_rng(seed)) for seed in seeds]
+    expected = [answer(*case.arguments, **case.options) for case in cases]
+    return list(zip(seeds, cases, expected, strict=True))
 
 
 @cache  # since many types and numbers are tried with the same windows

@@ -1,6 +1,6 @@
 """`pool` against the oracle, and at the edges: of images, of types, of arithmetic."""
 
-from functools import lru_cache, reduce
+from functools import reduce
 
 import numpy as np
 import oracle
@@ -23,19 +23,10 @@ pytestmark = each_method
 # ---------------------------------------------------------------------- against the oracle
 
 
-@lru_cache(maxsize=1)  # since one method comes after the other
-def random_calls(hundred):
-    """A hundred random calls, as (seed, case, what the oracle gives)."""
-    seeds = [[hundred, number] for number in range(100)]
-    cases = [random_pooling(np.random.default_rng(seed)) for seed in seeds]
-    expected = [oracle.pool(*case.arguments, **case.options) for case in cases]
-    return list(zip(seeds, cases, expected, strict=True))
-
-
 @pytest.mark.parametrize("hundred", range(30))
 def test_random_calls(method, hundred):
     """Random calls of every kind give what the oracle gives, or are refused where it refuses."""
-    for seed, case, expected in random_calls(hundred):
+    for seed, case, expected in oracle.random_calls(hundred, random_pooling, oracle.pool):
         if not takes(method, *case.types):
             continue
         try:
