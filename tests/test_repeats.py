@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import convlens
+from convlens import operations
+from convlens import repeats as calls
 from convlens.compiled import repeats
-from convlens.compiled.library import load
+from convlens.compiled.library import load, loaded
 from convlens.compiled.work import REPEATS
 
 pytestmark = pytest.mark.skipif(isinstance(load(), str), reason="there is no compiled engine")
@@ -19,8 +21,14 @@ def images(*shape):
     return np.random.default_rng(shape).normal(0, 9, shape).astype(np.float32)
 
 
+def by_plan(x, k, *, out=None, **options):
+    """The convolution that a plan carries out."""
+    return convlens.plan_convolve(x, k, **options)(x, k, out=out)
+
+
 CALLS = {
     "a convolution": convlens.convolve,
+    "a plan": by_plan,  # whose runs are kept by `compiled.repeats` alone
     "a pooling": lambda x, _, **options: convlens.pool(x, 3, 1, padding="same", **options),
 }
 
@@ -29,6 +37,7 @@ CALLS = {
 def forget():
     """Begin each test with nothing kept."""
     REPEATS.cache_clear()
+    operations.CALLS.cache_clear()
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -93,3 +102,90 @@ def test_not_more_than_so_many_calls_are_kept():
     for n in range(30, 30 + repeats.MOST + 20):
         convlens.convolve(images(1, 20, n), k, method="compiled")
         assert len(REPEATS._steps) <= repeats.MOST
+        assert len(operations.CALLS._known) <= calls.MOST
+
+
+def is_run_at_once(x, k, **options):
+    """Whether a call is known, and nothing is left to do but to run pipelines."""
+    given = convlens.arguments.ConvolveOptions(**options)
+    known = operations.CALLS.find(calls.key(given, "auto", x, k, None), k)
+    return known is not None and known.steps is not None
+
+
+KERNELS = {
+    "floats": (np.float32, lambda k: k),
+    "one of floats": (np.float32, lambda k: k[..., 0, 0]),
+    "floats on their side": (np.float32, np.asfortranarray),
+    "floats of another type": (np.float64, lambda k: k),
+    "integers": (np.uint8, lambda k: k.astype(np.uint8)),
+    "one of integers": (np.uint8, lambda k: k[..., 0, 0].astype(np.uint8)),
+    "a product of two lines": (np.float32, lambda k: np.outer(*[k[:, 0, 0, 0]] * 2)),
+}
+
+
+@pytest.mark.parametrize(("dtype", "made"), KERNELS.values(), ids=KERNELS)
+def test_other_numbers_in_the_same_kernels(dtype, made):
+    """Numbers are written into the kernels' array between two calls, or come in another one."""
+    x = np.abs(images(2, 40, 40, 3)).astype(dtype)
+    kernels = [made(np.abs(np.round(images(5, 5, 3, n)[..., :2]))) for n in (2, 3, 4)]
+    k = kernels[0].copy(order="K")
+    for each in (*kernels, kernels[0], kernels[0] * 0, kernels[1]):
+        k[...] = each
+        expected = convlens.convolve(x, k, method="numpy")
+        for same in (k, k.copy(order="K"), k):
+            result = convlens.convolve(x, same)
+            np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-2)
+    if k.dtype == dtype and (dtype is np.uint8 or k.flags.c_contiguous):
+        assert is_run_at_once(x, k)
+
+
+def test_arguments_that_only_look_the_same():
+    """An argument that is refused passes because another, which is right, equals it."""
+    x, k = images(1, 40, 40, 8), images(3, 3, 8, 8)
+    for _ in range(2):
+        convlens.convolve(x, k, stride=1)
+        with pytest.raises(TypeError, match="stride must be"):
+            convlens.convolve(x, k, stride=True)
+        with pytest.raises(TypeError, match="stride must be"):
+            convlens.convolve(x, k, stride=(1, True))
+        assert convlens.convolve(x, k, dtype=np.float64).dtype == np.float64
+        assert convlens.convolve(x, k, dtype=np.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_outputs_that_are_refused(call):
+    """An output is written because one like it was right before."""
+    both = images(3, 40, 40, 3)
+    x, k = both[:2], images(3, 3, 3, 3)
+    for _ in range(2):
+        call(x, k, out=np.zeros((2, 40, 40, 3), np.float32))
+        before = both.copy()
+        with pytest.raises(ValueError, match="out shares memory with an input"):
+            call(x, k, out=both[1:])
+        with pytest.raises(ValueError, match="out is read-only"):
+            call(x, k, out=np.frombuffer(bytes(x.nbytes), x.dtype).reshape(x.shape))
+        with pytest.raises(ValueError, match="out must have shape"):
+            call(x, k, out=np.zeros((2, 40, 40, 4), np.float32))
+        np.testing.assert_array_equal(both, before)
+
+
+def test_a_warning_comes_each_time():
+    """The second call on an array that looks like one picture says nothing of it."""
+    x, k = images(40, 40, 3), images(3, 3)
+    for _ in range(3):
+        with pytest.warns(convlens.ChannelsWarning):
+            convlens.convolve(x, k)
+
+
+def test_another_number_of_threads():
+    """A call that repeats is divided as it was on other threads."""
+    x, k = images(1, 200, 200, 8), images(3, 3, 8, 8)
+    expected, threads = convlens.convolve(x, k), loaded().threads
+    try:
+        for count in (1, 3, 1):
+            convlens.set_threads(count)
+            assert not (count == 3 and is_run_at_once(x, k))
+            np.testing.assert_array_equal(convlens.convolve(x, k), expected)
+            assert is_run_at_once(x, k)
+    finally:
+        convlens.set_threads(threads)

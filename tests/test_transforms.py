@@ -28,10 +28,10 @@ def whatever_the_cost(monkeypatch):
     monkeypatch.setattr(transforms, "STEP", 1e-6)
     monkeypatch.setattr(transforms, "FIXED", 0)
     transforms._tiles.cache_clear()
-    operations._PLANS.clear()
+    operations.CALLS.cache_clear()
     yield
     transforms._tiles.cache_clear()
-    operations._PLANS.clear()
+    operations.CALLS.cache_clear()
 
 
 EPS = np.finfo(np.float32).eps

@@ -29,10 +29,10 @@ def whatever_the_cost(monkeypatch):
     monkeypatch.setattr(winograd, "PREPARE", 0)
     monkeypatch.setattr(winograd, "FEW", 0)
     winograd.pays.cache_clear()
-    operations._PLANS.clear()
+    operations.CALLS.cache_clear()
     yield
     winograd.pays.cache_clear()
-    operations._PLANS.clear()
+    operations.CALLS.cache_clear()
 
 
 def normal(*shape, dtype="f4", seed=0):

@@ -38,7 +38,7 @@ Numbers = tuple[int, ...]  # one for each spatial axis
 Padding = tuple[str, tuple[Any, ...]]
 # The largest stride, dilation and padding: sums of a few of them still fit into 64 bits.
 _LARGEST = 2**62
-_PLAIN, _INTEGERS = {int, str, bool, type(None), tuple}, {int}
+_PLAIN, _INTEGERS = {int, str, bool, type(None), type, tuple}, {int}
 
 
 class ConvolveOptions(NamedTuple):
@@ -460,7 +460,7 @@ def _pool_problem(
         overflow=overflow,
         where=where,
     )
-    if mode == "sum" and dtype is not None and _is_checked(problem):
+    if mode == "sum" and dtype is not None and is_checked(problem):
         _check_sums(
             problem, [(problem.taps, 0)], f"images under {problem.taps:,} taps", "images", 1
         )
@@ -1002,7 +1002,7 @@ def check_sums_fit(
     """
     if problem.renormalize:
         _check_weights(problem, kernels)
-    if _is_checked(problem):
+    if is_checked(problem):
         sums = _sums_by_sign(problem.full_kernels(kernels))  # of each kernel
         _check_sums(problem, sums, f"{name} and these kernels", "kernels", repeats)
 
@@ -1023,7 +1023,7 @@ def _check_weights(problem: Problem, kernels: Array) -> None:
 
 def check_gradient_fits(problem: Problem, outputs: Array) -> None:
     """Refuse integer outputs that can make a gradient by the kernels that its type cannot hold."""
-    if not _is_checked(problem):
+    if not is_checked(problem):
         return
     sums: list[tuple[int, int]] = [(0, 0)] * problem.output_channels
     for image in problem.full_output(outputs):  # (*outputs, n)
@@ -1032,7 +1032,7 @@ def check_gradient_fits(problem: Problem, outputs: Array) -> None:
     _check_sums(problem, sums, "images and these outputs", "outputs", 1)
 
 
-def _is_checked(problem: Problem) -> bool:
+def is_checked(problem: Problem) -> bool:
     """Whether sums are of integers, of types so small that they are kept exact."""
     images, kernels, result = problem.images.dtype, problem.kernels, _holding(problem)
     if images.kind not in "biu" or (kernels is not None and kernels.dtype.kind not in "biu"):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
-from typing import Literal, ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar, cast
 
 import numpy.typing as npt
 
-from convlens import arguments, arguments_where, hints, labels
+from convlens import arguments, arguments_where, hints, labels, repeats
 from convlens.core.problem import Array
 from convlens.plan import Plan, choose, execute
+from convlens.repeats import CALLS
 
 Shape = tuple[int, ...]
 Numbers = int | tuple[int, ...]  # one for all spatial axes, or one for each
@@ -54,45 +55,6 @@ def explains(words: hints.Words) -> Callable[[Callable[Given, Result]], Callable
         return call
 
     return decorate
-
-
-# Cached: calls often repeat with other arrays of the same shapes and types. `convolve` and `pool`
-# take these plans where the kernels' numbers play no part.
-_PLANS: dict[object, Plan] = {}
-MOST_PLANS = 256
-
-
-def _known_plan(
-    images: Array,
-    kernels: Array | None,
-    options: arguments.ConvolveOptions | arguments.PoolOptions,
-    method: str,
-) -> Plan | None:
-    """The plan of an earlier call with arrays like these and the same options."""
-    key = arguments.key(*options, method)
-    of_kernels = None if kernels is None else (kernels.shape, kernels.dtype)
-    plan = None if key is None else _PLANS.get((images.shape, images.dtype, of_kernels, key))
-    if plan is None:
-        return None
-    if kernels is not None:
-        with arguments.refusing("convolve"):
-            arguments.check_sums_fit(plan.problem, kernels)
-    arguments.warn_of_channels(plan.problem)
-    return plan
-
-
-def _remember(
-    plan: Plan, options: arguments.ConvolveOptions | arguments.PoolOptions, method: str
-) -> None:
-    """Keep a plan for calls like this one."""
-    key = arguments.key(*options, method)
-    if key is None or not plan.program.for_any_numbers:
-        return
-    if len(_PLANS) >= MOST_PLANS:
-        _PLANS.clear()
-    images, kernels = plan.problem.images, plan.problem.kernels
-    of_kernels = None if kernels is None else (kernels.shape, kernels.dtype)
-    _PLANS[images.shape, images.dtype, of_kernels, key] = plan
 
 
 @explains(arguments.CONVOLVE_WORDS)
@@ -253,11 +215,6 @@ def convolve(
     >>> convlens.convolve(gaps, np.ones((1, 3)), "valid", where="finite", renormalize=True)
     array([[3., 6.]])
     """
-    given = images
-    with arguments.refusing("convolve"):
-        images, pixels = arguments_where.of_call(images, where)
-        images = arguments.array("images", images)
-        kernels = arguments.kernels_for(images.dtype, kernels)
     options = arguments.ConvolveOptions(
         padding,
         stride,
@@ -268,14 +225,21 @@ def convolve(
         dtype,
         space,
         overflow,
-        pixels.word,
-        renormalize,
+        renormalize=renormalize,
     )
-    plan = _known_plan(images, kernels, options, method)
-    if plan is None:
-        plan = _plan_convolution(images, kernels, options, method)
-        _remember(plan, options, method)
-    return labels.like(given, plan.problem, execute(plan, images, kernels, out, pixels))
+    key = repeats.key(options, method, images, kernels, out) if where is None else None
+    known = CALLS.find(key, kernels)
+    if known is not None:
+        return known(cast("Array", images), cast("Array", kernels), out)
+    given = images
+    with arguments.refusing("convolve"):
+        images, pixels = arguments_where.of_call(images, where)
+        images = arguments.array("images", images)
+        kernels = arguments.kernels_for(images.dtype, kernels)
+    plan = _plan_convolution(images, kernels, options._replace(where=pixels.word), method)
+    result = execute(plan, images, kernels, out, pixels)
+    CALLS.keep(key, plan, images, kernels, result)
+    return labels.like(given, plan.problem, result)
 
 
 @explains(arguments.CONVOLVE_WORDS)
@@ -485,10 +449,6 @@ def pool(
     >>> convlens.pool(spots, 3, 1, "median", padding="same", pad_mode="edge", space=1)
     array([3, 3, 4, 4, 4, 4, 5], dtype=uint8)
     """
-    given = images
-    with arguments.refusing("pool"):
-        images, pixels = arguments_where.of_call(images, where)
-        images = arguments.array("images", images)
     options = arguments.PoolOptions(
         kernel_shape,
         stride,
@@ -502,13 +462,19 @@ def pool(
         space,
         dtype,
         overflow,
-        pixels.word,
     )
-    plan = _known_plan(images, None, options, method)
-    if plan is None:
-        plan = _plan_pooling(images, options, method)
-        _remember(plan, options, method)
-    return labels.like(given, plan.problem, execute(plan, images, None, out, pixels))
+    key = repeats.key(options, method, images, None, out) if where is None else None
+    known = CALLS.find(key)
+    if known is not None:
+        return known(cast("Array", images), None, out)
+    given = images
+    with arguments.refusing("pool"):
+        images, pixels = arguments_where.of_call(images, where)
+        images = arguments.array("images", images)
+    plan = _plan_pooling(images, options._replace(where=pixels.word), method)
+    result = execute(plan, images, None, out, pixels)
+    CALLS.keep(key, plan, images, None, result)
+    return labels.like(given, plan.problem, result)
 
 
 @explains(arguments.POOL_WORDS)

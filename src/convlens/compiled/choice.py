@@ -247,7 +247,7 @@ def cut(problem: Problem, numbers: DType) -> Method:
 
 def convolution(problem: Problem, numbers: DType, separable: bool) -> Method:
     """The pipeline for a convolution whose sums are computed in this type."""
-    folded = same_kernel(problem) and problem.columns.stride == 1
+    folded = is_folded(problem)
     facts = _facts_of_convolution(problem, numbers, separable=separable, folded=folded)
     images = U8 if problem.images.dtype.kind == "b" else problem.images.dtype.newbyteorder("=")
     # The types nearest to the caller's come first. Pipelines round floats into bytes alone. They
@@ -310,6 +310,11 @@ _WEIGHED = {"all": 0, "finite": 1, "given": 2}  # as `pipelines/variants.py` has
 def same_kernel(problem: Problem) -> bool:
     """Whether one kernel is applied to each channel by itself."""
     return "c" not in problem.layout.kernels
+
+
+def is_folded(problem: Problem) -> bool:
+    """Whether an image of c channels is treated as one of a single channel, c times as wide."""
+    return same_kernel(problem) and problem.columns.stride == 1
 
 
 def summing_type(problem: Problem, kernels: Array) -> DType:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from ctypes import (
     POINTER,
     c_char_p,
@@ -61,6 +62,7 @@ class Buffer(ctypes.Structure):
     ]
 
 
+_WORDS, _HOST = ctypes.sizeof(Buffer) // 8, Buffer.host.offset // 8  # of 8 bytes
 _CODES = {"i": 0, "u": 1, "f": 2}
 
 
@@ -72,10 +74,27 @@ def buffer(array: Array) -> Buffer:
     return made
 
 
-def address(array: Array) -> int:
-    """Where the first number of an array lies in memory."""
+def _stated_address(array: Array) -> int:
+    """Where the first number of an array lies in memory, as NumPy states it in Python."""
     where: int = array.__array_interface__["data"][0]
     return where
+
+
+def _read_address(array: Array) -> int:
+    """The same in a tenth of the time, which for three arrays is much of a small call.
+
+    By NumPy's C interface it is the first field of an array, behind the head of every object.
+    """
+    where: int = c_void_p.from_address(id(array) + object.__basicsize__).value or 0
+    return where
+
+
+def _is_where_read(array: Array) -> bool:
+    """Whether this Python has arrays as NumPy's C interface describes them."""
+    return sys.implementation.name == "cpython" and _read_address(array) == _stated_address(array)
+
+
+address = _read_address if _is_where_read(np.empty(1)) else _stated_address
 
 
 def frame(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
@@ -132,7 +151,11 @@ class Run:
                 f"superfluous ones {superfluous}"
             )
         order = list(variant.arguments)
-        self._frames = [(order.index(each), arguments[each]) for each in arrays]
+        self._places = [order.index(each) for each in arrays]
+        # The frames one behind another, as words: copied and given addresses at once.
+        frames = b"".join(bytes(arguments[each]) for each in arrays)
+        self._frames = (c_uint64 * (len(frames) // 8)).from_buffer_copy(frames)
+        self._kept = [arguments[each] for each in arrays]  # whose dimensions the frames point to
         kept = (getattr(argument, "array", None) for argument in arguments.values())
         self.nbytes = sum(array.nbytes for array in kept if array is not None)
         self._arguments = [
@@ -146,10 +169,10 @@ class Run:
     def start(self, addresses: list[int]) -> None:
         """Run the pipeline on arrays that begin at these addresses, and stay alive meanwhile."""
         arguments = self._arguments.copy()
-        for (place, frame), host in zip(self._frames, addresses, strict=True):
-            made = Buffer.from_buffer_copy(frame)
-            made.host = host
-            arguments[place] = ctypes.byref(made)
+        frames = type(self._frames).from_buffer_copy(self._frames)
+        for at, (place, host) in enumerate(zip(self._places, addresses, strict=True)):
+            frames[at * _WORDS + _HOST] = host
+            arguments[place] = ctypes.byref(frames, at * 8 * _WORDS)
         code = RUNNING.call(self._function, arguments)
         if code:
             raise RuntimeError(f"the compiled pipeline {self._name}: {self._library.said(code)}")

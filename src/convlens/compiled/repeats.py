@@ -22,6 +22,12 @@ MOST = 256  # calls whose runs are kept
 Step = tuple[Run, tuple[int, ...]]
 
 
+def start(steps: list[Step], starts: list[int]) -> None:
+    """Run these steps on arrays that begin at these addresses, and stay alive meanwhile."""
+    for run, offsets in steps:
+        run.start([*map(add, starts, offsets)])
+
+
 class Repeats:
     """The runs of the latest calls, by all that they depend on."""
 
@@ -33,10 +39,12 @@ class Repeats:
         steps = self._steps.get(key)
         if steps is None:
             return False
-        starts = [address(each) for each in given]
-        for run, offsets in steps:
-            run.start([*map(add, starts, offsets)])
+        start(steps, [address(each) for each in given])
         return True
+
+    def steps(self, key: Hashable) -> list[Step] | None:
+        """The steps of a call that is kept, or None."""
+        return self._steps.get(key)
 
     def keep(
         self, key: Hashable, given: Sequence[Array], runs: Sequence[tuple[Run, Sequence[Array]]]

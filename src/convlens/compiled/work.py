@@ -31,7 +31,7 @@ from convlens.compiled.blocks import (
     grid,
     numbers_of,
 )
-from convlens.compiled.choice import I64, U8, U64, DType, Method, Passes, choose
+from convlens.compiled.choice import I64, U8, U64, DType, Method, Passes, choose, is_folded
 from convlens.compiled.library import Run, buffer, loaded
 from convlens.compiled.placement import (
     Placement,
@@ -45,7 +45,7 @@ from convlens.compiled.placement import (
     slice_of,
     usable,
 )
-from convlens.compiled.repeats import Repeats
+from convlens.compiled.repeats import Repeats, Step
 from convlens.compiled.ways import Way, deepened, flattened, turn, turn_array
 from convlens.core.axis import Axis
 from convlens.core.cells import counts
@@ -53,6 +53,7 @@ from convlens.core.problem import Array, Problem, Region, Spec
 
 KERNELS = 2**24  # the most bytes of kernels that are packed together
 SHARED = 2**22  # the most numbers of a block for which a mask is copied, for each channel
+FEW = 2**10  # bytes of kernels that are converted once, and then known by their numbers
 SPARE = 64  # entries behind the last one: pipelines may read them, but do not use what they hold
 # Multiply-adds in a block, of dense layers, of other floats and of integers: few enough for a block
 # to end within a second, because Ctrl-C is only noticed between blocks.
@@ -84,6 +85,22 @@ def compute(
         kernels = problem.full_kernels(kernels)  # (*taps, c // groups, nc)
         kernels = kernels[0] if way.flat else kernels
     _compute_images(problem, way, images, kernels, out, where)
+
+
+def steps(
+    problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array
+) -> tuple[list[Step], list[Array]] | None:
+    """The steps by which `compute` has just computed this, and the arrays from which they count.
+
+    None means that there was more to do, or in several parts.
+    """
+    if way.flat or way.tiles or way.winograd:
+        return None
+    kernels = None if kernels is None else _ready(problem.full_kernels(kernels), way)
+    problem = deepened(problem)
+    images, out = _bytes(problem.full_images(images)), _bytes(problem.full_output(out))
+    found = REPEATS.steps(_key(problem, way, [images, kernels, out, None]))
+    return None if found is None else (found, _given(way, images, kernels, out))
 
 
 def _compute_images(
@@ -135,9 +152,8 @@ def _compute(
         assert kernels is not None, "poolings have no kernels"
         winograd.compute(problem, way, images, kernels, out, _compute)
         return
-    factors = way.factors.arrays if way.factors else {}
-    taps = [*factors.values()] if factors or kernels is None else [kernels]
-    given = [images, *taps, out] if where is None else [images, where, *taps, out]
+    kernels = None if kernels is None else _ready(kernels, way)
+    given = _given(way, images, kernels, out, where)
     key = _key(problem, way, [images, kernels, out, where])
     if REPEATS.run(key, given):
         return
@@ -145,7 +161,6 @@ def _compute(
         axis = len(problem.axes) - 2
         problem, way = turn(problem), way._replace(turned=False)
         images, out = turn_array(images, 1 + axis), turn_array(out, 1 + axis)
-        kernels = None if kernels is None else turn_array(kernels, axis)
         where = None if where is None else turn_array(where, 1 + axis)
     read = [images] if where is None else [images, where]
     gapless = all(each.flags.c_contiguous for each in (*read, out))
@@ -157,21 +172,23 @@ def _compute(
             images, *others = (piece.images.of(each) for each in read)
             _compute(piece.problem, way, images, kernels, piece.out.of(out), *others)
         return
-    here = kernels is not None and kernels.dtype == way.numbers and kernels.flags.carray
+    # Where channels are folded, one kernel stands for all.
+    taken = kernels[..., :1] if kernels is not None and is_folded(problem) else kernels
+    here = taken is not None and _is_ready(taken, way)
     passes = way.factors.passes if way.factors else None
     work = _work(problem, way.numbers, passes, read, here, out)
     if work.large or way.taps:
         assert where is None, "no pipeline for divided windows weighs"
         large.compute(problem, way, read[0], kernels, out, _compute)
         return
-    if kernels is not None:
-        kernels = kernels[..., :1] if work.method.folded else kernels
-        kernels = kernels.reshape(*kernels.shape[:-1], work.groups, -1)  # (*taps, cg, groups, og)
+    if taken is not None:
+        taken = taken.reshape(*taken.shape[:-1], work.groups, -1)  # (*taps, cg, groups, og)
     done = []
     for pixels, results, runs in work.pieces(read, out):
         for part, run in runs:
-            if kernels is not None and not factors:
-                some = kernels[..., part]
+            taps = [*way.factors.arrays.values()] if way.factors else []
+            if taken is not None and not taps:
+                some = taken[..., part]
                 taps = [some if work.kernels_here else np.ascontiguousarray(some, way.numbers)]
             arrays = [*pixels, *taps, results[..., part]]
             run(*arrays)
@@ -179,6 +196,37 @@ def _compute(
                 done.append((run, arrays))
     if work.at_once:
         REPEATS.keep(key, given, done)
+
+
+def _given(
+    way: Way, images: Array, kernels: Array | None, out: Array, where: Array | None = None
+) -> list[Array]:
+    """The arrays of a call as its runs take them, in their order."""
+    taps = [] if kernels is None else [*way.factors.arrays.values()] if way.factors else [kernels]
+    return [images, *([] if where is None else [where]), *taps, out]
+
+
+def _ready(kernels: Array, way: Way) -> Array:
+    """The kernels, turned as the way says; a few are converted, too, if pipelines need that."""
+    kernels = turn_array(kernels, kernels.ndim - 4) if way.turned else kernels
+    own = kernels if kernels.strides[-1] else kernels[..., :1]  # One kernel may stand for all.
+    if _is_ready(own, way) or own.nbytes > FEW:
+        return kernels
+    converted = _converted(own.tobytes(), own.shape, own.dtype, way.numbers)
+    return np.broadcast_to(converted, kernels.shape)
+
+
+def _is_ready(kernels: Array, way: Way) -> bool:
+    """Whether pipelines can read kernels where they are."""
+    flags = kernels.flags
+    return kernels.dtype == way.numbers and flags.c_contiguous and flags.aligned
+
+
+# Cached, so that small calls on such kernels repeat, too.
+@lru_cache(maxsize=256)
+def _converted(kernels: bytes, shape: tuple[int, ...], dtype: DType, numbers: DType) -> Array:
+    """These kernels in the type of the sums, without gaps."""
+    return np.frombuffer(kernels, dtype).reshape(shape).astype(numbers)
 
 
 def _key(problem: Problem, way: Way, arrays: list[Array | None]) -> Hashable:
@@ -246,7 +294,7 @@ class Work:
     ) -> None:
         self.problem, self.method, self.threads = problem, method, threads
         self.passes = passes
-        self.kernels_here = kernels_here and not method.folded
+        self.kernels_here = kernels_here
         self.groups = 1 if method.folded else problem.groups
         self.unit = problem.channels if method.folded else 1  # how many channels lie along x
         types = (problem.images.dtype, method.pixels), (U8, U8)
