@@ -269,7 +269,10 @@ MAY_IMPORT = {
         *("arguments", "arguments_back", "arguments_where", "core", "execute", "labels"),
         "methods",
     },
-    "operations": {"arguments", "arguments_where", "core", "hints", "labels", "plan"},
+    "repeats": {"arguments", "compiled", "core", "methods", "plan"},
+    "operations": {
+        *("arguments", "arguments_where", "core", "hints", "labels", "plan", "repeats"),
+    },
     "gradients": {"arguments", "arguments_back", "core", "methods", "operations", "plan"},
     "linear": {"arguments", "core", "gradients", "operations"},
     "config": {"arguments", "compiled"},
