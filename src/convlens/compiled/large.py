@@ -41,7 +41,7 @@ RESULTS = 2**20  # the most numbers in all results of parts that are in memory a
 DEEP = 16  # more taps along the depth than these are merged in a pass of their own
 
 Part = tuple[range, ...]  # a part of a window, as ranges of its taps along each axis
-Compute = Callable[[Problem, "Way", Array, Array | None, Array], None]
+Compute = Callable[[Problem, "Way", Array, Array | None, Array], object]
 MERGES = {"max": np.maximum, "min": np.minimum, "sum": np.add, "avg": np.add}
 MERGES["median"] = np.minimum  # of one part: such a window is small, and the channels are divided
 

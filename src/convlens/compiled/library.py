@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
+from copy import copy
 from ctypes import (
     POINTER,
     c_char_p,
@@ -138,6 +140,22 @@ class Run:
         self._arguments = [
             _passed(name, kind, arguments[name]) for name, kind in variant.arguments.items()
         ]
+
+    def with_kernels(self, kernels: Sequence[Array], addresses: Sequence[int]) -> Run:
+        """The same run with kernels that begin at these addresses: it takes the other arrays alone.
+
+        They lie between the first and the last of its arrays. It keeps them, with what is in them.
+        """
+        first, *frames, last = self._frames
+        other = copy(self)
+        other._frames, other._arguments = [first, last], self._arguments.copy()
+        for (place, frame), array, host in zip(frames, kernels, addresses, strict=True):
+            made = Buffer.from_buffer_copy(frame)
+            made.host = host
+            made.kept = array, frame  # the frame has the sizes, to which the copy points too
+            other._arguments[place] = ctypes.byref(made)
+            other.nbytes += array.nbytes
+        return other
 
     def __call__(self, *arrays: Array) -> None:
         """Run the pipeline on these arrays, given in the order of their places."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from operator import add
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,25 +23,32 @@ MOST = 256  # calls whose runs are kept
 Step = tuple[Run, tuple[int, ...]]
 
 
+class Ran(NamedTuple):
+    """What a call ran that can be run again, and the arrays it was given: images, kernels, out."""
+
+    steps: list[Step]
+    given: Sequence[Array]
+
+
 class Repeats:
     """The runs of the latest calls, by all that they depend on."""
 
     def __init__(self) -> None:
         self._steps: dict[Hashable, list[Step]] = {}
 
-    def run(self, key: Hashable, given: Sequence[Array]) -> bool:
-        """Run what a call like this one ran, on the arrays given; False if none is known."""
+    def run(self, key: Hashable, given: Sequence[Array]) -> Ran | None:
+        """Run what a call like this one ran, on the arrays given; None if none is known."""
         steps = self._steps.get(key)
         if steps is None:
-            return False
+            return None
         starts = [address(each) for each in given]
         for run, offsets in steps:
             run.start([*map(add, starts, offsets)])
-        return True
+        return Ran(steps, given)
 
     def keep(
         self, key: Hashable, given: Sequence[Array], runs: Sequence[tuple[Run, Sequence[Array]]]
-    ) -> None:
+    ) -> Ran | None:
         """Keep the runs of a call, if their arrays all lie in its own, and not in copies.
 
         Parameters
@@ -56,16 +64,42 @@ class Repeats:
         steps = []
         for run, parts in runs:
             if not all(map(np.may_share_memory, parts, given)):
-                return
+                return None
             offsets = (
                 address(part) - address(each) for part, each in zip(parts, given, strict=True)
             )
             steps.append((run, tuple(offsets)))
-        if sum(run.nbytes for run, _ in steps) > KEPT:
+        return Ran(self._kept(key, steps), given)
+
+    def keep_with_kernels(self, key: Hashable, given: Sequence[Array], ran: Ran) -> None:
+        """Keep what a call ran with its kernels, for calls that give images and output alone.
+
+        Parameters
+        ----------
+        key : hashable
+            All that the runs depend on, the kernels' numbers too.
+        given : list of array
+            Those images and that output, of which the arrays of the call are views.
+        ran : Ran
+        """
+        images, *kernels, out = ran.given
+        if not all(map(np.may_share_memory, (images, out), given)):
             return
-        if len(self._steps) >= MOST:
-            self._steps.clear()
-        self._steps[key] = steps
+        first, last = (address(a) - address(b) for a, b in zip((images, out), given, strict=True))
+        starts = [address(each) for each in kernels]
+        steps: list[Step] = []
+        for run, (of_images, *of_kernels, of_out) in ran.steps:
+            run_alone = run.with_kernels(kernels, [*map(add, starts, of_kernels)])
+            steps.append((run_alone, (first + of_images, last + of_out)))
+        self._kept(key, steps)
+
+    def _kept(self, key: Hashable, steps: list[Step]) -> list[Step]:
+        """Keep these steps, unless they hold too much memory."""
+        if sum(run.nbytes for run, _ in steps) <= KEPT:
+            if len(self._steps) >= MOST:
+                self._steps.clear()
+            self._steps[key] = steps
+        return steps
 
     def cache_clear(self) -> None:
         """Forget every call; named as with `functools.lru_cache`."""

@@ -35,7 +35,7 @@ from convlens.core.problem import Array, Problem, Region
 if TYPE_CHECKING:
     from convlens.compiled.ways import Way  # at run time it is `ways` that imports this module
 
-Compute = Callable[[Problem, "Way", Array, Array | None, Array], None]
+Compute = Callable[[Problem, "Way", Array, Array | None, Array], object]
 
 # An output's rounding error is at most so much, times the norm of its kernel and the norm of its
 # tiles' pixels, which are square roots of sums of squares.

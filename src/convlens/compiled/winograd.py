@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from convlens.compiled.ways import Way  # at run time it is `ways` that imports this module
 
 Runs = list[tuple[tuple[slice, ...], Run]]  # for each phase, where its outputs are
-Compute = Callable[[Problem, "Way", Array, Array | None, Array], None]
+Compute = Callable[[Problem, "Way", Array, Array | None, Array], object]
 
 SIDE = 2  # the outputs of a tile, along each axis
 GROUP = 128  # bytes of kernels whose turned numbers lie side by side, as the pipelines want them

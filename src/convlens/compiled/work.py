@@ -10,7 +10,7 @@ many, and a table tells which of them lie under the taps of each slab of the out
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
@@ -45,7 +45,7 @@ from convlens.compiled.placement import (
     slice_of,
     usable,
 )
-from convlens.compiled.repeats import Repeats
+from convlens.compiled.repeats import Ran, Repeats
 from convlens.compiled.ways import Way, deepened, flattened, turn, turn_array
 from convlens.core.axis import Axis
 from convlens.core.cells import counts
@@ -75,15 +75,16 @@ def compute(
     kernels: Array | None,
     out: Array,
     where: Array | None = None,
-) -> None:
+) -> Ran | None:
     """Write the result into `out`; all arrays have the caller's form.
 
-    `where` says which pixels take part, if an array does, and has the images' form.
+    `where` says which pixels take part, if an array does, and has the images' form. Returns what
+    was run, if it can be run again like that.
     """
     if kernels is not None:
         kernels = problem.full_kernels(kernels)  # (*taps, c // groups, nc)
         kernels = kernels[0] if way.flat else kernels
-    _compute_images(problem, way, images, kernels, out, where)
+    return _compute_images(problem, way, images, kernels, out, where)
 
 
 def _compute_images(
@@ -93,14 +94,13 @@ def _compute_images(
     kernels: Array | None,
     out: Array,
     where: Array | None = None,
-) -> None:
+) -> Ran | None:
     """Write the result into `out`; only the kernels have their full form."""
     if not way.flat:
         problem = deepened(problem)
         images, out = problem.full_images(images), problem.full_output(out)
         where = None if where is None else _bytes(problem.full_images(where))
-        _compute(problem, way, _bytes(images), kernels, _bytes(out), where)
-        return
+        return _compute(problem, way, _bytes(images), kernels, _bytes(out), where)
     assert where is None, "no pipeline for volumes weighs"
     images, out = problem.full_images(images), problem.full_output(out)  # (m, d, h, w, c)
     deep = problem.axes[0]
@@ -108,14 +108,16 @@ def _compute_images(
         images = images[:, -deep.before : deep.size + deep.after]
         slabs = replace(deep, size=deep.outputs, before=0, after=0)
         problem = replace(problem, axes=(slabs, *problem.axes[1:]))
-    volumes: Iterable[tuple[Array, Array]] = zip(images, out, strict=True)
+    volumes = [*zip(images, out, strict=True)]
     if all(each.strides[0] == each.shape[1] * each.strides[1] for each in (images, out)):
         # The slabs of all volumes lie at equal distances.
         volumes = [(images.reshape(-1, *images.shape[2:]), out.reshape(-1, *out.shape[2:]))]
     flat, way = flattened(problem), way._replace(flat=False)
+    ran = None
     for some, target in volumes:
         problem = replace(flat, images=Spec(some.shape, some.dtype))
-        _compute_images(problem, way, some, kernels, target)
+        ran = _compute_images(problem, way, some, kernels, target)
+    return ran if len(volumes) == 1 else None
 
 
 def _compute(
@@ -125,22 +127,22 @@ def _compute(
     kernels: Array | None,
     out: Array,
     where: Array | None = None,
-) -> None:
+) -> Ran | None:
     """Write the result into `out`; all arrays have their full form."""
     if way.tiles:
         assert kernels is not None, "poolings are not computed by transforms"
         transforms.compute(problem, way, images, kernels, out, _compute)
-        return
+        return None
     if way.winograd:
         assert kernels is not None, "poolings have no kernels"
         winograd.compute(problem, way, images, kernels, out, _compute)
-        return
+        return None
     factors = way.factors.arrays if way.factors else {}
     taps = [*factors.values()] if factors or kernels is None else [kernels]
     given = [images, *taps, out] if where is None else [images, where, *taps, out]
     key = _key(problem, way, [images, kernels, out, where])
-    if REPEATS.run(key, given):
-        return
+    if (ran := REPEATS.run(key, given)) is not None:
+        return ran
     if way.turned:
         axis = len(problem.axes) - 2
         problem, way = turn(problem), way._replace(turned=False)
@@ -156,14 +158,14 @@ def _compute(
         for piece in pieces:
             images, *others = (piece.images.of(each) for each in read)
             _compute(piece.problem, way, images, kernels, piece.out.of(out), *others)
-        return
+        return None
     here = kernels is not None and kernels.dtype == way.numbers and kernels.flags.carray
     passes = way.factors.passes if way.factors else None
     work = _work(problem, way.numbers, passes, read, here, out)
     if work.large or way.taps:
         assert where is None, "no pipeline for divided windows weighs"
         large.compute(problem, way, read[0], kernels, out, _compute)
-        return
+        return None
     if kernels is not None:
         kernels = kernels[..., :1] if work.method.folded else kernels
         kernels = kernels.reshape(*kernels.shape[:-1], work.groups, -1)  # (*taps, cg, groups, og)
@@ -177,8 +179,7 @@ def _compute(
             run(*arrays)
             if work.at_once:
                 done.append((run, arrays))
-    if work.at_once:
-        REPEATS.keep(key, given, done)
+    return REPEATS.keep(key, given, done) if work.at_once else None
 
 
 def _key(problem: Problem, way: Way, arrays: list[Array | None]) -> Hashable:
