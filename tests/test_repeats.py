@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 import convlens
-from convlens import operations
+from convlens import ndimage, operations
 from convlens import repeats as calls
-from convlens.compiled import repeats
+from convlens.compiled import repeats, work
 from convlens.compiled.library import load, loaded
 from convlens.compiled.work import REPEATS
+from convlens.ndimage import engine
 
 pytestmark = pytest.mark.skipif(isinstance(load(), str), reason="there is no compiled engine")
 
@@ -38,6 +39,7 @@ def forget():
     """Begin each test with nothing kept."""
     REPEATS.cache_clear()
     operations.CALLS.cache_clear()
+    engine.REPEATS.cache_clear()
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -189,3 +191,68 @@ def test_another_number_of_threads():
             assert is_run_at_once(x, k)
     finally:
         convlens.set_threads(threads)
+
+
+FILTERS = {
+    "a product": lambda x, **options: ndimage.gaussian_filter(x, 1, **options),
+    "weights": lambda x, **options: ndimage.correlate(x, WEIGHTS, **options),
+    "the largest": lambda x, **options: ndimage.maximum_filter(x, 3, **options),
+    "a median": lambda x, **options: ndimage.median_filter(x, 3, **options),
+    "means": lambda x, **options: ndimage.uniform_filter(x, 3, **options),
+}
+WEIGHTS = np.arange(9.0).reshape(3, 3) ** 2 - 5
+
+
+@pytest.mark.parametrize("filter_", FILTERS.values(), ids=FILTERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_filters_that_repeat(filter_, dtype):
+    """A filter runs as that of other numbers, of arrays that lie in another way, or of a part."""
+    large = (images(60, 70) * 20).astype(dtype)
+    outputs = np.zeros((60, 70), dtype)
+    for view in (np.s_[:, :], np.s_[:40, :50], np.s_[5:45, 9:59], np.s_[::-1], np.s_[:, ::2]):
+        expected = filter_(large[view].copy())
+        for x in (large[view], large[view].copy(), np.asfortranarray(large[view])):
+            for _ in range(3):
+                np.testing.assert_array_equal(filter_(x), expected)
+                outputs[...] = 0
+                assert filter_(x, output=outputs[view]) is not None
+                np.testing.assert_array_equal(outputs[view], expected)
+                assert np.count_nonzero(outputs) == np.count_nonzero(expected)
+
+
+def test_filters_with_other_weights():
+    """A filter runs with the weights of an earlier one, of the same shape or the same numbers."""
+    x = images(40, 40)
+    for weights in (WEIGHTS, WEIGHTS + 1, WEIGHTS.reshape(1, 9), WEIGHTS.reshape(9, 1), WEIGHTS):
+        expected = convlens.convolve(x, weights, padding="same", pad_mode="symmetric")
+        for _ in range(2):
+            result = ndimage.correlate(x, weights)
+            np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-3)
+    changed = WEIGHTS.copy()
+    before = ndimage.correlate(x, changed)
+    changed[1, 1] += 100
+    assert (ndimage.correlate(x, changed) != before).mean() > 0.9
+
+
+def test_filters_keep_what_they_need():
+    """What a filter runs again uses memory that is let go with the run that it is made of."""
+    x = (images(40, 40) * 20).astype(np.uint8)
+    expected = [each(x) for each in FILTERS.values()]
+    REPEATS.cache_clear()
+    work._prepared.cache_clear()
+    gc.collect()
+    rubbish = [np.full(n, 255, np.uint8) for n in range(1, 2000)]
+    for filter_, result in zip(FILTERS.values(), expected, strict=True):
+        np.testing.assert_array_equal(filter_(x), result)
+    assert len(rubbish) == 1999
+
+
+def test_filters_let_arrays_go():
+    """What is kept of a filter keeps its arrays alive."""
+    for filter_ in FILTERS.values():
+        x = images(40, 40)
+        result = filter_(x)
+        alive = [weakref.ref(each) for each in (x, result)]
+        del x, result
+        gc.collect()
+        assert [each() for each in alive] == [None] * 2

@@ -131,7 +131,7 @@ def _known(plan: Plan, images: Array, kernels: Array | None, out: Array) -> Know
     """A call that has just been carried out with these arrays."""
     program, found = plan.program, None
     if isinstance(program, CompiledProgram) and program.way is not None and out.size:
-        found = work.steps(plan.problem, program.way, images, kernels, out)
+        found = work.ran(plan.problem, program.way, images, kernels, out)
     if found is None:
         return Known(plan)
     steps, (_, *taps, _) = found

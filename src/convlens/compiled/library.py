@@ -11,6 +11,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
+from copy import copy
 from ctypes import (
     POINTER,
     c_char_p,
@@ -151,16 +153,37 @@ class Run:
                 f"superfluous ones {superfluous}"
             )
         order = list(variant.arguments)
-        self._places = [order.index(each) for each in arrays]
-        # The frames one behind another, as words: copied and given addresses at once.
-        frames = b"".join(bytes(arguments[each]) for each in arrays)
-        self._frames = (c_uint64 * (len(frames) // 8)).from_buffer_copy(frames)
-        self._kept = [arguments[each] for each in arrays]  # whose dimensions the frames point to
+        self._take([order.index(each) for each in arrays], [arguments[each] for each in arrays])
         kept = (getattr(argument, "array", None) for argument in arguments.values())
         self.nbytes = sum(array.nbytes for array in kept if array is not None)
         self._arguments = [
             _passed(name, kind, arguments[name]) for name, kind in variant.arguments.items()
         ]
+
+    def with_kernels(self, kernels: Sequence[Array], addresses: Sequence[int]) -> Run:
+        """The same run with kernels that begin at these addresses: it takes the other arrays alone.
+
+        They lie between the first and the last of its arrays. It keeps them, with what is in them.
+        """
+        first, *frames, last = self._kept
+        of_first, *places, of_last = self._places
+        other = copy(self)
+        other._take([of_first, of_last], [first, last])
+        other._arguments = self._arguments.copy()
+        for place, frame, array, host in zip(places, frames, kernels, addresses, strict=True):
+            made = Buffer.from_buffer_copy(frame)
+            made.host = host
+            made.kept = array, frame  # the frame has the sizes, to which the copy points too
+            other._arguments[place] = ctypes.byref(made)
+            other.nbytes += array.nbytes
+        return other
+
+    def _take(self, places: list[int], frames: list[Buffer]) -> None:
+        """Note which of the arguments each run brings, and their frames."""
+        self._places, self._kept = places, frames  # The sizes stay with the frames.
+        # The frames one behind another, as words: copied and given addresses at once.
+        words = b"".join(map(bytes, frames))
+        self._frames = (c_uint64 * (len(words) // 8)).from_buffer_copy(words)
 
     def __call__(self, *arrays: Array) -> None:
         """Run the pipeline on these arrays, given in the order of their places."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from operator import add
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,13 @@ def start(steps: list[Step], starts: list[int]) -> None:
     """Run these steps on arrays that begin at these addresses, and stay alive meanwhile."""
     for run, offsets in steps:
         run.start([*map(add, starts, offsets)])
+
+
+class Ran(NamedTuple):
+    """What a call ran that can be run again, and the arrays it was given: images, kernels, out."""
+
+    steps: list[Step]
+    given: Sequence[Array]
 
 
 class Repeats:
@@ -69,6 +77,32 @@ class Repeats:
                 address(part) - address(each) for part, each in zip(parts, given, strict=True)
             )
             steps.append((run, tuple(offsets)))
+        self._keep(key, steps)
+
+    def keep_with_kernels(self, key: Hashable, given: Sequence[Array], ran: Ran) -> None:
+        """Keep what a call ran with its kernels, for calls that give images and output alone.
+
+        Parameters
+        ----------
+        key : hashable
+            All that the runs depend on, the kernels' numbers too.
+        given : list of array
+            Those images and that output, of which the arrays of the call are views.
+        ran : Ran
+        """
+        images, *kernels, out = ran.given
+        if not all(map(np.may_share_memory, (images, out), given)):
+            return
+        first, last = (address(a) - address(b) for a, b in zip((images, out), given, strict=True))
+        starts = [address(each) for each in kernels]
+        steps: list[Step] = []
+        for run, (of_images, *of_kernels, of_out) in ran.steps:
+            run_alone = run.with_kernels(kernels, [*map(add, starts, of_kernels)])
+            steps.append((run_alone, (first + of_images, last + of_out)))
+        self._keep(key, steps)
+
+    def _keep(self, key: Hashable, steps: list[Step]) -> None:
+        """Keep these steps, unless they hold too much memory."""
         if sum(run.nbytes for run, _ in steps) > KEPT:
             return
         if len(self._steps) >= MOST:

@@ -45,7 +45,7 @@ from convlens.compiled.placement import (
     slice_of,
     usable,
 )
-from convlens.compiled.repeats import Repeats, Step
+from convlens.compiled.repeats import Ran, Repeats
 from convlens.compiled.ways import Way, deepened, flattened, turn, turn_array
 from convlens.core.axis import Axis
 from convlens.core.cells import counts
@@ -87,20 +87,15 @@ def compute(
     _compute_images(problem, way, images, kernels, out, where)
 
 
-def steps(
-    problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array
-) -> tuple[list[Step], list[Array]] | None:
-    """The steps by which `compute` has just computed this, and the arrays from which they count.
-
-    None means that there was more to do, or in several parts.
-    """
+def ran(problem: Problem, way: Way, images: Array, kernels: Array | None, out: Array) -> Ran | None:
+    """What `compute` has just run for this; None if there was more to do, or in several parts."""
     if way.flat or way.tiles or way.winograd:
         return None
     kernels = None if kernels is None else _ready(problem.full_kernels(kernels), way)
     problem = deepened(problem)
     images, out = _bytes(problem.full_images(images)), _bytes(problem.full_output(out))
     found = REPEATS.steps(_key(problem, way, [images, kernels, out, None]))
-    return None if found is None else (found, _given(way, images, kernels, out))
+    return None if found is None else Ran(found, _given(way, images, kernels, out))
 
 
 def _compute_images(
@@ -210,7 +205,7 @@ def _ready(kernels: Array, way: Way) -> Array:
     """The kernels, turned as the way says; a few are converted, too, if pipelines need that."""
     kernels = turn_array(kernels, kernels.ndim - 4) if way.turned else kernels
     own = kernels if kernels.strides[-1] else kernels[..., :1]  # One kernel may stand for all.
-    if _is_ready(own, way) or own.nbytes > FEW:
+    if way.factors or _is_ready(own, way) or own.nbytes > FEW:
         return kernels
     converted = _converted(own.tobytes(), own.shape, own.dtype, way.numbers)
     return np.broadcast_to(converted, kernels.shape)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, wraps
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ MODES = {
     "grid-wrap": "wrap",
 }
 Output = npt.NDArray[Any] | npt.DTypeLike | None
+Result = TypeVar("Result")
 
 
 class Step(NamedTuple):
@@ -49,6 +51,21 @@ class Step(NamedTuple):
     size: int
     before: int
     border: Border
+
+
+def remembered(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Keep the latest results of a function whose arguments may be lists now and then."""
+    cached = lru_cache(maxsize=256, typed=True)(function)
+
+    @wraps(function)
+    def call(*args: Any) -> Result:
+        try:
+            return cached(*args)
+        except TypeError:  # Lists and arrays have no hash; what else is wrong is refused again.
+            pass
+        return function(*args)
+
+    return call
 
 
 def border(mode: object, cval: Any) -> Border:
@@ -113,6 +130,21 @@ def axes(given: Any, rank: int) -> tuple[int, ...]:
     return numbers
 
 
+@remembered
+def rectangle(
+    size: Any, origin: Any, mode: Any, cval: Any, axes_given: Any, rank: int
+) -> tuple[Step, ...]:
+    """The steps of a rectangular window, but for those of a single tap."""
+    filtered = axes(axes_given, rank)
+    given = (size, "size"), (origin, "origin"), (mode, "mode")
+    each = [sequence(value, len(filtered), name) for value, name in given]
+    return tuple(
+        Step(number, int(taps), before(int(taps), at), border(how, cval))
+        for number, taps, at, how in zip(filtered, *each, strict=True)
+        if taps > 1
+    )
+
+
 def before(size: int, origin: Any, message: str = "invalid origin") -> int:
     """The taps of a window before the one on the output's pixel; the origin moves that tap."""
     first = size // 2 + operator.index(origin)
@@ -148,7 +180,7 @@ def output_for(input_: Array, output: Any, *, of_complex: bool = False) -> Array
     With `of_complex` it holds complex numbers. By default it has the input's type.
     """
     if output is None:
-        dtype = input_.dtype.newbyteorder("=")
+        dtype = input_.dtype if input_.dtype.isnative else input_.dtype.newbyteorder("=")
         if of_complex:
             dtype = np.promote_types(dtype, np.complex64)
     elif isinstance(output, (type, np.dtype)):

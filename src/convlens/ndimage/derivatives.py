@@ -6,7 +6,7 @@ import numbers
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -168,40 +168,57 @@ def gaussian_filter(
     """
     array = np.asarray(input)
     out = arguments.output_for(array, output)
-    filtered = arguments.axes(axes, array.ndim)
-    given = (sigma, "sigma"), (order, "order"), (mode, "mode"), (radius, "radius")
-    each = [arguments.sequence(value, len(filtered), name) for value, name in given]
-    lines = [
-        (axis, _gaussian(width, of_order, truncate, taps), how)
-        for axis, width, of_order, how, taps in zip(filtered, *each, strict=True)
-        if width > 1e-15
-    ]
+    lines = _gaussians(sigma, order, mode, cval, truncate, radius, axes, array.ndim)
     _along(array, out, lines, cval)
     return out
 
 
-def _along(
-    array: Array, output: Array, lines: Sequence[tuple[int, Array, str]], cval: complex
-) -> None:
-    """Correlate along axes, each with a line around the output's pixel, and a mode."""
+class _Lines(NamedTuple):
+    """Lines of weights along axes, each around the output's pixel, with its mode, and the steps."""
+
+    steps: tuple[Step, ...]
+    weights: tuple[Array, ...]
+    modes: tuple[str, ...]
+
+
+def _lines(
+    numbers: Sequence[int], weights: Sequence[Array], modes: Sequence[str], cval: Any
+) -> _Lines:
+    """The lines along the axes of these numbers."""
+    steps = tuple(
+        Step(number, len(line), len(line) // 2, arguments.border(mode, cval))
+        for number, line, mode in zip(numbers, weights, modes, strict=True)
+    )
+    return _Lines(steps, tuple(weights), tuple(modes))
+
+
+@arguments.remembered
+def _gaussians(
+    sigma: Any, order: Any, mode: Any, cval: Any, truncate: float, radius: Any, axes: Any, rank: int
+) -> _Lines:
+    """The lines of a gaussian along each axis that it smooths."""
+    filtered = arguments.axes(axes, rank)
+    given = (sigma, "sigma"), (order, "order"), (mode, "mode"), (radius, "radius")
+    each = [arguments.sequence(value, len(filtered), name) for value, name in given]
+    smoothed = [one for one in zip(filtered, *each, strict=True) if one[1] > 1e-15]
+    weights = [_gaussian(width, n, truncate, taps) for _, width, n, _, taps in smoothed]
+    return _lines([one[0] for one in smoothed], weights, [one[3] for one in smoothed], cval)
+
+
+def _along(array: Array, output: Array, lines: _Lines, cval: complex) -> None:
+    """Correlate along one axis after the other."""
+    if not lines.steps:
+        copied(array, output)
+        return
     if "c" in (array.dtype.kind, output.dtype.kind):
         # Through `correlate1d`, which refuses what is wrong and divides complex numbers.
-        if not lines:
-            copied(array, output)
-        for axis, line, mode in lines:
-            correlate1d(array, line, axis, output, mode, cval)
+        for step, weights, mode in zip(*lines, strict=True):
+            correlate1d(array, weights, step.axis, output, mode, cval)
             array = output
-        return
-    steps = [
-        Step(axis, len(line), len(line) // 2, arguments.border(mode, cval))
-        for axis, line, mode in lines
-    ]
-    if not steps:
-        copied(array, output)
         return
     arguments.supported(array)
     arguments.supported(output, "output")
-    sums.along_axes(array, output, steps, [line for _, line, _ in lines])
+    sums.along_axes(array, output, lines.steps, lines.weights)
 
 
 def sobel(
@@ -298,12 +315,17 @@ def _edges(
     array = np.asarray(input_)
     along = arguments.axis(axis, array.ndim)
     out = arguments.output_for(array, output)
-    modes = arguments.sequence(mode, array.ndim, "mode")
-    order = [along, *(number for number in range(array.ndim) if number != along)]
-    lines = [np.array(across, np.float64)] * array.ndim
-    lines[along] = np.array([-1.0, 0, 1])
-    _along(array, out, [(number, lines[number], modes[number]) for number in order], cval)
+    _along(array, out, _differences(along, mode, cval, across, array.ndim), cval)
     return out
+
+
+@arguments.remembered
+def _differences(along: int, mode: Any, cval: Any, across: tuple[int, ...], rank: int) -> _Lines:
+    """A line of differences along an axis, and then others across."""
+    modes = arguments.sequence(mode, rank, "mode")
+    order = [along, *(number for number in range(rank) if number != along)]
+    weights = [np.array([-1.0, 0, 1]), *[np.array(across, np.float64)] * (rank - 1)]
+    return _lines(order, weights, [modes[number] for number in order], cval)
 
 
 def generic_laplace(

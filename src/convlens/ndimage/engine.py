@@ -3,13 +3,14 @@
 An array of any rank becomes images (m, *space, c) with two or three spatial axes. Neighbouring axes
 that are not filtered are taken for one axis, the first of them for a batch and the last for
 channels, as far as that needs no copy. Each function here says whether it has computed the filter;
-if not, `blocks` does, in NumPy.
+if not, `blocks` does, in NumPy. A filter that was computed before on arrays that lie as these is
+not put again, but what it ran is run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache, wraps
 from math import prod
 from typing import Any, NamedTuple
 
@@ -17,6 +18,9 @@ import numpy as np
 
 from convlens.compiled import choice, large, ways, work
 from convlens.compiled.choice import CUT, F32, U8, U16, Cut, Means, Pass
+from convlens.compiled.library import load
+from convlens.compiled.placement import Placement
+from convlens.compiled.repeats import Ran, Repeats
 from convlens.core.axis import ZEROS, Axis, Border
 from convlens.core.problem import FULL, Array, Layout, Problem, Spec
 from convlens.ndimage.arguments import Step
@@ -33,6 +37,60 @@ ROW = 2**12  # the most numbers of a row across the filtered axis, if they can b
 FEW = 64  # taps of a kernel whose way is kept
 DEEP = 16  # more slabs than these are better read once, in a pass of their own
 NARROW = 16  # axes of fewer numbers are better taken for channels than for rows
+LARGEST = 2**13  # the most bytes of weights that are compared with those of an earlier filter
+
+REPEATS = Repeats()  # what the latest filters ran
+
+
+def repeats(filter_: Callable[..., Ran | bool]) -> Callable[..., bool]:
+    """Run what a filter ran before, if it had the same steps on arrays that lie as these.
+
+    The filter takes the input, the output, the steps and one thing more: weights, lines or passes,
+    or a word. It returns what it ran, or only whether it was done.
+    """
+
+    @wraps(filter_)
+    def repeated(input_: Array, output: Array, steps: Sequence[Step], how: Any) -> bool:
+        key = _key(filter_, input_, output, steps, how)
+        if key is not None and REPEATS.run(key, (input_, output)):
+            return True
+        with np.errstate(all="ignore"):
+            ran = filter_(input_, output, steps, how)
+        if key is not None and isinstance(ran, Ran):
+            REPEATS.keep_with_kernels(key, (input_, output), ran)
+        return bool(ran)
+
+    return repeated
+
+
+def _key(
+    filter_: Callable[..., Any], input_: Array, output: Array, steps: Sequence[Step], how: Any
+) -> Hashable | None:
+    """All that a filter depends on but its arrays' addresses and numbers; None if that is much."""
+    library = load()
+    if isinstance(library, str):
+        return None
+    if isinstance(how, np.ndarray):
+        if how.nbytes > LARGEST:
+            return None
+        how = [how]
+    if not isinstance(how, str):
+        how = tuple(map(_content, how))
+    forms = [(each.shape, each.dtype, *Placement.of(each)) for each in (input_, output)]
+    return filter_, *forms, tuple(steps), how, library.threads
+
+
+def _content(each: Array | Pass) -> Hashable:
+    """What tells weights from others; passes are made once."""
+    return (each.shape, each.tobytes()) if isinstance(each, np.ndarray) else each
+
+
+def _computed(
+    problem: Problem, way: ways.Way, images: Array, kernels: Array | None, out: Array
+) -> Ran | bool:
+    """Compute a problem; returns what was run for it, if that was all."""
+    work.compute(problem, way, images, kernels, out)
+    return work.ran(problem, way, images, kernels, out) or True
 
 
 class Folded(NamedTuple):
@@ -128,7 +186,10 @@ def sums(input_: Array, output: Array) -> DType:
     return np.dtype(np.float32 if small and output.dtype.itemsize == 4 else np.float64)
 
 
-def product(input_: Array, output: Array, steps: Sequence[Step], lines: Sequence[Array]) -> bool:
+@repeats
+def product(
+    input_: Array, output: Array, steps: Sequence[Step], lines: Sequence[Array]
+) -> Ran | bool:
     """Correlate with the product of a line along each axis, into an output of floats."""
     numbers = sums(input_, output)
     views = _views(input_, output, steps)
@@ -146,12 +207,11 @@ def product(input_: Array, output: Array, steps: Sequence[Step], lines: Sequence
     if way is None:
         return False
     shape = tuple(axis.window for axis in problem.axes)
-    with np.errstate(all="ignore"):
-        work.compute(problem, way, images, _shape_alone(shape, numbers), out)
-    return True
+    return _computed(problem, way, images, _shape_alone(shape, numbers), out)
 
 
-def kernel(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> bool:
+@repeats
+def kernel(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> Ran | bool:
     """Correlate with weights that have as many axes as the input, into an output of floats."""
     numbers = sums(input_, output)
     views = _views(input_, output, steps)
@@ -163,13 +223,14 @@ def kernel(input_: Array, output: Array, steps: Sequence[Step], weights: Array) 
     )
     taps = weights.reshape([axis.window for axis in problem.axes]).astype(numbers)
     small = taps.size <= FEW
-    with np.errstate(all="ignore"):
-        way = _way_of_taps(problem, taps.tobytes()) if small else ways.settle(problem, taps)
-        work.compute(problem, way, images, taps, out)
-    return True
+    way = _way_of_taps(problem, taps.tobytes()) if small else ways.settle(problem, taps)
+    return _computed(problem, way, images, taps, out)
 
 
-def in_passes(input_: Array, output: Array, steps: Sequence[Step], passes: Sequence[Pass]) -> bool:
+@repeats
+def in_passes(
+    input_: Array, output: Array, steps: Sequence[Step], passes: Sequence[Pass]
+) -> Ran | bool:
     """Filter integers along one axis, or along two, and cut the sums off each time."""
     views = _views(input_, output, steps)
     if views is None:
@@ -185,8 +246,7 @@ def in_passes(input_: Array, output: Array, steps: Sequence[Step], passes: Seque
     shape = tuple(axis.window for axis in problem.axes)
     means = images.dtype == U8 and down.mean is not None is not across.mean
     way = ways.Way(flat, False, U16 if means else F32, _both(Means if means else Cut, down, across))
-    work.compute(problem, way, images, _shape_alone(shape, F32), out)
-    return True
+    return _computed(problem, way, images, _shape_alone(shape, F32), out)
 
 
 @lru_cache(maxsize=256)
@@ -204,7 +264,8 @@ def _both(kind: type[Cut], down: Pass, across: Pass) -> Cut:
     return kind(down, across)
 
 
-def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> bool:
+@repeats
+def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> Ran | bool:
     """Take the largest ("max"), the smallest ("min"), the "median" or the mean ("avg") of a window.
 
     Outputs of "avg" are floats, those of the others have the input's type.
@@ -232,9 +293,7 @@ def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> bo
     )
     if mode == "median" and not ways.has_pipeline(problem):
         return False
-    with np.errstate(all="ignore"):
-        work.compute(problem, ways.settle(problem, None), images, None, out)
-    return True
+    return _computed(problem, ways.settle(problem, None), images, None, out)
 
 
 def _sees_its_border(step: Step) -> bool:

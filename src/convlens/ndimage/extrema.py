@@ -241,13 +241,13 @@ def windowed(
     elif size is None:
         raise RuntimeError("no footprint provided: give size or footprint")
     array = arguments.real(np.asarray(input_))
-    filtered = arguments.axes(axes, array.ndim)
     out = arguments.output_for(array, output)
     arguments.supported(out, "output")
     if footprint is None:
-        steps = _rectangle(size, origin, mode, cval, filtered)
-        extremes.along_axes(array, out, steps, merge)
+        rectangle = arguments.rectangle(size, origin, mode, cval, axes, array.ndim)
+        extremes.along_axes(array, out, rectangle, merge)
         return out
+    filtered = arguments.axes(axes, array.ndim)
     footprint, steps = under(footprint, origin, mode, cval, filtered, array.ndim)
     if structure is not None:
         if structure.ndim != len(filtered):
@@ -271,25 +271,6 @@ def warn_of_size(size: Any, footprint: Any, stacklevel: int = 5) -> None:
     """Warn that a size is not used beside a footprint."""
     if size is not None and footprint is not None:
         warnings.warn("ignoring size because footprint is set", UserWarning, stacklevel=stacklevel)
-
-
-def _rectangle(
-    size: Any, origin: Any, mode: Any, cval: float, filtered: tuple[int, ...]
-) -> list[Step]:
-    """The steps of a rectangular window."""
-    count = len(filtered)
-    each = zip(
-        filtered,
-        arguments.sequence(size, count, "size"),
-        arguments.sequence(origin, count, "origin"),
-        arguments.sequence(mode, count, "mode"),
-        strict=True,
-    )
-    return [
-        Step(axis, int(taps), arguments.before(int(taps), at), arguments.border(how, cval))
-        for axis, taps, at, how in each
-        if taps > 1
-    ]
 
 
 def under(

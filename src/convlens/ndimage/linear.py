@@ -362,7 +362,7 @@ def uniform_filter1d(
     out = arguments.output_for(array, output, of_complex=array.dtype.kind == "c")
     border = arguments.border(mode, cval)
     step = Step(number, size, arguments.before(size, origin), border)
-    return _means(array, out, [step])
+    return _means(array, out, (step,))
 
 
 def uniform_filter(
@@ -412,22 +412,10 @@ def uniform_filter(
     """
     array = np.asarray(input)
     out = arguments.output_for(array, output, of_complex=array.dtype.kind == "c")
-    filtered = arguments.axes(axes, array.ndim)
-    steps = [
-        Step(number, int(taps), arguments.before(int(taps), at), arguments.border(how, cval))
-        for number, taps, at, how in zip(
-            filtered,
-            arguments.sequence(size, len(filtered), "size"),
-            arguments.sequence(origin, len(filtered), "origin"),
-            arguments.sequence(mode, len(filtered), "mode"),
-            strict=True,
-        )
-        if taps > 1
-    ]
-    return _means(array, out, steps)
+    return _means(array, out, arguments.rectangle(size, origin, mode, cval, axes, array.ndim))
 
 
-def _means(array: Array, output: Array, steps: list[Step]) -> Array:
+def _means(array: Array, output: Array, steps: tuple[Step, ...]) -> Array:
     if array.dtype.kind != "c":
         arguments.supported(array)
         arguments.supported(output, "output")

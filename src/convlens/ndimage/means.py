@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -30,9 +31,8 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step]) -> None:
         return
     input_ = apart(input_, output)
     if output.dtype.kind == "f":
-        lines = [np.full(step.size, 1 / step.size) for step in steps]
-        short = input_.dtype.kind == "f" and max(map(len, lines)) <= SHORT
-        if short and sums.compiled(input_, output, steps, lines):
+        short = input_.dtype.kind == "f" and max(step.size for step in steps) <= SHORT
+        if short and sums.compiled(input_, output, steps, [_line(step.size) for step in steps]):
             return
         if engine.pooled(input_, output, steps, "avg"):
             return
@@ -62,6 +62,12 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step]) -> None:
         return cells
 
     filter_blocks(input_, output, steps, dtype, compute)
+
+
+@lru_cache(maxsize=SHORT)
+def _line(size: int) -> Array:
+    """The weights of a mean."""
+    return np.full(size, 1 / size)
 
 
 def _whole(steps: Sequence[Step]) -> bool:

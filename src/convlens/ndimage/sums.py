@@ -149,17 +149,10 @@ def _is_one_filter(steps: Sequence[Step], lines: Sequence[Array]) -> bool:
 
     A border's number lies around the array in between, too, where the filter of it may differ.
     """
-    if len(steps) == 1:
-        return True
-    same = all(
-        step.border.mode != "constant"
-        or step.border.value == 0
-        or abs(line.sum() - 1) < CLOSE_TO_ONE
-        for step, line in zip(steps, lines, strict=True)
-    )
-    # The number of a border is the same along all axes that have one.
-    constant = any(step.border.mode == "constant" and step.border.value != 0 for step in steps)
-    return same and (not constant or all(abs(line.sum() - 1) < CLOSE_TO_ONE for line in lines))
+    for step in steps:
+        if step.border.mode == "constant" and step.border.value != 0:
+            return all(abs(line.sum() - 1) < CLOSE_TO_ONE for line in lines)
+    return True
 
 
 def _whole(weights: Array) -> bool:
