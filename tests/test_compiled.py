@@ -37,7 +37,16 @@ from strategies import (
 import convlens
 from convlens import ndimage
 from convlens.compiled import choice as choice_of
-from convlens.compiled import holes, kernel_gradient, lines, moving, transforms, winograd, work
+from convlens.compiled import (
+    exchange,
+    holes,
+    kernel_gradient,
+    lines,
+    moving,
+    transforms,
+    winograd,
+    work,
+)
 from convlens.compiled.library import Run, load
 from convlens.compiled.variants import Variants
 from convlens.core.rounding import saturated
@@ -843,6 +852,17 @@ def check_holes(rng):
             np.testing.assert_array_equal(out, expected)
 
 
+def check_exchange(rng):
+    """Kernels whose channels are exchanged are copied as they are."""
+    for dtype in ("f4", "f8"):
+        for shape in ((16, 16), (33, 70), (3, 3, 17, 64), (2, 1, 2, 40, 18)):
+            kernels = fenced(rng, random_numbers(rng, shape, np.dtype(dtype), small=True))
+            turned = kernels[::-1].swapaxes(-1, -2) if len(shape) > 2 else kernels.T
+            copied = fenced(rng, np.zeros(turned.shape, dtype))
+            exchange.copy(turned, copied)
+            np.testing.assert_array_equal(copied, turned)
+
+
 PRODUCTS = "products", "f32", "f64", "f32"
 
 
@@ -890,6 +910,7 @@ def check_levels():
             check_transforms,
             check_winograd,
             check_kernel_gradients,
+            check_exchange,
             check_holes,
         ):
             print(f"{level}: {special.__name__}")

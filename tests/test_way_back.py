@@ -94,6 +94,21 @@ def test_transposes(method):
 
 
 @each_method
+@pytest.mark.parametrize("dtype", ["i2", "i4", "f4", "f8", ">f4"])
+def test_transposes_of_many_channels(method, dtype):
+    """Channels and kernels are exchanged wrongly where a pipeline copies them."""
+    rng = np.random.default_rng(0)
+    outputs = whole(rng, (1, 2, 3, 300)).astype(dtype)
+    whole_kernels = whole(rng, (2, 2, 260, 301)).astype(dtype)
+    for kernels in (whole_kernels[..., :-1], whole_kernels[::-1, ..., 1:]):
+        result = convolve_transpose(outputs, kernels, padding="valid", stride=2, method=method)
+        expected = np.empty((1, 4, 6, 260))
+        for y, x in np.ndindex(2, 2):
+            expected[:, y::2, x::2] = outputs.astype("f8") @ kernels[y, x].T.astype("f8")
+        np.testing.assert_array_equal(result, expected.astype(dtype))
+
+
+@each_method
 def test_gradients_by_the_kernels(method):
     """A gradient by the kernels has other numbers."""
     for number, (images, kernels, outputs, options, _) in enumerate(random_calls(250, 2, 3000)):
