@@ -189,7 +189,7 @@ class Transposed:
                 n, c = (slice(group * size, (group + 1) * size) for size in (each, depth))
             turned = [self._turned(part.phases, kernels[..., n]) for part in self.parts]
             if kernels.nbytes <= COPIED:
-                turned = [side_by_side(each) for each in turned]
+                turned = [np.ascontiguousarray(side_by_side(each)) for each in turned]
             run = _Run(self.parts, turned, outputs[..., n], held, self._problem.axes, unit)
             run.write(out[..., c], pixels)
         if not_finite is not None:
