@@ -816,6 +816,30 @@ def check_winners(rng):
             np.testing.assert_array_equal(*given)
 
 
+def check_shares(rng):
+    """Fail if shares are others than in NumPy, or memory beside the arrays is read or written."""
+    for dtype, mode in product(("f4", "f8"), ("sum", "avg")):
+        for sizes, window, stride in (
+            ((2, 19, 40, 3), (3, 2), (2, 2)),
+            ((1, 70, 9, 1), (5, 3), (7, 3)),
+            ((3, 20, 9, 13), (3, 3), (1, 1)),
+            ((2, 4, 5, 6, 9), (2, 3, 4), (1, 2, 1)),
+            ((2, 40, 9, 8), (9, 3), (2, 1)),
+        ):
+            images = fenced(rng, np.zeros(sizes, dtype))
+            options = {"stride": stride, "space": len(window), "mode": mode, "padding": "same"}
+            shape = convlens.pool(images, window, **options).shape
+            back = fenced(rng, rng.integers(-9, 9, shape).astype(dtype))
+            given = [
+                convlens.pool_gradient(
+                    images, back, window, **options, method=method, out=fenced(rng, images)
+                )
+                for method in ("compiled", "numpy")
+            ]
+            bound = 64 * np.finfo(dtype).eps
+            np.testing.assert_allclose(*given, rtol=bound, atol=9 * bound)
+
+
 def check_holes(rng):
     """Fail if what takes no part is seen, or memory beside the arrays is read or written."""
     for dtype, shape in product(
@@ -907,6 +931,7 @@ def check_levels():
             check_moving,
             check_lines,
             check_winners,
+            check_shares,
             check_transforms,
             check_winograd,
             check_kernel_gradients,
