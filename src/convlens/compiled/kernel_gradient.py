@@ -303,10 +303,12 @@ class Winograd(Products):
         The pipelines make NaN of numbers that are not finite, or so large that sums of them could
         overflow on the way. So these must be computed tap by tap.
         """
-        taps = self._memory.array("taps", out.shape, self._numbers)
+        taps = out
+        if not (self._usable(out) and indexable(out)):
+            taps = self._memory.array("taps", out.shape, self._numbers)
         _run("gradient", ("sums", "out"), (sums, taps))(sums, taps)
         finite = bool(np.isfinite(taps).all())
-        if finite:
+        if finite and taps is not out:
             out[...] = taps
         return finite
 
