@@ -47,6 +47,7 @@ RUNTIME = (
     "winners_find",
     "winners_give",
     "few_run",
+    "shares_give",
 )
 
 

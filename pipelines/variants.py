@@ -21,6 +21,7 @@ from cut import cut
 from dense import dense, width
 from depthwise import depthwise
 from doubling import doubling
+from exchange import exchanged
 from fourier import fourier, spectrum
 from holes import filled, quotients
 from levels import Level, Pipeline
@@ -121,6 +122,7 @@ def table() -> list[Variant]:
         *_holes(),
         *_fourier(),
         *_winograd(),
+        *_exchanged(),
         *_poolings(),
         *_medians(),
         *_ordered(),
@@ -392,6 +394,13 @@ def _winograd() -> Iterator[Variant]:
         for make in (winograd.gathered, winograd.summed, winograd.gradient):
             name = make.__name__
             yield Variant(name, (name, numbers), {}, partial(make, types=_types(names)))
+
+
+def _exchanged() -> Iterator[Variant]:
+    """Copies of kernels whose channels are exchanged with their number."""
+    for bits in (32, 64):
+        types = "exchanged", f"u{bits}"
+        yield Variant("exchanged", types, {}, partial(exchanged, bits=bits))
 
 
 # --------------------------------------------------------------------------------- pooling

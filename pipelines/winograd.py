@@ -313,8 +313,9 @@ def gathered(level: Level, types: Types) -> Pipeline:
     at = columns[hl.clamp(output % wide * sx + p % kw * dx, 0, columns.dim(0).extent() - 1)]
     row = output // wide % high * sy + p // kw * dy
     line = cells.rows[hl.clamp(row, 0, cells.rows.dim(0).extent() - 1)]
+    channel = hl.min(hl.likely(start + ob * group + o), channels - 1)
     number = cells.pixel(
-        hl.clamp(at, 0, width - 1) * channels + hl.min(start + ob * group + o, channels - 1),
+        hl.clamp(at, 0, width - 1) * channels + channel,
         hl.clamp(line, 0, cells.last_row),
         hl.clamp(output // (wide * high), 0, cells.images.dim(2).extent() - 1),
     )

@@ -272,7 +272,9 @@ def test_the_levels_of_a_target(build, target):
 def test_what_convlens_calls_is_exported(build):
     """A function of Halide's runtime is called but not exported, or exported for nobody."""
     engine = (ROOT / "src/convlens/compiled/library.py").read_text(encoding="utf-8")
-    called = set(re.findall(r"_library\.((?:halide|pool|ranks|moving|winners|few)_\w+)", engine))
+    called = set(
+        re.findall(r"_library\.((?:halide|pool|ranks|moving|winners|few|shares)_\w+)", engine)
+    )
     assert called == set(build.RUNTIME)
 
 

@@ -37,7 +37,16 @@ from strategies import (
 import convlens
 from convlens import ndimage
 from convlens.compiled import choice as choice_of
-from convlens.compiled import holes, kernel_gradient, lines, moving, transforms, winograd, work
+from convlens.compiled import (
+    exchange,
+    holes,
+    kernel_gradient,
+    lines,
+    moving,
+    transforms,
+    winograd,
+    work,
+)
 from convlens.compiled.library import Run, load
 from convlens.compiled.variants import Variants
 from convlens.core.rounding import saturated
@@ -807,6 +816,30 @@ def check_winners(rng):
             np.testing.assert_array_equal(*given)
 
 
+def check_shares(rng):
+    """Fail if shares are others than in NumPy, or memory beside the arrays is read or written."""
+    for dtype, mode in product(("f4", "f8"), ("sum", "avg")):
+        for sizes, window, stride in (
+            ((2, 19, 40, 3), (3, 2), (2, 2)),
+            ((1, 70, 9, 1), (5, 3), (7, 3)),
+            ((3, 20, 9, 13), (3, 3), (1, 1)),
+            ((2, 4, 5, 6, 9), (2, 3, 4), (1, 2, 1)),
+            ((2, 40, 9, 8), (9, 3), (2, 1)),
+        ):
+            images = fenced(rng, np.zeros(sizes, dtype))
+            options = {"stride": stride, "space": len(window), "mode": mode, "padding": "same"}
+            shape = convlens.pool(images, window, **options).shape
+            back = fenced(rng, rng.integers(-9, 9, shape).astype(dtype))
+            given = [
+                convlens.pool_gradient(
+                    images, back, window, **options, method=method, out=fenced(rng, images)
+                )
+                for method in ("compiled", "numpy")
+            ]
+            bound = 64 * np.finfo(dtype).eps
+            np.testing.assert_allclose(*given, rtol=bound, atol=9 * bound)
+
+
 def check_holes(rng):
     """Fail if what takes no part is seen, or memory beside the arrays is read or written."""
     for dtype, shape in product(
@@ -841,6 +874,17 @@ def check_holes(rng):
                 expected = np.true_divide(sums, weights.astype(result)).astype(result)
             expected[np.broadcast_to(weights == 0, sums.shape)] = np.nan
             np.testing.assert_array_equal(out, expected)
+
+
+def check_exchange(rng):
+    """Kernels whose channels are exchanged are copied as they are."""
+    for dtype in ("f4", "f8"):
+        for shape in ((16, 16), (33, 70), (3, 3, 17, 64), (2, 1, 2, 40, 18)):
+            kernels = fenced(rng, random_numbers(rng, shape, np.dtype(dtype), small=True))
+            turned = kernels[::-1].swapaxes(-1, -2) if len(shape) > 2 else kernels.T
+            copied = fenced(rng, np.zeros(turned.shape, dtype))
+            exchange.copy(turned, copied)
+            np.testing.assert_array_equal(copied, turned)
 
 
 PRODUCTS = "products", "f32", "f64", "f32"
@@ -887,9 +931,11 @@ def check_levels():
             check_moving,
             check_lines,
             check_winners,
+            check_shares,
             check_transforms,
             check_winograd,
             check_kernel_gradients,
+            check_exchange,
             check_holes,
         ):
             print(f"{level}: {special.__name__}")

@@ -157,6 +157,19 @@ def test_same_bits_on_any_threads():
             np.testing.assert_array_equal(results[0], other)
 
 
+@pytest.mark.parametrize("region", [2**12, 2**15, 2**30])
+@pytest.mark.parametrize("window", [(3, 3), (1, 1), (2, 1)])
+def test_same_bits_of_arrays_that_are_copied(monkeypatch, region, window):
+    """Arrays that are read as a whole are added up in another order than copies of their parts."""
+    for name in "REGION", "FEW_REGION":
+        monkeypatch.setattr(compiled, name, region)
+    images, outputs = normal(5, 21, 20, 70), normal(5, 21, 20, 50)
+    expected = kernel_gradient(images, outputs, (*window, 70, 50))
+    for each in (np.asfortranarray, lambda array: np.repeat(array, 2, -1)[..., ::2]):
+        result = kernel_gradient(each(images), each(outputs), (*window, 70, 50))
+        np.testing.assert_array_equal(result, expected)
+
+
 @law
 @given(seed=st.integers(0, 2**32 - 1), pad_mode=st.sampled_from(PAD_MODES))
 def test_windows_of_any_size(seed, pad_mode):

@@ -14,6 +14,7 @@
 enum {
     TASKS = 32,
     WORK = 1 << 16, /* products, below which another task does not pay */
+    OUTPUTS = 512,  /* nor below so many outputs, because each task has sums of its own */
     CHAIN = 64,     /* the most vectors that are added up one after another, or one row more; along the
                        kernels, the most outputs of a row, and rows */
     KEPT = 1 << 20  /* the most bytes of rows that a task keeps */
@@ -95,6 +96,8 @@ int few_run(const char *images, const char *outputs, const int64_t *sizes, const
     memcpy(job.images_apart, sizes, 17 * sizeof(int64_t)); /* all of them, up to `lines` */
     int64_t count = job.kh * job.channels * job.kernels * job.groups * job.kw;
     int64_t lines = job.batch * job.high, tasks = (int64_t)(1.0 * lines * job.wide * count / WORK);
+    int64_t most = lines * job.wide / OUTPUTS;
+    tasks = tasks < most ? tasks : most;
     tasks = tasks < 1 ? 1 : tasks < TASKS ? tasks : TASKS;
     job.rows_of_task = (lines + tasks - 1) / tasks;
     tasks = (lines + job.rows_of_task - 1) / job.rows_of_task;
@@ -110,11 +113,12 @@ int few_run(const char *images, const char *outputs, const int64_t *sizes, const
     (void)avx2;
 #endif
     int code = pool_run(NULL, task, 0, (int)tasks, (uint8_t *)&job);
-    Sum *into = (Sum *)totals;
-    for (int64_t i = 0; !code && i < tasks * count; i++) {
-        add(&into[i % count], job.totals[i].sum);
-        into[i % count].rest += job.totals[i].rest;
-    }
+    const Sum *from = job.totals;
+    for (int64_t number = 0; !code && number < tasks; number++)
+        for (Sum *into = (Sum *)totals, *end = into + count; into < end; into++, from++) {
+            add(into, from->sum);
+            into->rest += from->rest;
+        }
     free(job.totals);
     return code;
 }

@@ -69,6 +69,14 @@ PRODUCTS(7)
 PRODUCTS(8)
 #undef PRODUCTS
 
+/* Add a number to a sum. What is lost when floats are added up in doubles is too little to matter. */
+static inline void NAME(add)(Sum *total, Number number) {
+    if (sizeof(Number) == sizeof(double))
+        add(total, number);
+    else
+        total->sum += number;
+}
+
 /* Add the sums of vectors to those of doubles, and begin new ones. */
 static void NAME(flush)(NAME(Numbers) * sums, int64_t count, Sum *totals) {
     enum { MANY = BYTES / sizeof(Number) };
@@ -178,14 +186,17 @@ ALONG(5, 2)
 ALONG(6, 2)
 #undef ALONG
 
-/* Put the numbers of a row of cells one after another. */
+/* Put the numbers of a row of cells one after another, pixels that are neighbours at once. */
 static void NAME(copy)(Number *row, const Number *pixels, const int32_t *places, int64_t channels,
                        int64_t cells, Number padding) {
-    for (int64_t i = 0; i < cells; i++, row += channels)
-        if (pixels && places[i] >= 0)
-            for (int64_t c = 0; c < channels; c++) row[c] = pixels[places[i] * channels + c];
-        else
-            for (int64_t c = 0; c < channels; c++) row[c] = padding;
+    for (int64_t i = 0, next; i < cells; i = next) {
+        next = i + 1;
+        if (pixels && places[i] >= 0) {
+            while (next < cells && places[next] == places[next - 1] + 1) next++;
+            memcpy(row + i * channels, pixels + places[i] * channels, (next - i) * channels * sizeof *row);
+        } else
+            for (int64_t c = 0; c < channels; c++) row[i * channels + c] = padding;
+    }
 }
 
 static int NAME(along_part)(void *context, int number, uint8_t *closure) {
@@ -228,8 +239,8 @@ static int NAME(along_part)(void *context, int number, uint8_t *closure) {
                 int64_t many = n - o < of_output ? n - o : of_output;
                 for (int64_t i = 0; i < some; i++) {
                     Number *to = copied + o * outputs + i * of_output;
-                    memset(to, 0, of_output * sizeof(Number));
                     memcpy(to, back + i * n + o, many * sizeof(Number));
+                    for (int64_t l = many; l < of_output; l++) to[l] = 0;
                 }
             }
             if (packed) back = copied;
@@ -253,9 +264,9 @@ static int NAME(along_part)(void *context, int number, uint8_t *closure) {
             }
             if (++steps >= CHAIN || row == end - 1) {
                 Sum *totals = job->totals + number * job->kh * taps * n;
-                for (int64_t i = 0; i < job->kh * taps; i++)
-                    for (int64_t o = 0; o < n; o++)
-                        add(totals++, sums[i * vectors + o / MANY][o % MANY]);
+                for (int64_t i = 0; i < count; i++)
+                    for (int64_t l = 0, o = i % vectors * MANY; l < MANY && o + l < n; l++)
+                        NAME(add)(totals++, sums[i][l]);
                 memset(sums, 0, count * BYTES);
                 steps = 0;
             }

@@ -18,7 +18,7 @@ empty, so for these, vectors lie along the rows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -52,6 +52,7 @@ FEW_NUMBERS = 2**12  # of any: up to here it does not pay to put tiles side by s
 BYTES, SUMS = 2**21, 2**22  # of tiles at a time, and of their sums: caches hold them
 FEW = 9  # taps: it does not pay to copy pixels for more of them
 REGION = 3 * 2**18  # numbers of a region; of the last and the next one there may be copies
+FEW_REGION = 2**23  # bytes of a region for few kernels or channels
 LEAST, MOST = 32, 2048  # tiles of a block
 TOGETHER = 4096  # the most tiles that are added up one block after another
 NEAR = 256  # channels of a tile that lie side by side, at the most
@@ -107,6 +108,7 @@ class Products:
     def __init__(self, problem: Problem, images: Array, outputs: Array) -> None:
         self._problem, self._images, self._outputs = problem, images, outputs
         self._numbers, self._memory = problem.sum_dtype, Memory()
+        self._made = dict[tuple[range, ...], list[list[Grid]]]()  # the grids for some places
         self._group = GROUP // self._numbers.itemsize
         # How many channels of a tile lie side by side; those of the next tile should be near.
         parts = -(-problem.channels // NEAR)
@@ -149,26 +151,59 @@ class Products:
         pairwise, sums, added = Pairwise(), np.zeros(shape, self._numbers), 0
         tiles: dict[tuple[int, tuple[range, ...]], tuple[Tiles, Tiles]] = {}  # of like regions
         runs: dict[tuple[int, int], Run] = {}  # those of as many tiles and channels
+        there = None
         for region in self._regions():
-            images, outputs = self._pixels(region)
-            alike = len(region.images), region.places
-            if alike not in tiles:
-                tiles[alike] = self._tiles(region, part, images, outputs)
-            cells, back = tiles[alike]
+            first, around = self._around(region)
+            if around is not there:
+                there, (images, outputs) = around, self._pixels(around)
+                alike = len(around.images), around.places
+                if alike not in tiles:
+                    tiles[alike] = self._tiles(around, part, images, outputs)
+                cells, back = tiles[alike]
             for block in self._blocks(region, part):
                 if added + len(block) > TOGETHER:
                     pairwise.add(sums)
                     sums, added = np.zeros(shape, self._numbers), 0
                 added += len(block)
-                turned, y = cells(images[0], block), self._for_each(back(outputs[0], block))
+                here = range(first + block.start, first + block.stop)
+                turned, y = cells(images[0], here), back(outputs[0], here)
                 for number, some in enumerate(cuts(problem.channels, self._together)):
-                    given = turned[:, number], y, sums[:, :, slice_of(some)]
+                    given = turned[:, number], self._for_each(y), sums[:, :, slice_of(some)]
                     layout = len(block), len(some)
                     if layout not in runs:
                         runs[layout] = _run("summed", ("cells", "outputs", "out"), given)
                     runs[layout](*given)
         pairwise.add(sums)
         return pairwise.total()
+
+    def _around(self, region: Region) -> tuple[int, Region]:
+        """The region whose tiles are read at once, and which of them is the first of this one.
+
+        Arrays that are not copied are read as a whole. A region's tiles follow each other there,
+        because it has whole images, or some rows of one.
+        """
+        whole = self._whole
+        if whole is None:
+            return 0, region
+        rows, columns = (-(-len(each) // self.side) for each in whole.places)
+        return (region.images.start * rows + region.places[0].start // self.side) * columns, whole
+
+    @cached_property
+    def _whole(self) -> Region | None:
+        """All outputs, if they and the images can be read in place."""
+        for array in (self._images, self._outputs):
+            if not (self._usable(array) and indexable(array)):
+                return None
+        places = tuple(range(axis.outputs) for axis in self._problem.axes)
+        return Region(range(self._problem.batch), places)
+
+    def _usable(self, array: Array) -> bool:
+        return usable(array.dtype, self._numbers, Placement.of(array), array.shape[-1])
+
+    @property
+    def _region(self) -> int:
+        """The numbers of a region."""
+        return REGION
 
     def _regions(self) -> Iterator[Region]:
         """Divide the outputs evenly into regions of so few numbers that they can be copied."""
@@ -178,8 +213,8 @@ class Products:
             columns.size * problem.channels * rows.stride,
             columns.outputs * problem.output_channels,
         )
-        together = max(1, REGION // (row * rows.outputs))
-        most = max(1, REGION // (row * side))  # rows of tiles
+        together = max(1, self._region // (row * rows.outputs))
+        most = max(1, self._region // (row * side))  # rows of tiles
         for images in _evenly(problem.batch, together):
             for some in _evenly(-(-rows.outputs // side), most):
                 places = range(some.start * side, min(some.stop * side, rows.outputs))
@@ -187,6 +222,8 @@ class Products:
 
     def _for_each(self, outputs: Array) -> Array:
         """The outputs, for each of the products."""
+        if self.count == 1:
+            return outputs
         return np.broadcast_to(outputs, (self.count, *outputs.shape[1:]))
 
     def _groups(self, channels: int) -> int:
@@ -201,12 +238,18 @@ class Products:
 
     def _pixels(self, region: Region) -> tuple[Pixels, Pixels]:
         """The pixels under the windows of a region, and its outputs."""
-        axes, some = self._problem.axes, slice_of(region.images)
-        pixels, outputs = (
-            [grid(axis, places) for axis, places in zip(each, region.places, strict=True)]
-            for each in (axes, map(_of_outputs, axes))
-        )
+        some, (pixels, outputs) = slice_of(region.images), self._grids(region.places)
         return self._read(self._images[some], pixels), self._read(self._outputs[some], outputs)
+
+    def _grids(self, places: tuple[range, ...]) -> list[list[Grid]]:
+        """Which pixels lie under the windows at these places, and which outputs are there."""
+        if places not in self._made:
+            axes = self._problem.axes
+            self._made[places] = [
+                [grid(axis, some) for axis, some in zip(each, places, strict=True)]
+                for each in (axes, map(_of_outputs, axes))
+            ]
+        return self._made[places]
 
     def _tiles(
         self, region: Region, part: range, pixels: Pixels, back: Pixels
@@ -223,11 +266,10 @@ class Products:
 
     def _read(self, pixels: Array, grids: list[Grid]) -> Pixels:
         """The pixels that these grids use, as pipelines can read them; copied only if need be."""
-        used, numbers = pixels[:, *(slice_of(each.used) for each in grids)], self._numbers
-        placement = Placement.of(pixels)
-        if usable(pixels.dtype, numbers, placement, pixels.shape[-1]) and indexable(used):
+        used = pixels[:, *(slice_of(each.used) for each in grids)]
+        if self._usable(pixels) and indexable(used):
             return used, grids
-        return copied_pixels(pixels, grids, numbers)
+        return copied_pixels(pixels, grids, self._numbers)
 
     def _placed(self, of_images: bool, pixels: Pixels, *given: Any) -> Tiles:
         """What puts tiles of images, or of outputs, side by side."""
@@ -261,10 +303,12 @@ class Winograd(Products):
         The pipelines make NaN of numbers that are not finite, or so large that sums of them could
         overflow on the way. So these must be computed tap by tap.
         """
-        taps = self._memory.array("taps", out.shape, self._numbers)
+        taps = out
+        if not (self._usable(out) and indexable(out)):
+            taps = self._memory.array("taps", out.shape, self._numbers)
         _run("gradient", ("sums", "out"), (sums, taps))(sums, taps)
         finite = bool(np.isfinite(taps).all())
-        if finite:
+        if finite and taps is not out:
             out[...] = taps
         return finite
 
@@ -283,6 +327,11 @@ class FewKernels(Products):
 
     words = "as products of each row's outputs by the cells under each tap"
     along = False  # whether vectors lie along the kernels
+
+    @property
+    def _region(self) -> int:
+        """The numbers of a region."""
+        return FEW_REGION // self._numbers.itemsize
 
     def write(self, out: Array) -> bool:
         """Write the gradient into `out`, (kh, kw, c // groups, nc), or (kh, kw) if all are one."""
@@ -361,7 +410,8 @@ class Tiles:
     ) -> None:
         self._variant, self._count, self._memory, self._group = variant, count, memory, group
         self._groups = -(-len(channels) // group[0])
-        self._begin, self._runs = np.zeros(1, np.int32), dict[int, Run]()
+        self._begin = np.zeros(1, np.int32)
+        self._runs = dict[int, tuple[Run, Array, Array]]()  # for so many tiles
         m, h, w, c = pixels[0].shape
         rows, columns = (padded(each, SIDE) for each in pixels[1])
         high, wide = sizes
@@ -384,7 +434,15 @@ class Tiles:
 
         The pixels lie in memory as the first ones did.
         """
-        numbers, tiles = pixels.dtype, len(block)
+        if len(block) not in self._runs:
+            self._runs[len(block)] = self._prepared(len(block), pixels.dtype)
+        run, placed, out = self._runs[len(block)]
+        self._begin[0] = block.start
+        run(pixels, out)
+        return placed
+
+    def _prepared(self, tiles: int, numbers: DType) -> tuple[Run, Array, Array]:
+        """The run for so many tiles, where it writes to, and the part that it writes."""
         # All numbers of a tile are written together. If they lay a power of 2 apart, they would
         # share places in the cache, so there is a gap.
         shape = self._count, self._groups * tiles + 1, self._group[1]
@@ -392,12 +450,8 @@ class Tiles:
         whole = self._memory.array(name, shape, numbers)
         placed = whole[:, :-1].reshape(self._count, self._groups, tiles, -1)
         out = placed[..., : self._group[0]]
-        if tiles not in self._runs:
-            arguments = self._arguments | {"out": frame_of(out)}
-            self._runs[tiles] = Run(loaded(), self._variant, arguments, ["images", "out"])
-        self._begin[0] = block.start
-        self._runs[tiles](pixels, out)
-        return placed
+        arguments = self._arguments | {"out": frame_of(out)}
+        return Run(loaded(), self._variant, arguments, ["images", "out"]), placed, out
 
 
 def _evenly(size: int, most: int) -> list[range]:

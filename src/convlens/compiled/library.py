@@ -418,6 +418,34 @@ class Library:
         if RUNNING.call(self._library.winners_give, [*pointers, *wide, c_int32(exact)]):
             raise MemoryError("there is no memory for the winners of rows under a window")
 
+    def give_shares(
+        self,
+        outputs: Array,
+        sizes: Array,
+        windows: list[Array],
+        counts: list[Array],
+        values: Array,
+    ) -> None:
+        """Write what each pixel gets of windows that give all the same; see `compiled.shares`.
+
+        Parameters
+        ----------
+        outputs, values : array of float32 or float64
+            Of one type, without gaps.
+        sizes : array of int64
+            Those of the images, and of each of three axes the cells and the outputs.
+        windows, counts : list of array of int64
+            For each axis the windows over each cell, and into how many parts windows are divided.
+        """
+        tables = [
+            (c_void_p * len(each))(*(array.ctypes.data for array in each))
+            for each in (windows, counts)
+        ]
+        first, of_sizes, into = (c_void_p(each.ctypes.data) for each in (outputs, sizes, values))
+        arguments = [first, of_sizes, *tables, into, c_int32(values.itemsize == 8)]
+        if RUNNING.call(self._library.shares_give, arguments):
+            raise MemoryError("there is no memory for the shares of a row of windows")
+
     def add_few_products(
         self,
         images: Array,

@@ -20,8 +20,8 @@ def places(kernels: Array) -> Array | None:
     """Where kernels are not finite, as booleans; None if all of their numbers are finite."""
     if kernels.dtype.kind not in "fc":
         return None
-    infinite = ~np.isfinite(kernels)
-    return infinite if infinite.any() else None
+    finite = np.isfinite(kernels)
+    return None if finite.all() else ~finite
 
 
 def give_back(

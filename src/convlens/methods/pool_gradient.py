@@ -1,9 +1,10 @@
 """The gradient of a pooling by its images.
 
 A sum gives what comes back to an output to each pixel under its window, and a mean an equal share
-of it: this is the transpose of a convolution with ones, or copies where windows share few pixels. A
-maximum gives everything to the pixel that it was taken from. That is found again, and what each
-pixel gets is added up, by the compiled library or by NumPy.
+of it: this is the transpose of a convolution with ones, or where windows share few pixels, sums of
+what those over a pixel give, row by row in C or copied by NumPy. A maximum gives everything to the
+pixel that it was taken from. That is found again, and what each pixel gets is added up, by the
+compiled library or by NumPy.
 
 This is done for one block of pixels after another, with all outputs whose windows touch it. Where
 padding repeats pixels, its cells have blocks too, which are added to the pixels in the end. Blocks
@@ -20,6 +21,7 @@ from math import prod
 
 import numpy as np
 
+from convlens.compiled import shares
 from convlens.compiled import winners as compiled
 from convlens.core.axis import ZEROS, Axis
 from convlens.core.cells import arange, counts, sources
@@ -34,7 +36,10 @@ from convlens.methods.winners import NUMBERS, under_windows, winners
 
 Settle = Callable[[Problem, Array | None], Program]
 AT_A_TIME = 2**19  # the most numbers of pixels that the compiled library gives to at a time
+ROWS = 16  # of pixels in an image, below which threads have little to share
+FEWEST = 8  # channels, below which convolutions have longer vectors
 IN_PLACE = 2**23  # the same where nothing is copied: so few that Ctrl-C is heard soon
+SHARES = 2**21  # the same where shares are given: a row of them is kept by each thread
 LAYERS = 4  # the most windows on a pixel, along each axis, whose shares are copied and added
 SHARED = 32  # the most windows on a pixel whose numbers are added up one after another
 
@@ -75,6 +80,17 @@ class PoolGradient:
         choosing = problem.mode in ("max", "min")
         self._exact = self._dtype.kind in "iu"
         self._compiled = not in_numpy and self._dtype in (np.float32, np.float64)
+        # Vectors along the channels need some, but where windows leave out places so does all else.
+        near = problem.channels >= FEWEST or strides > 1
+        self._by_rows = (
+            self._compiled
+            and near
+            and prod(axis.size for axis in problem.axes[:-1]) >= ROWS
+            and places
+            and not self._many
+            and not choosing
+            and all(axis.dilation == 1 or axis.window == 1 for axis in problem.axes)
+        )
         # In an image that is one block, cells of padding give to the pixels that they repeat.
         at_once = small and (not choosing or self._exact or self._compiled)
         self._in_planes = self._repeats and not at_once
@@ -90,6 +106,8 @@ class PoolGradient:
             apart = self._in_numpy and self._apart
             then = "gives them all" if apart else "adds up what they get"
             return f"which finds the {kind} pixels again and {then}"
+        if self._by_rows:
+            return "which gives each window's share to the pixels under it, row by row"
         if self._copied:
             return "which copies each window's share to the pixels under it, axis by axis, in NumPy"
         return "as transposes of convolutions with ones, a block of pixels at a time"
@@ -107,7 +125,11 @@ class PoolGradient:
             self._give_to_winners_apart(images, outputs, out)
             return
         limit = NUMBERS if self._in_numpy else AT_A_TIME
-        limit = (IN_PLACE if self._copies_nothing(images, out) else limit) // problem.channels
+        if self._by_rows:
+            limit = SHARES
+        elif self._copies_nothing(images, out):
+            limit = IN_PLACE
+        limit //= problem.channels
         memory = Memory()
         for plane in product(*(_planes(axis, self._in_planes) for axis in problem.axes)):
             sizes = problem.batch, *map(len, plane)
@@ -183,11 +205,17 @@ class PoolGradient:
     ) -> None:
         """Give every pixel its share of the outputs whose windows cover it."""
         problem, some = self._problem, outputs[region.slices]
+        taps = [np.ones(len(places), np.int64) for places in region.places]
         if problem.mode == "avg":
             taps = [
                 counts(axis, places, padding=problem.count_padding)
                 for axis, places in zip(problem.axes, region.places, strict=True)
             ]
+        if self._by_rows:
+            some = some.astype(self._dtype, copy=False)
+            shares.give(problem.axes, some, region.places, taps, cells, values)
+            return
+        if problem.mode == "avg":
             divisor = reduce(np.multiply.outer, taps).astype(self._dtype)
             some = some / divisor[..., np.newaxis]
         if self._copied:

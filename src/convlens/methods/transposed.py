@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from convlens.compiled.exchange import side_by_side
 from convlens.core.axis import Axis
 from convlens.core.cells import Integers, needed
 from convlens.core.problem import FULL, Array, Problem, Spec
@@ -38,6 +39,7 @@ from convlens.methods.phases import Phase, phases, places_of
 Settle = Callable[[Problem, Array | None], Program]
 NUMBERS = 2**16  # the most numbers of a block at a border, which are folded together
 WHOLE = 2**20  # the most numbers of an image with its padding that is folded as a whole
+COPIED = 2**24  # the most bytes of kernels that are copied together
 APART = 2**20  # the most numbers of kernels in groups, of which there is a copy
 
 
@@ -186,6 +188,8 @@ class Transposed:
             if self._apart:
                 n, c = (slice(group * size, (group + 1) * size) for size in (each, depth))
             turned = [self._turned(part.phases, kernels[..., n]) for part in self.parts]
+            if kernels.nbytes <= COPIED:
+                turned = [np.ascontiguousarray(side_by_side(each)) for each in turned]
             run = _Run(self.parts, turned, outputs[..., n], held, self._problem.axes, unit)
             run.write(out[..., c], pixels)
         if not_finite is not None:
