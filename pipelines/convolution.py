@@ -109,16 +109,17 @@ class Convolution:
         self,
         product: Callable[[Number, Tap, hl.Expr], hl.Expr],
         needed: Callable[[hl.Expr, Tap], hl.Expr] | None = None,
+        start: Number = 0,
     ) -> None:
         """Define the sums. product(c, tap, row) is a tap's number times the number under it.
 
         The loop over rows of cells is shared by all rows of a tile, so that what is loaded of a row
         of cells is used by every tap that lies on it. Rows for which `needed` is false are skipped,
-        because all their products are zeros.
+        because all their products are zeros. `start` is 0, of which the compiler may know or not.
         """
         self.arguments.append(self.kernels)
         self.sums = hl.Func("sums")
-        self.sums[AXES] = hl.cast(self.numbers, 0)
+        self.sums[AXES] = hl.cast(self.numbers, start)
         kw, kh = (self.taps or self.kernels.dim(axis).extent() for axis in (3, 4))
         cells = kh + (self.rows - 1) * self.sy
         ranges = [(0, self.depth), (0, kw), (0, cells)]

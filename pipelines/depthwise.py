@@ -47,7 +47,10 @@ def depthwise(
             pixel = conv.cells.at(column * conv.channels + g, row, n, *tap.z)
         return conv.kernels[0, g, 0, tap.x, tap.y, *tap.z] * pixel
 
-    conv.define(product)
+    # All taps of a small window are unrolled. The compiler would begin such a sum with any of its
+    # products, if it knew that there is nothing before them; 1 is the number of kernels of a group.
+    whole = taps and not large
+    conv.define(product, start=conv.kernels.dim(0).extent() - 1 if whole else 0)
 
     # 4 x 2 or 4 x 4 pixels of one vector, whose sums share the kernel's numbers.
     yo, yi, xo, xi, go, gi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "go", "gi"))
@@ -75,4 +78,9 @@ def depthwise(
         update.vectorize(g).unroll(x).unroll(y)
     if taps:
         sums.update().unroll(conv.r.z)
+    if whole:
+        sums.update().unroll(conv.r.y)
+        # It would also add sums that only some tiles need in an order of their own. A loop over the
+        # rows of a tile takes them from memory, into which every tile has to put all of its sums.
+        out.serial(yi)
     return Pipeline(conv.out, conv.arguments)

@@ -324,18 +324,14 @@ def _depthwise() -> Iterator[Variant]:
                 partial(depthwise, types=_types(names), blocks=bool(long), volume=bool(volume)),
                 preference=2,
             )
-        # Under large windows, cells are worth filling for a few channels at a time. Under small
-        # ones images are read in place, if rows are long next to their borders.
+        # Under large windows, cells are worth filling for a few channels at a time. Small ones read
+        # the image itself.
         many: dict[str, Range] = of_groups | exactly(volume=0, long=0) | {"groups": (vector, None)}
         simple = exactly(dilation_down=1, dilation_across=1)
         for needs, sizes in (
             ({"taps": (4, None)}, {"large": True}),
             (simple | exactly(taps=3, stride=1, constant=1), {"taps": 3, "stride": 1}),
             (simple | exactly(taps=3, stride=2, constant=1), {"taps": 3, "stride": 2}),
-            (
-                simple | exactly(taps=3, stride=1, constant=1, narrow=1),
-                {"taps": 3, "stride": 1, "large": True},
-            ),
             (simple | exactly(taps=5, stride=1), {"taps": 5, "stride": 1, "large": True}),
             (simple | exactly(taps=5, stride=2), {"taps": 5, "stride": 2, "large": True}),
             (simple | exactly(taps=7, stride=1), {"taps": 7, "stride": 1, "large": True}),

@@ -296,7 +296,6 @@ def _facts_of_convolution(
         "tall": rows.outputs >= 4 and 1 < rows.window >= rows.stride,  # tiles of several rows pay
         "line": rows.window == 1 and columns.window > lanes and apart == 1,
         "constant": problem.pad_mode == "constant",
-        "narrow": columns.outputs <= 16,  # the borders are much of a row
         "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),
         "tile": tile,
         "pointwise": columns.outputs if is_pointwise(problem) else 0,
