@@ -332,6 +332,7 @@ def _depthwise() -> Iterator[Variant]:
             ({"taps": (4, None)}, {"large": True}),
             (simple | exactly(taps=3, stride=1, constant=1), {"taps": 3, "stride": 1}),
             (simple | exactly(taps=3, stride=2, constant=1), {"taps": 3, "stride": 2}),
+            (simple | exactly(taps=5, stride=1, constant=1), {"taps": 5, "stride": 1}),
             (simple | exactly(taps=5, stride=1), {"taps": 5, "stride": 1, "large": True}),
             (simple | exactly(taps=5, stride=2), {"taps": 5, "stride": 2, "large": True}),
             (simple | exactly(taps=7, stride=1), {"taps": 7, "stride": 1, "large": True}),
