@@ -162,9 +162,9 @@ NOTES = {
     "8 x 112 x 112 x 64, 3x3 depthwise": (
         "memory sets 1.6. Processor time: each strip copied into the cache first 2.7; images read "
         "where they are, in tiles of 2x2 pixels 1.8, 4x2 2.1, 2x4 and 1x4 1.9; channels outermost "
-        "3.6 to 5.9. All nine taps in one piece, as now, are up to 1.13 times as fast as tap by tap "
-        "here and up to 2 times on smaller images; sums that the compiler does not know to begin "
-        "with 0, and has to put into memory, are added up in the order of the taps."
+        "3.6 to 5.9. All nine taps in one piece, as now, are up to 1.13 times as fast as tap by "
+        "tap here and up to 2 times on smaller images; sums that the compiler does not know to "
+        "begin with 0, and has to put into memory, are added up in the order of the taps."
     ),
     "4096 x 4096, 3x3": (
         "the mark is below the floor of reading and writing once. Processor time, in tiles of "
