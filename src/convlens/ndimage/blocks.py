@@ -181,10 +181,13 @@ def fill(values: Array, places: Sequence[range], step: Step, size: int) -> None:
     if step.border.mode != "constant":
         return
     at, along = places[step.axis], (slice(None),) * step.axis
+    number: Any = step.border.value
+    if values.dtype.kind in "iu":  # It wraps around as all numbers of these do.
+        number = np.uint64(int(number) % 2**64).astype(values.dtype)
     if at.start < 0:
-        values[(*along, slice(0, -at.start))] = step.border.value
+        values[(*along, slice(0, -at.start))] = number
     if at.stop > size:
-        values[(*along, slice(max(0, size - at.start), None))] = step.border.value
+        values[(*along, slice(max(0, size - at.start), None))] = number
 
 
 @lru_cache(maxsize=64)

@@ -440,13 +440,14 @@ def laplace(
     modes = arguments.sequence(mode, len(filtered), "mode")
     out = arguments.output_for(array, output)
     # One window is faster than a pass along each axis, and rounds floats once only.
-    if len(set(modes)) == 1 and out.dtype.kind == "f" and array.dtype.kind != "c":
+    if len(set(modes)) == 1 and "c" not in (array.dtype.kind, out.dtype.kind):
         border = arguments.border(modes[0], cval)
         arguments.supported(array)
         arguments.supported(out, "output")
         steps = [Step(number, 3, 1, border) for number in sorted(filtered)]
-        sums.under_window(array, out, steps, _cross(array.ndim, tuple(sorted(filtered))))
-        return out
+        if out.dtype.kind == "f" or sums.wraps(array, out, steps):
+            sums.under_window(array, out, steps, _cross(array.ndim, tuple(sorted(filtered))))
+            return out
     return generic_laplace(array, _second_difference, out, modes, cval, axes=filtered)
 
 

@@ -181,7 +181,9 @@ def holds(border: Border, dtype: DType) -> bool:
 
 
 def sums(input_: Array, output: Array) -> DType:
-    """The type to add up in for an output of floats: float32 if input and output are no finer."""
+    """The type to add up in: int64 for integers, float32 for floats if none are finer."""
+    if output.dtype.kind == "i":
+        return np.dtype(np.int64)
     small = input_.dtype.itemsize <= 2 or input_.dtype.newbyteorder("=") == np.float32
     return np.dtype(np.float32 if small and output.dtype.itemsize == 4 else np.float64)
 
@@ -212,7 +214,7 @@ def product(
 
 @repeats
 def kernel(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> Ran | bool:
-    """Correlate with weights that have as many axes as the input, into an output of floats."""
+    """Correlate with weights that have as many axes as the input, into floats or int64."""
     numbers = sums(input_, output)
     views = _views(input_, output, steps)
     if views is None:

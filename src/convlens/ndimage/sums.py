@@ -28,6 +28,8 @@ from convlens.ndimage.blocks import (
 )
 
 CLOSE_TO_ONE = 1e-12
+# The most sums of bytes, and of other integers, that are kept whole; more are faster in blocks.
+MOST_OF_BYTES, MOST = 2**20, 2**14
 
 OfBlock = Callable[[Array, Sequence[int]], Array]  # cells, and the shape of the outputs
 
@@ -55,7 +57,9 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Seque
             input_ = output
         return
     rank = input_.ndim
-    if all(_whole(line) for line in lines) and _wraps(input_, output, steps):
+    if all(_whole(line) for line in lines) and wraps(input_, output, steps):
+        if len(steps) == 1 and _exactly(input_, output, steps, lines[0]):
+            return
         dtype = output.dtype.newbyteorder("=")
         sums: list[OfBlock] = [
             partial(_wrapping, _taps(ordered.of_line(line, step.axis, rank), dtype))
@@ -108,8 +112,11 @@ def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: A
         if (weights == 0).any():
             _without_empty_taps(input_, output, steps, weights)
         return
+    whole = _whole(weights) and wraps(input_, output, steps)
+    if whole and _exactly(input_, output, steps, weights):
+        return
     terms = ordered.of_window(weights)
-    if _whole(weights) and _wraps(input_, output, steps):
+    if whole:
         dtype = output.dtype.newbyteorder("=")
         add_up: OfBlock = partial(_wrapping, _taps(terms, dtype))
     else:
@@ -144,6 +151,27 @@ def _spread(output: Array) -> Any:
         return output.max() - output.min()
 
 
+def wraps(input_: Array, output: Array, steps: Sequence[Step]) -> bool:
+    """Whether whole sums may be taken in the output's type, in which they wrap around."""
+    whole = all(
+        step.border.mode != "constant" or float(step.border.value).is_integer() for step in steps
+    )
+    return whole and input_.dtype.kind in "biu" and output.dtype.kind in "iu"
+
+
+def _exactly(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> bool:
+    """Few whole sums that wrap around, by pipelines; returns whether it was done."""
+    of_bytes = input_.dtype == np.uint8
+    if output.size > (MOST_OF_BYTES if of_bytes else MOST):
+        return False
+    cells = input_ if of_bytes else input_.astype(np.int64)
+    sums = np.empty(output.shape, np.int64)
+    if not engine.kernel(cells, sums, steps, weights):
+        return False
+    output[...] = sums
+    return True
+
+
 def _is_one_filter(steps: Sequence[Step], lines: Sequence[Array]) -> bool:
     """Whether filtering along one axis after the other is one filter with the product of the lines.
 
@@ -158,14 +186,6 @@ def _is_one_filter(steps: Sequence[Step], lines: Sequence[Array]) -> bool:
 def _whole(weights: Array) -> bool:
     """Whether all weights are integers that float64 holds exactly."""
     return bool((np.abs(weights) < 2.0**53).all() and (weights == np.trunc(weights)).all())
-
-
-def _wraps(input_: Array, output: Array, steps: Sequence[Step]) -> bool:
-    """Whether sums may be taken in the output's type, in which they wrap around."""
-    whole = all(
-        step.border.mode != "constant" or float(step.border.value).is_integer() for step in steps
-    )
-    return whole and input_.dtype.kind in "biu" and output.dtype.kind in "iu"
 
 
 def _taps(terms: ordered.Terms, dtype: np.dtype[Any]) -> list[tuple[ordered.Place, Any]]:
