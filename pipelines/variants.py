@@ -28,6 +28,7 @@ from levels import Level, Pipeline
 from lines import lines
 from means import means
 from medians import medians
+from nines import nines
 from ordered import ordered
 from planes import planes
 from separable import separable
@@ -507,6 +508,13 @@ def _medians() -> Iterator[Variant]:
                 exactly(stride=1, volume=len(deep), kd=deep[0] if deep else 1, kh=kh, kw=kw),
                 partial(medians, types=(TYPES[name],) * 3, window=window),
             )
+        three = exactly(stride=1, volume=0, kd=1, kh=3, kw=3, dilation_down=1)
+        yield Variant(
+            "medians",
+            ("median", name, name, name),
+            three | exactly(in_place=1),
+            partial(nines, types=(TYPES[name],) * 3),
+        )
 
 
 # ------------------------------------------------------------------------ SciPy's filters

@@ -656,7 +656,7 @@ def check_medians(rng):
         window = window if variant.requires["volume"][0] else window[1:]
         name = variant.types[1]
         dtype = np.dtype(f"{name[0]}{int(name[1:]) // 8}")
-        for sizes in ((5, 7, 9), (2, 3, 150)):
+        for sizes in ((5, 7, 9), (2, 3, 150), (2, 41, 80)):
             images = random_numbers(rng, sizes[3 - len(window) :], dtype)
             around = [(size // 2, size // 2) for size in window]
             windows = sliding_window_view(np.pad(images, around, "symmetric"), window)

@@ -481,6 +481,17 @@ def test_medians_by_every_way(dtype, size):
         np.testing.assert_array_equal(getattr(ndimage, name)(array, *args, size), theirs)
 
 
+@pytest.mark.parametrize("size", [(3, 3, 1), (7, 6, 1), (1, 5, 1), (1, 1, 3), 1])
+def test_medians_beside_colours(size):
+    """A window of a single tap along an axis is not one that leaves the axis alone."""
+    array = numbers(np.random.default_rng(0), (41, 53, 3), "u1")
+    for name, args in (("median_filter", ()), ("rank_filter", (-2,)), ("rank_filter", (0,))):
+        if size == 1 and args == (-2,):
+            continue  # of one number there is no last but one
+        theirs = getattr(scipy.ndimage, name)(array, *args, size)
+        np.testing.assert_array_equal(getattr(ndimage, name)(array, *args, size), theirs)
+
+
 # ------------------------------------------------------------------ sizes, large and none
 
 

@@ -521,8 +521,18 @@ def _median(problem: Problem, images: DType) -> Method:
     *deep, kh, kw = (axis.window for axis in problem.axes)
     facts = {"stride": problem.columns.stride, "volume": len(deep)}
     facts |= {"kd": deep[0] if deep else 1, "kh": kh, "kw": kw}
+    facts |= {"dilation_down": problem.rows.dilation, "in_place": _in_place(problem, numbers)}
     variant = loaded().variants.choose(facts, [("median", *(NAMES[numbers],) * 3)])
     return Method(variant, numbers, numbers, numbers, folded=True)
+
+
+def _in_place(problem: Problem, numbers: DType) -> bool:
+    """Whether all cells are pixels, in rows that vectors can read where they lie."""
+    padded = problem.pad_mode == "constant" and _covers_padding(problem)
+    pixels, row = (
+        count * problem.channels for count in (len(problem.columns.inside), problem.columns.outputs)
+    )
+    return not padded and pixels >= 64 // numbers.itemsize and _is_whole(problem, row)
 
 
 # ------------------------------------------------------------------------------------ both
@@ -530,11 +540,18 @@ def _median(problem: Problem, images: DType) -> Method:
 
 def _unpadded(problem: Problem, row: int, numbers: DType) -> bool:
     """Whether no window covers padding, and a row is long enough for vectors and not cut."""
-    if any(len(axis.inside) < axis.outputs for axis in problem.axes):
-        return False
-    if sparse(problem.columns, problem.columns.outputs):
-        return False
-    return 64 // numbers.itemsize <= row <= 2**15  # a vector at least, and not cut into blocks
+    long = row >= 64 // numbers.itemsize  # a vector at least
+    return long and not _covers_padding(problem) and _is_whole(problem, row)
+
+
+def _covers_padding(problem: Problem) -> bool:
+    """Whether some window covers padding."""
+    return any(len(axis.inside) < axis.outputs for axis in problem.axes)
+
+
+def _is_whole(problem: Problem, row: int) -> bool:
+    """Whether so long a row of the output is not cut into blocks."""
+    return row <= 2**15 and not sparse(problem.columns, problem.columns.outputs)
 
 
 def is_pointwise(problem: Problem) -> bool:

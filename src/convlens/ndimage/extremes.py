@@ -109,13 +109,15 @@ def under_footprint(
 
 
 def in_type(steps: Sequence[Step], dtype: np.dtype[Any]) -> list[Step]:
-    """The steps with the numbers of their borders converted to a type."""
+    """The steps with the numbers of their borders converted to a type, where these are used."""
+    return [step if step.border.repeats else _converted(step, dtype) for step in steps]
+
+
+def _converted(step: Step, dtype: np.dtype[Any]) -> Step:
+    number = np.asarray(step.border.value, np.float64)
     with np.errstate(all="ignore"):
-        return [
-            step._replace(border=step.border._replace(value=converted(number, dtype)[()]))
-            for step in steps
-            for number in [np.asarray(step.border.value, np.float64)]
-        ]
+        value = converted(number, dtype)[()]
+    return step._replace(border=step.border._replace(value=value))
 
 
 def _holding(dtype: np.dtype[Any], steps: Sequence[Step]) -> np.dtype[Any]:

@@ -70,11 +70,28 @@ class _Graph:
         self._known: dict[tuple[np.ufunc, int, int], int] = {}
 
     def node(self, merge: np.ufunc, first: int, second: int) -> int:
+        for kept, other in ((first, second), (second, first)):
+            for part, rest in self._halves(merge, other):
+                pair = (kept, part) if merge is np.minimum else (part, kept)
+                if self._is_below(*pair):  # The part changes nothing beside what is kept.
+                    return self.node(merge, kept, rest)
         key = merge, min(first, second), max(first, second)
         if key not in self._known:
             self._known[key] = self.leaves + len(self.nodes)
             self.nodes.append(key)
         return self._known[key]
+
+    def _halves(self, merge: np.ufunc, node: int) -> list[tuple[int, int]]:
+        """The two that a node merges, if it does so in this way, in both orders."""
+        if node < self.leaves or self.nodes[node - self.leaves][0] is not merge:
+            return []
+        _, first, second = self.nodes[node - self.leaves]
+        return [(first, second), (second, first)]
+
+    def _is_below(self, low: int, high: int) -> bool:
+        """Whether one number is known to be at most another: there is one between them."""
+        above = {low, *(first for first, _ in self._halves(np.minimum, low))}
+        return high in above or any(first in above for first, _ in self._halves(np.maximum, high))
 
     def merged(self, first: Sequence[int], second: Sequence[int]) -> list[int]:
         """Two sorted lists as one, by merging their even and their odd places."""
@@ -123,14 +140,16 @@ def network(window: tuple[int, ...], rank: int) -> tuple[Stage, ...]:
 
     The first stage merges along the first axis of the window.
     """
+    if not window:
+        return ()
     graphs, length = [], 1
-    for axis, size in enumerate(window):
+    for size in window[:-1]:
         graph = _Graph(size * length)
-        lists = [list(range(i * length, (i + 1) * length)) for i in range(size)]
-        last = axis == len(window) - 1
-        results = [_selected(graph, lists, rank)] if last else _joined(graph, lists)
+        results = _joined(graph, _lists(size, length))
         graphs.append((graph, size, length, results))
         length = len(results)
+    last = (_last(window[-1], length, rank, across=across) for across in (False, True))
+    graphs.append(min(last, key=lambda each: len(each[0].stage(*each[1:]).comparisons)))
     stages, needed = [], {0}
     for graph, size, length, results in reversed(graphs):
         wanted = [node if place in needed else None for place, node in enumerate(results)]
@@ -142,6 +161,21 @@ def network(window: tuple[int, ...], rank: int) -> tuple[Stage, ...]:
     return tuple(reversed(stages))
 
 
+def _lists(count: int, length: int) -> list[list[int]]:
+    """The numbers of so many lists."""
+    return [list(range(i * length, (i + 1) * length)) for i in range(count)]
+
+
+def _last(
+    count: int, length: int, rank: int, *, across: bool
+) -> tuple[_Graph, int, int, list[int]]:
+    """The last stage, which selects; the numbers are sorted across the lists first, or not."""
+    graph, lists = _Graph(count * length), _lists(count, length)
+    if across:
+        lists, rank = _sorted_across(graph, lists, rank)
+    return graph, count, length, [_selected(graph, lists, rank)]
+
+
 def _joined(graph: _Graph, lists: list[list[int]]) -> list[int]:
     """Sorted lists as one, by merging the shortest two at a time."""
     while len(lists) > 1:
@@ -149,6 +183,22 @@ def _joined(graph: _Graph, lists: list[list[int]]) -> list[int]:
         first, second, *lists = lists
         lists.append(graph.merged(first, second))
     return lists[0]
+
+
+def _sorted_across(graph: _Graph, lists: list[list[int]], rank: int) -> tuple[list[list[int]], int]:
+    """Those numbers of sorted lists that may have a rank, and the rank that it is among them.
+
+    Sorting the numbers at each place of the lists leaves the lists sorted. Then no number is
+    smaller than those that stand before it in both ways, or larger than those behind.
+    """
+    count, length = len(lists), len(lists[0])
+    rows = [_joined(graph, [[numbers[i]] for numbers in lists]) for i in range(length)]
+    left, below = [], rank
+    for j in range(count):
+        places = [i for i in range(length) if (length - i) * (count - j) <= count * length - below]
+        left.append([rows[i][j] for i in places if (i + 1) * (j + 1) <= below + 1])
+        rank -= length - len(places)
+    return [numbers for numbers in left if numbers], rank
 
 
 def _selected(graph: _Graph, lists: list[list[int]], rank: int) -> int:

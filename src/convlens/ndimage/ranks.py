@@ -196,6 +196,8 @@ def _ranked(
     some_mode = modes if isinstance(modes, str) else modes[0]
     full, steps = under(footprint, origin, some_mode, cval, filtered, array.ndim)
     count = int(np.count_nonzero(footprint))
+    if count == footprint.size:  # An axis of a single tap, such as colours have, is not filtered.
+        steps = [step for step in steps if step.size > 1]
     rank = rank_of(count)
     rank += count if rank < 0 else 0
     if not 0 <= rank < count:
