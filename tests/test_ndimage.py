@@ -529,6 +529,26 @@ def test_arrays_without_pixels(shape):
             assert result.shape == shape
 
 
+@pytest.mark.parametrize("cval", [300, -7, 70000, 300.0])
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2"])
+def test_a_border_that_the_type_does_not_hold(dtype, cval):
+    """Sums over it wrap around as all others do."""
+    array = np.random.default_rng(7).integers(0, 120, (6, 7)).astype(dtype)
+    for name, *args in (
+        ("correlate", np.array([[1, 2], [3, -4]])),
+        ("correlate1d", [1, -2, 3]),
+        ("laplace",),
+        ("sobel",),
+        ("maximum_filter", 3),
+        ("median_filter", 3),
+    ):
+        result, expected = (
+            getattr(package, name)(array, *args, mode="constant", cval=cval)
+            for package in (ndimage, scipy.ndimage)
+        )
+        np.testing.assert_array_equal(result, expected, err_msg=name)
+
+
 LINES = (
     [0.1, 0.2, 0.4, 0.2, 0.1],
     [-0.3, 0.2, 0.1, -0.2, 0.3],
