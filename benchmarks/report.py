@@ -29,6 +29,11 @@ product (for a gaussian: of a pass along each axis; for poolings: none). Arrays 
 a few megabytes stay in the processor's cache, which is faster than memory; there it may pass 100%.
 """
 
+NOTES = """\
+Why rows fall short, and what was tried. Not all of it was timed on the processor above, so the
+milliseconds of a note compare with each other, and not with the table's.
+"""
+
 TRICK = """\
 OpenCV's functions take one image. A batch (m, h, w) in one piece of memory can be handed to them as
 one image of m * h rows; the outputs whose windows lay on two images are thrown away afterwards. No
@@ -169,7 +174,7 @@ def _table(rows: list[Row]) -> str:
 
 def _notes(rows: list[Row]) -> str | None:
     noted = [f"- **{row.case.name}**: {row.case.note}" for row in rows if row.case.note]
-    return "\n".join([*noted, ""]) if noted else None
+    return "\n".join([NOTES, *noted, ""]) if noted else None
 
 
 def _course(rows: list[Row]) -> str | None:
