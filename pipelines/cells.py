@@ -57,6 +57,11 @@ class Cells:
         Converts a number to another type.
     padded : halide.Type, optional
         The type of the number that padding is said to hold, if it is converted like the images'.
+    beyond : halide.Expr, optional
+        How many cells of a row, and of each plane, the last tile may read beyond those that are
+        needed. They hold zeros: memory that was used before may hold subnormal numbers, and some
+        processors take more than a hundred cycles for a product with one of these, even where no
+        one reads the result.
     weighed : {"", "finite", "given"}
         Which pixels take part, if not all: those that are finite, or those for which an array of
         bytes, `where`, does not hold 0. Then image n has its cells at 2 * n, with 0 for the others,
@@ -81,6 +86,7 @@ class Cells:
         merging: Merging | None = None,
         convert: Callable[[hl.Expr, hl.Type], hl.Expr] = lambda number, to: hl.cast(to, number),
         padded: hl.Type | None = None,
+        beyond: hl.Expr | None = None,
         weighed: str = "",
     ) -> None:
         self._convert, self._weighed = convert, weighed
@@ -130,9 +136,15 @@ class Cells:
             self.func[start + place, p, *at] = number(self.first + inside * planes + p, *at)
         left = hl.RDom([(0, start)], "before")
         self.func[left.x, p, *at] = self.anywhere(self.before[left.x * planes + p], *at)
-        right = hl.RDom([(0, self.after.dim(0).extent() // planes)], "after")
+        after = self.after.dim(0).extent() // planes
+        right = hl.RDom([(0, after)], "after")
         self._borders = left.x, right.x
         self.func[stop + right.x, p, *at] = self.anywhere(self.after[right.x * planes + p], *at)
+        self.spare = None
+        if beyond is not None:  # in whole vectors, for which there is room
+            self.spare = hl.RDom([(0, VECTOR), (0, (beyond + VECTOR - 1) // VECTOR)], "spare")
+            place = stop + after + self.spare.y * VECTOR + self.spare.x
+            self.func[place, p, *at] = hl.cast(numbers, 0)
 
     def _merge_slabs(self, merging: Merging) -> None:
         """Define `row`, a row of each slab under the taps merged into one, without the borders."""
@@ -260,6 +272,9 @@ class Cells:
         for stage, cell in enumerate(self._borders, 2):
             update = self.func.update(stage)
             update.reorder(y, p, cell) if narrow else update.unscheduled()
+        if self.spare is not None:
+            spare = self.func.update(4).allow_race_conditions()  # of which there are none
+            spare.vectorize(self.spare.x, vector)
 
 
 def _is_finite(number: hl.Expr) -> hl.Expr:

@@ -61,6 +61,11 @@ class Convolution:
         The number of rows of the output in a tile. More than one requires a dilation of 1 down.
     planes : int
         The number of planes into which the cells are dealt out.
+    width : int, optional
+        The number of outputs side by side in a tile, if the last tile of a row may reach beyond it.
+    more : int, optional
+        How many numbers further than such a tile's own may be read; by default, those under one
+        more output.
     depth : int, optional
         cg, the number of channels of a group.
     volume : bool
@@ -79,27 +84,43 @@ class Convolution:
         planes: int = 1,
         depth: int | None = None,
         *,
+        width: int | None = None,
+        more: int | None = 0,
         volume: bool = False,
         merging: Merging | None = None,
         weighed: str = "",
     ) -> None:
         pixels, self.numbers, self.results = types
         self.volume, self.weighed = volume, weighed
+        names = "C", "sx", "sy", "dx", "dy", "ow", "oh", "strip", "chunk"
+        scalars = {name: hl.Param(INT, name) for name in names}
+        self.ow, oh = scalars["ow"], scalars["oh"]  # the outputs of a row, and their rows
+        # Where the last tile reaches beyond the output, its last column and row, instead of numbers
+        # that earlier calls have left in memory: see `Cells`.
+        self.column, self.line = hl.min(x, self.ow - 1), hl.min(y, oh - 1)
+        self.channels: Number = channels or scalars["C"]
+        self.sx: Number = stride or scalars["sx"]
+        beyond = None
+        if width and self.numbers.is_float():
+            outputs = -self.ow % width  # of the last tile, beyond the row
+            each = self.sx * self.channels
+            beyond = (outputs * each + (each if more is None else more)) // planes
         self.cells = Cells(
-            pixels, self.numbers, planes, volume=volume, merging=merging, weighed=weighed
+            pixels,
+            self.numbers,
+            planes,
+            volume=volume,
+            merging=merging,
+            beyond=beyond,
+            weighed=weighed,
         )
         self.kernels = hl.ImageParam(self.numbers, 6 if volume else 5, "kernels")
         for axis in range(self.kernels.dimensions()):
             self.kernels.dim(axis).set_min(0)
-        scalars = {
-            name: hl.Param(INT, name) for name in ("C", "sx", "sy", "dx", "dy", "strip", "chunk")
-        }
         self.arguments = [*self.cells.arguments, *scalars.values()]
 
         self.strip, self.chunk = scalars["strip"], scalars["chunk"]
-        self.channels: Number = channels or scalars["C"]
         self.depth: Number = depth or channels or self.kernels.dim(2).extent()  # cg
-        self.sx: Number = stride or scalars["sx"]
         self.sy: Number = stride if taps else scalars["sy"]
         self.dx: Number = 1 if (stride or 1) > 1 else scalars["dx"]
         self.dy: Number = 1 if rows > 1 else scalars["dy"]
@@ -110,12 +131,14 @@ class Convolution:
         product: Callable[[Number, Tap, hl.Expr], hl.Expr],
         needed: Callable[[hl.Expr, Tap], hl.Expr] | None = None,
         start: Number = 0,
+        height: int = 1,
     ) -> None:
         """Define the sums. product(c, tap, row) is a tap's number times the number under it.
 
         The loop over rows of cells is shared by all rows of a tile, so that what is loaded of a row
         of cells is used by every tap that lies on it. Rows for which `needed` is false are skipped,
         because all their products are zeros. `start` is 0, of which the compiler may know or not.
+        `height` is the number of rows of a tile, if each of them reads its rows of cells by itself.
         """
         self.arguments.append(self.kernels)
         self.sums = hl.Func("sums")
@@ -131,7 +154,8 @@ class Convolution:
             self.r.where(hl.likely(ky >= 0))
             self.r.where(hl.likely(ky < kh))
             ky = hl.clamp(ky, 0, kh - 1)
-        row = y // self.rows * self.rows * self.sy + self.r.z * self.dy
+        first = self.line if height > 1 else y // self.rows * self.rows
+        row = first * self.sy + self.r.z * self.dy
         tap = Tap(kx, ky, [self.r[3]] if self.volume else [])
         if needed:
             self.r.where(needed(row, tap))

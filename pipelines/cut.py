@@ -36,7 +36,9 @@ def cut(level: Level, types: Types) -> Pipeline:
     of the scale is not seen.
     """
     pixels = types[0]
-    conv = Convolution(types, channels=1, stride=1)
+    lanes = level.lanes(NUMBERS)
+    width, rows = 2 * lanes, 4
+    conv = Convolution(types, channels=1, stride=1, width=width, more=width)
     down, across = numbers = [hl.ImageParam(NUMBERS, 1, name) for name in ("down", "across")]
     ends = hl.ImageParam(NUMBERS, 2, "ends")  # of each pass: the error, the scale and the shift
     of_down, of_across = terms = [
@@ -48,8 +50,6 @@ def cut(level: Level, types: Types) -> Pipeline:
         for axis in range(line.dimensions()):
             line.dim(axis).set_min(0)
     conv.arguments += lines
-    lanes = level.lanes(NUMBERS)
-    width, rows = 2 * lanes, 4
 
     def passing(
         axis: int,
@@ -116,7 +116,7 @@ def cut(level: Level, types: Types) -> Pipeline:
         return made, schedule
 
     def cell(place: hl.Expr, tap: hl.Expr) -> hl.Expr:
-        return conv.cells.at(place, y * conv.sy + tap * conv.dy, n)
+        return conv.cells.at(place, conv.line * conv.sy + tap * conv.dy, n)
 
     def beneath(place: hl.Expr, tap: hl.Expr) -> hl.Expr:
         return hl.Expr(below[place + tap * conv.dx, y, n])

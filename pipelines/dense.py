@@ -73,7 +73,7 @@ def dense(
     near[channel, x, y, n] = conv.cells.pixel(x * conv.sx * conv.channels + channel, row, n)
 
     def product(c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
-        position = (x * conv.sx + tap.x * conv.dx) * conv.channels + conv.channel(c)
+        position = (conv.column * conv.sx + tap.x * conv.dx) * conv.channels + conv.channel(c)
         if pointwise:
             pixel = near[conv.channel(c), x, row, n]
         else:
@@ -90,7 +90,7 @@ def dense(
         return reduce(and_, (line >= 0 for line in lines)) | infinite | (skips == 0)
 
     # Rows of padding can be skipped only if a tile has one row: others may still need the cells.
-    conv.define(product, None if rows > 1 or pointwise else needed)
+    conv.define(product, None if rows > 1 or pointwise else needed, height=rows)
     conv.arguments += [share, together, skips]
     conv.kernels.dim(0).set_stride(1)
     if pointwise:

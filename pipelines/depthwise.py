@@ -38,7 +38,7 @@ def depthwise(
     padded = conv.cells.by_channels(conv.channels) if large else None
 
     def product(_c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
-        column = x * conv.sx + tap.x * conv.dx
+        column = (x if taps or large else conv.column) * conv.sx + tap.x * conv.dx
         if padded:
             pixel = hl.Expr(padded[g, column, row, n])
         elif taps:
@@ -50,7 +50,8 @@ def depthwise(
     # All taps of a small window are unrolled. The compiler would begin such a sum with any of its
     # products, if it knew that there is nothing before them; 1 is the number of kernels of a group.
     whole = taps and not large
-    conv.define(product, start=conv.kernels.dim(0).extent() - 1 if whole else 0)
+    start = conv.kernels.dim(0).extent() - 1 if whole else 0
+    conv.define(product, start=start, height=1 if taps else rows)
 
     # 4 x 2 or 4 x 4 pixels of one vector, whose sums share the kernel's numbers.
     yo, yi, xo, xi, go, gi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi", "go", "gi"))

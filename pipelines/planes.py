@@ -34,10 +34,28 @@ def planes(
     """
     ready = stride == 1 and channels is not None  # the cells are filled as a plane for each channel
     dealt = (channels or 1) if ready else 1
-    conv = Convolution(types, channels, stride, taps, rows, dealt, volume=volume, weighed=weighed)
+    # The sums of a tile are four vectors or more, because a multiply-add takes four cycles: 4 in a
+    # row, 2 in each of 4 rows, or for 3 kernels 2 in each of 2 rows. These are twelve, and leave
+    # enough registers for the numbers under them.
+    # Without padding a row may be as narrow as a vector, and with a stride rows are short. Vectors
+    # of 16-bit sums are wide, and their multiply-adds take no longer than an addition.
+    lanes = level.lanes(types[1])
+    narrow = stride == 2 or not padded or types[1] == hl.Int(16)
+    width = lanes * (1 if narrow else 2 if rows > 1 else 8 if line else 4)
+    conv = Convolution(
+        types,
+        channels,
+        stride,
+        taps,
+        rows,
+        dealt,
+        width=width if ready and padded else None if ready else 1,
+        more=0 if ready else None,
+        volume=volume,
+        weighed=weighed,
+    )
     if line:
         conv.dx = 1
-    lanes = level.lanes(conv.numbers)
     period = conv.sx * conv.channels
     spread, q, p, t = hl.Func("spread"), hl.Var("q"), hl.Var("p"), hl.Var("t")
     at = (y, n, t) if volume else (y, n)
@@ -47,7 +65,16 @@ def planes(
     elif ready:
         spread[q, p, *at] = conv.cells.func[q, p, *at]
     else:
-        spread[q, p, *at] = conv.cells.at(q * period + p, *at)
+        columns = conv.ow + ((taps or conv.kernels.dim(3).extent()) - 1) * conv.dx // conv.sx
+        vectors, spare = (
+            hl.RDom([(0, lanes), (0, (count + lanes - 1) // lanes)], name)
+            for count, name in ((columns, "vectors"), (-conv.ow % width, "spare"))
+        )
+        spread[q, p, *at] = hl.undef(conv.numbers)
+        number = vectors.y * lanes + vectors.x
+        spread[number, p, *at] = conv.cells.at(number * period + p, *at)
+        # The last tile reaches beyond the row, where zeros are; see `Cells`.
+        spread[columns + spare.y * lanes + spare.x, p, *at] = hl.cast(conv.numbers, 0)
 
     def product(c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
         step = tap.x * conv.dx
@@ -56,14 +83,6 @@ def planes(
         return conv.kernels[o, g, c, tap.x, tap.y, *tap.z] * number
 
     conv.define(product)
-
-    # The sums of a tile are four vectors or more, because a multiply-add takes four cycles: 4 in a
-    # row, 2 in each of 4 rows, or for 3 kernels 2 in each of 2 rows. These are twelve, and leave
-    # enough registers for the numbers under them.
-    # Without padding a row may be as narrow as a vector, and with a stride rows are short. Vectors
-    # of 16-bit sums are wide, and their multiply-adds take no longer than an addition.
-    narrow = stride == 2 or not padded or conv.numbers == hl.Int(16)
-    width = lanes * (1 if narrow else 2 if rows > 1 else 8 if line else 4)
     yo, yi, xo, xi = (hl.Var(name) for name in ("yo", "yi", "xo", "xi"))
     out, sums = conv.out, conv.sums
     conv.split_rows(yo, yi, rows)
@@ -99,8 +118,11 @@ def planes(
     # Only rows are unrolled: if more is, the compiler changes the order of the additions.
     if taps:
         sums.update().unroll(conv.r.z)
-    if isinstance(period, int) and not ready:
-        spread.compute_at(out, n).bound(p, 0, period).reorder(p, q, y).unroll(p).vectorize(q, lanes)
-    elif not isinstance(period, int):
-        spread.compute_at(out, n).vectorize(q, lanes)
+    if not ready:
+        spread.compute_at(out, n).bound(p, 0, period).align_storage(q, lanes)
+        for stage, r in enumerate((vectors, spare)):
+            dealing = spread.update(stage).allow_race_conditions()  # of which there are none
+            dealing.reorder(r.x, p, r.y, y).vectorize(r.x)
+            if isinstance(period, int):
+                dealing.unroll(p)
     return Pipeline(conv.out, conv.arguments)

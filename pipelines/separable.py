@@ -29,26 +29,31 @@ def separable(level: Level, types: Types, *, volume: bool = False, weighed: str 
         line.dim(0).set_min(0)
     zero = hl.cast(numbers, 0)
     merging = Merging(zero, lambda merged, number, tap: merged + along[tap] * number)
+    lanes = level.lanes(numbers)
+    width, rows = 2 * lanes, 4
     conv = Convolution(
         types,
         channels=1,
         stride=1,
+        width=width,
+        more=width,
         volume=volume,
         merging=merging if volume else None,
         weighed=weighed,
     )
     conv.arguments += lines if volume else others
-    lanes = level.lanes(conv.numbers)
-    width, rows = 2 * lanes, 4
 
     all_down, below, sums = hl.Func("all_down"), hl.Func("below"), hl.Func("sums")
     i = hl.RDom([(0, down.dim(0).extent())], "i")
     j = hl.RDom([(0, across.dim(0).extent())], "j")
     below[x, y, n] = zero
-    below[x, y, n] += down[i.x] * conv.cells.at(x, y * conv.sy + i.x * conv.dy, n)
+    below[x, y, n] += down[i.x] * conv.cells.at(x, conv.line * conv.sy + i.x * conv.dy, n)
     all_down[x, y, n] = below[x, y, n]
     sums[x, y, n] = zero
-    sums[x, y, n] += across[j.x] * all_down[x + j.x * conv.dx, y, n]
+    # Written so, Halide finds that the last tile needs all of its columns, beyond the row too. They
+    # are computed then, and none is what earlier calls have left in memory: see `Cells`.
+    column = x // width * width + x % width
+    sums[x, y, n] += across[j.x] * all_down[column + j.x * conv.dx, y, n]
     conv.give(*(scale[0] * sums[x, y, each] for each in conv.of_image))
 
     strips, xo, xi, yo, yi = (hl.Var(name) for name in ("strips", "xo", "xi", "yo", "yi"))

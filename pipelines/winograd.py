@@ -200,7 +200,8 @@ def winograd(level: Level, types: Types) -> Pipeline:
     sums[o, t, p] = hl.cast(numbers, 0)
     of_group = o % kernels + o // kernels % (group // kernels) * kernels
     factor = turned_kernels[of_group, r.x, p, o // group]
-    sums[o, t, p] += factor * there[r.x, t, p]
+    # The last sums may be of tiles that there are not, where memory holds what earlier calls left.
+    sums[o, t, p] += factor * there[r.x, hl.min(t, count - 1), p]
     products[o, t, p] = sums[o, t, p]
     sixteen = [products[o, t, each] for each in range(16)]
     back[o, t] = tuple(_turned([sixteen[4 * j : 4 * j + 4] for j in range(4)], "sums"))

@@ -287,8 +287,7 @@ def _facts_of_convolution(
         "groups": groups,
         "depth": depth,  # the channels of a group
         "kernels": kernels,  # of a group
-        # A vector of less than five kernels pays for single pixels, which are not worth dealing.
-        "along_kernels": kernels >= 5 or (problem.taps == 1 and depth >= 8),
+        "along_kernels": kernels >= 5 or _few_along_kernels(problem, depth, kernels),
         "stride": columns.stride,
         "dilation_down": rows.dilation,
         "dilation_across": columns.dilation,
@@ -301,6 +300,29 @@ def _facts_of_convolution(
         "pointwise": columns.outputs if is_pointwise(problem) else 0,
         "weighed": _WEIGHED[problem.where] if problem.renormalize else 0,
     }
+
+
+def _few_along_kernels(problem: Problem, depth: int, kernels: int) -> bool:
+    """Whether vectors along less than five kernels, which are mostly empty, still take less time.
+
+    Vectors along the rows are full, but first the numbers of the rows are dealt out. This does not
+    pay for single pixels and for strides, and tiles of them are wide, so short rows leave much of
+    them unused. The limits are where both took about as long, with AVX-512 and with AVX2.
+    """
+    columns, floats = problem.columns, problem.images.dtype.kind == "f"
+    if problem.taps == 1 and depth >= 8:
+        return True
+    if not floats or depth == kernels == 1:
+        return False
+    windows = {(axis.window, axis.stride, axis.dilation) for axis in problem.axes}
+    if depth == kernels == 3 and windows == {(3, 1, 1)}:  # which have tiles of all three kernels
+        return False
+    # Long sums are taken in blocks, whose order must be that of every part of an image.
+    strided = columns.stride > 1
+    narrow = columns.outputs < max(11 * kernels, 28 * strided) and problem.taps * depth <= LONG
+    strided = strided and kernels > 1 and columns.window < 2 * kernels + 2
+    several = kernels == 4 and problem.taps > 1 and (depth == 1 or depth >= 16)
+    return narrow or strided or several
 
 
 _WEIGHED = {"all": 0, "finite": 1, "given": 2}  # as `pipelines/variants.py` has them
@@ -482,8 +504,9 @@ def pooling(problem: Problem) -> Method:
     types = (mode, *(NAMES[each] for each in (pixels, numbers, results)))
     folded = columns.stride == 1
     channels = 1 if folded else problem.channels
-    sides = {size for axis in problem.axes for size in (axis.window, axis.stride)}
-    side_by_side = len(sides) == 1 and all(axis.dilation == 1 for axis in problem.axes)
+    side_by_side = all(axis.window == axis.stride and axis.dilation == 1 for axis in problem.axes)
+    sides = {axis.window for axis in problem.axes}
+    side = min(sides) if len(sides) == 1 or min(sides) >= 3 else 0
     volume = len(problem.axes) > 2
     unpadded = _unpadded(problem, columns.outputs * channels, numbers)
     # The steps for each output, down and across together: of `windows`, and of `doubling`.
@@ -503,7 +526,7 @@ def pooling(problem: Problem) -> Method:
         "channels": channels,
         "kw": columns.window,
         "tiled": tiled,
-        "side": rows.window if side_by_side and unpadded else 0,
+        "side": side if side_by_side and unpadded else 0,
         "doubled": steps > 2 * columns.stride * doubled and not apart,
     }
     return Method(loaded().variants.choose(facts, [types]), pixels, numbers, results, folded)

@@ -257,6 +257,10 @@ class Library:
         self._handler = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)(self._note)
         self._library.halide_set_error_handler(self._handler)
         self._library.halide_set_custom_do_par_for(self._library.pool_run)
+        # Pipelines take some memory for each task and give it back. The C library of Linux would
+        # have the system take it away each time, and then clear new pages, until the program has
+        # given back something as large.
+        np.empty(2**23, np.uint8)
         self._threads = c_int32()  # C code can read it, in a hook that no handler interrupts
         self.set_threads(threads_of_environment())
         if hasattr(os, "register_at_fork"):

@@ -23,6 +23,7 @@ from convlens.compiled.choice import (
     DType,
     Factors,
     InPasses,
+    Method,
     choose,
     in_16_bits,
     passes_pay,
@@ -55,6 +56,8 @@ class Way(NamedTuple):
         The tiles of a convolution that is computed by Fourier transforms.
     winograd : bool
         Whether a convolution is computed by Winograd's method.
+    single : bool
+        Whether a pooling has a single window, which is then one of windows side by side.
     """
 
     flat: bool
@@ -64,6 +67,7 @@ class Way(NamedTuple):
     taps: large.Part | None = None
     tiles: transforms.Tiles | None = None
     winograd: bool = False
+    single: bool = False
 
     @property
     def passes(self) -> str:
@@ -138,11 +142,12 @@ def grain(problem: Problem, way: Way | None) -> tuple[int, ...]:
 @lru_cache(maxsize=256)
 def _settle_pooling(problem: Problem) -> Way:
     """Settle how to compute a pooling, which its sizes and types alone decide."""
-    flat = is_flat(problem)
+    flat, single = is_flat(problem), is_single(problem)
+    problem = beside(problem) if single else problem
     problem = deepened(flattened(problem) if flat else problem)
     turned = suited(problem).turned
     taps = large.taps_on_pixels(turn(problem) if turned else problem)
-    return Way(flat, turned, None, None, taps)
+    return Way(flat, turned, None, None, taps, single=single)
 
 
 def has_pipeline(problem: Problem) -> bool:
@@ -160,6 +165,19 @@ def is_flat(problem: Problem) -> bool:
     return any(
         (axis.window, axis.stride, axis.before, axis.after) == (1, 1, 0, 0) for axis in outer
     )
+
+
+def is_single(problem: Problem) -> bool:
+    """Whether there is a single window along each axis, as that of a mean over an image."""
+    return all(
+        axis.outputs == 1 == axis.dilation and axis.stride <= axis.window > 1
+        for axis in problem.axes
+    )
+
+
+def beside(problem: Problem) -> Problem:
+    """The problem with strides that lay windows side by side: a single window needs none."""
+    return replace(problem, axes=tuple(replace(each, stride=each.window) for each in problem.axes))
 
 
 def flattened(problem: Problem) -> Problem:
@@ -196,6 +214,7 @@ def turn_array(array: Array, axis: int) -> Array:
 def describe(problem: Problem, way: Way | None) -> str:
     """Describe in words how a problem is computed; without a way, say what that depends on too."""
     space, flat = problem.space, is_flat(problem)
+    problem = beside(problem) if way and way.single else problem
     problem = deepened(flattened(problem) if flat else problem)
     passes = way.passes if way else ""
     # There is no way if the kernels are a bare shape, which stands for float64 numbers.
@@ -267,10 +286,14 @@ def _words(family: str, space: int) -> str:
 # the cost of exchanging rows and columns, or the time that NumPy takes, which computes all images
 # at once. The choice can change bits, so it depends on the type and the sizes of an image alone,
 # never on the batch, and is settled for a whole problem. The times below are rough and for one
-# thread, so NumPy's engine is taken only where it is clearly faster.
+# thread, so NumPy's engine is taken only where it is clearly faster. Pipelines on the caller's own
+# arrays take a few microseconds to call, and NumPy's engine tens of them: there it is taken for the
+# very smallest images alone, of which there are hardly ever few.
 NARROW = 16  # rows of fewer outputs than this do not fill the vectors
 FEW = 64  # steps in Python that take little time even for a single image
 TINY = 4096  # numbers of an image and its output, at most, for which NumPy may be the faster
+TURNING = 500  # nanoseconds of an image that must be saved: a call takes longer to begin, too
+TINIEST = 24  # the same where pipelines compute on the caller's own arrays
 
 
 class Suited(NamedTuple):
@@ -315,9 +338,11 @@ def _suited(problem: Problem) -> Suited:
     numpy = (
         _of_numpy_pooling(problem) if problem.kernels is None else _of_numpy_convolution(problem)
     )
-    few = numbers <= TINY and _steps_of_numpy(problem) <= FEW
+    turns = 1.5 * turned + TURNING < upright
+    in_place = not turns and not any(_converted(problem, _method(problem)))
+    few = numbers <= (TINIEST if in_place else TINY) and _steps_of_numpy(problem) <= FEW
     tiny = few and 1.5 * numpy < min(upright, turned)
-    return Suited(turned < upright, tiny)
+    return Suited(turns, tiny)
 
 
 def _steps_of_numpy(problem: Problem) -> int:
@@ -365,15 +390,26 @@ def _converting(problem: Problem) -> float:
     return 4 if _pixels(problem) == F16 else 1.5
 
 
+def _method(problem: Problem) -> Method:
+    """The pipeline for a problem under usual kernels: small integers are summed in float32."""
+    numbers = problem.sum_dtype
+    if numbers.kind != "f":
+        numbers = I64 if problem.images.dtype.itemsize == 8 else F32
+    return choose(problem, None if problem.kernels is None else numbers)
+
+
+def _converted(problem: Problem, method: Method) -> tuple[bool, bool]:
+    """Whether pixels are converted before a pipeline reads them, and results after it."""
+    return method.pixels != _pixels(problem), method.results != problem.output_dtype
+
+
 def _of_pipelines(problem: Problem) -> float:
     """Estimate the nanoseconds that pipelines take for an image whose rows fill no vectors."""
     rows, columns, nc = problem.rows, problem.columns, problem.output_channels
-    numbers = problem.sum_dtype
-    if numbers.kind != "f":  # Under usual kernels, smaller integers are summed in float32.
-        numbers = I64 if problem.images.dtype.itemsize == 8 else F32
-    method = choose(problem, None if problem.kernels is None else numbers)
-    read = rows.size * columns.size * problem.channels * (method.pixels != _pixels(problem))
-    written = rows.outputs * columns.outputs * nc * (method.results != problem.output_dtype)
+    method = _method(problem)
+    reads, writes = _converted(problem, method)
+    read = rows.size * columns.size * problem.channels * reads
+    written = rows.outputs * columns.outputs * nc * writes
     row, taps = 65.0, rows.window * columns.window
     if problem.kernels is None:
         row = 20 + 5 * (rows.window + columns.window)

@@ -46,7 +46,7 @@ from convlens.compiled.placement import (
     usable,
 )
 from convlens.compiled.repeats import Ran, Repeats
-from convlens.compiled.ways import Way, deepened, flattened, turn, turn_array
+from convlens.compiled.ways import Way, beside, deepened, flattened, turn, turn_array
 from convlens.core.axis import Axis
 from convlens.core.cells import counts
 from convlens.core.problem import Array, Problem, Region, Spec
@@ -84,6 +84,7 @@ def compute(
     if kernels is not None:
         kernels = problem.full_kernels(kernels)  # (*taps, c // groups, nc)
         kernels = kernels[0] if way.flat else kernels
+    problem = beside(problem) if way.single else problem
     _compute_images(problem, way, images, kernels, out, where)
 
 
@@ -92,7 +93,7 @@ def ran(problem: Problem, way: Way, images: Array, kernels: Array | None, out: A
     if way.flat or way.tiles or way.winograd:
         return None
     kernels = None if kernels is None else _ready(problem.full_kernels(kernels), way)
-    problem = deepened(problem)
+    problem = deepened(beside(problem) if way.single else problem)
     images, out = _bytes(problem.full_images(images)), _bytes(problem.full_output(out))
     found = REPEATS.steps(_key(problem, way, [images, kernels, out, None]))
     return None if found is None else Ran(found, _given(way, images, kernels, out))
@@ -425,6 +426,7 @@ class Work:
                 arguments["across_steps"] = buffer(_steps(kw, numbers, sums))
             yield slice(None), Run(loaded(), method.variant, arguments, ["images", "out"])
             return
+        arguments |= {"oh": places.shape[1], "ow": places.shape[2]}
         if self.passes:
             arrays = {name: packed(shape, dtype) for name, shape, dtype in self.passes.arrays}
             arguments |= {**arrays, "out": frame_of(places)}
