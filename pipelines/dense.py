@@ -13,14 +13,27 @@ from levels import Level, Pipeline
 # busy: a multiply-add takes four cycles, and there may be two multipliers. They are no more, for
 # each pixel also takes a register for its address. Two vectors of kernels share what is loaded of a
 # pixel, which matters where two multipliers wait for two loads a cycle. "half" and "whole" are for
-# kernels that fill up to half of a vector of 512 bits, and more of it. "fours" and "sevens" are for
-# more of them, and the one that fits the row better is taken.
+# kernels that fill up to half of a vector of 512 bits, and more of it. "fours", "sevens" and
+# "threes" are for more of them, and the one that fits the row and the kernels best is taken.
 SMALL = (2, 4, 1)
 TILES = {
-    "avx512": {"half": (1, 8, 1), "whole": (1, 8, 1), "fours": SMALL, "sevens": (2, 7, 1)},
-    "avx2": {"half": (1, 4, 2), "whole": SMALL, "fours": SMALL, "sevens": SMALL},
-    "baseline": dict.fromkeys(("half", "whole", "fours", "sevens"), SMALL),
-    "neon": {**dict.fromkeys(("half", "whole", "fours"), (2, 4, 2)), "sevens": (2, 7, 1)},
+    "avx512": {
+        "half": (1, 8, 1),
+        "whole": (1, 8, 1),
+        "fours": SMALL,
+        "sevens": (2, 7, 1),
+        "threes": (3, 7, 1),
+    },
+    "avx2": {
+        "half": (1, 4, 2),
+        **dict.fromkeys(("whole", "fours", "sevens"), SMALL),
+        "threes": (3, 4, 1),
+    },
+    "baseline": dict.fromkeys(("half", "whole", "fours", "sevens", "threes"), SMALL),
+    "neon": {
+        **dict.fromkeys(("half", "whole", "fours"), (2, 4, 2)),
+        **dict.fromkeys(("sevens", "threes"), (2, 7, 1)),
+    },
 }
 
 

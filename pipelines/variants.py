@@ -289,6 +289,7 @@ def _dense() -> Iterator[Variant]:
             "whole": {"kernels": (half + 1, vector)},
             "fours": exactly(tile=4),
             "sevens": exactly(tile=7),
+            "threes": exactly(tile=3),
         }
         # Single taps on pixels alone are read in place, from images at least a tile wide.
         kinds = [*((*kind, False) for kind in KINDS), *((0, long, True) for long in (0, 1))]
