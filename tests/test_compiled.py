@@ -394,7 +394,7 @@ def every_kind():
                 yield "convolve", shape, types, sides, {"padding": "same", **options}
     for types in (("f4", "f4"), ("f8", "f8")):  # single taps, in rows of each kind of tile
         for channels in (9, 300):
-            for kernels in (7, 12, 20, 70):
+            for kernels in (7, 12, 20, 45, 70):
                 for width, stride in ((8, 1), (14, 1), (23, 2), (29, (2, 3))):
                     options = {"padding": "valid", "stride": stride}
                     shape, rest = (2, 3, width, channels), (channels, kernels)
@@ -472,6 +472,7 @@ def every_volume():
                 ((1, 4, 5, 14, 5), (5, 12), {}),
                 ((1, 4, 5, 12, 5), (5, 24), {}),
                 ((1, 4, 5, 14, 5), (5, 24), {}),
+                ((1, 4, 5, 14, 5), (5, 45), {}),
                 ((1, 6, 7, 17, 21), (1, 21), {"groups": 21}),
             ):
                 for steps in ({"padding": "same"}, {"padding": 2, "stride": (2, 1, 2)}):
@@ -485,6 +486,8 @@ def every_volume():
             ((1, 3, 4, 9, 140), (2, 2, 3, 140, 12), {}),
             ((1, 5, 4, 9, 130), (3, 3, 3, 130, 40), {"dilation": (2, 1, 1)}),
             ((1, 3, 3, 12, 130), (3, 3, 3, 130, 40), {"padding": "same"}),
+            ((1, 3, 3, 12, 130), (3, 3, 3, 130, 60), {"padding": "same"}),
+            ((1, 3, 4, 9, 140), (2, 2, 3, 140, 20), {}),
             ((1, 8, 9, 11, 21), (7, 8, 9, 1, 21), {"groups": 21}),
         ):
             options = {"padding": "valid", "stride": 1, "space": 3, **more}
