@@ -1,21 +1,22 @@
-"""Convolution: the definition that `planes`, `dense` and `depthwise` compute, each in its own way.
+"""Convolution: the definition that pipelines compute, each in its own way.
 
     out[o, g, x, y, n] = Σ over ky, kx, c of  kernels[o, g, c, kx, ky]
                          * cells[(x * sx + kx * dx) * C + g * cg + c, y * sy + ky * dy, n]
 
 Halide counts axes from the innermost: o is an output channel of group g, c one of the group's cg
 channels, x and y a place, n an image. C is the number of channels of an image, sx and sy are
-strides, dx and dy dilations. The processor's vectors lie along x (`planes`), along o (`dense`) or
-along g (`depthwise`), whichever is long. In volumes the window has taps kz along the depth, too: n
-is a slab of the output, and the cells of the slabs under its taps are held for each tap.
+strides, dx and dy dilations. The processor's vectors lie along x (`planes`), along o (`dense`),
+along g (`depthwise`) or along c (`deep`), whichever is long. In volumes the window has taps kz
+along the depth, too: n is a slab of the output, and the cells of the slabs under its taps are held
+for each tap.
 
 The sum of a short window is a single chain of multiply-adds, in the order c, kx, ky, kz. The
 rounding error of a chain grows with its length, so pipelines with `blocks` divide a long window
 into blocks of at most CHAIN taps, each within one row of the window. Each block is a chain, and the
 blocks' sums are added up in the same order. `planes` takes the taps of a long line in an order of
-its own. Which of these a call takes depends on its kernels' sizes alone, and an output is computed
-in the same order wherever it lies. Therefore results depend neither on the batch nor on the
-threads.
+its own, and `deep` makes as many chains as a vector has lanes. Which of these a call takes depends
+on its kernels' sizes alone, and an output is computed in the same order wherever it lies. Therefore
+results depend neither on the batch nor on the threads.
 """
 
 from __future__ import annotations

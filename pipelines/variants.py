@@ -18,6 +18,7 @@ from typing import Any
 import halide as hl
 import winograd
 from cut import cut
+from deep import deep
 from dense import dense, width
 from depthwise import depthwise
 from doubling import doubling
@@ -70,10 +71,11 @@ class Variant:
         Makes the pipeline for a level of processors.
     preference : int
         Of two variants that a problem meets, the one with the larger number is taken. Vectors along
-        many kernels or channels (2; 3 for a single vector of kernels; 2 more for single taps that
-        are read in place) come before vectors along the rows, and of these a fixed number of taps
-        (1) before tiles of several rows. Of poolings, tiles (3) come before doubling (2), this
-        before squares (1), and these before the taps one by one.
+        many kernels or channels (2; 3 for a single vector of kernels; 6 for many numbers under the
+        windows of few kernels; more for single taps that are read in place) come before vectors
+        along the rows, and of these a fixed number of taps (1) before tiles of several rows. Of
+        poolings, tiles (3) come before doubling (2), this before squares (1), and these before the
+        taps one by one.
     """
 
     family: str
@@ -116,7 +118,7 @@ def exactly(**facts: int) -> dict[str, Range]:
 
 def table() -> list[Variant]:
     """Every variant, in the order in which the engine tries them."""
-    plain = [*_planes(), *_dense(), *_depthwise(), *_separable()]
+    plain = [*_planes(), *_dense(), *_deep(), *_depthwise(), *_separable()]
     variants = [replace(each, requires=each.requires | exactly(weighed=0)) for each in plain]
     variants += [
         *_weighed(),
@@ -310,6 +312,34 @@ def _dense() -> Iterator[Variant]:
                         pointwise=pointwise,
                     ),
                     preference=(3 if tile in ("half", "whole") else 2) + 2 * pointwise,
+                )
+
+
+def _deep() -> Iterator[Variant]:
+    """Vectors along the channels under a window, whose parts are added up at the end."""
+    for names, most in (("f32_f32_f32", 12), ("f64_f64_f64", 8)):
+        for kernels, count in ((1, (1, 1)), (2, (2, 2)), (3, (3, 3)), (4, (4, most))):
+            kinds = (0, 0, 0), (0, 1, 0), (1, 0, 0)
+            for whole, (volume, blocks, pointwise) in (
+                *product((0, 1), kinds),
+                (1, (0, 0, 1)),
+            ):
+                requires: dict[str, Range] = exactly(separable=0, volume=volume, deep=1 + blocks)
+                requires |= exactly(whole=whole)
+                yield Variant(
+                    "deep",
+                    tuple(names.split("_")),
+                    requires | {"kernels": count} | ({"pointwise": (1, None)} if pointwise else {}),
+                    partial(
+                        deep,
+                        types=_types(names),
+                        kernels=kernels,
+                        whole=bool(whole),
+                        blocks=bool(blocks),
+                        volume=bool(volume),
+                        pointwise=bool(pointwise),
+                    ),
+                    preference=6 + pointwise,
                 )
 
 

@@ -399,6 +399,19 @@ def every_kind():
                     options = {"padding": "valid", "stride": stride}
                     shape, rest = (2, 3, width, channels), (channels, kernels)
                     yield "convolve", shape, types, (1, 1, *rest), options
+    for types, kernels in product((("f4", "f4"), ("f8", "f8")), (1, 2, 3, 7)):  # many channels
+        for shape, sides in (
+            ((2, 9, 11, 32), (3, 3)),
+            ((2, 9, 11, 21), (3, 3)),
+            ((1, 6, 7, 260), (3, 3)),
+            ((1, 6, 7, 272), (3, 3)),
+            ((2, 5, 6, 64), (1, 1)),
+            ((1, 4, 5, 6, 32), (2, 2, 3)),
+            ((1, 4, 5, 6, 21), (3, 3, 3)),
+        ):
+            for padding, stride in (("same", 1), ("valid", 2 if len(sides) < 3 else 1)):
+                options = {"padding": padding, "stride": stride, "space": len(sides)}
+                yield "convolve", shape, types, (*sides, shape[-1], kernels), options
     for types in (("f4", "f4"), ("u1", "i1")):  # taps far apart, on wide pixels
         options = {"padding": "valid", "dilation": (1, 19)}
         yield "convolve", (2, 9, 39, 16), types, (3, 3), options
@@ -535,6 +548,8 @@ def rounding(variant):
         return "dense in blocks"  # Their blocks are cut from a row's taps and channels together.
     if "line" in variant.requires:
         return "line"
+    if variant.family == "deep":
+        return f"in parts {variant.requires['deep']}"
     return variant.family if variant.family in ("separable", "doubling") else "in order"
 
 
@@ -967,6 +982,7 @@ FAMILIES = {
     "planes": "vectors along the rows",
     "dense": "vectors along the kernels",
     "depthwise": "vectors along the channels",
+    "deep": "vectors along the channels under a window",
     "separable": "in two passes, down and then across",
     "windows": "tap by tap, down and then across",
     "squares": "squares side by side",
@@ -1044,7 +1060,8 @@ THIN = {  # calls on thin or tiny images, with what is done because pipelines ar
     "tall windows": ("pool", (5000, 1), (31, 1), {"stride": 1, "padding": "same"}, "turned"),
     "means": ("pool", (2, 900, 1), (31, 2), {"mode": "avg", "stride": 1, "padding": 1}, "turned"),
     "single pixels": ("convolve", (500, 1, 1), (3, 3), {}, "numpy"),
-    "a tiny image": ("pool", (9, 5, 4), (3, 2), {"mode": "avg", "stride": 1}, "numpy"),
+    "a tiny image": ("pool", (9, 4, 4), (3, 2), {"mode": "avg", "stride": 1}, "numpy"),
+    "one not so tiny": ("pool", (9, 5, 4), (3, 2), {"mode": "avg", "stride": 1}, "upright"),
     "a layer on one pixel": ("convolve", (9, 1, 1, 3), (1, 1, 3, 4), {}, "numpy"),
     "a usual image": ("convolve", (2, 28, 28), (3, 3), {}, "upright"),
 }

@@ -19,7 +19,7 @@ pytestmark = built
 
 LIBRARY = load()
 LEVELS = [] if isinstance(LIBRARY, str) else LIBRARY.levels
-FAMILIES = {"planes", "dense", "depthwise", "separable"}
+FAMILIES = {"planes", "dense", "deep", "depthwise", "separable"}
 TYPES = {"u8": "u1", "i64": "i8", "f32": "f4", "f64": "f8"}
 SPARE = 64  # entries behind the last row, which the last tile may ask for
 
@@ -48,7 +48,11 @@ def check(variant, rng):
     groups, depth, count = (
         1 if fixed else number(rng, variant, fact, 1, 3) for fact in ("groups", "depth", "kernels")
     )
-    if variant.family == "planes" and "groups" not in variant.requires:
+    if variant.family == "deep":
+        lanes = 64 // numbers.itemsize
+        whole = variant.requires["whole"][0]
+        depth = lanes * int(rng.integers(1, 4)) - (0 if whole else int(rng.integers(1, lanes)))
+    if variant.family in ("planes", "deep") and "groups" not in variant.requires:
         groups = int(rng.integers(1, 3))
     sx = 1 if fixed else number(rng, variant, "stride", 1, 2)
     sy = sx if "taps" in variant.requires else int(rng.integers(1, 4))
@@ -114,6 +118,8 @@ def check(variant, rng):
         "sy": sy,
         "dx": dx,
         "dy": dy,
+        "oh": oh,
+        "ow": ow,
         "strip": int(rng.integers(1, oh + 1)),
         "chunk": int(rng.integers(1, n + 1)),
         "out": out,

@@ -276,6 +276,8 @@ def _facts_of_convolution(
     if folded:
         groups, depth, kernels = 1, 1, 1
     lanes, terms = 64 // numbers.itemsize, problem.taps * depth
+    # Where pixels of all channels follow each other, a row of a window is one row of numbers.
+    row = depth * (columns.window if groups == columns.dilation == 1 else 1)
     windows = {axis.window for axis in problem.axes}
     square = len(windows) == 1 and rows.stride == columns.stride
     return {
@@ -294,10 +296,26 @@ def _facts_of_convolution(
         "line": rows.window == 1 and columns.window > lanes and apart == 1,
         "constant": problem.pad_mode == "constant",
         "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),
+        "deep": _deep(problem, depth, row, lanes),
+        "whole": row % lanes == 0,
         "tile": _tile(columns.outputs, kernels, lanes),
         "pointwise": columns.outputs if is_pointwise(problem) else 0,
         "weighed": _WEIGHED[problem.where] if problem.renormalize else 0,
     }
+
+
+def _deep(problem: Problem, depth: int, row: int, lanes: int) -> int:
+    """Whether the numbers in a row of a window fill vectors well: 1, or 2 if a sum of all is long.
+
+    Then vectors along them pay for few kernels, unless there is too little to add up.
+    """
+    terms = problem.taps * depth
+    if depth == 1 or row < lanes or terms < 4 * lanes or problem.images.dtype.kind != "f":
+        return 0
+    longest = LONG // 2 * lanes  # for what is added up in parts, in two or more rows
+    if row < 0.6 * (-(-row // lanes) * lanes) or problem.columns.window * depth > longest:
+        return 0
+    return 1 if terms <= longest else 2
 
 
 def _tile(outputs: int, kernels: int, lanes: int) -> int:

@@ -169,7 +169,7 @@ def is_flat(problem: Problem) -> bool:
 
 def is_single(problem: Problem) -> bool:
     """Whether there is a single window along each axis, as that of a mean over an image."""
-    return all(
+    return problem.mode != "median" and all(
         axis.outputs == 1 == axis.dilation and axis.stride <= axis.window > 1
         for axis in problem.axes
     )
@@ -271,6 +271,7 @@ def _words(family: str, space: int) -> str:
         "planes": "vectors along the rows",
         "dense": "vectors along the kernels",
         "depthwise": "vectors along the channels",
+        "deep": "vectors along the channels under a window",
         "separable": f"in {'three' if space == 3 else 'two'} passes{axes[space]}",
         "windows": f"tap by tap{axes[space]}",
         "tiles": f"tile by tile in registers{axes[space]}",

@@ -438,7 +438,7 @@ class Work:
         most = KERNELS if self.kernels_here else KERNELS // 2  # of which there is a copy, too
         step = max(8, most // each // 64 * 64)
         row = (kw, depth)
-        if self.groups == across.dilation == 1 and method.family == "dense":
+        if self.groups == across.dilation == 1 and method.family in ("dense", "deep"):
             row = (1, kw * depth)  # a row's taps and channels lie side by side: one loop
         for o in range(0, count, step):
             part = slice(o, min(o + step, count))
