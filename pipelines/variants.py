@@ -317,7 +317,8 @@ def _dense() -> Iterator[Variant]:
 
 def _deep() -> Iterator[Variant]:
     """Vectors along the channels under a window, whose parts are added up at the end."""
-    for names, most in (("f32_f32_f32", 12), ("f64_f64_f64", 8)):
+    for names in ("f32_f32_f32", "u8_f32_f32", "u8_f32_i64", "f64_f64_f64"):
+        most = 8 if names.startswith("f64") else 12  # more fill vectors along them
         for kernels, count in ((1, (1, 1)), (2, (2, 2)), (3, (3, 3)), (4, (4, most))):
             kinds = (0, 0, 0), (0, 1, 0), (1, 0, 0)
             for whole, (volume, blocks, pointwise) in (

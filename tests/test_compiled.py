@@ -399,7 +399,9 @@ def every_kind():
                     options = {"padding": "valid", "stride": stride}
                     shape, rest = (2, 3, width, channels), (channels, kernels)
                     yield "convolve", shape, types, (1, 1, *rest), options
-    for types, kernels in product((("f4", "f4"), ("f8", "f8")), (1, 2, 3, 7)):  # many channels
+    for types, dtype, kernels in product(  # many channels
+        (("f4", "f4"), ("f8", "f8"), ("u1", "?")), ({}, {"dtype": "f4"}), (1, 2, 3, 7)
+    ):
         for shape, sides in (
             ((2, 9, 11, 32), (3, 3)),
             ((2, 9, 11, 21), (3, 3)),
@@ -410,7 +412,7 @@ def every_kind():
             ((1, 4, 5, 6, 21), (3, 3, 3)),
         ):
             for padding, stride in (("same", 1), ("valid", 2 if len(sides) < 3 else 1)):
-                options = {"padding": padding, "stride": stride, "space": len(sides)}
+                options = {"padding": padding, "stride": stride, "space": len(sides), **dtype}
                 yield "convolve", shape, types, (*sides, shape[-1], kernels), options
     for types in (("f4", "f4"), ("u1", "i1")):  # taps far apart, on wide pixels
         options = {"padding": "valid", "dilation": (1, 19)}

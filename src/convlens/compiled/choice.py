@@ -310,7 +310,7 @@ def _deep(problem: Problem, depth: int, row: int, lanes: int) -> int:
     Then vectors along them pay for few kernels, unless there is too little to add up.
     """
     terms = problem.taps * depth
-    if depth == 1 or row < lanes or terms < 4 * lanes or problem.images.dtype.kind != "f":
+    if depth == 1 or row < lanes or terms < 4 * lanes or problem.output_dtype == U8:
         return 0
     longest = LONG // 2 * lanes  # for what is added up in parts, in two or more rows
     if row < 0.6 * (-(-row // lanes) * lanes) or problem.columns.window * depth > longest:
