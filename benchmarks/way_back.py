@@ -195,6 +195,7 @@ def _pooling(side: int, channels: int, window: int, stride: int, batch: int, mod
     import torch  # noqa: PLC0415  # it may not be installed
 
     torch.set_num_threads(THREADS)
+    torch.set_grad_enabled(True)  # which is off for those that are timed on the way forward
     rng = np.random.default_rng(0)
     images = rng.standard_normal((batch, side, side, channels)).astype(np.float32)
     outputs = (side - window) // stride + 1
@@ -233,6 +234,7 @@ def _training() -> Row:
     sys.path.insert(0, str(HERE.parent / "math" / "training_a_network"))
     lenet = import_module("lenet")
     torch.set_num_threads(THREADS)
+    torch.set_grad_enabled(True)
     rng = np.random.default_rng(0)
     layers = lenet.lenet(rng)
     images = rng.random((STEP, 28, 28, 1), dtype=np.float32)

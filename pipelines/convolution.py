@@ -62,11 +62,11 @@ class Convolution:
         The number of rows of the output in a tile. More than one requires a dilation of 1 down.
     planes : int
         The number of planes into which the cells are dealt out.
-    width : int, optional
-        The number of outputs side by side in a tile, if the last tile of a row may reach beyond it.
-    more : int, optional
-        How many numbers further than such a tile's own may be read; by default, those under one
-        more output.
+    width : int
+        The number of outputs side by side in a tile, if the last tile reads cells beyond the row.
+    more : int or None
+        How many numbers further than those of such a tile are read; None if it is those of another
+        output.
     depth : int, optional
         cg, the number of channels of a group.
     volume : bool
@@ -85,7 +85,7 @@ class Convolution:
         planes: int = 1,
         depth: int | None = None,
         *,
-        width: int | None = None,
+        width: int = 1,
         more: int | None = 0,
         volume: bool = False,
         merging: Merging | None = None,
@@ -101,10 +101,9 @@ class Convolution:
         self.column, self.line = hl.min(x, self.ow - 1), hl.min(y, oh - 1)
         self.channels: Number = channels or scalars["C"]
         self.sx: Number = stride or scalars["sx"]
-        beyond = None
-        if width and self.numbers.is_float():
+        beyond, each = None, self.sx * self.channels
+        if (width > 1 or more != 0) and self.numbers.is_float():
             outputs = -self.ow % width  # of the last tile, beyond the row
-            each = self.sx * self.channels
             beyond = (outputs * each + (each if more is None else more)) // planes
         self.cells = Cells(
             pixels,

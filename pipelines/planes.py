@@ -49,7 +49,7 @@ def planes(
         taps,
         rows,
         dealt,
-        width=width if ready and padded else None if ready else 1,
+        width=width if ready and padded else 1,  # Others read what is dealt out, with its zeros.
         more=0 if ready else None,
         volume=volume,
         weighed=weighed,
