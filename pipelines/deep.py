@@ -53,8 +53,10 @@ def deep(
 
     # A chain has the taps of a row, and those of all rows without `blocks`.
     r = hl.RDom([(0, (conv.depth + lanes - 1) // lanes), *extents[: 1 if blocks else None]], "r")
-    each = hl.RDom(extents[1:], "each") if blocks else r
-    over, block = ([each[axis] for axis in range(len(rows))], rows) if blocks else ([], [])
+    over, block = [], []
+    if blocks:
+        each = hl.RDom(extents[1:], "each")
+        over, block = [each[axis] for axis in range(len(rows))], rows
     ky, *slab = row = block or [r[2 + axis] for axis in range(len(rows))]
     c, line = r[0] * lanes + i, conv.line * conv.sy + ky * conv.dy
     place = (conv.column * conv.sx + r[1] * conv.dx) * conv.channels + conv.channel(c)

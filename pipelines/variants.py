@@ -320,13 +320,11 @@ def _deep() -> Iterator[Variant]:
     for names in ("f32_f32_f32", "u8_f32_f32", "u8_f32_i64", "f64_f64_f64"):
         most = 8 if names.startswith("f64") else 12  # more fill vectors along them
         for kernels, count in ((1, (1, 1)), (2, (2, 2)), (3, (3, 3)), (4, (4, most))):
-            kinds = (0, 0, 0), (0, 1, 0), (1, 0, 0)
-            for whole, (volume, blocks, pointwise) in (
-                *product((0, 1), kinds),
-                (1, (0, 0, 1)),
-            ):
-                requires: dict[str, Range] = exactly(separable=0, volume=volume, deep=1 + blocks)
-                requires |= exactly(whole=whole)
+            kinds = [(whole, *kind, 0) for whole in (0, 1) for kind in ((0, 0), (0, 1), (1, 0))]
+            for whole, volume, blocks, pointwise in (*kinds, (1, 0, 0, 1)):
+                requires: dict[str, Range] = exactly(
+                    separable=0, volume=volume, deep=1 + blocks, whole=whole
+                )
                 yield Variant(
                     "deep",
                     tuple(names.split("_")),

@@ -348,12 +348,14 @@ def _few_along_kernels(problem: Problem, depth: int, kernels: int) -> bool:
     windows = {(axis.window, axis.stride, axis.dilation) for axis in problem.axes}
     if depth == kernels == 3 and windows == {(3, 1, 1)}:  # which have tiles of all three kernels
         return False
-    # Long sums are taken in blocks, whose order must be that of every part of an image.
     strided = columns.stride > 1
-    narrow = columns.outputs < max(11 * kernels, 28 * strided) and problem.taps * depth <= LONG
-    strided = strided and kernels > 1 and columns.window < 2 * kernels + 2
-    several = kernels == 4 and problem.taps > 1 and (depth == 1 or depth >= 16)
-    return narrow or strided or several
+    if strided and kernels > 1 and columns.window < 2 * kernels + 2:
+        return True
+    if kernels == 4 and problem.taps > 1 and (depth == 1 or depth >= 16):
+        return True
+    # Long sums are taken in blocks, whose order must be that of every part of an image.
+    short = problem.taps * depth <= LONG
+    return short and columns.outputs < max(11 * kernels, 28 if strided else 0)
 
 
 _WEIGHED = {"all": 0, "finite": 1, "given": 2}  # as `pipelines/variants.py` has them

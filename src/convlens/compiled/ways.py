@@ -143,7 +143,7 @@ def grain(problem: Problem, way: Way | None) -> tuple[int, ...]:
 def _settle_pooling(problem: Problem) -> Way:
     """Settle how to compute a pooling, which its sizes and types alone decide."""
     flat, single = is_flat(problem), is_single(problem)
-    problem = beside(problem) if single else problem
+    problem = beside(problem, single)
     problem = deepened(flattened(problem) if flat else problem)
     turned = suited(problem).turned
     taps = large.taps_on_pixels(turn(problem) if turned else problem)
@@ -175,8 +175,10 @@ def is_single(problem: Problem) -> bool:
     )
 
 
-def beside(problem: Problem) -> Problem:
-    """The problem with strides that lay windows side by side: a single window needs none."""
+def beside(problem: Problem, single: bool) -> Problem:
+    """The problem; a `single` window, which needs no strides, has those of windows side by side."""
+    if not single:
+        return problem
     return replace(problem, axes=tuple(replace(each, stride=each.window) for each in problem.axes))
 
 
@@ -214,7 +216,7 @@ def turn_array(array: Array, axis: int) -> Array:
 def describe(problem: Problem, way: Way | None) -> str:
     """Describe in words how a problem is computed; without a way, say what that depends on too."""
     space, flat = problem.space, is_flat(problem)
-    problem = beside(problem) if way and way.single else problem
+    problem = beside(problem, way is not None and way.single)
     problem = deepened(flattened(problem) if flat else problem)
     passes = way.passes if way else ""
     # There is no way if the kernels are a bare shape, which stands for float64 numbers.
@@ -293,8 +295,10 @@ def _words(family: str, space: int) -> str:
 NARROW = 16  # rows of fewer outputs than this do not fill the vectors
 FEW = 64  # steps in Python that take little time even for a single image
 TINY = 4096  # numbers of an image and its output, at most, for which NumPy may be the faster
-TURNING = 500  # nanoseconds of an image that must be saved: a call takes longer to begin, too
 TINIEST = 24  # the same where pipelines compute on the caller's own arrays
+TURNING = (
+    500  # nanoseconds of an image that exchanging must save: such a call takes longer to begin
+)
 
 
 class Suited(NamedTuple):

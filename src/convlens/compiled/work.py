@@ -84,7 +84,7 @@ def compute(
     if kernels is not None:
         kernels = problem.full_kernels(kernels)  # (*taps, c // groups, nc)
         kernels = kernels[0] if way.flat else kernels
-    problem = beside(problem) if way.single else problem
+    problem = beside(problem, way.single)
     _compute_images(problem, way, images, kernels, out, where)
 
 
@@ -93,7 +93,7 @@ def ran(problem: Problem, way: Way, images: Array, kernels: Array | None, out: A
     if way.flat or way.tiles or way.winograd:
         return None
     kernels = None if kernels is None else _ready(problem.full_kernels(kernels), way)
-    problem = deepened(beside(problem) if way.single else problem)
+    problem = deepened(beside(problem, way.single))
     images, out = _bytes(problem.full_images(images)), _bytes(problem.full_output(out))
     found = REPEATS.steps(_key(problem, way, [images, kernels, out, None]))
     return None if found is None else Ran(found, _given(way, images, kernels, out))
