@@ -62,6 +62,8 @@ class Cells:
         needed. They hold zeros: memory that was used before may hold subnormal numbers, and some
         processors take more than a hundred cycles for a product with one of these, even where no
         one reads the result.
+    narrow : bool
+        Whether borders are a few numbers wide. These are filled down all rows, number by number.
     weighed : {"", "finite", "given"}
         Which pixels take part, if not all: those that are finite, or those for which an array of
         bytes, `where`, does not hold 0. Then image n has its cells at 2 * n, with 0 for the others,
@@ -87,9 +89,10 @@ class Cells:
         convert: Callable[[hl.Expr, hl.Type], hl.Expr] = lambda number, to: hl.cast(to, number),
         padded: hl.Type | None = None,
         beyond: hl.Expr | None = None,
+        narrow: bool = False,
         weighed: str = "",
     ) -> None:
-        self._convert, self._weighed = convert, weighed
+        self._convert, self._narrow, self._weighed = convert, narrow, weighed
         self.images = hl.ImageParam(pixels, 3, "images")  # axes: numbers of a row, rows, images
         self.where = hl.ImageParam(hl.UInt(8), 3, "where")  # the same
         padding = hl.Param(padded or numbers, "padding")
@@ -101,10 +104,12 @@ class Cells:
         self.left = hl.Param(INT, "left")  # how many numbers lie before the image
         self.right = hl.Param(INT, "right")  # the position at which the image ends
         self.first = hl.Param(INT, "first")  # which number of the image's row lies at `left`
+        # Whether all of `before` and `after` is padding: then vectors fill borders that are wide.
+        self.blank = hl.Param(INT, "blank")
         self.slabs = hl.ImageParam(INT, 2, "slabs")  # axes: taps, slabs of the output
         self.arguments = [
             self.images, *([self.where] if weighed == "given" else []), padding, self.rows,
-            self.before, self.after, self.left, self.right, self.first,
+            self.before, self.after, self.left, self.right, self.first, self.blank,
             *([self.slabs] if volume else []),
         ]  # fmt: skip
         for buffer in (self.images, self.where, self.rows, self.before, self.after, self.slabs):
@@ -134,12 +139,19 @@ class Cells:
             # Said of vectors, too, so that the bounds of the image are checked for the row's own.
             inside = hl.unsafe_promise_clamped(place, 0, length - 1)
             self.func[start + place, p, *at] = number(self.first + inside * planes + p, *at)
-        left = hl.RDom([(0, start)], "before")
-        self.func[left.x, p, *at] = self.anywhere(self.before[left.x * planes + p], *at)
         after = self.after.dim(0).extent() // planes
-        right = hl.RDom([(0, after)], "after")
-        self._borders = left.x, right.x
-        self.func[stop + right.x, p, *at] = self.anywhere(self.after[right.x * planes + p], *at)
+        self._borders: list[tuple[hl.RVar, bool]] = []  # each number, and whether by vectors
+        for name, given, at_cell, count in (
+            ("before", self.before, 0, start),
+            ("after", self.after, stop, after),
+        ):
+            each = hl.RDom([(0, count if narrow else hl.select(self.blank != 0, 0, count))], name)
+            self.func[at_cell + each.x, p, *at] = self.anywhere(given[each.x * planes + p], *at)
+            self._borders.append((each.x, False))
+            if not narrow:
+                each = hl.RDom([(0, hl.select(self.blank != 0, count, 0))], f"blank_{name}")
+                self.func[at_cell + each.x, p, *at] = self.anywhere(hl.Expr(-1), *at)
+                self._borders.append((each.x, True))
         self.spare = None
         if beyond is not None:  # in whole vectors, for which there is room
             self.spare = hl.RDom([(0, VECTOR), (0, (beyond + VECTOR - 1) // VECTOR)], "spare")
@@ -250,13 +262,8 @@ class Cells:
         number = self.number(inside * channels + c, y, n)
         return hl.select((pixel < 0) | (pixel >= width), self.padding, hl.likely(number))
 
-    def fill_at(
-        self, func: hl.Func, each: hl.Var, task: hl.Var, vector: int, *, narrow: bool = False
-    ) -> None:
-        """Fill the cells that one turn of a loop needs, in memory that is kept for a whole task.
-
-        Borders that are `narrow`, a few numbers wide, are filled down all rows, number by number.
-        """
+    def fill_at(self, func: hl.Func, each: hl.Var, task: hl.Var, vector: int) -> None:
+        """Fill the cells that one turn of a loop needs, in memory that is kept for a whole task."""
         (q, p), y = self._axes, self.func.args()[2]
         self.func.compute_at(func, each).hoist_storage(func, task)
         self.func.bound(p, 0, self.planes).align_storage(q, vector)
@@ -269,12 +276,17 @@ class Cells:
         vectors.vectorize(self.vectors.x).reorder(p, self.vectors.y).unroll(p)
         short = self.func.update(1).vectorize(self.short.x, vector, hl.TailStrategy.Predicate)
         short.reorder(p, self.short.x).unroll(p)
-        for stage, cell in enumerate(self._borders, 2):
-            update = self.func.update(stage)
-            update.reorder(y, p, cell) if narrow else update.unscheduled()
+        for stage, (cell, by_vectors) in enumerate(self._borders, 2):
+            border = self.func.update(stage)
+            if by_vectors:
+                border.vectorize(cell, vector)
+            elif self._narrow:
+                border.reorder(y, p, cell)
+            else:
+                border.unscheduled()
         if self.spare is not None:
-            spare = self.func.update(4).allow_race_conditions()  # of which there are none
-            spare.vectorize(self.spare.x, vector)
+            spare = self.func.update(2 + len(self._borders))
+            spare.allow_race_conditions().vectorize(self.spare.x, vector)  # there are none
 
 
 def _is_finite(number: hl.Expr) -> hl.Expr:

@@ -112,6 +112,7 @@ class Convolution:
             volume=volume,
             merging=merging,
             beyond=beyond,
+            narrow=channels is not None,
             weighed=weighed,
         )
         self.kernels = hl.ImageParam(self.numbers, 6 if volume else 5, "kernels")
@@ -230,6 +231,5 @@ class Convolution:
             self.out.fuse(parts, task, task)
         self.out.parallel(task)
         if padded:
-            narrow = isinstance(self.channels, int)
-            self.cells.fill_at(self.out, task if together else n, task, vector, narrow=narrow)
+            self.cells.fill_at(self.out, task if together else n, task, vector)
         return task

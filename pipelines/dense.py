@@ -10,43 +10,36 @@ from convolution import Convolution, Number, Tail, Tap, Types, g, n, o, x, y
 from levels import Level, Pipeline
 
 # The sums of a tile, as (vectors of kernels, pixels, rows). They are enough to keep the multipliers
-# busy: a multiply-add takes four cycles, and there may be two multipliers. They are no more, for
-# each pixel also takes a register for its address. Two vectors of kernels share what is loaded of a
-# pixel, which matters where two multipliers wait for two loads a cycle. "half" and "whole" are for
-# kernels that fill up to half of a vector of 512 bits, and more of it. "fours", "sevens" and
-# "threes" are for more of them, and the one that fits the row and the kernels best is taken.
-SMALL = (2, 4, 1)
-TILES = {
-    "avx512": {
-        "half": (1, 8, 1),
-        "whole": (1, 8, 1),
-        "fours": SMALL,
-        "sevens": (2, 7, 1),
-        "threes": (3, 7, 1),
-    },
-    "avx2": {
-        "half": (1, 4, 2),
-        **dict.fromkeys(("whole", "fours", "sevens"), SMALL),
-        "threes": (3, 4, 1),
-    },
-    "baseline": dict.fromkeys(("half", "whole", "fours", "sevens", "threes"), SMALL),
-    "neon": {
-        **dict.fromkeys(("half", "whole", "fours"), (2, 4, 2)),
-        **dict.fromkeys(("sevens", "threes"), (2, 7, 1)),
-    },
-}
+# busy: a multiply-add takes four cycles, and there may be two multipliers. They are no more than
+# the registers hold, of which each pixel also takes one for its address. Two vectors of kernels
+# share what is loaded of a pixel, which matters where two multipliers wait for two loads a cycle.
+Tile = tuple[int, int, int]
+SMALL: Tile = (2, 4, 1)
 
 
-def width(tile: str) -> int:
-    """The most pixels side by side in a tile, on any level."""
-    return max(tiles[tile][1] for tiles in TILES.values())
+def tile_of(level: Level, vectors: int, pixels: int, *, half: bool = False) -> Tile:
+    """The tile on a level that comes next to so many vectors of 512 bits, and pixels.
+
+    With `half`, the kernels fill up to half of a single vector.
+    """
+    if level.name == "avx512":
+        return vectors, pixels, 1
+    if level.name == "avx2":  # which has half as many registers, of half the size
+        if vectors == 1:
+            return (1, 4, 2) if half else (2, pixels // 2, 1)
+        return (3, 4, 1) if vectors == 3 else (2, pixels if pixels <= 6 else 4, 1)
+    if level.name == "neon":
+        return (2, 4, 2) if vectors == 1 else (2, pixels, 1)
+    return SMALL
 
 
 def dense(
     level: Level,
     types: Types,
     *,
-    tile: str,
+    vectors: int,
+    pixels: int,
+    half: bool = False,
     blocks: bool = False,
     volume: bool = False,
     pointwise: bool = False,
@@ -62,22 +55,24 @@ def dense(
     With `pointwise`, windows are single taps on pixels, which are read where they lie, and rows are
     at least a tile wide.
     """
-    vectors, pixels, rows = TILES[level.name][tile]
+    vectors, pixels, rows = tile_of(level, vectors, pixels, half=half)
     conv = Convolution(types, volume=volume)
     lanes = level.lanes(conv.numbers)
     block = vectors * lanes
     packed = hl.Func("packed")
     b, ob, c, *at = (hl.Var(name) for name in ("b", "ob", "c", "i", "j", "k"))
     at = at if volume else at[:2]  # a tap's place in the window
-    # Of the last block, the lanes without a kernel take the last kernel's numbers.
+    # Of the last block, the lanes without a kernel hold zeros.
     count, first = conv.kernels.dim(0).extent(), ob * block
-    whole, rest = hl.RDom([(0, block)], "whole"), hl.RDom([(0, block)], "rest")
+    whole, empty, rest = (hl.RDom([(0, block)], name) for name in ("whole", "empty", "rest"))
     whole.where(first + block <= count)
-    rest.where(first + block > count)
+    for each in (empty, rest):
+        each.where(first + block > count)
+    rest.where(first + rest.x < count)
     packed[b, c, *at, ob, g] = hl.undef(conv.numbers)
     packed[whole.x, c, *at, ob, g] = conv.kernels[first + whole.x, g, c, *at]
-    last = hl.min(first + rest.x, count - 1)
-    packed[rest.x, c, *at, ob, g] = conv.kernels[last, g, c, *at]
+    packed[empty.x, c, *at, ob, g] = hl.cast(conv.numbers, 0)
+    packed[rest.x, c, *at, ob, g] = conv.kernels[first + rest.x, g, c, *at]
 
     # A tile's pixels are copied once for all kernels, one after another: memory that is read from
     # several pixels by turns comes much more slowly.
@@ -132,13 +127,13 @@ def dense(
         func.bound_extent(o, block).bound_extent(x, pixels).bound_extent(y, rows)
         func.vectorize(o).unroll(x).unroll(y)
         func.update().reorder(o, x, y, *loops).vectorize(o).unroll(x).unroll(y)
-    packed.compute_at(out, ot).hoist_storage(out, task).bound(b, 0, block)
-    for stage, lane in enumerate((whole.x, rest.x)):
+    packed.compute_at(out, task if volume else ot).hoist_storage(out, task).bound(b, 0, block)
+    for stage, lane in enumerate((whole.x, empty.x, rest.x)):
         packed.update(stage).reorder(lane, ob, c, *at, g).vectorize(lane)
     if rows == 1 and not pointwise:
-        largest.compute_at(out, ot).vectorize(largest.args()[0])
+        largest.compute_at(out, task if volume else ot).vectorize(largest.args()[0])
         largest.update().vectorize(largest.args()[0])
-        overall.compute_at(out, ot)
+        overall.compute_at(out, task if volume else ot)
     return Pipeline(conv.out, conv.arguments)
 
 

@@ -19,7 +19,7 @@ import halide as hl
 import winograd
 from cut import cut
 from deep import deep
-from dense import dense, width
+from dense import dense
 from depthwise import depthwise
 from doubling import doubling
 from exchange import exchanged
@@ -161,6 +161,8 @@ FLOATS = SUMS[:3]  # These sums are rounded, so long ones are taken in blocks.
 # Sums that are rounded and clipped into bytes as they are written; 16 bits hold those of small
 # integers, with twice as many in a vector.
 BYTES = ("u8_f32_u8", "u8_i16_u8")
+# Tiles of dense layers, as vectors of 512 bits along the kernels, and pixels.
+TILES = ((1, 8), (1, 10), (1, 12), (2, 4), (2, 5), (2, 6), (2, 7), (2, 8), (3, 7))
 KINDS = tuple((volume, long) for volume in (0, 1) for long in (0, 1))
 
 
@@ -281,37 +283,36 @@ def _holes() -> Iterator[Variant]:
 
 
 def _dense() -> Iterator[Variant]:
-    """Vectors along the kernels: tiles of one vector of them, or of two in two widths."""
+    """Vectors along the kernels: tiles of one to three vectors of them, in several widths."""
     for names in ("f32_f32_f32", "f64_f64_f64"):
         # Of doubles half a vector is four, and fewer than five kernels have vectors along them for
         # single pixels alone.
-        vector, half = 512 // TYPES[names[:3]].bits(), 8 if names.startswith("f32") else 0
-        tiles: dict[str, dict[str, Range]] = {
-            **({"half": {"kernels": (1, half)}} if half else {}),
-            "whole": {"kernels": (half + 1, vector)},
-            "fours": exactly(tile=4),
-            "sevens": exactly(tile=7),
-            "threes": exactly(tile=3),
-        }
+        lanes, half = (16, 8) if names.startswith("f32") else (8, 0)
         # Single taps on pixels alone are read in place, from images at least a tile wide.
         kinds = [*((*kind, False) for kind in KINDS), *((0, long, True) for long in (0, 1))]
-        for tile, needs in tiles.items():
-            for volume, long, pointwise in kinds:
+        for (vectors, pixels), (volume, long, pointwise) in product(TILES, kinds):
+            counts: list[Range] = [(lanes + 1, None)]  # of kernels
+            if vectors == 1:
+                counts = [(half + 1, lanes), *([(1, half)] if half else [])]
+            for count in counts:
                 yield Variant(
                     "dense",
                     tuple(names.split("_")),
                     exactly(separable=0, volume=volume, long=long, along_kernels=1)
-                    | needs
-                    | ({"pointwise": (width(tile), None)} if pointwise else {}),
+                    | exactly(vectors=vectors, pixels=pixels)
+                    | {"kernels": count}
+                    | ({"pointwise": (pixels, None)} if pointwise else {}),
                     partial(
                         dense,
                         types=_types(names),
-                        tile=tile,
+                        vectors=vectors,
+                        pixels=pixels,
+                        half=count == (1, half),
                         blocks=bool(long),
                         volume=bool(volume),
                         pointwise=pointwise,
                     ),
-                    preference=(3 if tile in ("half", "whole") else 2) + 2 * pointwise,
+                    preference=(3 if vectors == 1 else 2) + 2 * pointwise,
                 )
 
 
@@ -319,27 +320,30 @@ def _deep() -> Iterator[Variant]:
     """Vectors along the channels under a window, whose parts are added up at the end."""
     for names in ("f32_f32_f32", "u8_f32_f32", "u8_f32_i64", "f64_f64_f64"):
         most = 8 if names.startswith("f64") else 12  # more fill vectors along them
-        for kernels, count in ((1, (1, 1)), (2, (2, 2)), (3, (3, 3)), (4, (4, most))):
-            kinds = [(whole, *kind, 0) for whole in (0, 1) for kind in ((0, 0), (0, 1), (1, 0))]
-            for whole, volume, blocks, pointwise in (*kinds, (1, 0, 0, 1)):
-                requires: dict[str, Range] = exactly(
-                    separable=0, volume=volume, deep=1 + blocks, whole=whole
-                )
-                yield Variant(
-                    "deep",
-                    tuple(names.split("_")),
-                    requires | {"kernels": count} | ({"pointwise": (1, None)} if pointwise else {}),
-                    partial(
-                        deep,
-                        types=_types(names),
-                        kernels=kernels,
-                        whole=bool(whole),
-                        blocks=bool(blocks),
-                        volume=bool(volume),
-                        pointwise=bool(pointwise),
-                    ),
-                    preference=6 + pointwise,
-                )
+        kinds = [(whole, *kind, 0) for whole in (0, 1) for kind in KINDS]
+        for kernels, kind in product((1, 2, 3, 4), (*kinds, (1, 0, 0, 1))):
+            whole, volume, blocks, pointwise = kind
+            requires: dict[str, Range] = exactly(
+                separable=0, volume=volume, deep=1 + blocks, whole=whole
+            )
+            # Windows that exceed the first cache are better loaded for more kernels at once.
+            limit = 8 if volume and blocks and names.startswith("f") else most
+            count = (kernels, limit if kernels == 4 else kernels)
+            yield Variant(
+                "deep",
+                tuple(names.split("_")),
+                requires | {"kernels": count} | ({"pointwise": (1, None)} if pointwise else {}),
+                partial(
+                    deep,
+                    types=_types(names),
+                    kernels=kernels,
+                    whole=bool(whole),
+                    blocks=bool(blocks),
+                    volume=bool(volume),
+                    pointwise=bool(pointwise),
+                ),
+                preference=6 + pointwise,
+            )
 
 
 def _depthwise() -> Iterator[Variant]:

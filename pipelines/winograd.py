@@ -32,7 +32,7 @@ from __future__ import annotations
 import halide as hl
 from cells import INT, Cells
 from convolution import Tail, Types, n, o, x, y
-from dense import TILES
+from dense import tile_of
 from levels import Level, Pipeline
 
 GROUP = 128  # bytes of the kernels whose factors lie side by side
@@ -163,7 +163,7 @@ def winograd(level: Level, types: Types) -> Pipeline:
     `block` tiles one after another, and `share` kernels.
     """
     pixels, numbers, results = types
-    vectors, tiles, _ = TILES[level.name]["sevens"]
+    vectors, tiles, _ = tile_of(level, 2, 7)
     lanes, group = level.lanes(numbers), GROUP // numbers.bytes()
     kernels = vectors * lanes  # of a tile of sums
     cells = Cells(pixels, numbers)

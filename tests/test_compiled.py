@@ -392,13 +392,20 @@ def every_kind():
             for shape, stride in (((3, 17, 19), 1), ((2, 17, 19, 3), 2), ((2, 17, 39, 3), 1)):
                 options = {"stride": stride, "where": where, "renormalize": True}
                 yield "convolve", shape, types, sides, {"padding": "same", **options}
-    for types in (("f4", "f4"), ("f8", "f8")):  # single taps, in rows of each kind of tile
-        for channels in (9, 300):
-            for kernels in (7, 12, 20, 45, 70):
-                for width, stride in ((8, 1), (14, 1), (23, 2), (29, (2, 3))):
-                    options = {"padding": "valid", "stride": stride}
-                    shape, rest = (2, 3, width, channels), (channels, kernels)
-                    yield "convolve", shape, types, (1, 1, *rest), options
+    for types in (("f4", "f4"), ("f8", "f8")):  # rows of each kind of tile
+        for width, kernels in product((4, 5, 6, 7, 8, 10, 12), (7, 12, 20, 45)):
+            options = {"padding": "valid", "stride": 1}
+            for sides, channels in (((1, 1), 9), ((1, 1), 300), ((2, 1), 9), ((29, 1), 9)):
+                shape, rest = (2, 31, width, channels), (*sides, channels, kernels)
+                yield "convolve", shape, types, rest, options
+            for sides in ((2, 2, 1), (4, 8, 1)):
+                shape, rest = (2, 5, 9, width, 9), (*sides, 9, kernels)
+                yield "convolve", shape, types, rest, {**options, "space": 3}
+        for width, stride in ((23, 2), (29, (2, 3))):
+            for channels, kernels in product((9, 300), (7, 20)):
+                options = {"padding": "valid", "stride": stride}
+                shape, rest = (2, 3, width, channels), (1, 1, channels, kernels)
+                yield "convolve", shape, types, rest, options
     for types, dtype, kernels in product(  # many channels
         (("f4", "f4"), ("f8", "f8"), ("u1", "?")), ({}, {"dtype": "f4"}), (1, 2, 3, 7)
     ):
@@ -410,6 +417,8 @@ def every_kind():
             ((2, 5, 6, 64), (1, 1)),
             ((1, 4, 5, 6, 32), (2, 2, 3)),
             ((1, 4, 5, 6, 21), (3, 3, 3)),
+            ((1, 4, 5, 6, 96), (3, 3, 3)),
+            ((1, 4, 5, 6, 102), (3, 3, 3)),
         ):
             for padding, stride in (("same", 1), ("valid", 2 if len(sides) < 3 else 1)):
                 options = {"padding": padding, "stride": stride, "space": len(sides), **dtype}

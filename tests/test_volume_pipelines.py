@@ -76,6 +76,8 @@ def check(variant, rng):
     inner = min(width - first, across - left)
     columns = table(rng, width, across)
     columns[left : left + inner] = range(first, first + inner)
+    if rng.random() < 0.5:  # There is nothing but padding beside it.
+        columns[:left] = columns[left + inner :] = -1
     padding = int(rng.choice([0, 0, 3]))
 
     # The cells, by slab of the output, tap along the depth, row and column.
@@ -112,6 +114,7 @@ def check(variant, rng):
         "left": left * channels,
         "right": (left + inner) * channels,
         "first": first * channels if inner else 0,
+        "blank": int((columns[:left] < 0).all() and (columns[left + inner :] < 0).all()),
         "slabs": under,
         "C": channels,
         "sx": sx,

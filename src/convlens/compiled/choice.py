@@ -279,6 +279,7 @@ def _facts_of_convolution(
     # Where pixels of all channels follow each other, a row of a window is one row of numbers.
     row = depth * (columns.window if groups == columns.dilation == 1 else 1)
     windows = {axis.window for axis in problem.axes}
+    vectors, pixels = _tile(columns.outputs, kernels, lanes)
     square = len(windows) == 1 and rows.stride == columns.stride
     return {
         "separable": separable,
@@ -298,7 +299,8 @@ def _facts_of_convolution(
         "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),
         "deep": _deep(problem, depth, row, lanes),
         "whole": row % lanes == 0,
-        "tile": _tile(columns.outputs, kernels, lanes),
+        "vectors": vectors,  # of kernels in a tile, and its pixels
+        "pixels": pixels,
         "pointwise": columns.outputs if is_pointwise(problem) else 0,
         "weighed": _WEIGHED[problem.where] if problem.renormalize else 0,
     }
@@ -318,19 +320,29 @@ def _deep(problem: Problem, depth: int, row: int, lanes: int) -> int:
     return 1 if terms <= longest else 2
 
 
-def _tile(outputs: int, kernels: int, lanes: int) -> int:
-    """The tiles that leave least unused of a row and of the kernels.
+def _tile(outputs: int, kernels: int, lanes: int) -> tuple[int, int]:
+    """The tile, as vectors and pixels, in which a row of the output takes the least time.
 
-    They are 7 pixels and 2 vectors of 512 bits, 4 pixels and 2 vectors, which take a tenth longer
-    for each pixel, or, as number 3, 7 pixels and 3 vectors.
+    Tiles leave some of the last pixels and of the last vector of kernels unused.
     """
 
-    def computed(pixels: int, vectors: int) -> int:
+    def time(tile: tuple[int, int]) -> float:
+        vectors, pixels = tile
         block = vectors * lanes
-        return -(-outputs // pixels) * pixels * -(-kernels // block) * block
+        return _TIMES[tile] * (-(-outputs // pixels) * pixels) * (-(-kernels // block) * block)
 
-    times = {7: 1.0 * computed(7, 2), 4: 1.1 * computed(4, 2), 3: 1.02 * computed(7, 3)}
-    return min(times, key=lambda each: times[each])
+    single = kernels <= lanes
+    return min((tile for tile in _TIMES if (tile[0] == 1) == single), key=time)
+
+
+# The time that a tile takes for each of its sums, next to others. Of tiles that are as good, the
+# first is taken: with AVX2, it uses more of the registers.
+_TIMES = {
+    **dict.fromkeys([(1, 12), (1, 8), (1, 10), (2, 6), (2, 7), (2, 8)], 1.0),
+    (2, 5): 1.08,
+    (2, 4): 1.09,
+    (3, 7): 1.02,
+}
 
 
 def _few_along_kernels(problem: Problem, depth: int, kernels: int) -> bool:

@@ -577,4 +577,5 @@ def _cells(down: Grid, across: Grid, channels: int, *, trimmed: bool) -> dict[st
         "left": left,
         "right": left + len(across.inner) * channels,
         "first": (across.inner.start - across.used.start) * channels if across.inner else 0,
+        "blank": int(max(before.max(initial=-1), after.max(initial=-1)) < 0),
     }
