@@ -101,7 +101,8 @@ def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
     compiler = shlex.split(os.environ.get("CC", "cc"))
     if zig:
         compiler = [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGETS[base]]
-    functions = [*RUNTIME, *(path.stem for path in objects if path.stem != "runtime")]
+    pipelines = (path.stem for path in objects if path.stem != "runtime")
+    functions = [*RUNTIME, *(f"{name}_argv" for name in pipelines)]
     exports = library.with_suffix(".def")
     inputs = [path.as_posix() for path in (*SOURCES, *objects)]
     options = ["-shared", "-fPIC", "-O2"]

@@ -30,6 +30,7 @@ MODES = {
     "wrap": "wrap",
     "grid-wrap": "wrap",
 }
+ORIGIN = "invalid origin"
 Output = npt.NDArray[Any] | npt.DTypeLike | None
 Result = TypeVar("Result")
 
@@ -58,12 +59,12 @@ def remembered(function: Callable[..., Result]) -> Callable[..., Result]:
     cached = lru_cache(maxsize=256, typed=True)(function)
 
     @wraps(function)
-    def call(*args: Any) -> Result:
+    def call(*args: Any, **keywords: Any) -> Result:
         try:
-            return cached(*args)
+            return cached(*args, **keywords)
         except TypeError:  # Lists and arrays have no hash; what else is wrong is refused again.
             pass
-        return function(*args)
+        return function(*args, **keywords)
 
     return call
 
@@ -145,7 +146,40 @@ def rectangle(
     )
 
 
-def before(size: int, origin: Any, message: str = "invalid origin") -> int:
+@remembered
+def line(
+    axis_given: Any, size: int, origin: Any, mode: Any, cval: Any, rank: int, message: str = ORIGIN
+) -> Step:
+    """The step of a window along one axis."""
+    number, how = axis(axis_given, rank), border(mode, cval)
+    return Step(number, size, before(size, origin, message), how)
+
+
+@remembered
+def window(
+    shape: tuple[int, ...],
+    origin: Any,
+    mode: Any,
+    cval: Any,
+    filtered: tuple[int, ...],
+    rank: int,
+    *,
+    flipped: bool = False,
+    message: str = ORIGIN,
+) -> tuple[Step, ...]:
+    """The steps of a window, of weights or a footprint, of this shape on all axes of the input.
+
+    If it is `flipped`, its origins count in the other direction.
+    """
+    each = origins(origin, filtered, rank)
+    if flipped:
+        each = [-at - (size % 2 == 0) for at, size in zip(each, shape, strict=True)]
+    befores = [before(size, at, message) for size, at in zip(shape, each, strict=True)]
+    how = one_border(mode, cval)
+    return tuple(Step(number, shape[number], befores[number], how) for number in sorted(filtered))
+
+
+def before(size: int, origin: Any, message: str = ORIGIN) -> int:
     """The taps of a window before the one on the output's pixel; the origin moves that tap."""
     first = size // 2 + operator.index(origin)
     if not 0 <= first < size:

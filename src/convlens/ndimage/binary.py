@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from convlens.core.axis import Border
 from convlens.core.problem import Array
 from convlens.ndimage import arguments
 from convlens.ndimage.arguments import Output, Step
 from convlens.ndimage.extremes import under_footprint
 
 Numbers = int | tuple[int, ...]
+FEW, FEW_TAPS = 2**13, 27  # pixels and taps that NumPy is faster with than a call of pipelines
 
 
 def binary_erosion(
@@ -124,13 +125,14 @@ def binary_dilation(
     filtered = arguments.axes(axes, array.ndim)
     if structure is None:
         structure = _cross(len(filtered))
-    structure = np.flip(np.asarray(structure))
-    origins = arguments.sequence(origin, len(filtered), "origin")
+    structure = np.asarray(structure)
+    structure = structure[(slice(None, None, -1),) * structure.ndim]
+    origins: Any = tuple(arguments.sequence(origin, len(filtered), "origin"))
     if structure.ndim == len(filtered):  # Any other is refused later.
-        origins = [
+        origins = tuple(
             -operator.index(at) - (size % 2 == 0)
             for at, size in zip(origins, structure.shape, strict=True)
-        ]
+        )
     return _repeated(
         array, structure, iterations, mask, output, border_value, origins, axes, np.maximum
     )
@@ -222,10 +224,13 @@ def binary_closing(
     )
 
 
+@cache
 def _cross(rank: int) -> Array:
     """A pixel and its direct neighbours."""
     distances = np.abs(np.indices([3] * rank) - 1).sum(axis=0)
-    return np.asarray(distances <= 1)
+    cross = np.asarray(distances <= 1)
+    cross.flags.writeable = False
+    return cross
 
 
 def _repeated(
@@ -263,16 +268,15 @@ def _repeated(
         raise RuntimeError(
             f"mask and input must have equal sizes; got {stays.shape} and {array.shape}"
         )
-    origins = arguments.origins(origin, filtered, array.ndim)
-    befores = [arguments.before(size, at) for size, at in zip(taps.shape, origins, strict=True)]
+    steps = arguments.window(
+        taps.shape, origin, "constant", bool(border_value), filtered, array.ndim
+    )
     if isinstance(output, np.ndarray):
         if output.dtype.kind == "c":
             raise TypeError(f"Complex output type not supported; got {output.dtype}")
         out = arguments.output_for(array, output)
     else:
         out = np.empty(array.shape, bool)
-    border = Border("constant", bool(border_value))
-    steps = [Step(n, taps.shape[n], befores[n], border) for n in sorted(filtered)]
     result = _until(array != 0, stays, steps, taps, count, merge)
     out[...] = result
     return out
@@ -287,6 +291,8 @@ def _until(
     merge: np.ufunc,
 ) -> Array:
     """Erode or dilate booleans so many times, or until nothing changes."""
+    if pixels.ndim and pixels.size <= FEW and np.count_nonzero(taps) <= FEW_TAPS and taps.any():
+        return _until_of_few(pixels, stays, steps, taps, count, merge)
     after = np.empty_like(pixels, order="C")
     first = pixels if stays is not None else None
     done = 0
@@ -301,6 +307,58 @@ def _until(
             pixels = np.empty_like(after)
         pixels, after = after, pixels
     return pixels
+
+
+def _until_of_few(
+    pixels: Array,
+    stays: Array | None,
+    steps: Sequence[Step],
+    taps: Array,
+    count: int,
+    merge: np.ufunc,
+) -> Array:
+    """The same for so few pixels that a call of a pipeline takes longer; `taps` are one at least.
+
+    The borders are filled once, for all iterations.
+    """
+    befores = [0] * pixels.ndim
+    for step in steps:
+        befores[step.axis] = step.before
+    places = _places(pixels.shape, taps.shape, taps.tobytes(), tuple(befores))
+    cells, inside, (first, *others) = places
+    border = bool(steps and steps[0].border.value)
+    now, after = np.full(cells, border), np.full(cells, border)
+    now[inside] = pixels
+    done = 0
+    while done < count or count < 1:
+        result = after[inside]
+        np.copyto(result, now[first])
+        for at in others:
+            merge(result, now[at], out=result)
+        if stays is not None:
+            np.copyto(result, pixels, where=stays)
+        done += 1
+        if (count < 1 or done < count) and np.array_equal(now[inside], result):
+            break
+        now, after = after, now
+    return result
+
+
+Place = tuple[slice, ...]
+
+
+@lru_cache(maxsize=64)
+def _places(
+    shape: tuple[int, ...], window: tuple[int, ...], content: bytes, befores: tuple[int, ...]
+) -> tuple[tuple[int, ...], Place, list[Place]]:
+    """The shape of an array with its borders, where the array lies in it, and each of the taps."""
+    taps = np.frombuffer(content, bool).reshape(window)
+    cells = tuple(size + more - 1 for size, more in zip(shape, window, strict=True))
+
+    def place(at: Sequence[int]) -> Place:
+        return tuple(slice(first, first + size) for first, size in zip(at, shape, strict=True))
+
+    return cells, place(befores), [place(at) for at in np.argwhere(taps).tolist()]
 
 
 def _once(pixels: Array, after: Array, steps: Sequence[Step], taps: Array, merge: np.ufunc) -> None:

@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convlens.compiled import choice, large, ways, work
-from convlens.compiled.choice import CUT, F32, U8, U16, Cut, Means, Pass
+from convlens.compiled.choice import CUT, F32, F64, I64, U8, U16, Cut, Means, Pass
 from convlens.compiled.library import load
-from convlens.compiled.placement import Placement
 from convlens.compiled.repeats import Ran, Repeats
 from convlens.core.axis import ZEROS, Axis, Border
 from convlens.core.problem import FULL, Array, Layout, Problem, Spec
@@ -76,8 +75,9 @@ def _key(
         how = [how]
     if not isinstance(how, str):
         how = tuple(map(_content, how))
-    forms = [(each.shape, each.dtype, *Placement.of(each)) for each in (input_, output)]
-    return filter_, *forms, tuple(steps), how, library.threads
+    of_input = input_.shape, input_.dtype, input_.strides, input_.flags.aligned
+    of_output = output.shape, output.dtype, output.strides, output.flags.aligned
+    return filter_, of_input, of_output, tuple(steps), how, library.threads
 
 
 def _content(each: Array | Pass) -> Hashable:
@@ -148,10 +148,10 @@ def narrowed(input_: Array, output: Array, step: Step) -> tuple[Array, Array, St
 
     The rows under a window then fit into a core's cache.
     """
-    inner = prod(input_.shape[step.axis + 1 :])
-    width = _divisor(inner)
+    width = _divisor(prod(input_.shape[step.axis + 1 :])) if input_.size > ROW else 0
     if not width or not (input_.flags.c_contiguous and output.flags.c_contiguous):
         return input_, output, step
+    inner = prod(input_.shape[step.axis + 1 :])
     shape = (-1, input_.shape[step.axis], inner // width, width)
     images, results = (each.reshape(shape).swapaxes(1, 2) for each in (input_, output))
     return images, results, step._replace(axis=2)
@@ -183,9 +183,11 @@ def holds(border: Border, dtype: DType) -> bool:
 def sums(input_: Array, output: Array) -> DType:
     """The type to add up in: int64 for integers, float32 for floats if none are finer."""
     if output.dtype.kind == "i":
-        return np.dtype(np.int64)
-    small = input_.dtype.itemsize <= 2 or input_.dtype.newbyteorder("=") == np.float32
-    return np.dtype(np.float32 if small and output.dtype.itemsize == 4 else np.float64)
+        return I64
+    if output.dtype.itemsize != 4:
+        return F64
+    small = input_.dtype.itemsize <= 2 or input_.dtype.newbyteorder("=") == F32
+    return F32 if small else F64
 
 
 @repeats
@@ -315,7 +317,7 @@ def rounded(line: Array, numbers: DType) -> Array:
     The weight in the middle makes up for the others'.
     """
     line = np.asarray(line, np.float64)
-    if numbers == np.float64 or not np.isfinite(line).all():
+    if numbers == F64 or not np.isfinite(line).all():
         return line
     held = line.astype(numbers).astype(np.float64)
     middle = len(line) // 2

@@ -105,14 +105,11 @@ def _along(
     merge: np.ufunc,
 ) -> Array:
     array = arguments.real(np.asarray(input_))
-    number = arguments.axis(axis, array.ndim)
     if size < 1:
         raise RuntimeError(f"incorrect filter size: it must be at least 1; got {size}")
-    size = operator.index(size)
+    step = arguments.line(axis, operator.index(size), origin, mode, cval, array.ndim)
     out = arguments.output_for(array, output)
     arguments.supported(out, "output")
-    border = arguments.border(mode, cval)
-    step = Step(number, size, arguments.before(size, origin), border)
     extremes.along_axes(array, out, [step], merge)
     return out
 
@@ -275,7 +272,7 @@ def warn_of_size(size: Any, footprint: Any, stacklevel: int = 5) -> None:
 
 def under(
     footprint: Array, origin: Any, mode: Any, cval: float, filtered: tuple[int, ...], rank: int
-) -> tuple[Array, list[Step]]:
+) -> tuple[Array, tuple[Step, ...]]:
     """A footprint with an axis for each of the input's, and its steps."""
     footprint = arguments.expanded(footprint, filtered, rank, "footprint")
     if footprint.size == 0:
@@ -283,10 +280,4 @@ def under(
             f"footprint.ndim ({sum(size > 0 for size in footprint.shape)}) must match len(axes) "
             f"({len(filtered)}): a footprint has one tap at least; got shape {footprint.shape}"
         )
-    origins = arguments.origins(origin, filtered, rank)
-    befores = [
-        arguments.before(size, each) for size, each in zip(footprint.shape, origins, strict=True)
-    ]
-    border = arguments.one_border(mode, cval)
-    steps = [Step(n, footprint.shape[n], befores[n], border) for n in sorted(filtered)]
-    return footprint, steps
+    return footprint, arguments.window(footprint.shape, origin, mode, cval, filtered, rank)

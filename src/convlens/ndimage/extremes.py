@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,7 @@ def in_type(steps: Sequence[Step], dtype: np.dtype[Any]) -> list[Step]:
     return [step if step.border.repeats else _converted(step, dtype) for step in steps]
 
 
+@lru_cache(maxsize=256)
 def _converted(step: Step, dtype: np.dtype[Any]) -> Step:
     number = np.asarray(step.border.value, np.float64)
     with np.errstate(all="ignore"):
@@ -126,20 +128,32 @@ def _holding(dtype: np.dtype[Any], steps: Sequence[Step]) -> np.dtype[Any]:
     return dtype.newbyteorder("=") if held else np.dtype(np.float64)
 
 
-def _lines(footprint: Array) -> dict[int, list[tuple[int, ...]]]:
+def _lines(footprint: Array) -> lines.Lines:
     """The lines of taps along the last axis of a footprint: for each length, the first taps.
 
     Lines of the same length share the work of merging along the last axis.
     """
+    if footprint.size > engine.LARGEST:
+        return _found_lines(footprint)
+    return _known_lines(footprint.tobytes(), footprint.shape)
+
+
+@lru_cache(maxsize=64)
+def _known_lines(content: bytes, shape: tuple[int, ...]) -> lines.Lines:
+    """The same for the booleans of a footprint, cached because calls often repeat with it."""
+    return _found_lines(np.frombuffer(content, bool).reshape(shape))
+
+
+def _found_lines(footprint: Array) -> lines.Lines:
     if footprint.ndim == 0:
         return {1: [()]}
-    lines = defaultdict(list)
+    found = defaultdict(list)
     edges = np.diff(footprint.astype(np.int8), axis=-1, prepend=0, append=0)
     for at in np.ndindex(footprint.shape[:-1]):
         starts, stops = (np.flatnonzero(edges[at] == sign).tolist() for sign in (1, -1))
         for start, stop in zip(starts, stops, strict=True):
-            lines[stop - start].append((*at, start))
-    return dict(lines)
+            found[stop - start].append((*at, start))
+    return dict(found)
 
 
 def runs(cells: Array, axis: int, lengths: Sequence[int], merge: np.ufunc) -> dict[int, Array]:

@@ -80,12 +80,7 @@ def _correlate1d(
             f"no filter weights given: they must have one axis and one tap at least; got shape "
             f"{line.shape}"
         )
-    step = Step(
-        arguments.axis(axis, array.ndim),
-        len(line),
-        arguments.before(len(line), origin, _ORIGIN),
-        arguments.border(mode, cval),
-    )
+    step = arguments.line(axis, len(line), origin, mode, cval, array.ndim, _ORIGIN)
     arguments.supported(array)
     arguments.supported(output, "output")
     sums.along_axes(array, output, [step], [line])
@@ -257,7 +252,7 @@ def _correlate(
 
 def _window(
     array: Array, weights: Array, mode: str, cval: Any, origin: Any, axes: Any, *, flipped: bool
-) -> tuple[Array, list[Step]]:
+) -> tuple[Array, tuple[Step, ...]]:
     """The weights with as many axes as the array, and the steps of the filter."""
     filtered = arguments.axes(axes, array.ndim)
     weights = np.asarray(weights, np.float64)
@@ -267,19 +262,10 @@ def _window(
             f"weights.ndim ({sum(size > 0 for size in weights.shape)}) must match len(axes) "
             f"({len(filtered)}): weights must have one tap at least; got shape {weights.shape}"
         )
-    origins = arguments.origins(origin, filtered, array.ndim)
-    if flipped:
-        weights = np.flip(weights)
-        origins = [
-            -each - (size % 2 == 0) for each, size in zip(origins, weights.shape, strict=True)
-        ]
-    befores = [
-        arguments.before(size, each, _ORIGIN)
-        for size, each in zip(weights.shape, origins, strict=True)
-    ]
-    border = arguments.one_border(mode, cval)
-    steps = [Step(n, weights.shape[n], befores[n], border) for n in sorted(filtered)]
-    return weights, steps
+    steps = arguments.window(
+        weights.shape, origin, mode, cval, filtered, array.ndim, flipped=flipped, message=_ORIGIN
+    )
+    return weights[(slice(None, None, -1),) * array.ndim] if flipped else weights, steps
 
 
 Real = Callable[[Array, Array, Array, Any], Array]  # array, weights, output, border's number
@@ -355,13 +341,10 @@ def uniform_filter1d(
     array([4, 3, 4, 1, 4, 6, 6, 3])
     """
     array = np.asarray(input)
-    number = arguments.axis(axis, array.ndim)
     if size < 1:
         raise RuntimeError(f"incorrect filter size: it must be at least 1; got {size}")
-    size = operator.index(size)
+    step = arguments.line(axis, operator.index(size), origin, mode, cval, array.ndim)
     out = arguments.output_for(array, output, of_complex=array.dtype.kind == "c")
-    border = arguments.border(mode, cval)
-    step = Step(number, size, arguments.before(size, origin), border)
     return _means(array, out, (step,))
 
 

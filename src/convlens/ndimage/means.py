@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from convlens.core.problem import Array
-from convlens.ndimage import engine, passes, sums
+from convlens.ndimage import engine, ordered, passes, sums
 from convlens.ndimage.arguments import Step
 from convlens.ndimage.blocks import (
     apart,
@@ -39,26 +39,20 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step]) -> None:
     of_axes = [passes.of_mean(step.size, output.dtype) for step in steps]
     if passes.along_axes(input_, output, steps, of_axes):
         return
-    integers = input_.dtype.kind in "biu" and output.dtype.kind in "iu" and _whole(steps)
-    dtype = _sums(input_, output, steps) if integers else np.dtype(np.float64)
+    dtype = np.dtype(np.float64)  # in which means of integers are nowhere rounded up to the next
+    sums_of = [_sums(step, input_.ndim) for step in steps]
 
     def compute(cells: Array, places: tuple[range, ...]) -> Array:
         places_left = list(places)
-        for number, step in enumerate(steps):
+        for number, (step, add_up) in enumerate(zip(steps, sums_of, strict=True)):
             if number:  # What was computed beyond the edges is no part of the array in between.
                 cells = converted(cells, output.dtype).astype(dtype, copy=False)
                 fill(cells, places_left, step, input_.shape[step.axis])
             at = places_left[step.axis]
-            count = len(at) - step.size + 1
-            total = sum_along(cells, step.axis, step.size, count)
-            if not integers:
-                total /= step.size
-            elif dtype.kind == "u":
-                total //= step.size
-            else:  # towards zero
-                total = np.sign(total) * (np.abs(total) // step.size)
-            cells = total
-            places_left[step.axis] = range(at.start + step.before, at.start + step.before + count)
+            start = at.start + step.before
+            places_left[step.axis] = range(start, start + len(at) - step.size + 1)
+            cells = add_up(cells, [len(each) for each in places_left])
+            cells /= step.size
         return cells
 
     filter_blocks(input_, output, steps, dtype, compute)
@@ -70,28 +64,11 @@ def _line(size: int) -> Array:
     return np.full(size, 1 / size)
 
 
-def _whole(steps: Sequence[Step]) -> bool:
-    return all(
-        step.border.mode != "constant" or float(step.border.value).is_integer() for step in steps
-    )
-
-
-def _sums(input_: Array, output: Array, steps: Sequence[Step]) -> np.dtype[np.generic]:
-    """The smallest type that holds the sums of integers exactly; of 64-bit ones, most sums."""
-    size = max(step.size for step in steps)
-    low = high = 0
-    for dtype in (input_.dtype, output.dtype):
-        if dtype.kind != "b":
-            low, high = min(low, np.iinfo(dtype).min), max(high, np.iinfo(dtype).max)
-    for step in steps:
-        if step.border.mode == "constant":
-            low, high = min(low, int(step.border.value)), max(high, int(step.border.value))
-    for name in ("u2", "u4", "i4", "i8", "u8"):
-        dtype = np.dtype(name)
-        limits = np.iinfo(dtype)
-        if limits.min <= low * size and max(high, 1) * size <= limits.max:
-            return dtype
-    return np.dtype(np.float64)
+def _sums(step: Step, rank: int) -> sums.OfBlock:
+    """The sums under the windows of a step, of an array of so many axes."""
+    if step.size <= SHORT:
+        return ordered.along_axis(np.ones(step.size), step.axis, rank)
+    return lambda cells, shape: sum_along(cells, step.axis, step.size, shape[step.axis])
 
 
 def sum_along(cells: Array, axis: int, size: int, count: int) -> Array:

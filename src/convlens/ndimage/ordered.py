@@ -6,6 +6,7 @@ An integer is what is left of a sum that is cut off, so that it shows how each a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ EPSILON = np.finfo(np.float64).eps  # SciPy takes weights that differ by less fo
 PIPELINE = "ordered_terms_f64_f64_f64"
 LEAST = 64  # sums that the pipeline computes at once
 STRIP = 2**14  # sums of a task
+
+MOST = 16  # shapes of cells whose runs are kept
 
 Place = tuple[int, ...]  # of a tap, in the window
 
@@ -79,6 +82,27 @@ def _symmetry(weights: Array) -> int:
     return 0 if (np.abs(right + left) > EPSILON).any() else -1
 
 
+def along_axis(line: Array, axis: int, rank: int) -> Sums:
+    """The sums of a correlation along an axis of so many."""
+    if line.size > engine.FEW:
+        return Sums(of_line(line, axis, rank))
+    return _known(line.tobytes(), line.shape, axis, rank)
+
+
+def under_window(weights: Array) -> Sums:
+    """The sums of a correlation with a window."""
+    if weights.size > engine.FEW:
+        return Sums(of_window(weights))
+    return _known(weights.tobytes(), weights.shape, None, weights.ndim)
+
+
+@lru_cache(maxsize=64)
+def _known(content: bytes, shape: tuple[int, ...], axis: int | None, rank: int) -> Sums:
+    """The same of weights of float64 with these numbers, cached because calls often repeat."""
+    weights = np.frombuffer(content).reshape(shape)
+    return Sums(of_window(weights) if axis is None else of_line(weights, axis, rank))
+
+
 class Sums:
     """The sums of some terms, for blocks of cells.
 
@@ -105,10 +129,13 @@ class Sums:
         )
         if not self._compiled or count < LEAST:
             return self._in_numpy(cells, shape)
-        if cells.shape not in self._runs:
-            self._runs[cells.shape] = self._run(cells, apart, count)
+        run = self._runs.get(cells.shape)
+        if run is None:
+            if len(self._runs) >= MOST:
+                self._runs.clear()
+            run = self._runs[cells.shape] = self._run(cells, apart, count)
         sums = np.empty(count)
-        self._runs[cells.shape](cells.reshape(-1), sums)
+        run(cells.reshape(-1), sums)
         return as_strided(sums, tuple(shape), cells.strides)
 
     def _run(self, cells: Array, apart: list[int], count: int) -> Run:

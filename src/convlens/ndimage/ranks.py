@@ -197,7 +197,7 @@ def _ranked(
     full, steps = under(footprint, origin, some_mode, cval, filtered, array.ndim)
     count = int(np.count_nonzero(footprint))
     if count == footprint.size:  # An axis of a single tap, such as colours have, is not filtered.
-        steps = [step for step in steps if step.size > 1]
+        steps = tuple(step for step in steps if step.size > 1)
     rank = rank_of(count)
     rank += count if rank < 0 else 0
     if not 0 <= rank < count:

@@ -9,11 +9,13 @@ they are taken in the output's own type, in which all wraps around as it would i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
+from convlens.compiled import choice
 from convlens.core.problem import Array
 from convlens.ndimage import engine, ordered, passes
 from convlens.ndimage.arguments import Step
@@ -30,6 +32,9 @@ from convlens.ndimage.blocks import (
 CLOSE_TO_ONE = 1e-12
 # The most sums of bytes, and of other integers, that are kept whole; more are faster in blocks.
 MOST_OF_BYTES, MOST = 2**20, 2**14
+PRODUCTS = 3  # by other numbers than 1, -1 and 2: from so many on, sums are faster in float64
+EXACT = 2**53  # float64 holds all integers below
+FEW_NUMBERS = 2**13  # the most whose product with themselves no library of NumPy's gives to threads
 
 OfBlock = Callable[[Array, Sequence[int]], Array]  # cells, and the shape of the outputs
 
@@ -60,15 +65,23 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Seque
     if all(_whole(line) for line in lines) and wraps(input_, output, steps):
         if len(steps) == 1 and _exactly(input_, output, steps, lines[0]):
             return
+        if len(steps) == 2 and _is_one_filter(steps, lines):
+            window = _product(steps, lines, rank)
+            if _exactly(input_, output, steps, window):
+                return
         dtype = output.dtype.newbyteorder("=")
         sums: list[OfBlock] = [
-            partial(_wrapping, _taps(ordered.of_line(line, step.axis, rank), dtype))
+            _of_integers(
+                ordered.of_line(line, step.axis, rank),
+                ordered.along_axis(line, step.axis, rank),
+                dtype,
+            )
             for step, line in zip(steps, lines, strict=True)
         ]
     else:
         dtype = np.dtype(np.float64)
         sums = [
-            ordered.Sums(ordered.of_line(line, step.axis, rank))
+            ordered.along_axis(line, step.axis, rank)
             for step, line in zip(steps, lines, strict=True)
         ]
 
@@ -107,20 +120,21 @@ def compiled(input_: Array, output: Array, steps: Sequence[Step], lines: Sequenc
 def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> None:
     """Correlate with weights (*window) that have as many axes as the input."""
     input_ = apart(input_, output)
-    weights = np.where(np.abs(weights) > ordered.EPSILON, weights, 0)
+    weights, has_empty = _taps_that_count(weights)
     if output.dtype.kind == "f" and engine.kernel(input_, output, steps, weights):
-        if (weights == 0).any():
+        if has_empty:
             _without_empty_taps(input_, output, steps, weights)
         return
     whole = _whole(weights) and wraps(input_, output, steps)
     if whole and _exactly(input_, output, steps, weights):
         return
-    terms = ordered.of_window(weights)
     if whole:
         dtype = output.dtype.newbyteorder("=")
-        add_up: OfBlock = partial(_wrapping, _taps(terms, dtype))
+        add_up: OfBlock = _of_integers(
+            ordered.of_window(weights), ordered.under_window(weights), dtype
+        )
     else:
-        dtype, add_up = np.dtype(np.float64), ordered.Sums(terms)
+        dtype, add_up = np.dtype(np.float64), ordered.under_window(weights)
 
     def compute(cells: Array, places: tuple[range, ...]) -> Array:
         return add_up(cells, outputs(places, weights.shape))
@@ -128,15 +142,34 @@ def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: A
     filter_blocks(input_, output, steps, dtype, compute)
 
 
+def _taps_that_count(weights: Array) -> tuple[Array, bool]:
+    """Weights with 0 for those so small that their taps take no part, and whether there are any."""
+    if weights.size > engine.FEW:
+        return _without_small(weights)
+    return _known_taps(weights.tobytes(), weights.shape)
+
+
+@lru_cache(maxsize=256)
+def _known_taps(content: bytes, shape: tuple[int, ...]) -> tuple[Array, bool]:
+    """The same for few weights of float64, which are cached because calls often repeat."""
+    return _without_small(np.frombuffer(content).reshape(shape))
+
+
+def _without_small(weights: Array) -> tuple[Array, bool]:
+    weights = np.where(np.abs(weights) > ordered.EPSILON, weights, 0)
+    weights.flags.writeable = False
+    return weights, bool((weights == 0).any())
+
+
 def _without_empty_taps(
     input_: Array, output: Array, steps: Sequence[Step], weights: Array
 ) -> None:
     """Compute again what NaN and inf under taps of no weight have made of outputs."""
-    if np.isfinite(_spread(output)):
+    if _is_finite(output):
         return
     # A sum of finite numbers that overflows gives the same again.
     again = np.empty_like(output)
-    add_up = ordered.Sums(ordered.of_window(weights))
+    add_up = ordered.under_window(weights)
 
     def compute(cells: Array, places: tuple[range, ...]) -> Array:
         return add_up(cells, outputs(places, weights.shape))
@@ -145,10 +178,13 @@ def _without_empty_taps(
     np.copyto(output, again, where=~np.isfinite(output))
 
 
-def _spread(output: Array) -> Any:
-    """A number that is not finite if one of the output's is not."""
+def _is_finite(output: Array) -> bool:
+    """Whether all numbers are finite; very large ones may count as others do."""
+    if output.size <= FEW_NUMBERS and output.flags.c_contiguous:
+        flat = output.reshape(-1)
+        return isfinite(flat.dot(flat))
     with np.errstate(all="ignore"):
-        return output.max() - output.min()
+        return isfinite(output.max() - output.min())
 
 
 def wraps(input_: Array, output: Array, steps: Sequence[Step]) -> bool:
@@ -186,6 +222,34 @@ def _is_one_filter(steps: Sequence[Step], lines: Sequence[Array]) -> bool:
 def _whole(weights: Array) -> bool:
     """Whether all weights are integers that float64 holds exactly."""
     return bool((np.abs(weights) < 2.0**53).all() and (weights == np.trunc(weights)).all())
+
+
+def _product(steps: Sequence[Step], lines: Sequence[Array], rank: int) -> Array:
+    """The window that is the product of lines along these axes, with one tap along all others."""
+    window = np.ones((1,) * rank)
+    for step, line in zip(steps, lines, strict=True):
+        window = window * np.expand_dims(line, tuple(n for n in range(rank) if n != step.axis))
+    return window
+
+
+def _of_integers(terms: ordered.Terms, of_floats: OfBlock, dtype: np.dtype[Any]) -> OfBlock:
+    """Sums with whole weights of integers of this type, which wrap around.
+
+    Where float64 holds them exactly, they are taken in it, unless there is little to multiply.
+    """
+    taps = _taps(terms, dtype)
+    total = sum(abs(int(weight)) for _, weight in taps)
+    products = sum(weight not in (1, 2) and abs(weight) != 1 for _, weight in taps)
+    most = choice.largest(dtype)
+
+    def add_up(cells: Array, shape: Sequence[int]) -> Array:
+        if products >= PRODUCTS and total < EXACT:
+            largest = most if total * most < EXACT else max(-int(cells.min()), int(cells.max()))
+            if total * largest < EXACT:
+                return of_floats(cells.astype(np.float64), shape).astype(np.int64)
+        return _wrapping(taps, cells, shape)
+
+    return add_up
 
 
 def _taps(terms: ordered.Terms, dtype: np.dtype[Any]) -> list[tuple[ordered.Place, Any]]:
