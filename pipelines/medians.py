@@ -94,7 +94,7 @@ def medians(level: Level, types: Types, *, window: tuple[int, ...]) -> Pipeline:
     The last number of a sorted column of floats is NaN if one of its numbers is, and otherwise 0.
     """
     *deep, kh, kw = window
-    pool = Pooling(level, types, "median", channels=1, volume=bool(deep))
+    pool = Pooling(level, types, "median", channels=1, volume=bool(deep), held=True)
     lanes, cells, out = level.lanes(pool.numbers), pool.cells, pool.out
     height, floats = prod((*deep, kh)), pool.numbers.is_float()
     stages = list(network(tuple(size for size in (height, kw) if size > 1), height * kw // 2))

@@ -87,6 +87,8 @@ class Pooling:
         of 1.
     volume : bool
         Whether the window has three axes. Then slabs are merged while cells are filled.
+    held : bool
+        Whether they are not, but the cells of each slab are held.
     ordered : bool
         Whether the larger or smaller of floats are found as those of integers in the same order.
         One instruction does that, where floats take four to keep NaN.
@@ -101,6 +103,7 @@ class Pooling:
         side: int | None = None,
         *,
         volume: bool = False,
+        held: bool = False,
         ordered: bool = False,
     ) -> None:
         pixels, self.numbers, self.results = types
@@ -119,7 +122,7 @@ class Pooling:
             pixels,
             self.numbers,
             volume=volume,
-            merging=merging if volume and mode != "median" else None,
+            merging=merging if volume and not held else None,
             convert=convert,
             padded=padded,
         )

@@ -23,6 +23,7 @@ from dense import dense
 from depthwise import depthwise
 from doubling import doubling
 from exchange import exchanged
+from footprints import footprints
 from fourier import fourier, spectrum
 from holes import filled, quotients
 from levels import Level, Pipeline
@@ -566,8 +567,26 @@ def _ordered() -> Iterator[Variant]:
     for (down, kh), (across, kw) in product(high, wide):
         made = partial(means, types=_types("u8_u16_u8"), high=down, wide=across)
         yield Variant("means", types, {"kh": kh, "kw": kw}, made)
+    yield from _footprints()
     for mode in ("max", "min"):
         for name in ("u8", "i16", "u16", "f32", "f64"):
             types = (f"lines_{mode}", name, name, name)
             made = partial(lines, types=(TYPES[name],) * 3, mode=mode)
             yield Variant("lines", types, {}, made)
+
+
+def _footprints() -> Iterator[Variant]:
+    """Extremes under flat footprints and, of floats, under raised ones, with sums."""
+    flat = [(f"flat_{mode}", n) for mode in ("max", "min") for n in ("u8", "i16", "u16")]
+    floats = ("flat_max", "flat_min", "raised_max", "raised_min", "raised_sum")
+    every = [*flat, *product(floats, ("f32", "f64"))]
+    for (kind, name), volume in product(every, (0, 1)):
+        height, mode = kind.split("_")
+        made = partial(
+            footprints,
+            types=(TYPES[name],) * 3,
+            mode=mode,
+            volume=bool(volume),
+            raised=height == "raised",
+        )
+        yield Variant("footprints", (kind, name, name, name), exactly(volume=volume), made)

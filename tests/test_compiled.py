@@ -51,7 +51,14 @@ from convlens.compiled.library import Run, load
 from convlens.compiled.variants import Variants
 from convlens.core.rounding import saturated
 from convlens.execute import files
-from convlens.ndimage import engine, maximum_filter, median_filter, minimum_filter, ordered
+from convlens.ndimage import (
+    engine,
+    extremes,
+    maximum_filter,
+    median_filter,
+    minimum_filter,
+    ordered,
+)
 from convlens.plan import execute_file
 
 pytestmark = built
@@ -806,22 +813,41 @@ def check_kernel_gradients(rng):
         assert np.abs(result - exact).max() <= 1e3 * np.finfo(dtype).eps
 
 
-def check_lines(rng):
-    """Fail if an extreme under a footprint is wrong, or memory beside arrays is read or written."""
-    lines.WORTH = 0
-    for dtype in ("u1", "i2", "u2", "f4", "f8"):
-        for sizes, window in (((40, 300), (5, 7)), ((3, 9, 70), (2, 4, 5)), ((90,), (31,))):
-            cells = fenced(rng, random_numbers(rng, sizes, np.dtype(dtype), small=True))
-            footprint = rng.random(window) < 0.8
-            origin = [-(taps // 2) for taps in window]  # Windows begin at their places.
-            inside = tuple(slice(size - taps + 1) for size, taps in zip(sizes, window, strict=True))
-            under = sliding_window_view(cells, window)[..., footprint]
-            for function, expected in (
-                (maximum_filter, under.max(axis=-1)),
-                (minimum_filter, under.min(axis=-1)),
-            ):
-                result = function(cells, footprint=footprint, origin=origin)
-                np.testing.assert_array_equal(result[inside], expected, f"{sizes} {window}")
+def check_footprints(rng):
+    """Fail if what is merged under a footprint is wrong, by lines of taps or tap by tap."""
+    lines.WORTH, few = 0, extremes.FEW_TAPS
+    forms = ((40, 300), (5, 7)), ((3, 9, 70), (2, 4, 4)), ((90,), (31,)), ((2, 5, 6, 7), (2,) * 4)
+    for dtype, (sizes, window), most in product(("u1", "i2", "u2", "f4", "f8"), forms, (0, few)):
+        extremes.FEW_TAPS = most
+        cells = fenced(rng, random_numbers(rng, sizes, np.dtype(dtype), small=True))
+        footprint, heights = rng.random(window) < 0.8, rng.integers(-3, 4, window).astype(float)
+        origin = [-(taps // 2) for taps in window]  # Windows begin at their places.
+        of_flipped = [taps // 2 - (taps % 2 == 0) for taps in window]
+        inside = tuple(slice(size - taps + 1) for size, taps in zip(sizes, window, strict=True))
+        under = sliding_window_view(cells, window)[..., footprint]
+        calls = [
+            (under.max(axis=-1), maximum_filter, {"footprint": footprint, "origin": origin}),
+            (under.min(axis=-1), minimum_filter, {"footprint": footprint, "origin": origin}),
+        ]
+        if cells.dtype.kind == "f":
+            high = heights[footprint]
+            lower = {"footprint": footprint, "structure": heights, "origin": origin}
+            higher = {name: np.flip(lower[name]) for name in ("footprint", "structure")}
+            weights = {"weights": np.where(footprint, heights, 0), "origin": origin}
+            calls += [
+                ((under - high).min(axis=-1), ndimage.grey_erosion, lower),
+                (
+                    (under + high).max(axis=-1),
+                    ndimage.grey_dilation,
+                    higher | {"origin": of_flipped},
+                ),
+                ((under * high).sum(axis=-1), ndimage.correlate, weights),
+            ]
+        for expected, function, options in calls:
+            out = fenced(rng, np.zeros_like(cells))
+            function(cells, output=out, **options)
+            off = (0, 0) if function in (maximum_filter, minimum_filter) else (1e-5, 1e-4)
+            np.testing.assert_allclose(out[inside], expected, *off, err_msg=f"{function}")
 
 
 def check_winners(rng):
@@ -963,7 +989,7 @@ def check_levels():
             check_medians,
             check_histograms,
             check_moving,
-            check_lines,
+            check_footprints,
             check_winners,
             check_shares,
             check_transforms,

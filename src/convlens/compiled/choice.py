@@ -36,6 +36,7 @@ LONG, LONG_AXIS = 256, 64
 TILED = 48  # the most taps along an axis of extremes that are merged in tiles
 # The families of pipelines that compute in passes; the last two cut sums off to integers.
 SEPARABLE, CUT, MEANS = PASSES = "separable", "cut", "means"
+FOOTPRINTS = FLAT, RAISED = "flat", "raised"  # of extremes under footprints, with heights or none
 REMEMBERED = 2**14  # the most bytes of a kernel whose factors are kept: 4 MB for all 256 of them
 
 
@@ -116,7 +117,7 @@ class Passes(NamedTuple):
 
 
 class InPasses(ABC):
-    """What is given to pipelines that compute in passes: instead of kernels.
+    """What pipelines take instead of kernels: those that compute in passes, or under a footprint.
 
     Attributes
     ----------
@@ -221,11 +222,51 @@ class Means(Cut):
         return sizes | {"factors": np.array([each.mean for each in passes.values()], U16)}
 
 
+@dataclass(frozen=True, eq=False)
+class Footprint(InPasses):
+    """The taps of a window under which the largest or smallest number is wanted.
+
+    Attributes
+    ----------
+    taps : (axes, taps) of int32
+        Their places along each axis, of which the last comes first.
+    """
+
+    family: ClassVar[str] = FLAT
+    taps: Array
+
+    @cached_property
+    def arrays(self) -> dict[str, Array]:
+        """All arrays, as pipelines take them."""
+        return {"taps": self.taps}
+
+
+@dataclass(frozen=True, eq=False)
+class Raised(Footprint):
+    """The same with what is added to the number under each tap, in the type of the numbers.
+
+    Attributes
+    ----------
+    heights : (taps,)
+    """
+
+    family: ClassVar[str] = RAISED
+    heights: Array
+
+    @cached_property
+    def arrays(self) -> dict[str, Array]:
+        """All arrays, as pipelines take them."""
+        return {"taps": self.taps, "heights": self.heights}
+
+
 def choose(problem: Problem, numbers: DType | None, passes: str = "") -> Method:
     """The pipeline for a problem or a part of one; `numbers` is None for pooling.
 
-    A convolution may be computed in passes, by pipelines of this family.
+    A convolution may be computed in passes, by pipelines of this family, and an extreme under a
+    footprint.
     """
+    if passes in FOOTPRINTS:
+        return footprint(problem, passes)
     if numbers is None:
         return pooling(problem)
     if passes in (CUT, MEANS):
@@ -240,6 +281,15 @@ def cut(problem: Problem, numbers: DType) -> Method:
     facts = {"kh": problem.rows.window, "kw": problem.columns.window}
     variant = loaded().variants.choose(facts, [("passes", name, NAMES[numbers], name)])
     return Method(variant, pixels, numbers, pixels, folded=True)
+
+
+def footprint(problem: Problem, passes: str) -> Method:
+    """The pipeline for an extreme under a footprint."""
+    images = problem.images.dtype
+    numbers = U8 if images.kind == "b" else images.newbyteorder("=")
+    types = f"{passes}_{problem.mode}", *(NAMES[numbers],) * 3
+    variant = loaded().variants.choose({"volume": len(problem.axes) > 2}, [types])
+    return Method(variant, numbers, numbers, numbers, folded=True)
 
 
 # ----------------------------------------------------------------------------- convolution

@@ -70,8 +70,10 @@ def _fits(problem: Problem, method: Method, window: tuple[int, ...], channels: i
     parts = [
         replace(axis, window=n) for axis, n in zip(problem.axes[-2:], (height, width), strict=True)
     ]
-    # Slabs are merged when they are read, but for convolutions and medians, which hold all of them.
-    pooled = problem.kernels is None and problem.mode != "median"
+    # Slabs are merged when they are read, but for convolutions, medians and footprints, which hold
+    # all of them.
+    held = problem.mode == "median" or method.family == "footprints"
+    pooled = problem.kernels is None and not held
     merged = pooled or method.family in PASSES
     slabs = 1 if merged else prod(deep)
     cells = prod(axis.reach for axis in parts) * channels * slabs

@@ -191,12 +191,14 @@ def flattened(problem: Problem) -> Problem:
     return replace(problem, axes=(rows, columns), layout=layout, images=images)
 
 
-def deepened(problem: Problem) -> Problem:
+def deepened(problem: Problem, way: Way | None = None) -> Problem:
     """The problem that pipelines take: images that are pooled with borders become volumes.
 
-    The pipelines for volumes fill cells before they merge them, and know all borders.
+    The pipelines for volumes fill cells before they merge them, and know all borders. So do those
+    for medians and for footprints.
     """
-    merged = problem.kernels is None and problem.mode != "median"
+    tap_by_tap = problem.mode == "median" or (way is not None and way.factors is not None)
+    merged = problem.kernels is None and not tap_by_tap
     if merged and problem.pad_mode != "nothing" and len(problem.axes) == 2:
         return replace(problem, axes=(Axis(1, 1, 1, 1, 0, 0), *problem.axes))
     return problem

@@ -93,7 +93,7 @@ def ran(problem: Problem, way: Way, images: Array, kernels: Array | None, out: A
     if way.flat or way.tiles or way.winograd:
         return None
     kernels = None if kernels is None else _ready(problem.full_kernels(kernels), way)
-    problem = deepened(beside(problem, way.single))
+    problem = deepened(beside(problem, way.single), way)
     images, out = _bytes(problem.full_images(images)), _bytes(problem.full_output(out))
     found = REPEATS.steps(_key(problem, way, [images, kernels, out, None]))
     return None if found is None else Ran(found, _given(way, images, kernels, out))
@@ -109,7 +109,7 @@ def _compute_images(
 ) -> None:
     """Write the result into `out`; only the kernels have their full form."""
     if not way.flat:
-        problem = deepened(problem)
+        problem = deepened(problem, way)
         images, out = problem.full_images(images), problem.full_output(out)
         where = None if where is None else _bytes(problem.full_images(where))
         _compute(problem, way, _bytes(images), kernels, _bytes(out), where)
@@ -198,7 +198,8 @@ def _given(
     way: Way, images: Array, kernels: Array | None, out: Array, where: Array | None = None
 ) -> list[Array]:
     """The arrays of a call as its runs take them, in their order."""
-    taps = [] if kernels is None else [*way.factors.arrays.values()] if way.factors else [kernels]
+    taps = [] if kernels is None else [kernels]
+    taps = [*way.factors.arrays.values()] if way.factors else taps
     return [images, *([] if where is None else [where]), *taps, out]
 
 
@@ -313,9 +314,12 @@ class Work:
         self.pointwise = "pointwise" in method.variant.requires
         self.doubling = method.family == "doubling"
         # A volume's slabs are merged when they are read, or else are all held at once.
-        self.merging = bool(passes) or (problem.kernels is None and problem.mode != "median")
+        held = problem.mode == "median" or method.family == "footprints"
+        self.merging = not held and (bool(passes) or problem.kernels is None)
         taps = prod(window) * max(1, problem.channels // max(1, problem.groups))
-        if passes:
+        if passes and held:
+            taps = passes.arrays[0][1][-1]  # those of the footprint
+        elif passes:
             taps = sum(window)
         elif self.doubling:
             # A step takes several instructions, and also computes the rows and columns around a
@@ -405,6 +409,10 @@ class Work:
             "strip": strip,
             "chunk": chunk,
         }
+        arrays = {}  # instead of kernels
+        if self.passes:
+            arrays = {name: packed(shape, dtype) for name, shape, dtype in self.passes.arrays}
+        arguments |= arrays
         if deep:
             table = _slabs(deep[0], problem.axes[0].window, block)
             arguments["slabs"] = buffer(table)
@@ -424,12 +432,11 @@ class Work:
                 sums, numbers = problem.mode in ("avg", "sum"), across.dilation * problem.channels
                 arguments["down_steps"] = buffer(_steps(kh, down.dilation, sums))
                 arguments["across_steps"] = buffer(_steps(kw, numbers, sums))
-            yield slice(None), Run(loaded(), method.variant, arguments, ["images", "out"])
+            yield slice(None), Run(loaded(), method.variant, arguments, ["images", *arrays, "out"])
             return
         arguments |= {"oh": places.shape[1], "ow": places.shape[2]}
         if self.passes:
-            arrays = {name: packed(shape, dtype) for name, shape, dtype in self.passes.arrays}
-            arguments |= {**arrays, "out": frame_of(places)}
+            arguments["out"] = frame_of(places)
             names = [*pixels, *arrays, "out"]
             yield slice(None), Run(loaded(), method.variant, arguments, names)
             return

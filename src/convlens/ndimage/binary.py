@@ -13,9 +13,10 @@ import numpy.typing as npt
 from convlens.core.problem import Array
 from convlens.ndimage import arguments
 from convlens.ndimage.arguments import Output, Step
-from convlens.ndimage.extremes import under_footprint
+from convlens.ndimage.extremes import along_axes, under_footprint
 
 Numbers = int | tuple[int, ...]
+LOOKED = 8  # iterations after which it is looked whether anything changes still
 FEW, FEW_TAPS = 2**13, 27  # pixels and taps that NumPy is faster with than a call of pipelines
 
 
@@ -277,8 +278,10 @@ def _repeated(
         out = arguments.output_for(array, output)
     else:
         out = np.empty(array.shape, bool)
-    result = _until(array != 0, stays, steps, taps, count, merge)
-    out[...] = result
+    pixels = array if array.dtype.kind == "b" else array != 0
+    result = _until(pixels, stays, steps, taps, count, merge, out)
+    if result is not out:
+        out[...] = result
     return out
 
 
@@ -289,23 +292,27 @@ def _until(
     taps: Array,
     count: int,
     merge: np.ufunc,
+    out: Array,
 ) -> Array:
-    """Erode or dilate booleans so many times, or until nothing changes."""
+    """Erode or dilate booleans so many times, or until nothing changes.
+
+    The result is in `out`, or elsewhere, because it lies in two arrays by turns.
+    """
     if pixels.ndim and pixels.size <= FEW and np.count_nonzero(taps) <= FEW_TAPS and taps.any():
         return _until_of_few(pixels, stays, steps, taps, count, merge)
-    after = np.empty_like(pixels, order="C")
-    first = pixels if stays is not None else None
+    usable = out.dtype == bool and not np.may_share_memory(out, pixels)
+    first, after = pixels, out if usable else np.empty_like(pixels, order="C")
     done = 0
     while done < count or count < 1:
         _once(pixels, after, steps, taps, merge)
-        if first is not None:
+        if stays is not None:
             np.copyto(after, first, where=stays)
         done += 1
-        if (count < 1 or done < count) and np.array_equal(pixels, after):
+        now_and_then = count < 1 or (done < count and done % LOOKED == 0)
+        if now_and_then and np.array_equal(pixels, after):
             return after
-        if done == 1 and first is not None:
-            pixels = np.empty_like(after)
-        pixels, after = after, pixels
+        spare = pixels if done > 1 else np.empty_like(after) if done != count else after
+        pixels, after = after, spare
     return pixels
 
 
@@ -363,7 +370,9 @@ def _places(
 
 def _once(pixels: Array, after: Array, steps: Sequence[Step], taps: Array, merge: np.ufunc) -> None:
     """Erode or dilate booleans, once. No tap at all covers only pixels that are True, and none."""
-    if not taps.any():
+    if taps.all():
+        along_axes(pixels, after, [step for step in steps if step.size > 1], merge)
+    elif taps.any():
+        under_footprint(pixels, after, steps, taps, None, merge)
+    else:
         after[...] = merge is np.minimum
-        return
-    under_footprint(pixels, after, steps, taps, None, merge)

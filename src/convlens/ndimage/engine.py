@@ -17,7 +17,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convlens.compiled import choice, large, ways, work
-from convlens.compiled.choice import CUT, F32, F64, I64, U8, U16, Cut, Means, Pass
+from convlens.compiled.choice import (
+    CUT,
+    F32,
+    F64,
+    I64,
+    U8,
+    U16,
+    Cut,
+    Footprint,
+    Means,
+    Pass,
+    Raised,
+)
 from convlens.compiled.library import load
 from convlens.compiled.repeats import Ran, Repeats
 from convlens.core.axis import ZEROS, Axis, Border
@@ -80,7 +92,7 @@ def _key(
     return filter_, of_input, of_output, tuple(steps), how, library.threads
 
 
-def _content(each: Array | Pass) -> Hashable:
+def _content(each: Array | Pass | str | None) -> Hashable:
     """What tells weights from others; passes are made once."""
     return (each.shape, each.tobytes()) if isinstance(each, np.ndarray) else each
 
@@ -298,6 +310,36 @@ def pooled(input_: Array, output: Array, steps: Sequence[Step], mode: str) -> Ra
     if mode == "median" and not ways.has_pipeline(problem):
         return False
     return _computed(problem, ways.settle(problem, None), images, None, out)
+
+
+@repeats
+def under_footprint(
+    input_: Array, output: Array, steps: Sequence[Step], how: tuple[str, Array, Array | None]
+) -> Ran | bool:
+    """Take the largest ("max") or smallest ("min") number under a footprint, or the "sum" of all.
+
+    `how` is this mode, the footprint with as many axes as the input, and what is added to the
+    number under each tap of it, if anything is; for sums, what it is multiplied by. The output has
+    the input's type.
+    """
+    mode, footprint, heights = how
+    views = _views(input_, output, steps)
+    if views is None:
+        return False
+    images, out, spatial = views
+    numbers = input_.dtype.newbyteorder("=")
+    problem = _problem(
+        mode, images.shape, input_.dtype, output.dtype, numbers, spatial, kernels=False
+    )
+    flat = ways.is_flat(problem)
+    window = [axis.window for axis in problem.axes[flat:]]
+    # The axes of the footprint that are not filtered have one tap.
+    taps = np.argwhere(footprint.reshape(window)).T[::-1].astype(np.int32, order="C")
+    given = Footprint(taps) if heights is None else Raised(taps, heights.astype(numbers))
+    slabs = ways.flattened(problem) if flat else problem
+    if large.is_large(slabs, choice.choose(slabs, None, given.family)):
+        return False
+    return _computed(problem, ways.Way(flat, False, None, given), images, None, out)
 
 
 def _sees_its_border(step: Step) -> bool:

@@ -25,6 +25,8 @@ from convlens.ndimage.blocks import (
     shifted,
 )
 
+FEW_TAPS = 40  # under more taps than these, lines of them share their work
+
 
 @long_rows
 def along_axes(input_: Array, output: Array, steps: Sequence[Step], merge: np.ufunc) -> None:
@@ -79,6 +81,8 @@ def under_footprint(
         heights = converted(sign * structure, dtype)
         taps = [(at, heights[at]) for at in np.ndindex(footprint.shape) if footprint[at]]
     steps = in_type(steps, dtype)
+    if _tap_by_tap(input_, output, steps, footprint, structure, merge):
+        return
 
     compiled, memory = bool(of_lines) and footprint.ndim > 0 and lines.serves(dtype), Memory()
 
@@ -107,6 +111,31 @@ def under_footprint(
 
     most = lines.CELLS // dtype.itemsize if compiled else None
     filter_blocks(input_, output, steps, dtype, merged if structure is None else raised, most)
+
+
+def _tap_by_tap(
+    input_: Array,
+    output: Array,
+    steps: Sequence[Step],
+    footprint: Array,
+    structure: Array | None,
+    merge: np.ufunc,
+) -> bool:
+    """The same for few taps, by pipelines; returns whether it was done."""
+    integers = input_.dtype.kind != "f"
+    dtype = np.dtype(np.uint8) if input_.dtype.kind == "b" else input_.dtype
+    if (
+        input_.dtype != output.dtype
+        or not lines.serves(dtype)
+        or (integers and structure is not None)
+    ):
+        return False
+    if not 0 < np.count_nonzero(footprint) <= FEW_TAPS or footprint.size > engine.LARGEST:
+        return False
+    mode, heights = "max" if merge is np.maximum else "min", None
+    if structure is not None:
+        heights = structure[footprint] if mode == "max" else -structure[footprint]
+    return engine.under_footprint(input_, output, steps, (mode, footprint, heights))
 
 
 def in_type(steps: Sequence[Step], dtype: np.dtype[Any]) -> list[Step]:

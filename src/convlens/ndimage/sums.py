@@ -121,6 +121,8 @@ def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: A
     """Correlate with weights (*window) that have as many axes as the input."""
     input_ = apart(input_, output)
     weights, has_empty = _taps_that_count(weights)
+    if has_empty and _tap_by_tap(input_, output, steps, weights):
+        return
     if output.dtype.kind == "f" and engine.kernel(input_, output, steps, weights):
         if has_empty:
             _without_empty_taps(input_, output, steps, weights)
@@ -140,6 +142,17 @@ def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: A
         return add_up(cells, outputs(places, weights.shape))
 
     filter_blocks(input_, output, steps, dtype, compute)
+
+
+def _tap_by_tap(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> bool:
+    """The same for few taps among others of no weight, by pipelines; whether it was done."""
+    dtype = input_.dtype
+    if dtype != output.dtype or dtype not in (choice.F32, choice.F64):
+        return False
+    taps = weights != 0
+    if not 0 < np.count_nonzero(taps) <= engine.FEW or weights.size > engine.LARGEST:
+        return False
+    return engine.under_footprint(input_, output, steps, ("sum", taps, weights[taps]))
 
 
 def _taps_that_count(weights: Array) -> tuple[Array, bool]:
