@@ -23,10 +23,14 @@ from convlens import ndimage
 
 HERE = Path(__file__).parent
 SHAPES = ((2048, 2048), (128, 256, 256))
+SMALL = (64, 64)  # where the call is most of the time
+MODES = ("mirror", "constant", "nearest", "wrap")  # and "reflect", which the other rows have
 DISK = np.hypot(*np.ogrid[-7:8, -7:8]) <= 7.5
 BORDER = {"borderType": cv2.BORDER_REFLECT}
 cv: Any = cv2  # whose annotations know no keywords in a dictionary
 Call = Callable[[Any], Any]
+CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+LINE = np.array([1.0, 2, 0, 3, 1]) / 7
 
 ABOUT = f"""\
 Each filter gives the answer of `scipy.ndimage`, which is checked first: integers to the bit, floats
@@ -55,41 +59,139 @@ class Filter(NamedTuple):
 
 def rows(array: np.ndarray) -> Iterator[Filter]:
     """The filters of the page, in usual sizes, on an image or a volume."""
-    volume, byte = array.ndim > 2, array.dtype == np.uint8
+    yield from _sums(array)
+    yield from _extremes(array)
+    yield from _ranks(array)
+    for mode in MODES:
+        weights = _weights(array)
+        for function, *args in (
+            ("gaussian_filter", 2),
+            ("uniform_filter", 5),
+            ("maximum_filter", 5),
+            ("sobel",),
+            ("correlate", weights),
+            ("median_filter", 3),
+        ):
+            label = " ".join(["3" if each is weights else str(each) for each in args] + [mode])
+            yield Filter(function, tuple(args), {"mode": mode}, label=label)
+
+
+def _weights(array: np.ndarray) -> np.ndarray:
+    """Weights of three taps along each axis that are no product of lines."""
+    weights = np.ones((3,) * array.ndim)
+    weights.flat[0] = 5
+    return weights
+
+
+def _sums(array: np.ndarray) -> Iterator[Filter]:
+    """Correlations, gaussians, means and edges. OpenCV's derivatives of bytes are clipped."""
+    floats = array.dtype.kind == "f"
     for sigma in (1, 2, 5):
         side = 2 * int(4 * sigma + 0.5) + 1
         blur = partial(cv.GaussianBlur, ksize=(side, side), sigmaX=sigma, **BORDER)
         yield Filter("gaussian_filter", (sigma,), {}, blur)
+    yield Filter("gaussian_filter1d", (2,), {})
     yield Filter("gaussian_gradient_magnitude", (2,), {})
     yield Filter("gaussian_laplace", (2,), {})
-    yield Filter("sobel", (), {})
-    yield Filter("laplace", (), {})
-    weights = np.ones((3,) * array.ndim)
-    weights.flat[0] = 5  # so that it is no product of lines
-    yield Filter("correlate", (weights,), {}, label="3")
+    edge = partial(cv.Sobel, ddepth=-1, dx=1, dy=0, ksize=3, **BORDER)
+    yield Filter("sobel", (), {}, edge if floats else None)
+    across, down = np.array([-1.0, 0, 1]), np.ones(3)
+    edge = partial(cv.sepFilter2D, ddepth=-1, kernelX=across, kernelY=down, **BORDER)
+    yield Filter("prewitt", (), {}, edge if floats else None)
+    edge = partial(cv.Laplacian, ddepth=-1, ksize=1, **BORDER)
+    yield Filter("laplace", (), {}, edge if floats else None)
+    # Of SciPy's function or ours, whichever is timed.
+    yield Filter("generic_laplace", ("prewitt",), {})
+    yield Filter("generic_gradient_magnitude", ("sobel",), {})
+    weights = _weights(array)
+    by_weights = partial(cv.filter2D, ddepth=-1, kernel=weights, **BORDER)
+    yield Filter("correlate", (weights,), {}, by_weights if floats else None, label="3")
+    weights = np.arange(5.0**array.ndim).reshape((5,) * array.ndim)
+    weights /= weights.sum()
+    by_weights = partial(cv.filter2D, ddepth=-1, kernel=weights[::-1, ::-1], **BORDER)
+    yield Filter("convolve", (weights,), {}, by_weights, label="5")
+    one = np.ones(1)
+    across, down = ((LINE, one), (one, LINE[::-1].copy()))
+    for (x, y), function, axis in ((across, "correlate1d", -1), (down, "convolve1d", 0)):
+        by_line = partial(cv.sepFilter2D, ddepth=-1, kernelX=x, kernelY=y, **BORDER)
+        yield Filter(function, (LINE,), {"axis": axis}, by_line, label=f"5, axis {axis}")
     for size in (3, 5, 15):
-        box = np.ones((size, size), np.uint8)
         yield Filter("uniform_filter", (size,), {}, partial(cv.blur, ksize=(size, size), **BORDER))
-        yield Filter("maximum_filter", (size,), {}, partial(cv.dilate, kernel=box, **BORDER))
+    yield Filter("uniform_filter1d", (5,), {}, partial(cv.blur, ksize=(5, 1), **BORDER))
+
+
+def _extremes(array: np.ndarray) -> Iterator[Filter]:
+    """The largest and smallest numbers, and what is made of them; booleans instead of bytes."""
+    volume = array.ndim > 2
+    box = np.ones((5, 5), np.uint8)
+    for size in (3, 5, 15):
+        wide = np.ones((size, size), np.uint8)
+        yield Filter("maximum_filter", (size,), {}, partial(cv.dilate, kernel=wide, **BORDER))
+    yield Filter("minimum_filter", (5,), {}, partial(cv.erode, kernel=box, **BORDER))
+    yield Filter("maximum_filter1d", (5,), {}, partial(cv.dilate, kernel=box[:1], **BORDER))
+    of_columns = partial(cv.erode, kernel=box[:, :1], **BORDER)
+    yield Filter("minimum_filter1d", (5,), {"axis": 0}, None if volume else of_columns)
+    yield Filter("grey_erosion", (5,), {}, partial(cv.erode, kernel=box, **BORDER))
+    for function, number in (
+        ("grey_opening", cv.MORPH_OPEN),
+        ("grey_closing", cv.MORPH_CLOSE),
+        ("morphological_gradient", cv.MORPH_GRADIENT),
+        ("white_tophat", cv.MORPH_TOPHAT),
+        ("black_tophat", cv.MORPH_BLACKHAT),
+    ):
+        yield Filter(
+            function, (5,), {}, partial(cv.morphologyEx, op=number, kernel=box, **BORDER)
+        )
+    yield Filter("morphological_laplace", (5,), {})
+    ring = np.ones((5,) * array.ndim, bool)
+    ring[(2,) * array.ndim] = False
+    around = partial(cv.dilate, kernel=ring.astype(np.uint8), **BORDER)
+    yield Filter("grey_dilation", (), {"footprint": ring}, around, "around a pixel of 5")
+    if array.dtype.kind == "f":
+        yield Filter("grey_dilation", (), {"structure": _weights(array)}, label="by heights of 3")
+        return
     if not volume:
         spread = partial(cv.dilate, kernel=DISK.astype(np.uint8), **BORDER)
         yield Filter("grey_dilation", (), {"footprint": DISK}, spread, "by a disk of 15")
+    empty = {"borderType": cv2.BORDER_CONSTANT, "borderValue": 0}
+    for function, number in (
+        ("binary_erosion", cv.MORPH_ERODE),
+        ("binary_dilation", cv.MORPH_DILATE),
+        ("binary_opening", cv.MORPH_OPEN),
+        ("binary_closing", cv.MORPH_CLOSE),
+    ):
+        of_bytes = partial(cv.morphologyEx, op=number, kernel=CROSS, **empty)
+        yield Filter(function, (), {}, of_bytes)
+    thrice = partial(cv.dilate, kernel=CROSS, iterations=3, **empty)
+    yield Filter("binary_dilation", (), {"iterations": 3}, thrice, "three times")
+
+
+def _ranks(array: np.ndarray) -> Iterator[Filter]:
+    """Medians and other ranks."""
+    volume, byte = array.ndim > 2, array.dtype == np.uint8
     for size in (3, 5) if volume else (3, 5, 7, 15, 31) if byte else (3, 5, 7):
         # OpenCV repeats the pixels at the edge, as SciPy's "nearest" does.
         median_of = partial(cv.medianBlur, ksize=size) if size <= 5 or byte else None
         yield Filter("median_filter", (size,), {"mode": "nearest"}, median_of)
+    yield Filter("rank_filter", (4, 3), {})
+    yield Filter("percentile_filter", (20, 5), {})
 
 
 def _race(row: Filter, array: np.ndarray, budget: float) -> list[Result]:
     """Check and time a row; SciPy's answer is the right one."""
 
+    given = array > 127 if row.function.startswith("binary") else array
+
     def of(module: Any) -> Callable[[], Any]:
-        return lambda: getattr(module, row.function)(array, *row.args, **row.options)
+        function, *args = (getattr(module, row.function), *row.args)
+        if row.function.startswith("generic"):
+            args = [getattr(module, each) for each in args]
+        return lambda: function(given, *args, **row.options)
 
     right = of(scipy.ndimage)()
     calls = {"convlens": of(ndimage), "SciPy": of(scipy.ndimage)}
     if row.cv is not None and array.ndim == 2:
-        calls["OpenCV"] = partial(row.cv, array)
+        calls["OpenCV"] = partial(row.cv, given.view(np.uint8) if given.dtype == bool else given)
     results = []
     for name, call in calls.items():
         result = Result(name, "ours" if name == "convlens" else "peer", {"fresh": call})

@@ -23,7 +23,7 @@ from dense import dense
 from depthwise import depthwise
 from doubling import doubling
 from exchange import exchanged
-from footprints import footprints
+from footprints import cut_sums, footprints
 from fourier import fourier, spectrum
 from holes import filled, quotients
 from levels import Level, Pipeline
@@ -576,7 +576,7 @@ def _ordered() -> Iterator[Variant]:
 
 
 def _footprints() -> Iterator[Variant]:
-    """Extremes under flat footprints and, of floats, under raised ones, with sums."""
+    """Extremes under flat footprints, under raised ones of floats, and sums of floats and bytes."""
     flat = [(f"flat_{mode}", n) for mode in ("max", "min") for n in ("u8", "i16", "u16")]
     floats = ("flat_max", "flat_min", "raised_max", "raised_min", "raised_sum")
     every = [*flat, *product(floats, ("f32", "f64"))]
@@ -590,3 +590,9 @@ def _footprints() -> Iterator[Variant]:
             raised=height == "raised",
         )
         yield Variant("footprints", (kind, name, name, name), exactly(volume=volume), made)
+    names = "u8_f32_u8"
+    for volume in (0, 1):
+        made = partial(cut_sums, types=_types(names), volume=bool(volume))
+        yield Variant(
+            "footprints", ("truncated_sum", *names.split("_")), exactly(volume=volume), made
+        )

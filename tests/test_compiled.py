@@ -843,10 +843,17 @@ def check_footprints(rng):
                 ),
                 ((under * high).sum(axis=-1), ndimage.correlate, weights),
             ]
+        if cells.dtype == np.uint8:  # a sum that is cut off has the bits of SciPy's
+            weights = {"weights": np.where(footprint, rng.random(window), 0), "origin": origin}
+            runs, engine.runs = engine.runs, lambda *_: False
+            right = ndimage.correlate(cells, **weights)[inside]
+            engine.runs = runs
+            calls.append((right, ndimage.correlate, weights))
         for expected, function, options in calls:
             out = fenced(rng, np.zeros_like(cells))
             function(cells, output=out, **options)
-            off = (0, 0) if function in (maximum_filter, minimum_filter) else (1e-5, 1e-4)
+            exact = cells.dtype.kind != "f" or function in (maximum_filter, minimum_filter)
+            off = (0, 0) if exact else (1e-5, 1e-4)
             np.testing.assert_allclose(out[inside], expected, *off, err_msg=f"{function}")
 
 

@@ -36,7 +36,8 @@ LONG, LONG_AXIS = 256, 64
 TILED = 48  # the most taps along an axis of extremes that are merged in tiles
 # The families of pipelines that compute in passes; the last two cut sums off to integers.
 SEPARABLE, CUT, MEANS = PASSES = "separable", "cut", "means"
-FOOTPRINTS = FLAT, RAISED = "flat", "raised"  # of extremes under footprints, with heights or none
+# The pipelines for footprints: with heights or without, and with sums that are cut off.
+FOOTPRINTS = FLAT, RAISED, TRUNCATED = "flat", "raised", "truncated"
 REMEMBERED = 2**14  # the most bytes of a kernel whose factors are kept: 4 MB for all 256 of them
 
 
@@ -224,7 +225,7 @@ class Means(Cut):
 
 @dataclass(frozen=True, eq=False)
 class Footprint(InPasses):
-    """The taps of a window under which the largest or smallest number is wanted.
+    """The taps of a window under which the largest or smallest number, or the sum, is wanted.
 
     Attributes
     ----------
@@ -243,11 +244,12 @@ class Footprint(InPasses):
 
 @dataclass(frozen=True, eq=False)
 class Raised(Footprint):
-    """The same with what is added to the number under each tap, in the type of the numbers.
+    """The same with what is added to the number under each tap, or multiplied by it for a sum.
 
     Attributes
     ----------
     heights : (taps,)
+        In the type of the numbers.
     """
 
     family: ClassVar[str] = RAISED
@@ -257,6 +259,28 @@ class Raised(Footprint):
     def arrays(self) -> dict[str, Array]:
         """All arrays, as pipelines take them."""
         return {"taps": self.taps, "heights": self.heights}
+
+
+@dataclass(frozen=True, eq=False)
+class Truncated(Raised):
+    """The same for sums of bytes that are cut off to bytes.
+
+    Attributes
+    ----------
+    terms : (taps,) of float64
+        The heights, which have them in float32.
+    error : (1,) of float32
+        By how much a sum in float32 may be off.
+    """
+
+    family: ClassVar[str] = TRUNCATED
+    terms: Array
+    error: Array
+
+    @cached_property
+    def arrays(self) -> dict[str, Array]:
+        """All arrays, as pipelines take them."""
+        return super().arrays | {"terms": self.terms, "error": self.error}
 
 
 def choose(problem: Problem, numbers: DType | None, passes: str = "") -> Method:
@@ -287,9 +311,10 @@ def footprint(problem: Problem, passes: str) -> Method:
     """The pipeline for an extreme under a footprint."""
     images = problem.images.dtype
     numbers = U8 if images.kind == "b" else images.newbyteorder("=")
-    types = f"{passes}_{problem.mode}", *(NAMES[numbers],) * 3
+    sums = F32 if passes == TRUNCATED else numbers
+    types = f"{passes}_{problem.mode}", NAMES[numbers], NAMES[sums], NAMES[numbers]
     variant = loaded().variants.choose({"volume": len(problem.axes) > 2}, [types])
-    return Method(variant, numbers, numbers, numbers, folded=True)
+    return Method(variant, numbers, sums, numbers, folded=True)
 
 
 # ----------------------------------------------------------------------------- convolution

@@ -29,6 +29,7 @@ from convlens.compiled.choice import (
     Means,
     Pass,
     Raised,
+    Truncated,
 )
 from convlens.compiled.library import load
 from convlens.compiled.repeats import Ran, Repeats
@@ -48,6 +49,7 @@ ROW = 2**12  # the most numbers of a row across the filtered axis, if they can b
 FEW = 64  # taps of a kernel whose way is kept
 DEEP = 16  # more slabs than these are better read once, in a pass of their own
 NARROW = 16  # axes of fewer numbers are better taken for channels than for rows
+ROUNDING = 2.0**-24  # the relative error of a number in float32
 LARGEST = 2**13  # the most bytes of weights that are compared with those of an earlier filter
 
 REPEATS = Repeats()  # what the latest filters ran
@@ -320,7 +322,7 @@ def under_footprint(
 
     `how` is this mode, the footprint with as many axes as the input, and what is added to the
     number under each tap of it, if anything is; for sums, what it is multiplied by. The output has
-    the input's type.
+    the input's type: floats, or for extremes without heights, and sums of bytes, integers.
     """
     mode, footprint, heights = how
     views = _views(input_, output, steps)
@@ -335,11 +337,31 @@ def under_footprint(
     window = [axis.window for axis in problem.axes[flat:]]
     # The axes of the footprint that are not filtered have one tap.
     taps = np.argwhere(footprint.reshape(window)).T[::-1].astype(np.int32, order="C")
-    given = Footprint(taps) if heights is None else Raised(taps, heights.astype(numbers))
+    given = Footprint(taps)
+    if heights is not None:
+        given = (
+            Raised(taps, heights.astype(numbers)) if numbers.kind == "f" else _cut(taps, heights)
+        )
     slabs = ways.flattened(problem) if flat else problem
     if large.is_large(slabs, choice.choose(slabs, None, given.family)):
         return False
     return _computed(problem, ways.Way(flat, False, None, given), images, None, out)
+
+
+def _cut(taps: Array, weights: Array) -> Truncated:
+    """The same for sums of bytes with these weights, in float64, that are cut off to bytes."""
+    error = np.array([error_of_bytes(weights)], F32)
+    return Truncated(taps, weights.astype(F32), weights, error)
+
+
+def error_of_bytes(weights: Array) -> float:
+    """By how much a sum of bytes with these weights may be off in float32."""
+    total = 255 * float(np.abs(weights).sum())
+    whole = bool((weights == np.trunc(weights)).all())
+    if whole and total < 1 / ROUNDING:
+        return 0.0
+    # Each weight is rounded once, and each product and sum.
+    return 1.01 * (len(weights) + 2) * ROUNDING * total
 
 
 def _sees_its_border(step: Step) -> bool:

@@ -20,7 +20,6 @@ from convlens.ndimage.engine import DType
 TYPES = tuple(map(np.dtype, ("u1", "i2", "u2")))  # of the pixels that there are pipelines for
 EXACT = 2**24  # float32 holds all integers below
 BOUND = 2**31  # sums below it are cut off to integers alike everywhere
-ROUNDING = 2.0**-24  # the relative error of a number in float32
 
 
 def along_axes(
@@ -75,7 +74,7 @@ def _of_line(content: bytes, dtype: DType) -> Pass | None:
         return None
     whole = bound < EXACT and bool((line == np.trunc(line)).all())
     # The products, the additions, and the comparison that the error is for.
-    error = 0.0 if whole else (len(line) + 5) * ROUNDING * bound + 1e-30
+    error = 0.0 if whole else (len(line) + 5) * engine.ROUNDING * bound + 1e-30
     weights, first, second, sign = ordered.of_line(line, 0, 1)
     added = [0] + [sign] * (len(weights) - 1)
     taps = np.array([[tap for (tap,) in first], [tap for (tap,) in second], added], np.int32)

@@ -32,6 +32,8 @@ from convlens.ndimage.blocks import (
 CLOSE_TO_ONE = 1e-12
 # The most sums of bytes, and of other integers, that are kept whole; more are faster in blocks.
 MOST_OF_BYTES, MOST = 2**20, 2**14
+DOUBTFUL = 2.0**-7  # the largest error of sums of bytes in float32 that leaves few in doubt
+MOST_TAPS = 256  # of bytes
 PRODUCTS = 3  # by other numbers than 1, -1 and 2: from so many on, sums are faster in float64
 EXACT = 2**53  # float64 holds all integers below
 FEW_NUMBERS = 2**13  # the most whose product with themselves no library of NumPy's gives to threads
@@ -121,7 +123,7 @@ def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: A
     """Correlate with weights (*window) that have as many axes as the input."""
     input_ = apart(input_, output)
     weights, has_empty = _taps_that_count(weights)
-    if has_empty and _tap_by_tap(input_, output, steps, weights):
+    if _tap_by_tap(input_, output, steps, weights, has_empty=has_empty):
         return
     if output.dtype.kind == "f" and engine.kernel(input_, output, steps, weights):
         if has_empty:
@@ -144,15 +146,24 @@ def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: A
     filter_blocks(input_, output, steps, dtype, compute)
 
 
-def _tap_by_tap(input_: Array, output: Array, steps: Sequence[Step], weights: Array) -> bool:
-    """The same for few taps among others of no weight, by pipelines; whether it was done."""
+def _tap_by_tap(
+    input_: Array, output: Array, steps: Sequence[Step], weights: Array, *, has_empty: bool
+) -> bool:
+    """The same by pipelines, for few taps of bytes, or of floats among others of no weight.
+
+    Returns whether it was done.
+    """
     dtype = input_.dtype
-    if dtype != output.dtype or dtype not in (choice.F32, choice.F64):
+    bytes_, floats = dtype == choice.U8, has_empty and dtype in (choice.F32, choice.F64)
+    if dtype != output.dtype or not (bytes_ or floats) or weights.size > engine.LARGEST // 8:
         return False
     taps = weights != 0
-    if not 0 < np.count_nonzero(taps) <= engine.FEW or weights.size > engine.LARGEST:
+    some = weights[taps]
+    # Where most sums of bytes were in doubt, they would only be taken twice.
+    most = MOST_TAPS if bytes_ else engine.FEW
+    if not 0 < len(some) <= most or (bytes_ and engine.error_of_bytes(some) > DOUBTFUL):
         return False
-    return engine.under_footprint(input_, output, steps, ("sum", taps, weights[taps]))
+    return engine.under_footprint(input_, output, steps, ("sum", taps, some))
 
 
 def _taps_that_count(weights: Array) -> tuple[Array, bool]:
