@@ -133,5 +133,5 @@ def _in_tiles(pool: Pooling, width: int) -> tuple[hl.Var, hl.Var]:
     out.bound(c, 0, 1).output_buffer().dim(0).set_stride(hl.Expr())
     out.output_buffer().dim(1).set_stride(1)
     out.split(y, strips, y, pool.strip, Tail.ShiftInwards).split(y, yo, yi, ROWS, Tail.GuardWithIf)
-    out.split(x, xo, xi, width, Tail.PredicateStores).vectorize(xi)
+    out.split(x, xo, xi, width, Tail.PredicateStores).vectorize(xi).unroll(yi)
     return xo, pool.by_strips([xi, yi, xo, yo, c])

@@ -73,17 +73,17 @@ def under_footprint(
     input_ = apart(input_, output)
     sign = 1 if merge is np.maximum else -1
     dtype = input_.dtype.newbyteorder("=")
+    if structure is not None and dtype.kind == "b":
+        dtype = np.dtype(np.uint8)
+    steps = in_type(steps, dtype)
+    if _tap_by_tap(input_, output, steps, footprint, structure, merge):
+        return
     of_lines = _lines(footprint) if structure is None else {}
     if structure is not None:
         first = tuple(np.argwhere(footprint)[0].tolist())
         first_height = sign * structure[first]
-        dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         heights = converted(sign * structure, dtype)
         taps = [(at, heights[at]) for at in np.ndindex(footprint.shape) if footprint[at]]
-    steps = in_type(steps, dtype)
-    if _tap_by_tap(input_, output, steps, footprint, structure, merge):
-        return
-
     compiled, memory = bool(of_lines) and footprint.ndim > 0 and lines.serves(dtype), Memory()
 
     def merged(cells: Array, places: tuple[range, ...]) -> Array:

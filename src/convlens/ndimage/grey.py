@@ -257,12 +257,10 @@ def morphological_gradient(
     window = size, footprint, structure
     how = mode, cval, origin
     high = grey_dilation(input, *window, None, *how, axes=axes)
-    if isinstance(output, np.ndarray):
-        low = grey_erosion(input, *window, output, *how, axes=axes)
-        np.subtract(high, low, out=low)
-        return low
-    low = grey_erosion(input, *window, None, *how, axes=axes)
-    return np.asarray(np.subtract(high, low))
+    given = output if isinstance(output, np.ndarray) else None
+    low = grey_erosion(input, *window, given, *how, axes=axes)
+    np.subtract(high, low, out=low)
+    return low
 
 
 def morphological_laplace(
