@@ -287,17 +287,21 @@ def main() -> None:
         "",
         ABOUT,
     ]
-    parts.append(
-        f"**Ahead of SciPy over {len(ahead)} rows: {ratio(median(ahead))} in the median, "
-        f"{ratio(min(ahead))} at the least.**\n"
-    )
-    head = ("filter", "convlens, ms", "ahead of SciPy", "ahead of OpenCV")
-    parts.append(markdown(head, lines))
-    parts.append(
-        f"\n**On small arrays, where the call is most of the time: {ratio(median(of_small))} in "
-        f"the median of {len(of_small)} rows, {ratio(min(of_small))} at the least.**\n"
-    )
-    parts += [markdown(("filter", "convlens, \u00b5s", "ahead of SciPy"), small), *faults]
+    if ahead:
+        parts.append(
+            f"**Ahead of SciPy over {len(ahead)} rows: {ratio(median(ahead))} in the median, "
+            f"{ratio(min(ahead))} at the least.**\n"
+        )
+        head = ("filter", "convlens, ms", "ahead of SciPy", "ahead of OpenCV")
+        parts.append(markdown(head, lines))
+    if of_small:
+        parts.append(
+            "\n**On small arrays, where the call is most of the time: "
+            f"{ratio(median(of_small))} in the median of {len(of_small)} rows, "
+            f"{ratio(min(of_small))} at the least.**\n"
+        )
+        parts.append(markdown(("filter", "convlens, \u00b5s", "ahead of SciPy"), small))
+    parts += faults
     text = "\n".join(parts).rstrip() + "\n"
     if options.only or options.side:
         print(f"\n{text}")

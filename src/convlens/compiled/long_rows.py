@@ -17,7 +17,8 @@ from numpy.lib.stride_tricks import as_strided
 from convlens.core.axis import Axis, sparse
 from convlens.core.problem import FULL, Array, Problem, Region, Spec
 
-ROW = 2**13  # outputs of a short row, unless its windows are long
+# Outputs of a short row; of a row of so many numbers only as many as have so many, or a few.
+ROW, LARGE, NUMBERS, LEAST = 2**13, 3 * 2**17, 2**15, 2**7
 
 
 class Rows(NamedTuple):
@@ -51,12 +52,14 @@ def is_long(problem: Problem) -> bool:
         return False
     if len(problem.axes) > 2 or sparse(columns, columns.outputs):
         return False
-    return len(columns.inside) >= 2 * _row(columns)
+    return len(columns.inside) >= 2 * _row(problem)
 
 
-def _row(columns: Axis) -> int:
+def _row(problem: Problem) -> int:
     """How many outputs a short row has: few of its cells are also those of its neighbours."""
-    return max(ROW, 16 * -(-columns.reach // columns.stride))
+    columns, pixel = problem.columns, max(1, problem.channels, problem.output_channels)
+    row = ROW if columns.size * pixel < LARGE else max(LEAST, min(ROW, NUMBERS // pixel))
+    return max(row, 16 * -(-columns.reach // columns.stride))
 
 
 @lru_cache(maxsize=256)
@@ -72,7 +75,7 @@ def cut(problem: Problem) -> tuple[Piece, ...]:
     whole = (problem.batch, 1, columns.size, problem.channels)
     layout = FULL[2]._replace(kernels=problem.layout.kernels)
     problem = replace(problem, layout=layout, images=Spec(whole, problem.images.dtype))
-    start, row = columns.inside.start, _row(columns)
+    start, row = columns.inside.start, _row(problem)
     count = len(columns.inside) // row
     stop = start + count * row
     pieces = []

@@ -160,10 +160,11 @@ def has_pipeline(problem: Problem) -> bool:
 
 
 def is_flat(problem: Problem) -> bool:
-    """Whether each slab of a volume is an image of its own."""
+    """Whether each slab of a volume is an image of its own: all at equal distances, or as many."""
     *outer, _, _ = problem.axes
     return any(
-        (axis.window, axis.stride, axis.before, axis.after) == (1, 1, 0, 0) for axis in outer
+        (axis.window, axis.before, axis.after, axis.size % axis.stride) == (1, 0, 0, 0)
+        for axis in outer
     )
 
 
@@ -183,9 +184,9 @@ def beside(problem: Problem, single: bool) -> Problem:
 
 
 def flattened(problem: Problem) -> Problem:
-    """The problem on the slabs of volumes, one after another, as images (m, h, w, c)."""
+    """The problem on those slabs of volumes that have an output, one after another, as images."""
     deep, rows, columns = problem.axes
-    shape = problem.batch * deep.size, rows.size, columns.size, problem.channels
+    shape = problem.batch * deep.outputs, rows.size, columns.size, problem.channels
     layout = FULL[2]._replace(kernels=problem.layout.kernels.replace("z", ""))
     images = Spec(shape, problem.images.dtype)
     return replace(problem, axes=(rows, columns), layout=layout, images=images)

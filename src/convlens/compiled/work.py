@@ -63,6 +63,7 @@ DENSE, STEADY, SLOW = 2**32, 2**30, 2**27
 # the least kernels of a task, if it has not all of them; and the least pixels that are worth
 # packing kernels for.
 PACKED, SHARE, PIXELS = 2**16, 32, 128
+READ, PACK = 0.4, 4  # cycles for a number of an image that is read, and times as many to pack one
 
 Runs = list[tuple[slice, Run]]  # which of the kernels a run takes, and the run
 
@@ -117,9 +118,9 @@ def _compute_images(
     assert where is None, "no pipeline for volumes weighs"
     images, out = problem.full_images(images), problem.full_output(out)  # (m, d, h, w, c)
     deep = problem.axes[0]
-    if deep.outputs < deep.size:  # a part of the problem, which has some of the slabs
-        images = images[:, -deep.before : deep.size + deep.after]
-        slabs = replace(deep, size=deep.outputs, before=0, after=0)
+    if deep.outputs < deep.size:  # some of the slabs have no output
+        images = images[:, -deep.before :: deep.stride][:, : deep.outputs]
+        slabs = replace(deep, size=deep.outputs, before=0, after=0, stride=1)
         problem = replace(problem, axes=(slabs, *problem.axes[1:]))
     volumes: Iterable[tuple[Array, Array]] = zip(images, out, strict=True)
     if all(each.strides[0] == each.shape[1] * each.strides[1] for each in (images, out)):
@@ -494,9 +495,9 @@ class Work:
         read = m * len(down) * len(across) * problem.channels
         tasks, parts = self._wanted(read, m * oh * ow * problem.output_channels), 1
         kernels = problem.output_channels // self.groups
+        if self.pointwise and dense:
+            return self._shared_out(m, oh, ow, tasks)
         if dense:
-            if self.pointwise:  # Pixels are read where they lie, and others are not looked at.
-                row, halo = ow * problem.channels, 0
             # Each task packs its kernels, which pays for many pixels. So where kernels are more
             # than the numbers of an image, or pixels are few, tasks share the kernels.
             pieces, least = max(1, m * oh * ow // PIXELS), max(2, -(-PIXELS // ow))
@@ -524,9 +525,43 @@ class Work:
         if strips > 1:
             strips = -(-strips // self.threads) * self.threads
             return -(-oh // strips), 1, share
-        numbers = row * oh if self.pointwise else len(down) * len(across) * problem.channels
+        numbers = len(down) * len(across) * problem.channels
         together = max(m * parts // tasks, PIXELS // (oh * ow) if dense else 1)
         return oh, max(1, min(together, room // max(1, numbers))), share
+
+    def _shared_out(self, m: int, oh: int, ow: int, most: int) -> tuple[int, int, int]:
+        """The same for single taps on pixels of m slabs, in so many tasks at the most.
+
+        Each strip packs all kernels, and each part of the kernels reads all pixels. What takes the
+        least time is found by counting; of what takes nearly as long, the most tasks.
+        """
+        problem, lanes = self.problem, 64 // self.method.numbers.itemsize
+        kernels = problem.output_channels // self.groups
+        block = self.method.variant.requires["vectors"][0] * lanes
+        blocks, rows = -(-kernels // block), m * oh
+
+        def time(tasks: tuple[int, int]) -> float:
+            strips, parts = tasks
+            each = -(-rows // strips) * ow * -(-blocks // parts) * block * self.taps
+            turns = -(-strips * parts // self.threads)
+            read = parts * rows * ow * problem.channels
+            packed = strips * problem.output_channels * self.taps
+            return (
+                turns * self.groups * each / (2 * lanes)
+                + READ * (read + PACK * packed) / self.threads
+            )
+
+        ways = [
+            (strips, parts)
+            for strips in range(1, min(rows, most) + 1)
+            for parts in range(1, min(blocks, most // strips) + 1)
+        ]
+        least = min(map(time, ways))
+        strips, parts = max((w for w in ways if time(w) <= 1.02 * least), key=prod)
+        share = -(-blocks // parts) * block
+        if strips <= m:
+            return oh, -(-m // strips), share
+        return -(-rows // strips), 1, share
 
     def _wanted(self, read: int, written: int) -> int:
         """How many tasks to divide a block into: four for each thread, but no brief ones.
