@@ -587,3 +587,14 @@ def test_integers_next_to_which_a_sum_lies(seed):
             getattr(module, name)(array, *args, **keywords) for module in (ndimage, scipy.ndimage)
         )
         np.testing.assert_array_equal(ours, theirs, f"{name} {args}")
+
+
+def test_whole_weights_that_the_output_does_not_hold():
+    """Sums in float64 are taken for exact because weights wrap around to small ones."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 2**16, (130, 130)).astype(np.uint16)
+    weights = np.array([[2.0**52 + 1, 3, 5, 7, -9]])
+    cells = np.pad(image, ((0, 0), (2, 2)), "symmetric").astype(object)
+    sums = sum(int(weight) * cells[:, at : at + 130] for at, weight in enumerate(weights[0]))
+    result = ndimage.correlate(image, weights)
+    np.testing.assert_array_equal(result, (sums % 2**16).astype(np.uint16))

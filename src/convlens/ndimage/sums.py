@@ -261,10 +261,9 @@ def _of_integers(terms: ordered.Terms, of_floats: OfBlock, dtype: np.dtype[Any])
 
     Where float64 holds them exactly, they are taken in it, unless there is little to multiply.
     """
-    taps = _taps(terms, dtype)
-    total = sum(abs(int(weight)) for _, weight in taps)
-    products = sum(weight not in (1, 2) and abs(weight) != 1 for _, weight in taps)
-    most = choice.largest(dtype)
+    taps, most = _taps(terms, dtype), choice.largest(dtype)
+    weights = [abs(int(weight)) for weight in terms.weights] * (2 if terms.sign else 1)
+    total, products = sum(weights), sum(weight not in (0, 1, 2) for weight in weights)
 
     def add_up(cells: Array, shape: Sequence[int]) -> Array:
         if products >= PRODUCTS and total < EXACT:
