@@ -113,8 +113,10 @@ def _sums(array: np.ndarray) -> Iterator[Filter]:
     by_weights = partial(cv.filter2D, ddepth=-1, kernel=weights[::-1, ::-1], **BORDER)
     yield Filter("convolve", (weights,), {}, by_weights, label="5")
     one = np.ones(1)
-    across, down = ((LINE, one), (one, LINE[::-1].copy()))
-    for (x, y), function, axis in ((across, "correlate1d", -1), (down, "convolve1d", 0)):
+    for x, y, function, axis in (
+        (LINE, one, "correlate1d", -1),
+        (one, LINE[::-1].copy(), "convolve1d", 0),
+    ):
         by_line = partial(cv.sepFilter2D, ddepth=-1, kernelX=x, kernelY=y, **BORDER)
         yield Filter(function, (LINE,), {"axis": axis}, by_line, label=f"5, axis {axis}")
     for size in (3, 5, 15):
