@@ -321,8 +321,9 @@ def under_footprint(
     """Take the largest ("max") or smallest ("min") number under a footprint, or the "sum" of all.
 
     `how` is this mode, the footprint with as many axes as the input, and what is added to the
-    number under each tap of it, if anything is; for sums, what it is multiplied by. The output has
-    the input's type: floats, or for extremes without heights, and sums of bytes, integers.
+    number under each tap of it, if anything is; for sums, what it is multiplied by. A footprint of
+    integers tells the order of the taps, which is that of the window otherwise. The output has the
+    input's type: floats, or for extremes without heights, and sums of bytes, integers.
     """
     mode, footprint, heights = how
     views = _views(input_, output, steps)
@@ -335,8 +336,9 @@ def under_footprint(
     )
     flat = ways.is_flat(problem)
     window = [axis.window for axis in problem.axes[flat:]]
-    # The axes of the footprint that are not filtered have one tap.
-    taps = np.argwhere(footprint.reshape(window)).T[::-1].astype(np.int32, order="C")
+    footprint = footprint.reshape(window)  # The axes that are not filtered have one tap.
+    order = np.argsort(footprint[footprint != 0], kind="stable")
+    taps = np.argwhere(footprint)[order].T[::-1].astype(np.int32, order="C")
     given = Footprint(taps)
     if heights is not None:
         given = (

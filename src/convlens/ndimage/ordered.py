@@ -54,7 +54,7 @@ def of_line(weights: Array, axis: int, rank: int) -> Terms:
     SciPy adds up pairs of taps with equal or opposite weights, from the outermost to the innermost,
     to that in the middle; other taps one after another, to the last.
     """
-    sign, last, half = _symmetry(weights), len(weights) - 1, len(weights) // 2
+    sign, last, half = symmetry(weights), len(weights) - 1, len(weights) // 2
     order = [half, *range(half)] if sign else [last, *range(last)]
     other = [last - tap for tap in order] if sign else order
 
@@ -71,7 +71,7 @@ def of_window(weights: Array) -> Terms:
     return Terms(numbers, places, places, 0)
 
 
-def _symmetry(weights: Array) -> int:
+def symmetry(weights: Array) -> int:
     """1 if an odd number of weights are symmetric, -1 if they are antisymmetric, or else 0."""
     if len(weights) % 2 == 0:
         return 0

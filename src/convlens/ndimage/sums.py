@@ -56,6 +56,8 @@ def along_axes(input_: Array, output: Array, steps: Sequence[Step], lines: Seque
     input_ = apart(input_, output)
     if output.dtype.kind == "f" and compiled(input_, output, steps, lines):
         return
+    if len(steps) == 1 and _bytes_along_axis(input_, output, steps, lines[0]):
+        return
     if passes.along_axes(input_, output, steps, [passes.of_line(e, output.dtype) for e in lines]):
         return
     if len(steps) > 2:  # Most cells of a block would lie under the windows of others, too.
@@ -146,6 +148,33 @@ def under_window(input_: Array, output: Array, steps: Sequence[Step], weights: A
     filter_blocks(input_, output, steps, dtype, compute)
 
 
+def _bytes_along_axis(input_: Array, output: Array, steps: Sequence[Step], line: Array) -> bool:
+    """Sums of bytes with a line that is not symmetric, tap by tap; whether it was done.
+
+    SciPy adds up all taps after the last one, and pairs of taps of others.
+    """
+    if input_.dtype != choice.U8 or len(line) > MOST_TAPS or ordered.symmetry(line):
+        return False
+    weights = np.roll(line, 1)
+    weights = weights[weights != 0]
+    order = np.where(line != 0, np.arange(2, len(line) + 2), 0)
+    order[-1] = min(order[-1], 1)
+    taps = np.expand_dims(order, tuple(n for n in range(input_.ndim) if n != steps[0].axis))
+    return _few_of_bytes(input_, output, steps, taps, weights)
+
+
+def _few_of_bytes(
+    input_: Array, output: Array, steps: Sequence[Step], taps: Array, weights: Array
+) -> bool:
+    """Sums of bytes under some taps, in their order; returns whether it was done."""
+    if output.dtype != choice.U8 or not 0 < len(weights) <= MOST_TAPS:
+        return False
+    # Where most sums were in doubt, they would only be taken twice.
+    if engine.error_of_bytes(weights) > DOUBTFUL:
+        return False
+    return engine.under_footprint(input_, output, steps, ("sum", taps, weights))
+
+
 def _tap_by_tap(
     input_: Array, output: Array, steps: Sequence[Step], weights: Array, *, has_empty: bool
 ) -> bool:
@@ -153,15 +182,13 @@ def _tap_by_tap(
 
     Returns whether it was done.
     """
-    dtype = input_.dtype
-    bytes_, floats = dtype == choice.U8, has_empty and dtype in (choice.F32, choice.F64)
-    if dtype != output.dtype or not (bytes_ or floats) or weights.size > engine.LARGEST // 8:
+    dtype, taps = input_.dtype, weights != 0
+    if dtype != output.dtype or weights.size > engine.LARGEST // 8:
         return False
-    taps = weights != 0
     some = weights[taps]
-    # Where most sums of bytes were in doubt, they would only be taken twice.
-    most = MOST_TAPS if bytes_ else engine.FEW
-    if not 0 < len(some) <= most or (bytes_ and engine.error_of_bytes(some) > DOUBTFUL):
+    if dtype == choice.U8:
+        return _few_of_bytes(input_, output, steps, taps, some)
+    if not (has_empty and dtype in (choice.F32, choice.F64) and 0 < len(some) <= engine.FEW):
         return False
     return engine.under_footprint(input_, output, steps, ("sum", taps, some))
 
