@@ -17,7 +17,7 @@ import numpy as np
 
 from convlens.compiled import choice
 from convlens.core.problem import Array
-from convlens.ndimage import engine, ordered, passes
+from convlens.ndimage import arguments, engine, ordered, passes
 from convlens.ndimage.arguments import Step
 from convlens.ndimage.blocks import (
     apart,
@@ -153,14 +153,25 @@ def _bytes_along_axis(input_: Array, output: Array, steps: Sequence[Step], line:
 
     SciPy adds up all taps after the last one, and pairs of taps of others.
     """
-    if input_.dtype != choice.U8 or len(line) > MOST_TAPS or ordered.symmetry(line):
+    if input_.dtype != choice.U8 or len(line) > MOST_TAPS:
         return False
-    weights = np.roll(line, 1)
-    weights = weights[weights != 0]
+    taps, weights = _in_order(line.tobytes())
+    if taps is None:
+        return False
+    taps = arguments.expanded(taps, [steps[0].axis], input_.ndim, "weights")
+    return _few_of_bytes(input_, output, steps, taps, weights)
+
+
+@lru_cache(maxsize=256)
+def _in_order(content: bytes) -> tuple[Array | None, Array]:
+    """The order of a line's taps, from 1 on, or None for pairs of them; and its weights in it."""
+    line = np.frombuffer(content)
+    if ordered.symmetry(line):
+        return None, line
     order = np.where(line != 0, np.arange(2, len(line) + 2), 0)
     order[-1] = min(order[-1], 1)
-    taps = np.expand_dims(order, tuple(n for n in range(input_.ndim) if n != steps[0].axis))
-    return _few_of_bytes(input_, output, steps, taps, weights)
+    weights = np.roll(line, 1)
+    return order, weights[weights != 0]
 
 
 def _few_of_bytes(
@@ -279,7 +290,7 @@ def _product(steps: Sequence[Step], lines: Sequence[Array], rank: int) -> Array:
     """The window that is the product of lines along these axes, with one tap along all others."""
     window = np.ones((1,) * rank)
     for step, line in zip(steps, lines, strict=True):
-        window = window * np.expand_dims(line, tuple(n for n in range(rank) if n != step.axis))
+        window = window * arguments.expanded(line, [step.axis], rank, "weights")
     return window
 
 
