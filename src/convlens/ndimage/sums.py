@@ -180,10 +180,15 @@ def _few_of_bytes(
     """Sums of bytes under some taps, in their order; returns whether it was done."""
     if output.dtype != choice.U8 or not 0 < len(weights) <= MOST_TAPS:
         return False
-    # Where most sums were in doubt, they would only be taken twice.
-    if engine.error_of_bytes(weights) > DOUBTFUL:
+    if _is_doubtful(weights.tobytes()):
         return False
     return engine.under_footprint(input_, output, steps, ("sum", taps, weights))
+
+
+@lru_cache(maxsize=256)
+def _is_doubtful(weights: bytes) -> bool:
+    """Whether sums of bytes with these weights are so often in doubt that most are taken twice."""
+    return engine.error_of_bytes(np.frombuffer(weights)) > DOUBTFUL
 
 
 def _tap_by_tap(
@@ -193,13 +198,15 @@ def _tap_by_tap(
 
     Returns whether it was done.
     """
-    dtype, taps = input_.dtype, weights != 0
-    if dtype != output.dtype or weights.size > engine.LARGEST // 8:
+    dtype = input_.dtype
+    bytes_, floats = dtype == choice.U8, has_empty and dtype in (choice.F32, choice.F64)
+    if dtype != output.dtype or not (bytes_ or floats) or weights.size > engine.LARGEST // 8:
         return False
+    taps = weights != 0
     some = weights[taps]
-    if dtype == choice.U8:
+    if bytes_:
         return _few_of_bytes(input_, output, steps, taps, some)
-    if not (has_empty and dtype in (choice.F32, choice.F64) and 0 < len(some) <= engine.FEW):
+    if not 0 < len(some) <= engine.FEW:
         return False
     return engine.under_footprint(input_, output, steps, ("sum", taps, some))
 
