@@ -354,19 +354,20 @@ def summed(level: Level, types: Types) -> Pipeline:
 
     result = out.output_buffer()
     result.dim(0).set_bounds(0, group)
-    result.dim(1).set_min(0).set_stride(group)
-    result.dim(2).set_min(0)
-    result.dim(3).set_min(0)
+    for axis in (1, 2, 3):
+        result.dim(axis).set_min(0)
     # Vectors of few kernels and channels stay in registers while a chain of tiles is added up.
     over, few = hl.RVar("over"), hl.RVar("few")
-    co, at, oi, ci, parts, task = (hl.Var(name) for name in ("co", "at", "oi", "ci", "parts", "t"))
+    names = "co", "at", "oi", "ci", "parts", "kernels", "task"
+    co, at, oi, ci, parts, kernels, task = (hl.Var(name) for name in names)
     chains = out.update().split(r.x, over, few, CHAIN).rfactor(over, co)
     adding = out.update()
     adding.split(o, at, oi, vectors * lanes).split(c, c, ci, many, Tail.GuardWithIf)
     adding.split(c, parts, c, 8, Tail.GuardWithIf)
-    adding.fuse(ob, p, task).parallel(task).parallel(parts)
-    adding.reorder(oi, ci, at, c, over, parts, task).vectorize(oi).unroll(ci)
-    chains.compute_at(out, at).bound_extent(co, 1)
+    # A thread's next task has the same channels, which its cache holds, and other kernels.
+    adding.fuse(ob, p, kernels).fuse(kernels, parts, task).parallel(task)
+    adding.reorder(oi, ci, at, c, over, task).vectorize(oi).unroll(ci)
+    chains.compute_at(out, at).hoist_storage(out, task).bound_extent(co, 1)
     chains.bound_extent(o, vectors * lanes).bound_extent(c, many).vectorize(o).unroll(c)
     chains.update().reorder(o, c, few).vectorize(o).unroll(c)
     return Pipeline(out, [cells, outputs])
@@ -378,8 +379,8 @@ def gradient(level: Level, types: Types) -> Pipeline:
     lanes, group = level.lanes(numbers), GROUP // numbers.bytes()
     sums = hl.ImageParam(numbers, 4, "sums")
     sums.dim(0).set_bounds(0, group)
-    sums.dim(1).set_min(0).set_stride(group)
-    sums.dim(2).set_min(0)
+    for axis in (1, 2):
+        sums.dim(axis).set_min(0)
     sums.dim(3).set_bounds(0, 16)
     c, kx, ky, oi, few = (hl.Var(name) for name in ("c", "kx", "ky", "oi", "few"))
     read, taps, out = hl.Func("read"), hl.Func("taps"), hl.Func("out")

@@ -11,6 +11,8 @@
    until the thread runs. Measured on a virtual machine of two processors after pauses of 20 ms,
    work of 105 microseconds took 132 when a thread was woken for it. So short jobs leave sleeping
    threads asleep, unless jobs follow each other so closely that the thread will find more to do.
+   How long a job of few iterations is, its first iteration shows, but then a half of the work may
+   be done by one thread. So the pool remembers how long jobs like it took, to be sooner next time.
 
    Rules for the shared state:
 
@@ -116,7 +118,8 @@ enum {
     MOST_PARTS = 16,
     SPIN = 100,   /* microseconds for which a thread looks for work */
     WORTH = 200,  /* microseconds of work that are worth the waking of a thread */
-    SHARES = 4    /* iterations for each thread that the callers divide work of any length into */
+    SHARES = 4,   /* iterations for each thread that the callers divide work of any length into */
+    REMEMBERED = 64
 };
 
 typedef int (*Task)(void *context, int number, uint8_t *closure);
@@ -136,6 +139,12 @@ typedef struct Job {
     atomic_int helpers; /* how many threads of the pool are at work on it */
     struct Job *following;
 } Job;
+
+typedef struct Memory { /* of the latest job of this kind */
+    Task task;
+    int size;
+    int64_t work; /* microseconds: those of its caller's first iteration, for each iteration */
+} Memory;
 
 typedef struct Worker {
     Thread thread;
@@ -159,6 +168,7 @@ static atomic_int searching; /* how many of them look for work */
 static atomic_bool ending;   /* whether they are to end */
 static atomic_uint posted;   /* grows with each job */
 static int64_t last_ended;   /* when the last job ended, in microseconds */
+static Memory memories[REMEMBERED]; /* guarded by `lock` */
 static Worker workers[MOST_THREADS];
 
 static Lock finish = LOCK_INIT; /* of callers that sleep until the last helper has left */
@@ -333,6 +343,11 @@ static void start_threads(int64_t wanted) {
     }
 }
 
+/* Where jobs of this kind are remembered, or others that came to the same place. */
+static Memory *memory_of(Task task, int size) {
+    return &memories[((uintptr_t)task / 16 + (uintptr_t)size) % REMEMBERED];
+}
+
 /* ------------------------------------------------------------------- what the library calls */
 
 /* Run task(context, number, closure) for `size` numbers from `min` on, in any order. Returns 0, or
@@ -355,22 +370,25 @@ int pool_run(void *context, Task task, int min, int size, uint8_t *closure) {
     start_threads((int64_t)size - 1);
     job.following = jobs;
     jobs = &job;
+    Memory *memory = memory_of(task, size);
+    bool known = memory->task == task && memory->size == size;
+    bool long_before = known && memory->work > WORTH;
     bool closely = began - last_ended < SPIN;
-    bool wakes = asleep && (closely || size >= SHARES * threads);
+    bool wakes = asleep && (closely || long_before || size >= SHARES * threads);
     Worker *taken = wakes ? take_sleepers(size - 1 - atomic_load(&searching)) : NULL;
     bool others = asleep && !wakes;
     atomic_fetch_add(&posted, 1);
     unlock(&lock);
     wake_all(taken);
 
-    if (others && step(&job, 0)) { /* Few iterations may be short ones, or long ones. */
-        int64_t rest = left(&job), took = microseconds() - began;
-        if (rest * took > WORTH) {
-            acquire(&lock);
-            taken = take_sleepers(rest - atomic_load(&searching));
-            unlock(&lock);
-            wake_all(taken);
-        }
+    began = microseconds();
+    bool one = step(&job, 0);
+    int64_t took = microseconds() - began, rest = left(&job);
+    if (others && rest * took > WORTH) { /* Few iterations may be short ones, or long ones. */
+        acquire(&lock);
+        taken = take_sleepers(rest - atomic_load(&searching));
+        unlock(&lock);
+        wake_all(taken);
     }
     while (step(&job, 0)) continue;
 
@@ -378,6 +396,7 @@ int pool_run(void *context, Task task, int min, int size, uint8_t *closure) {
     Job **link = &jobs;
     while (*link != &job) link = &(*link)->following;
     *link = job.following;
+    if (one) *memory = (Memory){task, size, size * took};
     last_ended = began = microseconds();
     unlock(&lock);
     while (atomic_load(&job.helpers) && microseconds() - began < SPIN) pause_briefly();

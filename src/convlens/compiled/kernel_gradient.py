@@ -136,18 +136,14 @@ class Products:
         )
 
     def _write(self, sums: Array, out: Array) -> bool:
-        """Write the sums for some kernels, (count, n / group, c, group), into `out`."""
-        *taps, _, n = out.shape
-        numbers = sums.reshape(*taps, *sums.shape[1:])
-        for first, some in zip(range(0, n, self._group), range(sums.shape[1]), strict=True):
-            last = min(first + self._group, n)
-            out[..., first:last] = numbers[:, :, some, :, : last - first]
+        """Write the sums for some kernels, (count, c, room for n), into `out`."""
+        out[...] = sums.reshape(*out.shape[:-1], -1)[..., : out.shape[-1]]
         return True
 
     def _sums(self, part: range) -> Array:
-        """The sums over all tiles, for some kernels: (count, n / group, c, group)."""
+        """The sums over all tiles, for some kernels: (count, c, room for n)."""
         problem = self._problem
-        shape = self.count, self._groups(len(part)), problem.channels, self._group
+        shape = self.count, problem.channels, self._groups(len(part)) * self._group
         pairwise, sums, added = Pairwise(), np.zeros(shape, self._numbers), 0
         tiles: dict[tuple[int, tuple[range, ...]], tuple[Tiles, Tiles]] = {}  # of like regions
         runs: dict[tuple[int, int], Run] = {}  # those of as many tiles and channels
@@ -167,8 +163,9 @@ class Products:
                 added += len(block)
                 here = range(first + block.start, first + block.stop)
                 turned, y = cells(images[0], here), back(outputs[0], here)
+                grown = sums.reshape(*shape[:-1], -1, self._group).swapaxes(1, 2)
                 for number, some in enumerate(cuts(problem.channels, self._together)):
-                    given = turned[:, number], self._for_each(y), sums[:, :, slice_of(some)]
+                    given = turned[:, number], self._for_each(y), grown[:, :, slice_of(some)]
                     layout = len(block), len(some)
                     if layout not in runs:
                         runs[layout] = _run("summed", ("cells", "outputs", "out"), given)
@@ -306,6 +303,7 @@ class Winograd(Products):
         taps = out
         if not (self._usable(out) and indexable(out)):
             taps = self._memory.array("taps", out.shape, self._numbers)
+        sums = sums.reshape(*sums.shape[:-1], -1, self._group).swapaxes(1, 2)
         _run("gradient", ("sums", "out"), (sums, taps))(sums, taps)
         finite = bool(np.isfinite(taps).all())
         if finite and taps is not out:
