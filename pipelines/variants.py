@@ -26,6 +26,7 @@ from exchange import exchanged
 from footprints import cut_sums, footprints
 from fourier import fourier, spectrum
 from holes import filled, quotients
+from kernel_gradients import products
 from levels import Level, Pipeline
 from lines import lines
 from means import means
@@ -126,6 +127,7 @@ def table() -> list[Variant]:
         *_holes(),
         *_fourier(),
         *_winograd(),
+        *_kernel_gradients(),
         *_exchanged(),
         *_poolings(),
         *_medians(),
@@ -417,16 +419,14 @@ def _winograd() -> Iterator[Variant]:
         yield Variant(
             "winograd", ("tiles", numbers), {}, partial(winograd.winograd, types=_types(names))
         )
-        for side in (2, 4):
-            yield Variant(
-                "turned",
-                ("turned", numbers),
-                exactly(side=side),
-                partial(winograd.turned, types=_types(names), side=side),
-            )
-        for make in (winograd.gathered, winograd.summed, winograd.gradient):
-            name = make.__name__
-            yield Variant(name, (name, numbers), {}, partial(make, types=_types(names)))
+
+
+def _kernel_gradients() -> Iterator[Variant]:
+    """Gradients by kernels: pixel by pixel, and by Winograd's method; of few numbers, and wide."""
+    for names, side, wide in product(("f32_f32_f32", "f64_f64_f64"), (1, 2), (False, True)):
+        make = partial(products, types=_types(names), side=side, wide=wide)
+        facts = exactly(side=side) | exactly(wide=int(wide))
+        yield Variant("products", ("products", names[:3]), facts, make)
 
 
 def _exchanged() -> Iterator[Variant]:

@@ -17,14 +17,6 @@ The tiles of all images are counted one after another. For a block of them, the 
 and then the products are added up as matrices: for each of the 16 numbers, tiles x channels times
 channels x kernels. The vectors of the processor lie along the channels first, and then along the
 kernels, as in `dense`.
-
-The gradient of a kernel is, for a tile of 2 x 2 outputs to which `y` comes back, and summed over
-all tiles,
-
-    Gᵀ [(A y Aᵀ) * (Bᵀ cells B)] G
-
-A tile takes 16 multiplications for each channel and kernel, and not 36. Cells and outputs of many
-tiles are turned first; then `summed` adds up 16 products of matrices, tile after tile.
 """
 
 from __future__ import annotations
@@ -36,8 +28,6 @@ from dense import tile_of
 from levels import Level, Pipeline
 
 GROUP = 128  # bytes of the kernels whose factors lie side by side
-# Vectors of kernels, and channels, whose sums for a gradient are kept in registers together.
-GRADIENTS = {"avx512": (2, 8), "avx2": (2, 6), "baseline": (2, 4), "neon": (2, 8)}
 CHAIN = 64  # the most channels whose products are added up one after another
 Place = tuple[hl.Expr, hl.Expr, hl.Expr]
 # The largest magnitudes of cells and of taps, as powers of 2: sums of their products stay finite.
@@ -66,7 +56,7 @@ def _half(number: hl.Expr) -> hl.Expr:
     return number * hl.cast(number.type(), 0.5)
 
 
-def _kept(number: hl.Expr, exponent: int) -> hl.Expr:
+def kept(number: hl.Expr, exponent: int) -> hl.Expr:
     """A number, or NaN if it is not finite or larger than such a power of 2.
 
     The compiler may take it that floats are finite, but not what their bits are.
@@ -79,18 +69,18 @@ def _kept(number: hl.Expr, exponent: int) -> hl.Expr:
     return hl.select(magnitude <= hl.cast(word, largest), number, nan)
 
 
-def _turned(numbers: list[list[hl.Expr]], turn: str) -> list[hl.Expr]:
+def turned_square(numbers: list[list[hl.Expr]], turn: str) -> list[hl.Expr]:
     """Apply a matrix to the columns of a square of numbers, and then to its rows."""
     columns = [_along(list(column), turn) for column in zip(*numbers, strict=True)]
     return [each for row in zip(*columns, strict=True) for each in _along(list(row), turn)]
 
 
-def _place(t: hl.Expr, wide: hl.Expr, high: hl.Expr) -> Place:
+def place_of(t: hl.Expr, wide: hl.Expr, high: hl.Expr) -> Place:
     """The first column and row of a tile, and its image."""
     return t % wide * 2, t // wide % high * 2, t // (wide * high)
 
 
-def _cells_of(
+def cells_of(
     cells: Cells,
     columns: hl.ImageParam,
     place: Place,
@@ -113,7 +103,7 @@ def _cells_of(
             hl.clamp(image, 0, cells.images.dim(2).extent() - 1),
         )
         number = hl.select((at < 0) | (line < 0), cells.padding, number)
-        return _kept(number, exponent)
+        return kept(number, exponent)
 
     return tuple(cell(i, j) for j in range(side) for i in range(side))
 
@@ -133,12 +123,12 @@ def taps(level: Level, types: Types) -> Pipeline:
     inside = hl.min(hl.likely(kernel), count - 1)
     exponent = TAPS[numbers.bits()]
     read[o, c, ob] = tuple(
-        _kept(hl.select(kernel < count, kernels[inside, c, kx, ky], hl.cast(numbers, 0)), exponent)
+        kept(hl.select(kernel < count, kernels[inside, c, kx, ky], hl.cast(numbers, 0)), exponent)
         for ky in range(3)
         for kx in range(3)
     )
     nine = [read[o, c, ob][each] for each in range(9)]
-    turned[o, c, ob] = tuple(_turned([nine[0:3], nine[3:6], nine[6:9]], "kernel"))
+    turned[o, c, ob] = tuple(turned_square([nine[0:3], nine[3:6], nine[6:9]], "kernel"))
     out[o, c, p, ob] = hl.mux(p, [turned[o, c, ob][each] for each in range(16)])
 
     kernels.dim(0).set_stride(1)
@@ -186,13 +176,13 @@ def winograd(level: Level, types: Types) -> Pipeline:
 
     def place(t: hl.Expr) -> Place:
         """Where a tile lies; the last vectors may be asked for tiles that there are not."""
-        return _place(hl.min(t, count - 1), wide, high)
+        return place_of(hl.min(t, count - 1), wide, high)
 
     read, turned, there = hl.Func("read"), hl.Func("turned"), hl.Func("there")
     exponent = CELLS[numbers.bits()]
-    read[c, t] = _cells_of(cells, columns, place(t), c, channels, side=4, exponent=exponent)
+    read[c, t] = cells_of(cells, columns, place(t), c, channels, side=4, exponent=exponent)
     sixteen = [read[c, t][each] for each in range(16)]
-    turned[c, t] = tuple(_turned([sixteen[4 * j : 4 * j + 4] for j in range(4)], "cells"))
+    turned[c, t] = tuple(turned_square([sixteen[4 * j : 4 * j + 4] for j in range(4)], "cells"))
     there[c, t, p] = hl.mux(p, [turned[c, t][each] for each in range(16)])
 
     r = hl.RDom([(0, depth)], "r")
@@ -204,7 +194,7 @@ def winograd(level: Level, types: Types) -> Pipeline:
     sums[o, t, p] += factor * there[r.x, hl.min(t, count - 1), p]
     products[o, t, p] = sums[o, t, p]
     sixteen = [products[o, t, each] for each in range(16)]
-    back[o, t] = tuple(_turned([sixteen[4 * j : 4 * j + 4] for j in range(4)], "sums"))
+    back[o, t] = tuple(turned_square([sixteen[4 * j : 4 * j + 4] for j in range(4)], "sums"))
 
     out, w = hl.Func("out"), hl.RDom([(0, 2), (0, 2), (0, count)], "w")
     out[o, x, y, n] = hl.undef(results)
@@ -248,153 +238,3 @@ def winograd(level: Level, types: Types) -> Pipeline:
     turned.compute_at(there, at).vectorize(c)
     arguments = [cells.images, cells.padding, cells.rows, columns, *scalars, turned_kernels]
     return Pipeline(out, arguments)
-
-
-# ------------------------------------------------------------------------ gradients by kernels
-
-
-def turned(level: Level, types: Types, *, side: int) -> Pipeline:
-    """Turn tiles for the gradient by kernels: 4 x 4 cells of images, or 2 x 2 outputs' gradients.
-
-    ``out[o, t, ob, p]`` is number p of tile ``begin[0] + t`` in channel ``start + ob * group + o``
-    of the C channels. `rows` and `columns`
-    say which pixels lie under the tiles, as for `winograd`.
-    """
-    _, numbers, _ = types
-    lanes, cells = level.lanes(numbers), Cells(numbers, numbers)
-    columns, begin = hl.ImageParam(INT, 1, "columns"), hl.ImageParam(INT, 1, "begin")
-    columns.dim(0).set_min(0)
-    names = "C", "start", "group", "wide", "high"
-    channels, start, group, wide, high = scalars = [hl.Param(INT, name) for name in names]
-    t, ob, p, at, few, task = (hl.Var(name) for name in ("t", "ob", "p", "at", "few", "task"))
-    read, each, out = hl.Func("read"), hl.Func("each"), hl.Func("out")
-
-    place, channel = _place(begin[0] + t, wide, high), start + ob * group + o
-    turn, largest = ("cells", CELLS) if side == 4 else ("outputs", TAPS)
-    exponent = largest[numbers.bits()]
-    read[o, t, ob] = _cells_of(
-        cells, columns, place, channel, channels, side=side, exponent=exponent
-    )
-    tile = [[read[o, t, ob][side * j + i] for i in range(side)] for j in range(side)]
-    each[o, t, ob] = tuple(_turned(tile, turn))
-    out[o, t, ob, p] = hl.mux(p, [each[o, t, ob][number] for number in range(16)])
-
-    result = out.output_buffer()
-    result.dim(0).set_bounds(0, group // lanes * lanes)
-    result.dim(1).set_min(0)
-    result.dim(2).set_min(0)
-    result.dim(3).set_bounds(0, 16)
-    out.split(o, at, o, lanes).split(t, task, few, 16, Tail.GuardWithIf)
-    out.reorder(o, p, at, ob, few, task).vectorize(o).unroll(p).parallel(task)
-    read.compute_at(out, at).vectorize(o)
-    each.compute_at(out, at).vectorize(o)
-    return Pipeline(out, [cells.images, cells.padding, cells.rows, columns, begin, *scalars])
-
-
-def gathered(level: Level, types: Types) -> Pipeline:
-    """Put pixels side by side: those under a tap, pixel after pixel, for one tap after another.
-
-    ``out[o, t, ob, p]`` is channel ``start + ob * group + o`` of the pixel under tap p of output
-    ``begin[0] + t``. There are `wide` x `high` outputs in each image. Where a row of the window has
-    `kw` taps, tap p lies ``p % kw * dx`` columns and ``p / kw * dy`` rows after the first one.
-    """
-    _, numbers, _ = types
-    lanes, cells = level.lanes(numbers), Cells(numbers, numbers)
-    columns, begin = hl.ImageParam(INT, 1, "columns"), hl.ImageParam(INT, 1, "begin")
-    columns.dim(0).set_min(0)
-    names = "C", "start", "group", "wide", "high", "kw", "sx", "sy", "dx", "dy"
-    scalars = [hl.Param(INT, name) for name in names]
-    channels, start, group, wide, high, kw, sx, sy, dx, dy = scalars
-    t, ob, p, few, task, out = (
-        *(hl.Var(each) for each in ("t", "ob", "p", "f", "at")),
-        hl.Func("out"),
-    )
-
-    output, width = begin[0] + t, cells.images.dim(0).extent() // channels
-    at = columns[hl.clamp(output % wide * sx + p % kw * dx, 0, columns.dim(0).extent() - 1)]
-    row = output // wide % high * sy + p // kw * dy
-    line = cells.rows[hl.clamp(row, 0, cells.rows.dim(0).extent() - 1)]
-    channel = hl.min(hl.likely(start + ob * group + o), channels - 1)
-    number = cells.pixel(
-        hl.clamp(at, 0, width - 1) * channels + channel,
-        hl.clamp(line, 0, cells.last_row),
-        hl.clamp(output // (wide * high), 0, cells.images.dim(2).extent() - 1),
-    )
-    out[o, t, ob, p] = hl.select((at < 0) | (line < 0), cells.padding, number)
-
-    result = out.output_buffer()
-    result.dim(0).set_bounds(0, group // lanes * lanes)
-    for axis in (1, 2, 3):
-        result.dim(axis).set_min(0)
-    out.split(t, task, few, 16, Tail.GuardWithIf).reorder(o, ob, few, p, task)
-    out.vectorize(o, lanes).parallel(task)
-    return Pipeline(out, [cells.images, cells.padding, cells.rows, columns, begin, *scalars])
-
-
-def summed(level: Level, types: Types) -> Pipeline:
-    """Add to sums the products of turned tiles, or of pixels, for gradients of kernels.
-
-    ``out[o, c, ob, p]`` grows by the sum over the tiles of number p of `cells` in channel c times
-    that of `outputs` in kernel ``ob * group + o``. Sums of `CHAIN` tiles are added to it one after
-    another. `cells` has room for some more channels, because they are taken in tiles.
-    """
-    _, numbers, _ = types
-    vectors, many = GRADIENTS[level.name]
-    lanes, group = level.lanes(numbers), GROUP // numbers.bytes()
-    cells, outputs = hl.ImageParam(numbers, 3, "cells"), hl.ImageParam(numbers, 4, "outputs")
-    for buffer in (cells, outputs):
-        for axis in range(buffer.dimensions()):
-            buffer.dim(axis).set_min(0)
-    outputs.dim(0).set_bounds(0, group)
-    outputs.dim(1).set_stride(group)
-    c, ob, p = (hl.Var(name) for name in ("c", "ob", "p"))
-    r, out = hl.RDom([(0, cells.dim(1).extent())], "r"), hl.Func("out")
-    out[o, c, ob, p] = hl.undef(numbers)
-    out[o, c, ob, p] += outputs[o, r.x, ob, p] * cells[c, r.x, p]
-
-    result = out.output_buffer()
-    result.dim(0).set_bounds(0, group)
-    for axis in (1, 2, 3):
-        result.dim(axis).set_min(0)
-    # Vectors of few kernels and channels stay in registers while a chain of tiles is added up.
-    over, few = hl.RVar("over"), hl.RVar("few")
-    names = "co", "at", "oi", "ci", "parts", "kernels", "task"
-    co, at, oi, ci, parts, kernels, task = (hl.Var(name) for name in names)
-    chains = out.update().split(r.x, over, few, CHAIN).rfactor(over, co)
-    adding = out.update()
-    adding.split(o, at, oi, vectors * lanes).split(c, c, ci, many, Tail.GuardWithIf)
-    adding.split(c, parts, c, 8, Tail.GuardWithIf)
-    # A thread's next task has the same channels, which its cache holds, and other kernels.
-    adding.fuse(ob, p, kernels).fuse(kernels, parts, task).parallel(task)
-    adding.reorder(oi, ci, at, c, over, task).vectorize(oi).unroll(ci)
-    chains.compute_at(out, at).hoist_storage(out, task).bound_extent(co, 1)
-    chains.bound_extent(o, vectors * lanes).bound_extent(c, many).vectorize(o).unroll(c)
-    chains.update().reorder(o, c, few).vectorize(o).unroll(c)
-    return Pipeline(out, [cells, outputs])
-
-
-def gradient(level: Level, types: Types) -> Pipeline:
-    """Make the gradient of kernels, ``out[o, c, kx, ky]``, of the sums that `summed` makes."""
-    _, numbers, _ = types
-    lanes, group = level.lanes(numbers), GROUP // numbers.bytes()
-    sums = hl.ImageParam(numbers, 4, "sums")
-    sums.dim(0).set_bounds(0, group)
-    for axis in (1, 2):
-        sums.dim(axis).set_min(0)
-    sums.dim(3).set_bounds(0, 16)
-    c, kx, ky, oi, few = (hl.Var(name) for name in ("c", "kx", "ky", "oi", "few"))
-    read, taps, out = hl.Func("read"), hl.Func("taps"), hl.Func("out")
-    read[o, c] = tuple(sums[o % group, c, o // group, p] for p in range(16))
-    square = [[read[o, c][4 * j + i] for i in range(4)] for j in range(4)]
-    taps[o, c] = tuple(_turned(square, "taps"))
-    out[o, c, kx, ky] = hl.mux(kx + 3 * ky, [taps[o, c][each] for each in range(9)])
-
-    out.output_buffer().dim(0).set_min(0)
-    out.output_buffer().dim(1).set_min(0)
-    out.output_buffer().dim(2).set_bounds(0, 3)
-    out.output_buffer().dim(3).set_bounds(0, 3)
-    out.split(o, o, oi, lanes, Tail.GuardWithIf).split(c, c, few, 8, Tail.GuardWithIf)
-    out.reorder(oi, kx, ky, o, few, c).vectorize(oi).unroll(kx).unroll(ky).parallel(c)
-    read.compute_at(out, o).vectorize(o)
-    taps.compute_at(out, o).vectorize(o)
-    return Pipeline(out, [sums])

@@ -786,13 +786,16 @@ def check_winograd(rng):
 
 def check_kernel_gradients(rng):
     """The same for gradients by kernels: Winograd's method, products for each tap, few numbers."""
-    many = ((2, 9, 12, 5), 33), ((1, 8, 31, 17), 16), ((1, 7, 6, 300), 7)
+    many = ((2, 9, 12, 5), 33), ((1, 8, 31, 17), 16), ((1, 7, 6, 300), 40)
     few = ((2, 9, 12, 5), 3), ((1, 8, 1100, 1), 7), ((3, 7, 6, 4), 1)
     few += ((2, 9, 12, 3), 33), ((1, 8, 150, 1), 16), ((3, 7, 6, 5), 9)
-    kernel_gradient.FEWEST = kernel_gradient.TURN = 0
+    kernel_gradient.TURN = 0
+    kernel_gradient.SUMS, kernel_gradient.SIDE_BY_SIDE = 2**19, 2**14
     for dtype, (shape, n), stride in product(("f4", "f8"), (*many, *few), (1, 2)):
-        kernel_gradient.FEW_KERNELS = 8 if (shape, n) in few else 0
-        kernel_gradient.FEW_NUMBERS = 2**12 if (shape, n) in few else 0
+        kernel_gradient.FEW_KERNELS, kernel_gradient.FEWEST = (
+            (8, 16) if (shape, n) in few else (0, 0)
+        )
+        kernel_gradient.PART_NUMBERS = 2**16 if n == 16 else 0
         kernel_gradient.way.cache_clear()
         m, h, w, c = shape
         sizes = m, -(-h // stride), -(-w // stride), n

@@ -23,7 +23,7 @@ PAD_MODES = "constant", "edge", "reflect", "symmetric", "wrap"
 @pytest.fixture(autouse=True)
 def whatever_the_cost(monkeypatch):
     """Few channels are products of matrices too, though it would be faster otherwise."""
-    for name in ("FEWEST", "TURN", "FEW_KERNELS", "FEW_NUMBERS"):
+    for name in ("FEWEST", "TURN", "FEW_KERNELS"):
         monkeypatch.setattr(compiled, name, 0)
     compiled.way.cache_clear()
     yield
@@ -163,6 +163,7 @@ def test_same_bits_of_arrays_that_are_copied(monkeypatch, region, window):
     """Arrays that are read as a whole are added up in another order than copies of their parts."""
     for name in "REGION", "FEW_REGION":
         monkeypatch.setattr(compiled, name, region)
+    compiled.REPEATS.cache_clear()
     images, outputs = normal(5, 21, 20, 70), normal(5, 21, 20, 50)
     expected = kernel_gradient(images, outputs, (*window, 70, 50))
     for each in (np.asfortranarray, lambda array: np.repeat(array, 2, -1)[..., ::2]):
@@ -243,7 +244,7 @@ def test_gradients_of_next_to_nothing():
 @pytest.fixture(scope="module")
 def as_it_pays():
     """What `whatever_the_cost` changes, as it is."""
-    return {name: getattr(compiled, name) for name in ("FEWEST", "FEW_KERNELS", "FEW_NUMBERS")}
+    return {name: getattr(compiled, name) for name in ("FEWEST", "FEW_KERNELS")}
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 For each tap, the gradient is a product of matrices: of the pixels under the tap, channels x
 outputs, by what comes back to the outputs, outputs x kernels. Kernels of 3 x 3 taps are computed by
 Winograd's method, if that takes fewer operations: in 16 products for tiles of 2 x 2 outputs, which
-are turned before. The formula is in `pipelines/winograd.py`. Below, "tile" is a single output, too.
+are turned before. The formulas are in `pipelines/kernel_gradients.py`. Below, "tile" is a single
+output, too.
 
-The tiles of all images are put side by side block after block, and their products added to the sums
-of the blocks before; after some thousand tiles new sums begin, and such sums are added in pairs.
-Where these cuts lie depends on the shapes alone. So the order in which numbers are added up does
-not depend on the threads, or on how arrays lie in memory.
+The outputs are divided into regions, of each of which a pipeline makes the gradient, and these are
+added in pairs. Where the cuts lie, and those within a region, depends on the shapes alone. So the
+order in which numbers are added up does not depend on the threads, or on how arrays lie in memory.
 
 For kernels of few numbers, each one's sum is that of its products in one row of outputs after
 another, in C; see `runtime/few.c`. Fewer than eight kernels would leave vectors along them half
@@ -18,7 +18,7 @@ empty, so for these, vectors lie along the rows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -36,10 +36,9 @@ from convlens.compiled.placement import (
     slice_of,
     usable,
 )
-from convlens.compiled.variants import Variant
+from convlens.compiled.repeats import Repeats
 from convlens.compiled.winograd import GROUP, NUMBERS, SIDE, TURN
 from convlens.core.axis import Axis
-from convlens.core.memory import Memory
 from convlens.core.pairwise import Pairwise
 from convlens.core.problem import Array, Problem, Region
 
@@ -48,15 +47,16 @@ Pixels = tuple[Array, list[Grid]]  # and which of them lie under the taps
 FEWEST = 16  # channels of the images and of the outputs, below which vectors would be half empty
 FEW_KERNELS = 8  # below which vectors lie along the rows
 MOST_NUMBERS = 2**14  # of few kernels or channels: caches hold their sums
-FEW_NUMBERS = 2**12  # of any: up to here it does not pay to put tiles side by side
-BYTES, SUMS = 2**21, 2**22  # of tiles at a time, and of their sums: caches hold them
 FEW = 9  # taps: it does not pay to copy pixels for more of them
-REGION = 3 * 2**18  # numbers of a region; of the last and the next one there may be copies
+REGION = 2**22  # numbers of a region; of the last and the next one there may be copies
 FEW_REGION = 2**23  # bytes of a region for few kernels or channels
-LEAST, MOST = 32, 2048  # tiles of a block
-TOGETHER = 4096  # the most tiles that are added up one block after another
-NEAR = 256  # channels of a tile that lie side by side, at the most
-ROOM = 8  # channels beyond the last: the pipeline that adds up takes a few at a time
+CHAIN = 64  # tiles that pipelines add up one after another
+PARTS = 8  # of a region, at the most, that have sums of their own
+PART_NUMBERS = 2**16  # of sums, up to which each part has its own
+SUMS = 2**22  # bytes of the sums of a run: caches hold them
+SIDE_BY_SIDE = 2**19  # numbers of tiles that are put side by side at a time, if there is one part
+
+REPEATS = Repeats()  # the runs of the latest gradients
 
 
 @lru_cache(maxsize=256)
@@ -76,11 +76,9 @@ def way(problem: Problem) -> type[Products] | None:
     if problem.groups != 1 or same_kernel(problem):
         return None
     few = min(channels, kernels) < FEWEST
-    if problem.taps * channels * kernels <= (MOST_NUMBERS if few else FEW_NUMBERS):
-        return FewChannels
     if few:
-        return None
-    fits = 2 * SUMS // (channels * GROUP)  # products of matrices at a time
+        return FewChannels if problem.taps * channels * kernels <= MOST_NUMBERS else None
+    fits = 2 * SUMS // (channels * GROUP)  # products of matrices in a run
     outputs = prod(axis.outputs for axis in problem.axes)
     if {(axis.window, axis.stride, axis.dilation) for axis in problem.axes} == {(3, 1, 1)}:
         tiles = prod(-(-axis.outputs // SIDE) for axis in problem.axes)
@@ -103,16 +101,13 @@ class Products:
     """
 
     side = 1  # of a tile
+    finite = False  # whether only a finite gradient is the right one
     words = "as products of the pixels under each tap by the outputs"
 
     def __init__(self, problem: Problem, images: Array, outputs: Array) -> None:
         self._problem, self._images, self._outputs = problem, images, outputs
-        self._numbers, self._memory = problem.sum_dtype, Memory()
-        self._made = dict[tuple[range, ...], list[list[Grid]]]()  # the grids for some places
+        self._numbers = problem.sum_dtype
         self._group = GROUP // self._numbers.itemsize
-        # How many channels of a tile lie side by side; those of the next tile should be near.
-        parts = -(-problem.channels // NEAR)
-        self._together = self._groups(-(-problem.channels // parts)) * self._group
 
     @classmethod
     def describe(cls, numbers: DType) -> str:
@@ -126,73 +121,26 @@ class Products:
 
     def write(self, out: Array) -> bool:
         """Write the gradient into `out`, (kh, kw, c, n); False if it must be computed otherwise."""
-        each = (
-            self.count * self._problem.channels * GROUP
-        )  # bytes of the sums of a group of kernels
-        together = max(1, SUMS // each) * self._group
-        return all(
-            self._write(self._sums(part), out[..., slice_of(part)])
-            for part in cuts(self._problem.output_channels, together)
-        )
-
-    def _write(self, sums: Array, out: Array) -> bool:
-        """Write the sums for some kernels, (count, c, room for n), into `out`."""
-        out[...] = sums.reshape(*out.shape[:-1], -1)[..., : out.shape[-1]]
+        given = self._images, self._outputs, out
+        key = type(self), self._problem, *map(Placement.of, given), loaded().threads
+        if REPEATS.run(key, given):
+            return self._is_right(out)
+        regions, pairwise = list(self._regions()), Pairwise()
+        if len(regions) == 1 and self._usable(out) and out.flags.c_contiguous:
+            REPEATS.keep(key, given, self._run(regions[0], out))
+            return self._is_right(out)
+        for region in regions:
+            gradient = np.empty(out.shape, self._numbers)
+            self._run(region, gradient)
+            if not self._is_right(gradient):
+                return False
+            pairwise.add(gradient)
+        out[...] = pairwise.total()
         return True
 
-    def _sums(self, part: range) -> Array:
-        """The sums over all tiles, for some kernels: (count, c, room for n)."""
-        problem = self._problem
-        shape = self.count, problem.channels, self._groups(len(part)) * self._group
-        pairwise, sums, added = Pairwise(), np.zeros(shape, self._numbers), 0
-        tiles: dict[tuple[int, tuple[range, ...]], tuple[Tiles, Tiles]] = {}  # of like regions
-        runs: dict[tuple[int, int], Run] = {}  # those of as many tiles and channels
-        there = None
-        for region in self._regions():
-            first, around = self._around(region)
-            if around is not there:
-                there, (images, outputs) = around, self._pixels(around)
-                alike = len(around.images), around.places
-                if alike not in tiles:
-                    tiles[alike] = self._tiles(around, part, images, outputs)
-                cells, back = tiles[alike]
-            for block in self._blocks(region, part):
-                if added + len(block) > TOGETHER:
-                    pairwise.add(sums)
-                    sums, added = np.zeros(shape, self._numbers), 0
-                added += len(block)
-                here = range(first + block.start, first + block.stop)
-                turned, y = cells(images[0], here), back(outputs[0], here)
-                grown = sums.reshape(*shape[:-1], -1, self._group).swapaxes(1, 2)
-                for number, some in enumerate(cuts(problem.channels, self._together)):
-                    given = turned[:, number], self._for_each(y), grown[:, :, slice_of(some)]
-                    layout = len(block), len(some)
-                    if layout not in runs:
-                        runs[layout] = _run("summed", ("cells", "outputs", "out"), given)
-                    runs[layout](*given)
-        pairwise.add(sums)
-        return pairwise.total()
-
-    def _around(self, region: Region) -> tuple[int, Region]:
-        """The region whose tiles are read at once, and which of them is the first of this one.
-
-        Arrays that are not copied are read as a whole. A region's tiles follow each other there,
-        because it has whole images, or some rows of one.
-        """
-        whole = self._whole
-        if whole is None:
-            return 0, region
-        rows, columns = (-(-len(each) // self.side) for each in whole.places)
-        return (region.images.start * rows + region.places[0].start // self.side) * columns, whole
-
-    @cached_property
-    def _whole(self) -> Region | None:
-        """All outputs, if they and the images can be read in place."""
-        for array in (self._images, self._outputs):
-            if not (self._usable(array) and indexable(array)):
-                return None
-        places = tuple(range(axis.outputs) for axis in self._problem.axes)
-        return Region(range(self._problem.batch), places)
+    def _is_right(self, gradient: Array) -> bool:
+        """Whether this is the gradient, or must be computed otherwise."""
+        return not self.finite or bool(np.isfinite(gradient).all())
 
     def _usable(self, array: Array) -> bool:
         return usable(array.dtype, self._numbers, Placement.of(array), array.shape[-1])
@@ -217,49 +165,14 @@ class Products:
                 places = range(some.start * side, min(some.stop * side, rows.outputs))
                 yield Region(images, (places, range(columns.outputs)))
 
-    def _for_each(self, outputs: Array) -> Array:
-        """The outputs, for each of the products."""
-        if self.count == 1:
-            return outputs
-        return np.broadcast_to(outputs, (self.count, *outputs.shape[1:]))
-
-    def _groups(self, channels: int) -> int:
-        """How many groups of channels there are; the last one may be filled up."""
-        return -(-channels // self._group)
-
-    def _blocks(self, region: Region, part: range) -> list[range]:
-        """The tiles of a region, divided evenly into blocks that fit into memory."""
-        count = len(region.images) * prod(-(-len(each) // self.side) for each in region.places)
-        groups = self.count * self._groups(self._problem.channels) + self._groups(len(part))
-        return _evenly(count, min(MOST, max(LEAST, BYTES // (GROUP * groups))))
-
     def _pixels(self, region: Region) -> tuple[Pixels, Pixels]:
         """The pixels under the windows of a region, and its outputs."""
-        some, (pixels, outputs) = slice_of(region.images), self._grids(region.places)
-        return self._read(self._images[some], pixels), self._read(self._outputs[some], outputs)
-
-    def _grids(self, places: tuple[range, ...]) -> list[list[Grid]]:
-        """Which pixels lie under the windows at these places, and which outputs are there."""
-        if places not in self._made:
-            axes = self._problem.axes
-            self._made[places] = [
-                [grid(axis, some) for axis, some in zip(each, places, strict=True)]
-                for each in (axes, map(_of_outputs, axes))
-            ]
-        return self._made[places]
-
-    def _tiles(
-        self, region: Region, part: range, pixels: Pixels, back: Pixels
-    ) -> tuple[Tiles, Tiles]:
-        """What puts the tiles of a region side by side: their cells, and some of their outputs."""
-        problem, c = self._problem, self._problem.channels
-        sizes = [-(-len(places) // self.side) for places in region.places]
-        room = self._together, self._together + ROOM
-        padding = float(problem.pad_number)
-        return (
-            self._placed(True, pixels, range(c), room, sizes, padding),
-            self._placed(False, back, part, (self._group, self._group), sizes, 0.0),
+        some, axes = slice_of(region.images), self._problem.axes
+        pixels, outputs = (
+            [grid(axis, places) for axis, places in zip(each, region.places, strict=True)]
+            for each in (axes, map(_of_outputs, axes))
         )
+        return self._read(self._images[some], pixels), self._read(self._outputs[some], outputs)
 
     def _read(self, pixels: Array, grids: list[Grid]) -> Pixels:
         """The pixels that these grids use, as pipelines can read them; copied only if need be."""
@@ -268,56 +181,68 @@ class Products:
             return used, grids
         return copied_pixels(pixels, grids, self._numbers)
 
-    def _placed(self, of_images: bool, pixels: Pixels, *given: Any) -> Tiles:
-        """What puts tiles of images, or of outputs, side by side."""
-        rows, columns = pixels[1]
-        taps = {
-            "kw": self._problem.columns.window if of_images else 1,
-            "sx": columns.stride,
-            "sy": rows.stride,
-            "dx": columns.dilation,
-            "dy": rows.dilation,
+    def _run(self, region: Region, out: Array) -> list[tuple[Run, list[Array]]]:
+        """Write the gradient by a region into `out`, without gaps; the runs, with their arrays."""
+        problem, numbers = self._problem, self.count * self._problem.channels
+        (images, grids), (outputs, _) = self._pixels(region)
+        m, h, w, c = images.shape
+        _, oh, ow, n = outputs.shape
+        high, wide = (-(-size // self.side) for size in (oh, ow))
+        chains = -(-m * high * wide // CHAIN)
+        few = numbers * n <= PART_NUMBERS
+        parts = min(PARTS, chains) if few else 1
+        length = -(-chains // parts)  # of a part, in chains
+        ends = np.minimum(np.arange(1, parts + 1) * length * CHAIN, m * high * wide)
+        rows, columns = (padded(each, SIDE) for each in grids)
+        arguments = {
+            "images": frame_of(images.reshape(m, h, w * c)),
+            "padding": float(problem.pad_number),
+            "rows": buffer(rows),
+            "columns": buffer(columns),
+            "outputs": frame_of(outputs.reshape(m, oh, ow * n)),
+            "ends": buffer(ends.astype(np.int32)),
+            "C": c,
+            "N": n,
+            "across": wide,
+            "high": high,
+            "per_row": 1 / wide,
+            "per_image": 1 / (wide * high),
+            "chains": length,
         }
-        variant = loaded().variants.choose({}, [("gathered", NAMES[self._numbers])])
-        count = self.count if of_images else 1
-        return Tiles(variant, taps, count, self._memory, pixels, *given)
+        if self.side == 1:
+            arguments |= _taps(problem, grids)
+        facts = {"side": self.side, "wide": int(not few)}
+        variant = loaded().variants.choose(facts, [("products", NAMES[self._numbers])])
+        together = max(1, SUMS // (numbers * GROUP)) * self._group
+        runs = []
+        for part in cuts(n, together):
+            target = out.reshape(-1, c, n)[..., slice_of(part)]
+            arguments |= {"start": part.start, "out": frame_of(target)}
+            if not few:
+                tile = self.count * (c + len(part))
+                arguments["block"] = max(1, SIDE_BY_SIDE // (CHAIN * tile))
+            run = Run(loaded(), variant, arguments, ["images", "outputs", "out"])
+            arrays = [images, outputs, target]
+            run(*arrays)
+            runs.append((run, arrays))
+        return runs
 
 
 class Winograd(Products):
-    """A gradient by kernels of 3 x 3 taps, by Winograd's method."""
+    """A gradient by kernels of 3 x 3 taps, by Winograd's method.
+
+    The pipelines make NaN of numbers that are not finite, or so large that sums of them could
+    overflow on the way. So these must be computed tap by tap.
+    """
 
     side = SIDE
+    finite = True
     words = "by Winograd's method in tiles of 2 x 2 outputs, with 4 multiplications for 9"
 
     @property
     def count(self) -> int:
         """The number of products of matrices."""
         return NUMBERS
-
-    def _write(self, sums: Array, out: Array) -> bool:
-        """Write the gradient by some kernels into `out`, unless some of it is not finite.
-
-        The pipelines make NaN of numbers that are not finite, or so large that sums of them could
-        overflow on the way. So these must be computed tap by tap.
-        """
-        taps = out
-        if not (self._usable(out) and indexable(out)):
-            taps = self._memory.array("taps", out.shape, self._numbers)
-        sums = sums.reshape(*sums.shape[:-1], -1, self._group).swapaxes(1, 2)
-        _run("gradient", ("sums", "out"), (sums, taps))(sums, taps)
-        finite = bool(np.isfinite(taps).all())
-        if finite and taps is not out:
-            out[...] = taps
-        return finite
-
-    def _for_each(self, outputs: Array) -> Array:
-        return outputs
-
-    def _placed(self, of_images: bool, pixels: Pixels, *given: Any) -> Tiles:
-        """What turns tiles of images, or of outputs."""
-        facts = {"side": 4 if of_images else 2}
-        variant = loaded().variants.choose(facts, [("turned", NAMES[self._numbers])])
-        return Tiles(variant, {}, NUMBERS, self._memory, pixels, *given)
 
 
 class FewKernels(Products):
@@ -372,96 +297,20 @@ class FewChannels(FewKernels):
     along = True
 
 
-class Tiles:
-    """What puts the tiles of some channels of a region side by side, block after block.
-
-    Parameters
-    ----------
-    variant : Variant
-        The pipeline that does so.
-    arguments : dict
-        Those of its arguments that are its own.
-    count : int
-        How many numbers there are of a tile, in each channel.
-    memory : Memory
-    pixels : (numpy.ndarray, list of Grid)
-        The first images or outputs, and which pixels lie under the tiles.
-    channels : range
-    group : (int, int)
-        How many channels lie side by side, and room for how many there is.
-    sizes : list of int
-        The rows and columns of tiles.
-    padding : float
-    """
-
-    def __init__(
-        self,
-        variant: Variant,
-        arguments: dict[str, int],
-        count: int,
-        memory: Memory,
-        pixels: Pixels,
-        channels: range,
-        group: tuple[int, int],
-        sizes: list[int],
-        padding: float,
-    ) -> None:
-        self._variant, self._count, self._memory, self._group = variant, count, memory, group
-        self._groups = -(-len(channels) // group[0])
-        self._begin = np.zeros(1, np.int32)
-        self._runs = dict[int, tuple[Run, Array, Array]]()  # for so many tiles
-        m, h, w, c = pixels[0].shape
-        rows, columns = (padded(each, SIDE) for each in pixels[1])
-        high, wide = sizes
-        self._arguments = {
-            "images": frame_of(pixels[0].reshape(m, h, w * c)),
-            "padding": padding,
-            "rows": buffer(rows),
-            "columns": buffer(columns),
-            "begin": buffer(self._begin),
-            "C": c,
-            "start": channels.start,
-            "group": group[0],
-            "wide": wide,
-            "high": high,
-            **arguments,
-        }
-
-    def __call__(self, pixels: Array, block: range) -> Array:
-        """The numbers of a block of tiles: (count, channels / group, tiles, room for a group).
-
-        The pixels lie in memory as the first ones did.
-        """
-        if len(block) not in self._runs:
-            self._runs[len(block)] = self._prepared(len(block), pixels.dtype)
-        run, placed, out = self._runs[len(block)]
-        self._begin[0] = block.start
-        run(pixels, out)
-        return placed
-
-    def _prepared(self, tiles: int, numbers: DType) -> tuple[Run, Array, Array]:
-        """The run for so many tiles, where it writes to, and the part that it writes."""
-        # All numbers of a tile are written together. If they lay a power of 2 apart, they would
-        # share places in the cache, so there is a gap.
-        shape = self._count, self._groups * tiles + 1, self._group[1]
-        name = f"{self._variant.name} {self._group}"
-        whole = self._memory.array(name, shape, numbers)
-        placed = whole[:, :-1].reshape(self._count, self._groups, tiles, -1)
-        out = placed[..., : self._group[0]]
-        arguments = self._arguments | {"out": frame_of(out)}
-        return Run(loaded(), self._variant, arguments, ["images", "out"]), placed, out
+def _taps(problem: Problem, grids: list[Grid]) -> dict[str, Any]:
+    """The arguments by which a pipeline finds the pixel under each tap."""
+    (rows, columns), (kh, kw) = grids, (axis.window for axis in problem.axes)
+    return {
+        "sx": columns.stride,
+        "sy": rows.stride,
+        "columns_of": buffer(np.tile(np.arange(kw, dtype=np.int32) * columns.dilation, kh)),
+        "rows_of": buffer(np.repeat(np.arange(kh, dtype=np.int32) * rows.dilation, kw)),
+    }
 
 
 def _evenly(size: int, most: int) -> list[range]:
     """Divide a size evenly into ranges of so many at the most."""
     return cuts(size, -(-size // -(-size // most)))
-
-
-def _run(name: str, names: tuple[str, ...], arrays: tuple[Array, ...]) -> Run:
-    """The run of a pipeline that takes nothing but such arrays."""
-    frames = dict(zip(names, map(frame_of, arrays), strict=True))
-    variant = loaded().variants.choose({}, [(name, NAMES[arrays[-1].dtype])])
-    return Run(loaded(), variant, frames, list(frames))
 
 
 def _of_outputs(axis: Axis) -> Axis:
