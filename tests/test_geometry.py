@@ -273,7 +273,9 @@ MAY_IMPORT = {
     "operations": {
         *("arguments", "arguments_where", "core", "hints", "labels", "plan", "repeats"),
     },
-    "gradients": {"arguments", "arguments_back", "core", "methods", "operations", "plan"},
+    "gradients": {
+        *("arguments", "arguments_back", "core", "methods", "operations", "plan", "repeats"),
+    },
     "linear": {"arguments", "core", "gradients", "operations"},
     "config": {"arguments", "compiled"},
     "pictures": {"core", "files"},

@@ -7,8 +7,8 @@ own arrays, these runs are kept with it, and are all that is left to do.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import NamedTuple
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from convlens.compiled.library import address, load
 from convlens.compiled.repeats import Step, start
 from convlens.core.problem import Array
 from convlens.methods.compiled import CompiledProgram
-from convlens.plan import Plan, execute
+from convlens.plan import execute
 
 MOST = 256  # calls that are kept
 
@@ -28,14 +28,17 @@ class Known(NamedTuple):
 
     Attributes
     ----------
-    plan : Plan
+    plan : Plan or BackPlan
+    carry_out : callable
+        Carries such a plan out.
     steps : list of Step, or None
         The runs of pipelines that are all there is to do, if no more is.
     taps : list of array, or None
         What pipelines take instead of the caller's kernels, if they do.
     """
 
-    plan: Plan
+    plan: Any
+    carry_out: Callable[..., Array]
     steps: list[Step] | None = None
     taps: list[Array] | None = None
 
@@ -43,7 +46,7 @@ class Known(NamedTuple):
         """Carry the call out on these arrays, which lie in memory as those of the earlier call."""
         plan = self.plan
         if self.steps is None:
-            return execute(plan, images, kernels, out)
+            return self.carry_out(plan, images, kernels, out)
         with arguments.refusing(plan.operation):
             result = arguments.output(out, plan.output_shape, plan.output_dtype, images, kernels)
         taps = self.taps or ([] if kernels is None else [kernels])
@@ -52,9 +55,16 @@ class Known(NamedTuple):
 
 
 class Calls:
-    """The latest calls."""
+    """The latest calls.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    carry_out : callable
+        Carries a call's plan out on its two arrays, of which it may give None, and `out`.
+    """
+
+    def __init__(self, carry_out: Callable[..., Array] = execute) -> None:
+        self._carry_out = carry_out
         self._known: dict[Hashable, Known] = {}
         self._by_numbers: set[Hashable] = set()  # the keys of calls on whose kernels more depends
 
@@ -65,9 +75,12 @@ class Calls:
         return self._known.get(key)
 
     def keep(
-        self, key: Hashable, plan: Plan, images: Array, kernels: Array | None, out: Array
+        self, key: Hashable, plan: Any, images: Array, kernels: Array | None, out: Array
     ) -> None:
-        """Keep a call that has been carried out with these arrays."""
+        """Keep a call that has been carried out with these arrays.
+
+        If its plan depends on numbers, or it checks them, these are the second array's.
+        """
         if key is None or plan.note:  # which must be given at each call
             return
         if len(self._known) >= MOST:
@@ -79,7 +92,7 @@ class Calls:
                 return
             self._by_numbers.add(key)
             key = key, _numbers(kernels)
-        self._known[key] = _known(plan, images, kernels, out)
+        self._known[key] = Known(plan, self._carry_out, *_steps(plan, images, kernels, out))
 
     def cache_clear(self) -> None:
         """Forget every call; named as with `functools.lru_cache`."""
@@ -96,10 +109,11 @@ def key(
     images: object,
     kernels: object,
     out: object,
+    *more: object,
 ) -> Hashable:
     """All that a call depends on but its arrays' numbers and addresses; None if it is not plain.
 
-    `kernels` and `out` may be None.
+    `kernels` and `out` may be None; there may be more arguments.
     """
     forms: list[object] = []
     for each in (images, kernels, out):
@@ -109,7 +123,7 @@ def key(
             forms.append(None)
         else:
             return None
-    asked = arguments.key(*options, method)
+    asked = arguments.key(*options, method, *more)
     # The names of a call's options tell one operation from another, too.
     return None if asked is None else (type(options), asked, *forms, _threads())
 
@@ -127,15 +141,17 @@ def _numbers(kernels: object) -> bytes | None:
     return None
 
 
-def _known(plan: Plan, images: Array, kernels: Array | None, out: Array) -> Known:
-    """A call that has just been carried out with these arrays."""
+def _steps(
+    plan: Any, images: Array, kernels: Array | None, out: Array
+) -> tuple[list[Step] | None, list[Array] | None]:
+    """The steps of a call that has just been carried out with these arrays, and its taps."""
     program, found = plan.program, None
     if isinstance(program, CompiledProgram) and program.way is not None and out.size:
         found = work.ran(plan.problem, program.way, images, kernels, out)
     if found is None:
-        return Known(plan)
+        return None, None
     steps, (_, *taps, _) = found
     own = kernels is None or np.may_share_memory(taps[0], kernels)
     if program.for_any_numbers and not own:  # They were made from the numbers of this call.
-        return Known(plan)
-    return Known(plan, steps, None if own else taps)
+        return None, None
+    return steps, None if own else taps

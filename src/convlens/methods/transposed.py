@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, product
 from math import lcm, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,7 @@ Settle = Callable[[Problem, Array | None], Program]
 NUMBERS = 2**16  # the most numbers of a block at a border, which are folded together
 WHOLE = 2**20  # the most numbers of an image with its padding that is folded as a whole
 COPIED = 2**24  # the most bytes of kernels that are copied together
+MADE = 64  # blocks of a call whose steps are kept for the next one
 APART = 2**20  # the most numbers of kernels in groups, of which there is a copy
 
 
@@ -65,8 +66,6 @@ class Transposed:
         Chooses the program for one of the convolutions, and its kernels.
     """
 
-    for_any_numbers = False
-
     def __init__(self, problem: Problem, kernels: Array | None, settle: Settle) -> None:
         depth = problem.channels // max(1, problem.groups)
         each = problem.output_channels // max(1, problem.groups)
@@ -85,6 +84,7 @@ class Transposed:
             output_channels=groups * each,
         )
         some = None if kernels is None else problem.full_kernels(kernels)[..., : groups * each]
+        self._made: dict[Any, Steps] = {}  # for calls on whole outputs
         combined = product(*map(phases, problem.axes))
         self.parts = [self._part(chosen, some, settle) for chosen in combined]
 
@@ -123,6 +123,11 @@ class Transposed:
         some = some.reshape(*taps, depth, groups, count // groups).swapaxes(-1, -3)
         exchanged: Array = some.reshape(*taps, count // groups, groups * depth)
         return exchanged
+
+    @property
+    def for_any_numbers(self) -> bool:
+        """Whether the programs of the convolutions do not depend on the kernels' numbers."""
+        return all(part.program.for_any_numbers for part in self.parts)
 
     @cached_property
     def main(self) -> Part:
@@ -163,7 +168,7 @@ class Transposed:
     def run(self, problem: Problem, outputs: Array, kernels: Array | None, out: Array) -> None:
         """Write the transpose, applied to these outputs, into `out`."""
         image, outputs = problem.full_images(out), problem.full_output(outputs)
-        held = [Held([range(axis.outputs)]) for axis in problem.axes]
+        held = [Held([range(axis.outputs)], whole=True) for axis in problem.axes]
         pixels = tuple(range(axis.size) for axis in problem.axes)
         self.run_part(problem, outputs, kernels, image, held, pixels)
 
@@ -190,7 +195,8 @@ class Transposed:
             turned = [self._turned(part.phases, kernels[..., n]) for part in self.parts]
             if kernels.nbytes <= COPIED:
                 turned = [np.ascontiguousarray(side_by_side(each)) for each in turned]
-            run = _Run(self.parts, turned, outputs[..., n], held, self._problem.axes, unit)
+            made = self._made if all(each.whole for each in held) else {}
+            run = _Run(self.parts, turned, outputs[..., n], held, self._problem.axes, unit, made)
             run.write(out[..., c], pixels)
         if not_finite is not None:
             numbers = [each.numbers for each in held]
@@ -212,8 +218,8 @@ class Transposed:
 class Held:
     """The outputs along an axis that a piece of them holds: ranges, joined one after the other."""
 
-    def __init__(self, ranges: Sequence[range]) -> None:
-        self._ranges = ranges
+    def __init__(self, ranges: Sequence[range], *, whole: bool = False) -> None:
+        self._ranges, self.whole = ranges, whole
         self._firsts = list(accumulate((len(each) for each in ranges), initial=0))
 
     @property
@@ -234,6 +240,21 @@ class Held:
         return slice(first, first + len(here)), over
 
 
+class Steps(NamedTuple):
+    """How the parts write some cells.
+
+    Attributes
+    ----------
+    zeros : bool
+        Whether some cells get nothing, and must be filled with zeros first.
+    of_parts : list of (int, Problem, slices, slices)
+        The number of a part, what it computes, of which outputs, and which of the cells it writes.
+    """
+
+    zeros: bool
+    of_parts: list[tuple[int, Problem, tuple[slice, ...], tuple[slice, ...]]]
+
+
 class _Run:
     """The parts of a transpose, with their kernels and the outputs that they are applied to."""
 
@@ -245,9 +266,10 @@ class _Run:
         held: Sequence[Held],
         axes: tuple[Axis, ...],
         unit: tuple[int, ...],
+        made: dict[Any, Steps],
     ) -> None:
         self._parts, self._kernels, self._outputs, self._held = parts, kernels, outputs, held
-        self._axes, self._unit = axes, unit
+        self._axes, self._unit, self._made = axes, unit, made
 
     def write(self, out: Array, pixels: tuple[range, ...]) -> None:
         """Write these pixels of the images, (m, *pixels, c)."""
@@ -357,12 +379,24 @@ class _Run:
     def _write_cells(self, out: Array, images: range, cells: tuple[range, ...]) -> None:
         """Write what these cells get, counted from the first pixel: (m, *cells, c)."""
         outputs = self._outputs[of(images)]
-        covered = sum(prod(p.problem.full_output_shape[1:-1]) for p in self._parts)
-        if covered < prod(axis.padded for axis in self._axes) or not outputs.size:
+        key = len(images), cells, out.dtype
+        steps = self._made.get(key)
+        if steps is None:
+            steps = self._steps_for(*key)
+            if len(self._made) < MADE:
+                self._made[key] = steps
+        if steps.zeros or not outputs.size:
             out[...] = 0
         if not outputs.size or not out.size:
             return
-        for part, kernels in zip(self._parts, self._kernels, strict=True):
+        for number, problem, under, at in steps.of_parts:
+            program, kernels = self._parts[number].program, self._kernels[number]
+            program.run(problem, outputs[under], kernels, out[at])
+
+    def _steps_for(self, batch: int, cells: tuple[range, ...], dtype: np.dtype[Any]) -> Steps:
+        """How to write what these cells get of so many images."""
+        steps = []
+        for number, part in enumerate(self._parts):
             places, at = [], []
             for phase, axis, each in zip(part.phases, self._axes, cells, strict=True):
                 places.append(places_of(phase, axis, each))
@@ -374,14 +408,18 @@ class _Run:
                     held.under(axis, some)
                     for held, axis, some in zip(self._held, part.problem.axes, places, strict=True)
                 ]
-                piece = outputs[:, *(some for some, _ in under)]
+                images = part.problem.images
+                sizes = [axis.size for _, axis in under]
                 problem = replace(
                     part.problem,
-                    images=Spec(piece.shape, part.problem.images.dtype),
+                    images=Spec((batch, *sizes, images.shape[-1]), images.dtype),
                     axes=tuple(axis for _, axis in under),
-                    output_dtype=out.dtype,  # that of sums, if they are to be added up
+                    output_dtype=dtype,  # that of sums, if they are to be added up
                 )
-                part.program.run(problem, piece, kernels, out[:, *at])
+                piece = slice(None), *(some for some, _ in under)
+                steps.append((number, problem, piece, (slice(None), *at)))
+        covered = sum(prod(part.problem.full_output_shape[1:-1]) for part in self._parts)
+        return Steps(covered < prod(axis.padded for axis in self._axes), steps)
 
 
 def _within(some: Sequence[range], pixels: Sequence[range]) -> list[slice]:
