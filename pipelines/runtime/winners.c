@@ -16,11 +16,14 @@ enum {
     TASKS = 32,
     KEPT = 1 << 23,    /* the most bytes of rows that a task keeps */
     FEW = 8,           /* channels, below which windows are put side by side to be compared */
+    LEAST = 4,         /* channels, above which windows are compared one by one */
     NONE = -(1 << 30), /* the tap of a window without cells: below 0 whatever is added to it */
     TAPS = 16,         /* of a window, up to which it is faster to compare all outputs with each */
+    SMALL = 64,        /* the same where its cells are compared in vectors along the channels */
     HALO = 4           /* windows' reaches that a band has, so that few rows are looked at twice */
 };
 
+#define UNROLL _Pragma("GCC unroll 4")
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 typedef int (*Task)(void *context, int number, uint8_t *closure);
@@ -44,6 +47,8 @@ typedef struct Job {
     const char *numbers; /* (m, *outputs, c): what comes back */
     char *values;        /* (m, *counts, c): what each pixel gets */
     int wide_values, exact;
+    int vectors;         /* bytes of those along the channels that compare windows of few taps, if any */
+    int alone, everywhere; /* whether windows share no cells, and whether each cell lies under one */
     int in_runs;         /* whether it is compared for each tap which outputs have it as their winner */
     int64_t band, bands; /* how much of an axis a task has, and how many tasks share it */
 } Job;
@@ -54,6 +59,14 @@ typedef struct Kept {
     int32_t *taps;        /* of a row of outputs */
     void *memory;
 } Kept;
+
+static int64_t reach(const Axis *axis) {
+    return (axis->window - 1) * axis->dilation + 1;
+}
+
+static inline int64_t min(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
 
 /* The outputs of an axis whose windows have a certain tap on a cell, and the first of these cells. */
 typedef struct Range {
@@ -87,6 +100,79 @@ static inline int64_t place_of(const Job *job, int32_t tap, const int64_t *lines
 #define Tap int64_t
 #define NAME(name) name##_doubles
 #include "winners.h"
+
+/* Where windows have few taps, a window's cells are compared in vectors along the channels. */
+#define Number float
+#define Tap int32_t
+#define BYTES 16
+#define TARGET
+#define NAME(name) name##_floats_16
+#include "windows.h"
+
+#define Number double
+#define Tap int64_t
+#define BYTES 16
+#define TARGET
+#define NAME(name) name##_doubles_16
+#include "windows.h"
+
+#if defined(__x86_64__)
+#define Number float
+#define Tap int32_t
+#define BYTES 32
+#define TARGET __attribute__((target("avx2,fma")))
+#define NAME(name) name##_floats_32
+#include "windows.h"
+
+#define Number double
+#define Tap int64_t
+#define BYTES 32
+#define TARGET __attribute__((target("avx2,fma")))
+#define NAME(name) name##_doubles_32
+#include "windows.h"
+
+#define Number float
+#define Tap int32_t
+#define BYTES 64
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+#define NAME(name) name##_floats_64
+#include "windows.h"
+
+#define Number double
+#define Tap int64_t
+#define BYTES 64
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+#define NAME(name) name##_doubles_64
+#include "windows.h"
+#endif
+
+/* The largest vectors of up to so many bytes that a pixel's channels fill. */
+static int fitting(const Job *job, int most) {
+    int64_t bytes = job->channels * (job->wide ? 8 : 4);
+    while (most > 16 && bytes % most) most /= 2;
+    return most;
+}
+
+static void give_windows(const Job *job, int64_t image, int64_t y, const int64_t *lines,
+                         const char *back, char *values) {
+    const void *cells = job->cells + image * job->apart[0] * (job->wide ? 8 : 4);
+#define GIVE(bytes)                                                                        \
+    if (job->wide)                                                                         \
+        give_windows_doubles_##bytes(job, cells, y, lines, (const double *)back, (double *)values); \
+    else give_windows_floats_##bytes(job, cells, y, lines, (const float *)back, (float *)values);
+#if defined(__x86_64__)
+    if (job->vectors == 64) {
+        GIVE(64)
+        return;
+    }
+    if (job->vectors == 32) {
+        GIVE(32)
+        return;
+    }
+#endif
+    GIVE(16)
+#undef GIVE
+}
 
 /* Get memory for a task, which is freed with its `rows`. Returns whether there is any. */
 static int prepare(const Job *job, Kept *kept) {
@@ -160,6 +246,13 @@ static int find_part(void *context, int number, uint8_t *closure) {
     return 0;
 }
 
+/* Clear lines of so many bytes from `first` on; returns the first one behind them. */
+static int64_t clear(char *values, int64_t bytes, int64_t first, int64_t end) {
+    if (end <= first) return first;
+    memset(values + first * bytes, 0, (end - first) * bytes);
+    return end;
+}
+
 static int give_part(void *context, int number, uint8_t *closure) {
     (void)context;
     const Job *job = (const Job *)closure;
@@ -171,7 +264,9 @@ static int give_part(void *context, int number, uint8_t *closure) {
     int64_t of_line = width->count * job->channels * (axis ? 1 : height->count);
     int64_t count = (last - first) * of_line, bytes = job->wide_values ? 8 : 4;
     char *values = job->values + (image * end + first) * of_line * bytes, *rest = NULL;
-    memset(values, 0, count * bytes);
+    /* Where windows have few taps, each row is cleared just before, since it is in the cache then. */
+    int64_t cleared = job->vectors ? job->everywhere * (last - first) : last - first;
+    if (!job->vectors) memset(values, 0, count * bytes);
     Kept kept;
     if (!prepare(job, &kept)) return -1;
     if (job->exact && !(rest = calloc(count, bytes))) {
@@ -184,6 +279,12 @@ static int give_part(void *context, int number, uint8_t *closure) {
     for (int64_t p = 0; p < depth->outputs; p++)
         for (int64_t y = 0; y < height->outputs; y++, back += of_row) {
             if (!find_lines(job, kept.lines, p, y, axis, first, last)) continue;
+            if (job->vectors) {
+                int64_t below = y * height->stride - height->before + reach(height) - first;
+                cleared = clear(values, of_line * bytes, cleared, min(below, last - first));
+                give_windows(job, image, y, kept.lines, back, values);
+                continue;
+            }
             const int32_t *taps = find_row(job, &kept, image, p, y);
             if (bytes == 8)
                 give_row_doubles(job, taps, kept.lines, (const double *)back, (double *)values,
@@ -192,6 +293,7 @@ static int give_part(void *context, int number, uint8_t *closure) {
                 give_row_floats(job, taps, kept.lines, (const float *)back, (float *)values,
                                 (float *)rest);
         }
+    clear(values, of_line * bytes, cleared, last - first);
     if (rest && bytes == 8) add_rest_doubles((double *)values, (const double *)rest, count);
     if (rest && bytes == 4) add_rest_floats((float *)values, (const float *)rest, count);
     free(rest);
@@ -221,10 +323,6 @@ static int divide(Job *job, int64_t parts, int64_t count, int64_t least) {
     return (int)(parts * job->bands);
 }
 
-static int64_t reach(const Axis *axis) {
-    return (axis->window - 1) * axis->dilation + 1;
-}
-
 /* Write the places of the winners. Returns 0, or -1 if there is not enough memory. */
 int winners_find(const char *cells, const int64_t *sizes, const int64_t *depth,
                  const int64_t *height, const int64_t *width, int64_t *out, int wide) {
@@ -237,10 +335,11 @@ int winners_find(const char *cells, const int64_t *sizes, const int64_t *depth,
 }
 
 /* Write what each pixel gets. Sums are `exact` but for their last roundings, or made number by number;
-   they are doubles if `wide_values`. Returns 0, or -1 if there is not enough memory. */
+   they are doubles if `wide_values`. The processor has vectors of so many bytes. Returns 0, or -1 if
+   there is not enough memory. */
 int winners_give(const char *cells, const int64_t *sizes, const int64_t *depth,
                  const int64_t *height, const int64_t *width, const char *numbers, char *values,
-                 int wide, int wide_values, int exact) {
+                 int wide, int wide_values, int exact, int vectors) {
     Job job = job_of(cells, sizes, (const int64_t *[]){depth, height, width}, wide);
     job.numbers = numbers;
     job.values = values;
@@ -249,9 +348,20 @@ int winners_give(const char *cells, const int64_t *sizes, const int64_t *depth,
     const Axis *axis = &job.axes[job.axes[0].count > 1 ? 0 : 1];
     const Axis *columns = &job.axes[2];
     int64_t taps = job.axes[0].window * job.axes[1].window * columns->window;
-    job.in_runs = !exact && taps <= TAPS && (columns->stride == 1 || job.channels >= FEW);
+    int in_order = !exact && taps <= SMALL;
     for (int64_t i = 0; i < columns->size; i++)
-        job.in_runs &= columns->places[0] >= 0 && columns->places[i] == columns->places[0] + i;
+        in_order &= columns->places[0] >= 0 && columns->places[i] == columns->places[0] + i;
+    job.in_runs = in_order && taps <= TAPS && (columns->stride == 1 || job.channels >= FEW);
+    /* A plane has its cells to itself, and vectors are filled. */
+    if (in_order && job.axes[0].count == 1 && wide == wide_values && job.channels >= LEAST)
+        job.vectors = fitting(&job, vectors);
+    job.alone = job.everywhere = 1;
+    for (int i = 1; i < AXES; i++) {
+        const Axis *each = &job.axes[i];
+        job.alone &= each->stride >= reach(each);
+        job.everywhere &= each->dilation == 1 && each->stride == each->window && !each->before &&
+                          each->outputs * each->stride == each->size && each->size == each->count;
+    }
     int tasks = divide(&job, sizes[0], axis->count, HALO * reach(axis));
     return pool_run(NULL, give_part, 0, tasks, (uint8_t *)&job);
 }

@@ -437,7 +437,7 @@ class Library:
             Of the cells along each axis.
         out : array of int64
         """
-        pointers = [c_void_p(each.ctypes.data) for each in (cells, sizes, *places, out)]
+        pointers = [c_void_p(address(each)) for each in (cells, sizes, *places, out)]
         arguments = [*pointers, c_int32(cells.itemsize == 8)]
         if RUNNING.call(self._library.winners_find, arguments):
             raise MemoryError("there is no memory for the winners of rows under a window")
@@ -464,9 +464,10 @@ class Library:
             Whether sums are no worse than one rounding each.
         """
         arrays = cells, sizes, *places, numbers, values
-        pointers = [c_void_p(each.ctypes.data) for each in arrays]
+        pointers = [c_void_p(address(each)) for each in arrays]
         wide = [c_int32(each.itemsize == 8) for each in (cells, values)]
-        if RUNNING.call(self._library.winners_give, [*pointers, *wide, c_int32(exact)]):
+        vectors = c_int32({"avx512": 64, "avx2": 32}.get(self.level, 16))
+        if RUNNING.call(self._library.winners_give, [*pointers, *wide, c_int32(exact), vectors]):
             raise MemoryError("there is no memory for the winners of rows under a window")
 
     def give_shares(

@@ -6,8 +6,8 @@ Numbers are compared as floats or doubles, whichever hold all of the images' typ
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +36,10 @@ def compared_as(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
     return np.dtype(np.float32 if dtype.char in FLOATS else np.float64)
 
 
-class Cells(NamedTuple):
+class Cells:
     """Cells, how windows slide over them, and their places.
 
-    Attributes
+    Parameters
     ----------
     numbers : (m, *sizes, c)
         As `compared_as` says. The numbers of a row of cells lie side by side.
@@ -49,30 +49,39 @@ class Cells(NamedTuple):
         For each axis, the places of its cells, below 0 if they have none.
     counts : sequence of int
         For each axis, how many places there are.
+
+    Attributes
+    ----------
+    numbers
+    sizes : array of int64
+        Their sizes and those of the windows, as the library takes them.
+    lines : list of array of int64
+        The places along three axes.
     """
 
-    numbers: Array
-    axes: Sequence[Axis]
-    places: Sequence[Places]
-    counts: Sequence[int]
-
-    @property
-    def sizes(self) -> Places:
-        """Their sizes and those of the windows, as the library takes them."""
-        m, c = self.numbers.shape[0], self.numbers.shape[-1]
-        single = 3 - len(self.axes)
-        apart = [stride // self.numbers.itemsize for stride in self.numbers.strides[:-2]]
+    def __init__(
+        self,
+        numbers: Array,
+        axes: Sequence[Axis],
+        places: Sequence[Places],
+        counts: Sequence[int],
+    ) -> None:
+        self.numbers, single = numbers, 3 - len(axes)
+        m, c = numbers.shape[0], numbers.shape[-1]
+        apart = [stride // numbers.itemsize for stride in numbers.strides[:-2]]
         sizes = [m, c, apart[0], *[0] * single, *apart[1:], *[1, 1, 1, 1, 1, 0, 1] * single]
-        for axis, count in zip(self.axes, self.counts, strict=True):
+        for axis, count in zip(axes, counts, strict=True):
             sizes += [axis.size, axis.outputs, axis.window, axis.stride, axis.dilation]
             sizes += [axis.before, count]
-        return np.array(sizes, np.int64)
+        self.sizes = np.array(sizes, np.int64)
+        lines = (np.ascontiguousarray(line, np.int64) for line in places)
+        self.lines = [*[np.zeros(1, np.int64)] * single, *lines]
 
-    @property
-    def lines(self) -> list[Places]:
-        """The places along three axes."""
-        single = [np.zeros(1, np.int64)] * (3 - len(self.axes))
-        return [*single, *(np.ascontiguousarray(line, np.int64) for line in self.places)]
+    def of(self, numbers: Array) -> Cells:
+        """The same for other numbers that lie in memory as these do."""
+        other = copy(self)
+        other.numbers = numbers
+        return other
 
 
 def fits(axes: Sequence[Axis]) -> bool:

@@ -23,6 +23,7 @@ import numpy as np
 
 from convlens.compiled import shares
 from convlens.compiled import winners as compiled
+from convlens.compiled.library import address
 from convlens.core.axis import ZEROS, Axis
 from convlens.core.cells import arange, counts, sources
 from convlens.core.memory import Memory
@@ -91,6 +92,9 @@ class PoolGradient:
             and not choosing
             and all(axis.dilation == 1 or axis.window == 1 for axis in problem.axes)
         )
+        # What gives to all winners at once, and the number of the images that it begins at; it is
+        # known from the first call that needed nothing else.
+        self._kept: tuple[int, compiled.Cells] | None = None
         # In an image that is one block, cells of padding give to the pixels that they repeat.
         at_once = small and (not choosing or self._exact or self._compiled)
         self._in_planes = self._repeats and not at_once
@@ -124,10 +128,16 @@ class PoolGradient:
         if problem.mode in ("max", "min") and self._in_numpy and self._apart:
             self._give_to_winners_apart(images, outputs, out)
             return
+        nothing_copied = self._copies_nothing(images, out)
+        if nothing_copied and self._kept is not None:
+            first, piece = self._kept
+            numbers = outputs.astype(self._dtype, copy=False)
+            compiled.give(piece.of(images.reshape(-1)[first:]), numbers, out, exact=self._many)
+            return
         limit = NUMBERS if self._in_numpy else AT_A_TIME
         if self._by_rows:
             limit = SHARES
-        elif self._copies_nothing(images, out):
+        elif nothing_copied:
             limit = IN_PLACE
         limit //= problem.channels
         memory = Memory()
@@ -263,6 +273,10 @@ class PoolGradient:
             if pieces is not None:
                 for some, piece in pieces:
                     compiled.give(piece, numbers[of(some)], values[of(some)], exact=self._many)
+                if values.size == images.size and self._copies_nothing(images, values):
+                    before = address(piece.numbers) - address(images)
+                    none = np.empty(0, images.dtype)  # rather than keep this call's
+                    self._kept = before // images.itemsize, piece.of(none)
                 return
         found = winners(problem, images, region, place, sizes, memory, in_numpy=self._in_numpy)
         values[...] = 0
