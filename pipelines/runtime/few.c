@@ -17,6 +17,7 @@ enum {
     OUTPUTS = 512,  /* nor below so many outputs, because each task has sums of its own */
     CHAIN = 64,     /* the most vectors that are added up one after another, or one row more; along the
                        kernels, the most outputs of a row, and rows */
+    ROWS = 8,       /* whose products are added up at once */
     KEPT = 1 << 20  /* the most bytes of rows that a task keeps */
 };
 
@@ -42,9 +43,10 @@ typedef struct Job {
     int64_t rows_of_task;
 } Job;
 
-/* How many rows of cells a task keeps, of so many bytes each: no more than windows reach over. */
+/* How many rows of cells a task keeps, of so many bytes each: no more than the windows of some rows reach
+   over. */
 static int64_t rows_kept(const Job *job, int64_t bytes) {
-    int64_t reach = (job->kh - 1) * job->dy + 1, fit = KEPT / bytes;
+    int64_t reach = (job->kh - 1) * job->dy + 1 + (ROWS - 1) * job->sy, fit = KEPT / bytes;
     return fit < 1 ? 1 : fit < reach ? fit : reach;
 }
 
@@ -83,14 +85,28 @@ static inline void add(Sum *total, double number) {
 #define TARGET __attribute__((target("avx2,fma")))
 #define NAME(name) name##_doubles_avx2
 #include "few.h"
+
+#define Number float
+#define Word int32_t
+#define BYTES 64
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl")))
+#define NAME(name) name##_floats_avx512
+#include "few.h"
+
+#define Number double
+#define Word int64_t
+#define BYTES 64
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl")))
+#define NAME(name) name##_doubles_avx512
+#include "few.h"
 #endif
 
 /* Add the gradient by each number of the kernels to `totals`, one of those in Job. `sizes` are the numbers
    of Job from `images_apart` to `lines`. There is one group if vectors lie `along` the kernels. Numbers are
-   doubles if `wide`, and else floats; `avx2` says whether the processor has those instructions. Returns 0,
-   or -1 if there is not enough memory. */
+   doubles if `wide`, and else floats; the processor has vectors of so many bytes. Returns 0, or -1 if there
+   is not enough memory. */
 int few_run(const char *images, const char *outputs, const int64_t *sizes, const int32_t *rows,
-            const int32_t *columns, double padding, double *totals, int wide, int avx2, int along) {
+            const int32_t *columns, double padding, double *totals, int wide, int vectors, int along) {
     Job job = {.images = images, .outputs = outputs, .rows = rows, .columns = columns,
                .padding = padding};
     memcpy(job.images_apart, sizes, 17 * sizeof(int64_t)); /* all of them, up to `lines` */
@@ -108,9 +124,12 @@ int few_run(const char *images, const char *outputs, const int64_t *sizes, const
 #if defined(__x86_64__)
     Task rows_avx2[] = {rows_part_floats_avx2, rows_part_doubles_avx2};
     Task kernels_avx2[] = {along_part_floats_avx2, along_part_doubles_avx2};
-    if (avx2) task = (along ? kernels_avx2 : rows_avx2)[wide];
+    Task rows_avx512[] = {rows_part_floats_avx512, rows_part_doubles_avx512};
+    Task kernels_avx512[] = {along_part_floats_avx512, along_part_doubles_avx512};
+    if (vectors == 32) task = (along ? kernels_avx2 : rows_avx2)[wide];
+    if (vectors == 64) task = (along ? kernels_avx512 : rows_avx512)[wide];
 #else
-    (void)avx2;
+    (void)vectors;
 #endif
     int code = pool_run(NULL, task, 0, (int)tasks, (uint8_t *)&job);
     const Sum *from = job.totals;

@@ -30,43 +30,56 @@ static void NAME(lay_out)(Number *row, const Number *pixels, const int32_t *plac
         }
 }
 
-/* Add the products of a row's outputs by the cells under so many taps to the sums of these taps. */
-#define PRODUCTS(taps)                                                                           \
-    static TARGET void NAME(products_##taps)(NAME(Numbers) * sums, const Number *outputs,        \
-                                             const Number *cells, const int64_t *at,             \
-                                             int64_t count) {                                    \
+/* Add the products of some rows' outputs, of so many kernels, by the cells under so many taps to the sums
+   of these. The kernels' sums, their outputs and the rows' outputs are so many vectors or numbers apart. */
+#define PRODUCTS(taps, kernels)                                                                  \
+    static TARGET void NAME(products_##taps##_##kernels)(                                        \
+        NAME(Numbers) * sums, int64_t sums_apart, const Number *outputs, int64_t apart,          \
+        int64_t rows_apart, const Number *const *cells, int64_t rows, const int64_t *at,         \
+        int64_t count) {                                                                         \
         enum { MANY = BYTES / sizeof(Number) };                                                  \
-        NAME(Numbers) sum[taps], x, y;                                                           \
-        const Number *under[taps];                                                               \
-        UNROLL for (int t = 0; t < taps; t++) sum[t] = sums[t];                                  \
-        UNROLL for (int t = 0; t < taps; t++) under[t] = cells + at[t];                          \
-        int64_t i = 0;                                                                           \
-        for (; i + MANY <= count; i += MANY) {                                                   \
-            memcpy(&y, outputs + i, sizeof y);                                                   \
-            UNROLL for (int t = 0; t < taps; t++) {                                              \
-                memcpy(&x, under[t] + i, sizeof x);                                              \
-                sum[t] += x * y;                                                                 \
+        NAME(Numbers) sum[kernels][taps], x, y[kernels];                                         \
+        NAME(Words) mask;                                                                        \
+        for (int l = 0; l < MANY; l++) mask[l] = l < count % MANY ? -1 : 0;                      \
+        UNROLL for (int k = 0; k < kernels; k++)                                                 \
+            UNROLL for (int t = 0; t < taps; t++) sum[k][t] = sums[k * sums_apart + t];          \
+        for (int64_t r = 0; r < rows; r++, outputs += rows_apart) {                              \
+            const Number *under[taps];                                                           \
+            UNROLL for (int t = 0; t < taps; t++) under[t] = cells[r] + at[t];                   \
+            int64_t i = 0;                                                                       \
+            for (; i + MANY <= count; i += MANY) {                                               \
+                UNROLL for (int k = 0; k < kernels; k++)                                         \
+                    memcpy(&y[k], outputs + k * apart + i, sizeof y[k]);                         \
+                UNROLL for (int t = 0; t < taps; t++) {                                          \
+                    memcpy(&x, under[t] + i, sizeof x);                                          \
+                    UNROLL for (int k = 0; k < kernels; k++) sum[k][t] += x * y[k];              \
+                }                                                                                \
+            }                                                                                    \
+            if (i < count) { /* The cells behind these may be inf, which times 0 would be NaN. */ \
+                UNROLL for (int k = 0; k < kernels; k++)                                         \
+                    memcpy(&y[k], outputs + k * apart + i, sizeof y[k]);                         \
+                UNROLL for (int t = 0; t < taps; t++) {                                          \
+                    memcpy(&x, under[t] + i, sizeof x);                                          \
+                    x = (NAME(Numbers))((NAME(Words))x & mask);                                  \
+                    UNROLL for (int k = 0; k < kernels; k++) sum[k][t] += x * y[k];              \
+                }                                                                                \
             }                                                                                    \
         }                                                                                        \
-        if (i < count) { /* The cells behind these may be inf, which times 0 would be NaN. */    \
-            NAME(Words) mask;                                                                    \
-            for (int l = 0; l < MANY; l++) mask[l] = i + l < count ? -1 : 0;                     \
-            memcpy(&y, outputs + i, sizeof y);                                                   \
-            UNROLL for (int t = 0; t < taps; t++) {                                              \
-                memcpy(&x, under[t] + i, sizeof x);                                              \
-                sum[t] += (NAME(Numbers))((NAME(Words))x & mask) * y;                            \
-            }                                                                                    \
-        }                                                                                        \
-        UNROLL for (int t = 0; t < taps; t++) sums[t] = sum[t];                                  \
+        UNROLL for (int k = 0; k < kernels; k++)                                                 \
+            UNROLL for (int t = 0; t < taps; t++) sums[k * sums_apart + t] = sum[k][t];          \
     }
-PRODUCTS(1)
-PRODUCTS(2)
-PRODUCTS(3)
-PRODUCTS(4)
-PRODUCTS(5)
-PRODUCTS(6)
-PRODUCTS(7)
-PRODUCTS(8)
+PRODUCTS(1, 1)
+PRODUCTS(2, 1)
+PRODUCTS(3, 1)
+PRODUCTS(4, 1)
+PRODUCTS(5, 1)
+PRODUCTS(6, 1)
+PRODUCTS(1, 2)
+PRODUCTS(2, 2)
+PRODUCTS(3, 2)
+PRODUCTS(4, 2)
+PRODUCTS(5, 2)
+PRODUCTS(6, 2)
 #undef PRODUCTS
 
 /* Add a number to a sum. What is lost when floats are added up in doubles is too little to matter. */
@@ -90,58 +103,73 @@ static void NAME(flush)(NAME(Numbers) * sums, int64_t count, Sum *totals) {
 
 static int NAME(rows_part)(void *context, int number, uint8_t *closure) {
     (void)context;
-    enum { MANY = BYTES / sizeof(Number), MOST = CHAIN * MANY };
-    static void (*const products[])(NAME(Numbers) *, const Number *, const Number *, const int64_t *,
-                                    int64_t) = {
-        NAME(products_1), NAME(products_2), NAME(products_3), NAME(products_4),
-        NAME(products_5), NAME(products_6), NAME(products_7), NAME(products_8)};
+    enum { MANY = BYTES / sizeof(Number), MOST = CHAIN * MANY, TAPS = 6 };
+    static void (*const products[2][TAPS])(NAME(Numbers) *, int64_t, const Number *, int64_t, int64_t,
+                                           const Number *const *, int64_t, const int64_t *, int64_t) = {
+        {NAME(products_1_1), NAME(products_2_1), NAME(products_3_1), NAME(products_4_1),
+         NAME(products_5_1), NAME(products_6_1)},
+        {NAME(products_1_2), NAME(products_2_2), NAME(products_3_2), NAME(products_4_2),
+         NAME(products_5_2), NAME(products_6_2)}};
     const Job *job = (const Job *)closure;
     int64_t c = job->channels * job->groups, n = job->kernels * job->groups, kw = job->kw;
     int64_t begin = number * job->rows_of_task, end = begin + job->rows_of_task;
     end = end < job->batch * job->high ? end : job->batch * job->high;
     int64_t outputs = job->wide < MOST ? job->wide : MOST, span = (kw - 1) * job->dx + 1;
     int64_t room = (outputs - 1 + MANY) + span / job->sx + 2, row_size = c * job->sx * room;
-    int64_t slots = rows_kept(job, row_size * sizeof(Number));
+    int64_t slots = rows_kept(job, row_size * sizeof(Number)), most = (slots - 1) / job->sy + 1;
+    most = most < ROWS ? most : ROWS;
     int64_t of_y = outputs + MANY, count = job->kh * job->channels * n * kw;
     char *memory = malloc((slots + kw) * sizeof(int64_t) + 64 + count * BYTES +
-                          (slots * row_size + n * of_y) * sizeof(Number));
+                          (slots * row_size + most * n * of_y) * sizeof(Number));
     if (!memory) return -1;
     int64_t *kept = (int64_t *)memory, *at = kept + slots; /* where a tap's first cell is laid */
     NAME(Numbers) *sums = (NAME(Numbers) *)(((uintptr_t)(at + kw) + 63) / 64 * 64);
     Number *cells = (Number *)(sums + count), *back = cells + slots * row_size;
     for (int64_t i = 0; i < kw; i++) at[i] = i * job->dx % job->sx * room + i * job->dx / job->sx;
     memset(sums, 0, count * BYTES);
-    int64_t steps = 0;
+    int64_t steps = 0, parts = (kw + TAPS - 1) / TAPS, together = (kw + parts - 1) / parts;
     for (int64_t first = 0; first < job->wide; first += outputs) {
         int64_t some = job->wide - first < outputs ? job->wide - first : outputs;
+        int64_t vectors = (some + MANY - 1) / MANY;
         for (int64_t i = 0; i < slots; i++) kept[i] = -1;
-        for (int64_t row = begin; row < end; row++) {
+        for (int64_t row = begin, rows; row < end; row += rows) {
             int64_t image = row / job->high, y = row % job->high;
             const Number *from = (const Number *)job->outputs + image * job->outputs_apart[0];
-            NAME(lay_out)(back, from + y * job->outputs_apart[1] + first * n, NULL, n, some, 1, of_y, 0);
+            rows = (CHAIN - steps) / vectors; /* of an image, whose products are added up at once */
+            rows = rows < 1 ? 1 : rows < most ? rows : most;
+            rows = rows < job->high - y ? rows : job->high - y;
+            rows = rows < end - row ? rows : end - row;
+            for (int64_t r = 0; r < rows; r++)
+                NAME(lay_out)(back + r * n * of_y, from + (y + r) * job->outputs_apart[1] + first * n,
+                              NULL, n, some, 1, of_y, 0);
             NAME(Numbers) *sum = sums;
             for (int64_t j = 0; j < job->kh; j++) {
-                int64_t line = y * job->sy + j * job->dy, slot = line % slots;
-                int64_t of_row = image * job->lines + line;
-                Number *laid = cells + slot * row_size;
-                if (kept[slot] != of_row) {
-                    NAME(lay_out)(laid, NAME(pixels_of)(job, image, line),
+                const Number *laid[ROWS], *under[ROWS];
+                for (int64_t r = 0; r < rows; r++) {
+                    int64_t line = (y + r) * job->sy + j * job->dy, slot = line % slots;
+                    int64_t of_row = image * job->lines + line;
+                    laid[r] = cells + slot * row_size;
+                    if (kept[slot] == of_row) continue;
+                    NAME(lay_out)(cells + slot * row_size, NAME(pixels_of)(job, image, line),
                                   job->columns + first * job->sx, c, (some - 1) * job->sx + span,
                                   job->sx, room, (Number)job->padding);
                     kept[slot] = of_row;
                 }
                 for (int64_t i = 0; i < job->channels; i++)
-                    for (int64_t o = 0; o < n; o++) {
+                    for (int64_t o = 0, pair; o < n; o += pair, sum += pair * kw) {
                         int64_t channel = o / job->kernels * job->channels + i;
-                        const Number *under = laid + channel * job->sx * room;
-                        for (int64_t tap = 0, taps; tap < kw; tap += taps, sum += taps) {
-                            taps = kw - tap < 8 ? kw - tap : 8;
-                            products[taps - 1](sum, back + o * of_y, under, at + tap, some);
+                        pair = o % job->kernels + 1 < job->kernels ? 2 : 1; /* of one group */
+                        for (int64_t r = 0; r < rows; r++)
+                            under[r] = laid[r] + channel * job->sx * room;
+                        for (int64_t tap = 0, taps; tap < kw; tap += taps) {
+                            taps = kw - tap < together ? kw - tap : together;
+                            products[pair - 1][taps - 1](sum + tap, kw, back + o * of_y, of_y, n * of_y,
+                                                         under, rows, at + tap, some);
                         }
                     }
             }
-            steps += (some + MANY - 1) / MANY;
-            if (steps >= CHAIN || row == end - 1) {
+            steps += rows * vectors;
+            if (steps >= CHAIN || row + rows == end) {
                 NAME(flush)(sums, count, job->totals + number * count);
                 steps = 0;
             }

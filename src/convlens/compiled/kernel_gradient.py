@@ -26,7 +26,7 @@ import numpy as np
 
 from convlens.compiled.blocks import Grid, cuts, grid
 from convlens.compiled.choice import F32, F64, NAMES, DType, same_kernel
-from convlens.compiled.library import Run, buffer, loaded
+from convlens.compiled.library import Run, address, buffer, loaded
 from convlens.compiled.placement import (
     Placement,
     copied_pixels,
@@ -262,24 +262,17 @@ class FewKernels(Products):
         kh, kw = (axis.window for axis in problem.axes)
         depth, count = problem.channels // problem.groups, problem.output_channels
         sums = np.zeros((kh, kw, depth, count, 2) if self.along else (kh, depth, count, kw, 2))
-        for region in self._regions():
-            (images, grids), (outputs, _) = self._pixels(region)
-            rows, columns = grids
-            sizes = [
-                *(
-                    each.strides[axis] // each.itemsize
-                    for each in (images, outputs)
-                    for axis in (0, 1)
-                ),
-                *(len(images), problem.groups, depth, count // problem.groups),
-                *(*map(len, region.places), kh, kw),
-                *(rows.stride, columns.stride, rows.dilation, columns.dilation, len(rows)),
-            ]
-            places = [padded(each, 0) for each in grids]
-            padding = float(problem.pad_number)
-            loaded().add_few_products(
-                images, outputs, np.array(sizes, np.int64), places, padding, sums, along=self.along
-            )
+        given = self._images, self._outputs, sums
+        key = type(self), problem, *map(Placement.of, given), loaded().threads
+        if not REPEATS.run(key, given):
+            ran = []
+            for region in self._regions():
+                (images, grids), (outputs, _) = self._pixels(region)
+                arrays = [images, outputs, sums]
+                run = FewRun(problem, images, outputs, grids, along=self.along)
+                run.start([address(each) for each in arrays])
+                ran.append((run, arrays))
+            REPEATS.keep(key, given, ran)
         sums, rest = np.moveaxis(sums, -1, 0)
         result = np.where(np.isfinite(sums), sums + rest, sums)
         if not self.along:
@@ -295,6 +288,48 @@ class FewChannels(FewKernels):
         "as products of each row's outputs by the cells under each tap, vectors along the kernels"
     )
     along = True
+
+
+class FewRun:
+    """Adds products of a region's outputs by the cells under the taps to sums, in C.
+
+    Parameters
+    ----------
+    problem : Problem
+    images, outputs : numpy.ndarray
+        Those of a region. It can be run on others that lie in memory as these do.
+    grids : list of Grid
+        Which of the pixels lie under the taps.
+    along : bool
+        Whether vectors lie along the kernels.
+
+    Attributes
+    ----------
+    nbytes : int
+        Bytes of the tables that it keeps.
+    """
+
+    def __init__(
+        self, problem: Problem, images: Array, outputs: Array, grids: list[Grid], *, along: bool
+    ) -> None:
+        (rows, columns), size, groups = grids, images.itemsize, problem.groups
+        sizes = [
+            *(each.strides[axis] // size for each in (images, outputs) for axis in (0, 1)),
+            *(len(images), groups, problem.channels // groups, problem.output_channels // groups),
+            *(*outputs.shape[1:3], *(axis.window for axis in problem.axes)),
+            *(rows.stride, columns.stride, rows.dilation, columns.dilation, len(rows)),
+        ]
+        self._tables = np.array(sizes, np.int64), *(padded(each, 0) for each in grids)
+        self._padding, self._wide, self._along = float(problem.pad_number), size == 8, along
+        self.nbytes = sum(each.nbytes for each in self._tables)
+
+    def start(self, addresses: list[int]) -> None:
+        """Add to sums; the images, outputs and sums begin at these addresses."""
+        images, outputs, sums = addresses
+        tables = [address(each) for each in self._tables]
+        loaded().add_few_products(
+            [images, outputs, *tables], self._padding, sums, wide=self._wide, along=self._along
+        )
 
 
 def _taps(problem: Problem, grids: list[Grid]) -> dict[str, Any]:

@@ -292,6 +292,8 @@ class Library:
             if can_use(len(bits), (c_uint64 * len(bits))(*bits))
         ]
         self.level = os.environ.get(LEVEL) or self.levels[0]
+        # Bytes of a vector in what is written in C.
+        self._vectors = {"avx512": 64, "avx2": 32}.get(self.level, 16)
         if self.level not in self.levels:
             raise ValueError(
                 f"the environment variable {LEVEL} must be one of "
@@ -466,8 +468,8 @@ class Library:
         arrays = cells, sizes, *places, numbers, values
         pointers = [c_void_p(address(each)) for each in arrays]
         wide = [c_int32(each.itemsize == 8) for each in (cells, values)]
-        vectors = c_int32({"avx512": 64, "avx2": 32}.get(self.level, 16))
-        if RUNNING.call(self._library.winners_give, [*pointers, *wide, c_int32(exact), vectors]):
+        arguments = [*pointers, *wide, c_int32(exact), c_int32(self._vectors)]
+        if RUNNING.call(self._library.winners_give, arguments):
             raise MemoryError("there is no memory for the winners of rows under a window")
 
     def give_shares(
@@ -499,37 +501,25 @@ class Library:
             raise MemoryError("there is no memory for the shares of a row of windows")
 
     def add_few_products(
-        self,
-        images: Array,
-        outputs: Array,
-        sizes: Array,
-        places: list[Array],
-        padding: float,
-        sums: Array,
-        *,
-        along: bool,
+        self, arrays: list[int], padding: float, sums: int, *, wide: bool, along: bool
     ) -> None:
         """Add up products of outputs by the cells under the taps; see `compiled.kernel_gradient`.
 
         Parameters
         ----------
-        images, outputs : array of float32 or float64
-            Of one type. The numbers of a row lie side by side.
-        sizes : array of int64
-            As in `runtime/few.c`.
-        places : list of array of int32
-            The pixels of rows and columns of cells, below 0 for padding.
+        arrays : list of int
+            The addresses of the images and outputs, whose rows have no gaps; of their sizes, as in
+            `runtime/few.c`; and of the pixels of rows and columns of cells, below 0 for padding.
         padding : float
-        sums : array of float64
-            The sums, and what was lost of each by rounding: (kh, kw, c, nc, 2) if vectors lie
-            `along` the kernels, and else (kh, c // groups, nc, kw, 2).
+        sums : int
+            The address of the sums, and of what was lost of each by rounding: (kh, kw, c, nc, 2) if
+            vectors lie `along` the kernels, and else (kh, c // groups, nc, kw, 2), of float64.
+        wide : bool
+            Whether images and outputs are float64, and not float32.
         along : bool
         """
-        arrays = images, outputs, sizes, *places
-        pointers = [c_void_p(each.ctypes.data) for each in arrays]
-        arguments = [*pointers, c_double(padding), c_void_p(sums.ctypes.data)]
-        vectors = self.level in ("avx2", "avx512")
-        arguments += [c_int32(images.itemsize == 8), c_int32(vectors), c_int32(along)]
+        arguments = [*map(c_void_p, arrays), c_double(padding), c_void_p(sums)]
+        arguments += [c_int32(wide), c_int32(self._vectors), c_int32(along)]
         if RUNNING.call(self._library.few_run, arguments):
             raise MemoryError("there is no memory for sums of products")
 

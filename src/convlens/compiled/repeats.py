@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from operator import add
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,8 +19,19 @@ from convlens.core.problem import Array
 MOST = 256  # calls whose runs are kept
 
 
+class Runs(Protocol):
+    """What can be run again, on arrays that begin at other addresses; a `Run`, for example."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what it keeps."""
+
+    def start(self, addresses: list[int]) -> None:
+        """Run it on arrays that begin at these addresses, and stay alive meanwhile."""
+
+
 # A run, and for each array of the call how many bytes behind its first number the run begins.
-Step = tuple[Run, tuple[int, ...]]
+Step = tuple[Runs, tuple[int, ...]]
 
 
 def start(steps: list[Step], starts: list[int]) -> None:
@@ -55,7 +66,7 @@ class Repeats:
         return self._steps.get(key)
 
     def keep(
-        self, key: Hashable, given: Sequence[Array], runs: Sequence[tuple[Run, Sequence[Array]]]
+        self, key: Hashable, given: Sequence[Array], runs: Sequence[tuple[Runs, Sequence[Array]]]
     ) -> None:
         """Keep the runs of a call, if their arrays all lie in its own, and not in copies.
 
@@ -65,7 +76,7 @@ class Repeats:
             All that the runs depend on but the arrays' addresses and numbers.
         given : list of array
             The arrays of the call.
-        runs : list of (Run, list of array)
+        runs : list of (Runs, list of array)
             In their order, with parts of the arrays given, one of each; there is nothing else to
             do.
         """
@@ -97,6 +108,7 @@ class Repeats:
         starts = [address(each) for each in kernels]
         steps: list[Step] = []
         for run, (of_images, *of_kernels, of_out) in ran.steps:
+            assert isinstance(run, Run), "nothing else has kernels"
             run_alone = run.with_kernels(kernels, [*map(add, starts, of_kernels)])
             steps.append((run_alone, (first + of_images, last + of_out)))
         self._keep(key, steps)
