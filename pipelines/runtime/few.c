@@ -21,7 +21,7 @@ enum {
     KEPT = 1 << 20  /* the most bytes of rows that a task keeps */
 };
 
-#define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL _Pragma("GCC unroll 12")
 
 typedef int (*Task)(void *context, int number, uint8_t *closure);
 int pool_run(void *context, Task task, int min, int size, uint8_t *closure);

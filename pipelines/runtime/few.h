@@ -206,12 +206,24 @@ ALONG(3, 1)
 ALONG(4, 1)
 ALONG(5, 1)
 ALONG(6, 1)
+ALONG(7, 1)
+ALONG(8, 1)
+ALONG(9, 1)
+ALONG(10, 1)
+ALONG(11, 1)
+ALONG(12, 1)
 ALONG(1, 2)
 ALONG(2, 2)
 ALONG(3, 2)
 ALONG(4, 2)
 ALONG(5, 2)
 ALONG(6, 2)
+ALONG(7, 2)
+ALONG(8, 2)
+ALONG(9, 2)
+ALONG(10, 2)
+ALONG(11, 2)
+ALONG(12, 2)
 #undef ALONG
 
 /* Put the numbers of a row of cells one after another, pixels that are neighbours at once. */
@@ -229,13 +241,16 @@ static void NAME(copy)(Number *row, const Number *pixels, const int32_t *places,
 
 static int NAME(along_part)(void *context, int number, uint8_t *closure) {
     (void)context;
-    enum { MANY = BYTES / sizeof(Number), TAPS = 6 };
-    static void (*const along[2][TAPS])(NAME(Numbers) *, int64_t, const Number *, int64_t,
-                                        const Number *, const int64_t *, int64_t, int64_t) = {
+    /* As many as there are registers for their sums: 32, or 16. */
+    enum { MANY = BYTES / sizeof(Number), TAPS = BYTES == 64 ? 12 : 6 };
+    static void (*const along[2][12])(NAME(Numbers) *, int64_t, const Number *, int64_t,
+                                      const Number *, const int64_t *, int64_t, int64_t) = {
         {NAME(along_1_1), NAME(along_2_1), NAME(along_3_1), NAME(along_4_1), NAME(along_5_1),
-         NAME(along_6_1)},
+         NAME(along_6_1), NAME(along_7_1), NAME(along_8_1), NAME(along_9_1), NAME(along_10_1),
+         NAME(along_11_1), NAME(along_12_1)},
         {NAME(along_1_2), NAME(along_2_2), NAME(along_3_2), NAME(along_4_2), NAME(along_5_2),
-         NAME(along_6_2)}};
+         NAME(along_6_2), NAME(along_7_2), NAME(along_8_2), NAME(along_9_2), NAME(along_10_2),
+         NAME(along_11_2), NAME(along_12_2)}};
     const Job *job = (const Job *)closure;
     int64_t c = job->channels, n = job->kernels, taps = job->kw * c, vectors = (n + MANY - 1) / MANY;
     int64_t begin = number * job->rows_of_task, end = begin + job->rows_of_task;
@@ -255,7 +270,7 @@ static int NAME(along_part)(void *context, int number, uint8_t *closure) {
     Number *cells = (Number *)(sums + count), *copied = cells + slots * row_size;
     for (int64_t i = 0; i < taps; i++) at[i] = i / c * job->dx * c + i % c;
     memset(sums, 0, count * BYTES);
-    int64_t steps = 0;
+    int64_t steps = 0, parts = (taps + TAPS - 1) / TAPS, together = (taps + parts - 1) / parts;
     for (int64_t first = 0; first < job->wide; first += outputs) {
         int64_t some = job->wide - first < outputs ? job->wide - first : outputs;
         for (int64_t i = 0; i < slots; i++) kept[i] = -1;
@@ -284,8 +299,8 @@ static int NAME(along_part)(void *context, int number, uint8_t *closure) {
                     kept[slot] = of_row;
                 }
                 for (int64_t v = 0; v < vectors; v += 2)
-                    for (int64_t tap = 0; tap < taps; tap += TAPS)
-                        along[vectors - v > 1][taps - tap < TAPS ? taps - tap - 1 : TAPS - 1](
+                    for (int64_t tap = 0; tap < taps; tap += together)
+                        along[vectors - v > 1][(taps - tap < together ? taps - tap : together) - 1](
                             sum + tap * vectors + v, vectors,
                             back + v * MANY * (packed ? outputs : 1), of_output, laid, at + tap,
                             job->sx * c, some);
