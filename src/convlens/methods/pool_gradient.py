@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import product
 from math import prod
 
@@ -42,6 +42,7 @@ FEWEST = 8  # channels, below which convolutions have longer vectors
 IN_PLACE = 2**23  # the same where nothing is copied: so few that Ctrl-C is heard soon
 SHARES = 2**21  # the same where shares are given: a row of them is kept by each thread
 LAYERS = 4  # the most windows on a pixel, along each axis, whose shares are copied and added
+FEW = 1024  # outputs along an axis: for so few, what their windows count is kept
 SHARED = 32  # the most windows on a pixel whose numbers are added up one after another
 
 
@@ -218,7 +219,9 @@ class PoolGradient:
         taps = [np.ones(len(places), np.int64) for places in region.places]
         if problem.mode == "avg":
             taps = [
-                counts(axis, places, padding=problem.count_padding)
+                (_few_counts if len(places) <= FEW else counts)(
+                    axis, places, padding=problem.count_padding
+                )
                 for axis, places in zip(problem.axes, region.places, strict=True)
             ]
         if self._by_rows:
@@ -296,6 +299,9 @@ class PoolGradient:
             layer[at[alone][here[alone]]] = numbers[alone][here[alone]]
             sums.add(layer)
         flat[...] = sums.total()
+
+
+_few_counts = lru_cache(maxsize=256)(counts)
 
 
 def _give(left: Array, here: Array, out: Array) -> None:
