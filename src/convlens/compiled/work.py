@@ -32,6 +32,7 @@ from convlens.compiled.blocks import (
     numbers_of,
 )
 from convlens.compiled.choice import I64, U8, U64, DType, Method, Passes, choose, is_folded
+from convlens.compiled.exchange import side_by_side
 from convlens.compiled.library import Run, buffer, loaded
 from convlens.compiled.placement import (
     Placement,
@@ -207,6 +208,8 @@ def _given(
 def _ready(kernels: Array, way: Way) -> Array:
     """The kernels, turned as the way says; a few are converted, too, if pipelines need that."""
     kernels = turn_array(kernels, kernels.ndim - 4) if way.turned else kernels
+    if kernels.dtype == way.numbers and kernels.nbytes <= KERNELS:
+        kernels = side_by_side(kernels)  # which NumPy would copy number by number
     own = kernels if kernels.strides[-1] else kernels[..., :1]  # One kernel may stand for all.
     if way.factors or _is_ready(own, way) or own.nbytes > FEW:
         return kernels
