@@ -82,7 +82,7 @@ class Tiles:
                 array.dim(axis).set_min(0)
 
     def pixel(self, here: hl.Expr, line: hl.Expr, channel: hl.Expr) -> hl.Expr:
-        """A number of the images, of this pixel or one that follows it."""
+        """The number in a channel of a pixel, or of the first one if there is none."""
         at = hl.max(here, 0) * self.channels + channel
         return _of(self.cells.images, at, hl.max(line, 0), self.image)
 
