@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import convlens
-from convlens import ndimage, operations
+from convlens import gradients, ndimage, operations
 from convlens import repeats as calls
-from convlens.compiled import repeats, work
+from convlens.compiled import kernel_gradient, repeats, work
 from convlens.compiled.library import load, loaded
 from convlens.compiled.work import REPEATS
 from convlens.ndimage import engine
@@ -39,6 +39,8 @@ def forget():
     """Begin each test with nothing kept."""
     REPEATS.cache_clear()
     operations.CALLS.cache_clear()
+    gradients.CALLS.cache_clear()
+    kernel_gradient.REPEATS.cache_clear()
     engine.REPEATS.cache_clear()
 
 
@@ -256,3 +258,52 @@ def test_filters_let_arrays_go():
         del x, result
         gc.collect()
         assert [each() for each in alive] == [None] * 2
+
+
+def pooled(x, y, mode, **options):
+    """The gradient of a pooling, whose outputs have the size of those of a convolution."""
+    return convlens.pool_gradient(x, y, 3, 2, mode, padding="same", **options)
+
+
+# Calls that go back: each is given images, and what comes back to outputs, 2 pixels apart.
+BACK = {
+    "a transpose": lambda x, y, **options: convlens.convolve_transpose(
+        y, images(3, 3, x.shape[-1], y.shape[-1]), x.shape[1:3], stride=2, **options
+    ),
+    "a gradient by kernels": lambda x, y, **options: convlens.kernel_gradient(
+        x, y, (3, 3, x.shape[-1], y.shape[-1]), stride=2, **options
+    ),
+    "maxima": lambda x, y, **options: pooled(x, y, "max", **options),
+    "means": lambda x, y, **options: pooled(x, y, "avg", **options),
+    "sums": lambda x, y, **options: pooled(x, y, "sum", **options),
+}
+
+
+@pytest.mark.parametrize("call", BACK.values(), ids=BACK)
+@pytest.mark.parametrize("channels", [1, 6, 20])
+def test_calls_that_go_back(call, channels):
+    """A call that is remembered takes numbers, or memory, of the one before."""
+    shapes = (2, 34, 40, channels), (2, 17, 20, channels)
+    for seed in range(3):
+        x, y = (images(*shape) + seed for shape in shapes)
+        expected = call(x, y, method="numpy")
+        for _ in range(2):
+            np.testing.assert_allclose(call(x, y), expected, rtol=1e-4, atol=1e-2)
+            out = np.zeros_like(expected)
+            assert call(x, y, out=out) is out
+            np.testing.assert_array_equal(out, call(x, y))
+        others = [np.repeat(each, 2, axis=-1)[..., ::2] for each in (x, y)]
+        np.testing.assert_array_equal(call(*others), call(x, y))
+        reversed_ = call(x[:, ::-1], y)
+        np.testing.assert_array_equal(reversed_, call(x[:, ::-1].copy(), y))
+
+
+@pytest.mark.parametrize("call", BACK.values(), ids=BACK)
+def test_calls_that_go_back_let_arrays_go(call):
+    """What is remembered of a call keeps its arrays alive."""
+    x, y = images(2, 34, 40, 6), images(2, 17, 20, 6)
+    kept = [weakref.ref(each) for each in (x, y, call(x, y))]
+    call(x, y)
+    del x, y
+    gc.collect()
+    assert [each() for each in kept] == [None] * 3

@@ -491,11 +491,8 @@ class Library:
         windows, counts : list of array of int64
             For each axis the windows over each cell, and into how many parts windows are divided.
         """
-        tables = [
-            (c_void_p * len(each))(*(array.ctypes.data for array in each))
-            for each in (windows, counts)
-        ]
-        first, of_sizes, into = (c_void_p(each.ctypes.data) for each in (outputs, sizes, values))
+        tables = [(c_void_p * len(each))(*map(address, each)) for each in (windows, counts)]
+        first, of_sizes, into = (c_void_p(address(each)) for each in (outputs, sizes, values))
         arguments = [first, of_sizes, *tables, into, c_int32(values.itemsize == 8)]
         if RUNNING.call(self._library.shares_give, arguments):
             raise MemoryError("there is no memory for the shares of a row of windows")

@@ -96,6 +96,8 @@ class PoolGradient:
         # What gives to all winners at once, and the number of the images that it begins at; it is
         # known from the first call that needed nothing else.
         self._kept: tuple[int, compiled.Cells] | None = None
+        # The same for what gives shares, and the outputs that are shared.
+        self._shares: tuple[tuple[slice, ...], shares.Shares] | None = None
         # In an image that is one block, cells of padding give to the pixels that they repeat.
         at_once = small and (not choosing or self._exact or self._compiled)
         self._in_planes = self._repeats and not at_once
@@ -134,6 +136,11 @@ class PoolGradient:
             first, piece = self._kept
             numbers = outputs.astype(self._dtype, copy=False)
             compiled.give(piece.of(images.reshape(-1)[first:]), numbers, out, exact=self._many)
+            return
+        written_there = out.dtype == self._dtype and out.flags.carray
+        if self._shares is not None and written_there:
+            some, given = self._shares
+            given.give(outputs[some].astype(self._dtype, copy=False), out)
             return
         limit = NUMBERS if self._in_numpy else AT_A_TIME
         if self._by_rows:
@@ -225,8 +232,10 @@ class PoolGradient:
                 for axis, places in zip(problem.axes, region.places, strict=True)
             ]
         if self._by_rows:
-            some = some.astype(self._dtype, copy=False)
-            shares.give(problem.axes, some, region.places, taps, cells, values)
+            given = shares.Shares(problem.axes, region.places, taps, cells)
+            given.give(some.astype(self._dtype, copy=False), values)
+            if values.size == prod(problem.images.shape):
+                self._shares = region.slices, given
             return
         if problem.mode == "avg":
             divisor = reduce(np.multiply.outer, taps).astype(self._dtype)
