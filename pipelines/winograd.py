@@ -75,22 +75,19 @@ def turned_square(numbers: list[list[hl.Expr]], turn: str) -> list[hl.Expr]:
     return [each for row in zip(*columns, strict=True) for each in _along(list(row), turn)]
 
 
-def place_of(t: hl.Expr, wide: hl.Expr, high: hl.Expr) -> Place:
+def _place(t: hl.Expr, wide: hl.Expr, high: hl.Expr) -> Place:
     """The first column and row of a tile, and its image."""
     return t % wide * 2, t // wide % high * 2, t // (wide * high)
 
 
-def cells_of(
+def _cells_of(
     cells: Cells,
     columns: hl.ImageParam,
     place: Place,
     c: hl.Expr,
     channels: hl.Expr,
-    *,
-    side: int,
-    exponent: int,
 ) -> tuple[hl.Expr, ...]:
-    """The cells of a tile, of side x side, in one of so many channels."""
+    """The 4 x 4 cells of a tile in one of so many channels."""
     column, row, image = place
     width = cells.images.dim(0).extent() // channels
     channel = hl.min(hl.likely(c), channels - 1)  # the last vector may be asked for others
@@ -103,9 +100,9 @@ def cells_of(
             hl.clamp(image, 0, cells.images.dim(2).extent() - 1),
         )
         number = hl.select((at < 0) | (line < 0), cells.padding, number)
-        return kept(number, exponent)
+        return kept(number, CELLS[cells.numbers.bits()])
 
-    return tuple(cell(i, j) for j in range(side) for i in range(side))
+    return tuple(cell(i, j) for j in range(4) for i in range(4))
 
 
 def taps(level: Level, types: Types) -> Pipeline:
@@ -176,11 +173,10 @@ def winograd(level: Level, types: Types) -> Pipeline:
 
     def place(t: hl.Expr) -> Place:
         """Where a tile lies; the last vectors may be asked for tiles that there are not."""
-        return place_of(hl.min(t, count - 1), wide, high)
+        return _place(hl.min(t, count - 1), wide, high)
 
     read, turned, there = hl.Func("read"), hl.Func("turned"), hl.Func("there")
-    exponent = CELLS[numbers.bits()]
-    read[c, t] = cells_of(cells, columns, place(t), c, channels, side=4, exponent=exponent)
+    read[c, t] = _cells_of(cells, columns, place(t), c, channels)
     sixteen = [read[c, t][each] for each in range(16)]
     turned[c, t] = tuple(turned_square([sixteen[4 * j : 4 * j + 4] for j in range(4)], "cells"))
     there[c, t, p] = hl.mux(p, [turned[c, t][each] for each in range(16)])

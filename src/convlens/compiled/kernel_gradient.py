@@ -48,7 +48,7 @@ FEWEST = 16  # channels of the images and of the outputs, below which vectors wo
 FEW_KERNELS = 8  # below which vectors lie along the rows
 MOST_NUMBERS = 2**14  # of few kernels or channels: caches hold their sums
 FEW = 9  # taps: it does not pay to copy pixels for more of them
-REGION = 2**22  # numbers of a region; of the last and the next one there may be copies
+REGION = 2**22  # numbers of a region, of which there may be a copy
 FEW_REGION = 2**23  # bytes of a region for few kernels or channels
 CHAIN = 64  # tiles that pipelines add up one after another
 PARTS = 8  # of a region, at the most, that have sums of their own
@@ -75,8 +75,7 @@ def way(problem: Problem) -> type[Products] | None:
         return FewKernels if numbers <= MOST_NUMBERS else None
     if problem.groups != 1 or same_kernel(problem):
         return None
-    few = min(channels, kernels) < FEWEST
-    if few:
+    if min(channels, kernels) < FEWEST:
         return FewChannels if problem.taps * channels * kernels <= MOST_NUMBERS else None
     fits = 2 * SUMS // (channels * GROUP)  # products of matrices in a run
     outputs = prod(axis.outputs for axis in problem.axes)

@@ -137,8 +137,7 @@ class PoolGradient:
             numbers = outputs.astype(self._dtype, copy=False)
             compiled.give(piece.of(images.reshape(-1)[first:]), numbers, out, exact=self._many)
             return
-        written_there = out.dtype == self._dtype and out.flags.carray
-        if self._shares is not None and written_there:
+        if self._shares is not None and self._is_written(out):
             some, given = self._shares
             given.give(outputs[some].astype(self._dtype, copy=False), out)
             return
@@ -157,7 +156,7 @@ class PoolGradient:
                     places = [_touching(*each) for each in zip(problem.axes, cells, strict=True)]
                 at = of(n)
                 here = None if self._in_planes else out[at, *map(of, cells)]
-                if here is not None and here.dtype == self._dtype and here.flags.carray:
+                if here is not None and self._is_written(here):
                     values = here
                 else:
                     shape = (len(n), *map(len, cells), problem.channels)
@@ -182,8 +181,11 @@ class PoolGradient:
         )
         as_they_are &= images.flags.c_contiguous and images.flags.aligned
         as_they_are &= all(axis.border.mode == "nothing" for axis in self._problem.axes)
-        written_there = out.dtype == self._dtype and out.flags.carray
-        return self._compiled and not self._many and as_they_are and written_there
+        return self._compiled and not self._many and as_they_are and self._is_written(out)
+
+    def _is_written(self, out: Array) -> bool:
+        """Whether what pixels get is written into an array itself, and not into a copy."""
+        return out.dtype == self._dtype and out.flags.carray
 
     @property
     def _apart(self) -> bool:
