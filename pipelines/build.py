@@ -52,14 +52,18 @@ RUNTIME = (
 
 
 def compile_one(job: tuple[str, str, str, Path]) -> tuple[str, dict[str, str]]:
-    """Compile one variant for one level into an object file; returns its name and arguments."""
+    """Compile one variant for one level into an object file; returns its name and arguments.
+
+    Those that are written in C are compiled when all is linked.
+    """
     name, base, level_name, folder = job
     level = next(level for level in levels_of(base) if level.name == level_name)
     pipeline = next(each for each in table() if each.name == name).make(level)
     target = target_of(base, level, strict=pipeline.strict or not level.fused)
     function = f"{name}_{level.name}"
     outputs = {hl.OutputFileType.object: str(folder / f"{function}.o")}
-    pipeline.func.compile_to(outputs, pipeline.arguments, function, target)
+    if pipeline.func is not None:
+        pipeline.func.compile_to(outputs, pipeline.arguments, function, target)
     return name, arguments_of(pipeline)
 
 
@@ -101,8 +105,7 @@ def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
     compiler = shlex.split(os.environ.get("CC", "cc"))
     if zig:
         compiler = [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGETS[base]]
-    pipelines = (path.stem for path in objects if path.stem != "runtime")
-    functions = [*RUNTIME, *(f"{name}_argv" for name in pipelines)]
+    functions = [*RUNTIME, *(f"{each.name}_{level.name}_argv" for each in table() for level in levels_of(base))]
     exports = library.with_suffix(".def")
     inputs = [path.as_posix() for path in (*SOURCES, *objects)]
     options = ["-shared", "-fPIC", "-O2"]

@@ -1,4 +1,7 @@
-"""Convolution with vectors along the channels: for groups of one channel and one kernel."""
+"""Convolution with vectors along the channels: for groups of one channel and one kernel.
+
+This is for small square windows, and for long sums; `runtime/channelwise.c` has all others.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ def depthwise(
 ) -> Pipeline:
     """Convolve with vectors along g, for many groups of one channel and one kernel each.
 
-    If the numbers of taps and the stride are given, dilations must be 1. Then neighbouring sums
-    share what they load. With `large`, for windows of more taps, cells are filled for a few vectors
-    of channels at a time, so that they stay in the first caches however many channels there are;
-    with small windows of given sizes, images are read in place, without cells, and the padding must
-    hold a constant. Both require at least a vector of groups.
+    If the numbers of taps and the stride are given, there must be at least a vector of groups, and
+    dilations must be 1. Then neighbouring sums share what they load. With `large`, for windows of
+    more taps, cells are filled for a few vectors of channels at a time, so that they stay in the
+    first caches however many channels there are. Without it images are read in place, and the
+    padding must hold a constant.
     """
     pixels, rows = 4, 2
-    if large and taps and level.name in MANY_REGISTERS:
+    if large and level.name in MANY_REGISTERS:
         rows = 4
     conv = Convolution(types, None, stride, taps, rows if taps else 1, depth=1, volume=volume)
     if taps:
@@ -38,7 +41,7 @@ def depthwise(
     padded = conv.cells.by_channels(conv.channels) if large else None
 
     def product(_c: Number, tap: Tap, row: hl.Expr) -> hl.Expr:
-        column = (x if taps or large else conv.column) * conv.sx + tap.x * conv.dx
+        column = (x if taps else conv.column) * conv.sx + tap.x * conv.dx
         if padded:
             pixel = hl.Expr(padded[g, column, row, n])
         elif taps:
@@ -61,8 +64,7 @@ def depthwise(
     conv.kernels.dim(1).set_stride(1)
     conv.split_rows(yo, yi, rows)
     # Nothing beyond the images can be read there, so the last vector shifts inwards.
-    inwards = taps or large
-    out.split(g, go, gi, lanes, Tail.ShiftInwards if inwards else Tail.PredicateStores)
+    out.split(g, go, gi, lanes, Tail.ShiftInwards if taps else Tail.PredicateStores)
     out.split(x, xo, xi, pixels, Tail.GuardWithIf).unroll(xi).vectorize(gi)
     order = [o, gi, xi, yi, go, xo, yo]
     if padded:
@@ -71,7 +73,7 @@ def depthwise(
         for each in range(3):
             padded.update(each).vectorize(padded.args()[0], lanes, Tail.Predicate)
         order.append(chunk)
-    conv.by_strips(order, lanes, padded=not inwards)
+    conv.by_strips(order, lanes, padded=not taps)
     sums.compute_at(out, go)
     for func, loops in conv.chains(blocks):
         func.bound_extent(x, pixels).bound_extent(y, rows).vectorize(g).unroll(x).unroll(y)

@@ -63,8 +63,8 @@ class Pipeline:
 
     Attributes
     ----------
-    func : halide.Func
-        The output, as it is defined and scheduled.
+    func : halide.Func or None
+        The output, as it is defined and scheduled; None if it is written in C.
     arguments : list
         The arguments that it is called with.
     strict : bool
@@ -72,6 +72,6 @@ class Pipeline:
         to fuse multiplications with additions.
     """
 
-    func: hl.Func
+    func: hl.Func | None
     arguments: list[hl.Argument]
     strict: bool = False

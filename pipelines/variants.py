@@ -17,6 +17,7 @@ from typing import Any
 
 import halide as hl
 import winograd
+from channelwise import channelwise
 from cut import cut
 from deep import deep
 from dense import dense
@@ -72,12 +73,15 @@ class Variant:
     make : callable
         Makes the pipeline for a level of processors.
     preference : int
-        Of two variants that a problem meets, the one with the larger number is taken. Vectors along
-        many kernels or channels (2; 3 for a single vector of kernels; 6 for many numbers under the
-        windows of few kernels; more for single taps that are read in place) come before vectors
-        along the rows, and of these a fixed number of taps (1) before tiles of several rows. Of
-        poolings, tiles (3) come before doubling (2), this before squares (1), and these before the
-        taps one by one.
+        Of two variants that a problem meets, the one with the larger number is taken. Small windows
+        on many channels one by one (8) come before all that treat channels one by one (7), many
+        numbers under the windows of few kernels (6; 7 for single taps that are read in place) and
+        vectors along the kernels (2; 3 for a single vector; 2 more for single taps); these before
+        vectors along the rows, and of these a fixed number of taps (1) before tiles of several
+        rows. Of poolings, tiles (3) come before doubling (2), this before squares (1), and these
+        before the taps one by one.
+    in_c : str
+        The name in `runtime/` of a pipeline that is written in C, and not made by Halide.
     """
 
     family: str
@@ -85,10 +89,13 @@ class Variant:
     requires: dict[str, Range]
     make: Callable[[Level], Pipeline] = field(compare=False)
     preference: int = 0
+    in_c: str = ""
 
     @property
     def name(self) -> str:
         """A name that C can have, which no other variant has."""
+        if self.in_c:
+            return self.in_c
         words = [self.family, *self.types]
         for fact, (low, high) in self.requires.items():
             if high == low == 1:
@@ -120,7 +127,7 @@ def exactly(**facts: int) -> dict[str, Range]:
 
 def table() -> list[Variant]:
     """Every variant, in the order in which the engine tries them."""
-    plain = [*_planes(), *_dense(), *_deep(), *_depthwise(), *_separable()]
+    plain = [*_planes(), *_dense(), *_deep(), *_depthwise(), *_channelwise(), *_separable()]
     variants = [replace(each, requires=each.requires | exactly(weighed=0)) for each in plain]
     variants += [
         *_weighed(),
@@ -350,16 +357,16 @@ def _deep() -> Iterator[Variant]:
 
 
 def _depthwise() -> Iterator[Variant]:
-    """Vectors along the channels."""
+    """Vectors along the channels: small windows of given sizes, and long sums."""
     for names in ("f32_f32_f32", "f64_f64_f64"):
         vector = 512 // TYPES[names[:3]].bits()
         of_groups = exactly(separable=0, depth=1, kernels=1)
-        for volume, long in KINDS:
+        for volume in (0, 1):
             yield Variant(
                 "depthwise",
                 tuple(names.split("_")),
-                of_groups | exactly(volume=volume, long=long) | {"groups": (4, None)},
-                partial(depthwise, types=_types(names), blocks=bool(long), volume=bool(volume)),
+                of_groups | exactly(volume=volume, long=1) | {"groups": (4, None)},
+                partial(depthwise, types=_types(names), blocks=True, volume=bool(volume)),
                 preference=2,
             )
         # Under large windows, cells are worth filling for a few channels at a time. Small ones read
@@ -367,21 +374,33 @@ def _depthwise() -> Iterator[Variant]:
         many: dict[str, Range] = of_groups | exactly(volume=0, long=0) | {"groups": (vector, None)}
         simple = exactly(dilation_down=1, dilation_across=1)
         for needs, sizes in (
-            ({"taps": (4, None)}, {"large": True}),
-            (simple | exactly(taps=3, stride=1, constant=1), {"taps": 3, "stride": 1}),
-            (simple | exactly(taps=3, stride=2, constant=1), {"taps": 3, "stride": 2}),
-            (simple | exactly(taps=5, stride=1, constant=1), {"taps": 5, "stride": 1}),
-            (simple | exactly(taps=5, stride=1), {"taps": 5, "stride": 1, "large": True}),
-            (simple | exactly(taps=5, stride=2), {"taps": 5, "stride": 2, "large": True}),
-            (simple | exactly(taps=7, stride=1), {"taps": 7, "stride": 1, "large": True}),
+            (exactly(taps=3, stride=1, constant=1), {"taps": 3, "stride": 1}),
+            (exactly(taps=3, stride=2, constant=1), {"taps": 3, "stride": 2}),
+            (exactly(taps=5, stride=1, constant=1), {"taps": 5, "stride": 1}),
+            (exactly(taps=5, stride=1), {"taps": 5, "stride": 1, "large": True}),
+            (exactly(taps=5, stride=2), {"taps": 5, "stride": 2, "large": True}),
+            (exactly(taps=7, stride=1), {"taps": 7, "stride": 1, "large": True}),
         ):
             yield Variant(
                 "depthwise",
                 tuple(names.split("_")),
-                many | needs,
+                many | simple | needs,
                 partial(depthwise, types=_types(names), **sizes),
-                preference=2,
+                preference=8,
             )
+
+
+def _channelwise() -> Iterator[Variant]:
+    """The same for all other windows, for few channels, and for several kernels of each."""
+    for names, volume in product(("f32_f32_f32", "f64_f64_f64"), (0, 1)):
+        yield Variant(
+            "channelwise",
+            tuple(names.split("_")),
+            exactly(separable=0, depth=1, channelwise=1, volume=volume, long=0),
+            partial(channelwise, types=_types(names), volume=bool(volume)),
+            preference=7,
+            in_c=f"channelwise_{names[:3]}{'_volume' if volume else ''}",
+        )
 
 
 def _separable() -> Iterator[Variant]:

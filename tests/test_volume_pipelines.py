@@ -19,7 +19,7 @@ pytestmark = built
 
 LIBRARY = load()
 LEVELS = [] if isinstance(LIBRARY, str) else LIBRARY.levels
-FAMILIES = {"planes", "dense", "deep", "depthwise", "separable"}
+FAMILIES = {"planes", "dense", "deep", "depthwise", "channelwise", "separable"}
 TYPES = {"u8": "u1", "i64": "i8", "f32": "f4", "f64": "f8"}
 SPARE = 64  # entries behind the last row, which the last tile may ask for
 
@@ -52,6 +52,8 @@ def check(variant, rng):
         lanes = 64 // numbers.itemsize
         whole = variant.requires["whole"][0]
         depth = lanes * int(rng.integers(1, 4)) - (0 if whole else int(rng.integers(1, lanes)))
+    if variant.family == "channelwise":  # whose vectors hold all of them, and perhaps more pixels
+        groups, count = (int(each) for each in rng.integers(1, 30, 2))
     if variant.family in ("planes", "deep") and "groups" not in variant.requires:
         groups = int(rng.integers(1, 3))
     sx = 1 if fixed else number(rng, variant, "stride", 1, 2)
@@ -104,7 +106,9 @@ def check(variant, rng):
                 expected += seen[..., c, None] * kernels[z, y, x, c]
 
     places = np.where(columns[:, None] < 0, -1, columns[:, None] * channels + np.arange(channels))
-    out = np.full(expected.shape, 77, results)
+    # Of the kernels of a group, there may be more, which another run takes.
+    others = int(rng.integers(0, 3)) if variant.family == "channelwise" else 0
+    out = np.full((*expected.shape[:-1], count + others), 77, results)[..., :count]
     arguments = {
         "images": images,
         "padding": padding,
@@ -133,7 +137,9 @@ def check(variant, rng):
         )
         arguments["scale"] = np.full(1, 2, numbers)
     else:
-        arguments["kernels"] = kernels.astype(numbers)
+        whole = np.full((*kernels.shape[:-1], count + others), 77, kernels.dtype)
+        whole[..., :count] = kernels
+        arguments["kernels"] = whole.astype(numbers)[..., :count]
     if "share" in variant.arguments:
         arguments |= {name: int(rng.integers(1, count + 1)) for name in ("share", "together")}
         arguments["skips"] = int(padding == 0 and rng.random() < 0.5)

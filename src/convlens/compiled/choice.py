@@ -372,6 +372,7 @@ def _facts_of_convolution(
         "line": rows.window == 1 and columns.window > lanes and apart == 1,
         "constant": problem.pad_mode == "constant",
         "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),
+        "channelwise": depth == 1 and _channelwise(problem, groups, kernels),
         "deep": _deep(problem, depth, row, lanes),
         "whole": row % lanes == 0,
         "vectors": vectors,  # of kernels in a tile, and its pixels
@@ -393,6 +394,18 @@ def _deep(problem: Problem, depth: int, row: int, lanes: int) -> int:
     if row < 0.6 * (-(-row // lanes) * lanes) or problem.columns.window * depth > longest:
         return 0
     return 1 if terms <= longest else 2
+
+
+def _channelwise(problem: Problem, groups: int, kernels: int) -> bool:
+    """Whether vectors along the outputs of channels pay, of which each has so many kernels.
+
+    The limits are where vectors along the kernels took about as long, with AVX-512 and with AVX2.
+    """
+    if groups > 1:
+        return kernels <= 16
+    if kernels == 1 or problem.columns.stride > 1:
+        return False
+    return kernels <= 32 if problem.taps == 1 else kernels <= 8 and problem.columns.outputs >= 32
 
 
 def _tile(outputs: int, kernels: int, lanes: int) -> tuple[int, int]:

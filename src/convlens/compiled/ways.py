@@ -276,6 +276,7 @@ def _words(family: str, space: int) -> str:
         "planes": "vectors along the rows",
         "dense": "vectors along the kernels",
         "depthwise": "vectors along the channels",
+        "channelwise": "vectors along the channels",
         "deep": "vectors along the channels under a window",
         "separable": f"in {'three' if space == 3 else 'two'} passes{axes[space]}",
         "windows": f"tap by tap{axes[space]}",
