@@ -15,7 +15,7 @@ import processes
 import report
 from cases import CASES, Case
 from contenders import Task, contenders, find_peers
-from machine import bandwidth, facts, multiply_add_rate
+from machine import bandwidth, facts, multiply_add_rate, one_thread
 from race import check, race
 from reference import reference
 
@@ -105,9 +105,15 @@ def _row(
 ) -> report.Row:
     """Check and time everyone on one case, and measure the memory of the two best."""
     task = Task(case.small() if quick else case)
-    results = check(contenders(task, peers), reference(task))
-    race(results, **({"budget": 0.05, "most": 3, "pause": 0} if quick else {"budget": 8}))
+    right, quickly = reference(task), {"budget": 0.05, "most": 3, "pause": 0}
+    results = check(contenders(task, peers), right)
+    race(results, **(quickly if quick else {"budget": 8}))
     row = report.Row(case, results, floor(task, speed, rates))
+    scaled = {each.name for each in (row.ours, row.fastest("PyTorch")) if each}
+    with one_thread():
+        alone = check([each for each in contenders(task, peers) if each.name in scaled], right)
+        race(alone, **(quickly if quick else {"budget": 2}))
+    row.alone = {each.name: each.seconds("into") for each in alone if not each.fault}
     best = row.best("peer")
     for each in filter(None, (row.ours, best)):
         extra = processes.extra_bytes(case, each.name, small=quick)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from threading import Thread
@@ -33,6 +35,23 @@ def limit_threads() -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     if hasattr(os, "sched_setaffinity"):  # so that nobody can use more than two, or count them
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have convlens compute on one thread meanwhile, and PyTorch, if it is here."""
+    import convlens  # noqa: PLC0415  # after `limit_threads`
+
+    torch = sys.modules.get("torch")
+    convlens.set_threads(1)
+    if torch:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        convlens.set_threads(THREADS)
+        if torch:
+            torch.set_num_threads(THREADS)
 
 
 def versions() -> dict[str, str]:

@@ -41,6 +41,11 @@ manual says so, and it needs care with borders, so it is not among the best peer
 what a loop costs beside it, and how far ahead convlens is of it.
 """
 
+THREADS = """\
+Milliseconds on one thread and on two, into an array made before, and how many times as fast two
+are: 2x where the arithmetic takes the time, and less where the memory does.
+"""
+
 FILES = """\
 Arrays streamed from one .npy file to another, as `convlens apply` and `convlens pool` do, in less
 than 300 MB of memory; the system has the input in its cache, where the output goes as well. *In
@@ -65,12 +70,15 @@ class Row:
         Seconds.
     extra : dict of str to int
         Bytes beyond input and output, by contender.
+    alone : dict of str to float
+        Seconds on one thread, of convlens and of PyTorch's best layout.
     """
 
     case: Case
     results: list[Result]
     floor: float
     extra: dict[str, int] = field(default_factory=dict)
+    alone: dict[str, float] = field(default_factory=dict)
 
     @property
     def ours(self) -> Result:
@@ -81,6 +89,11 @@ class Row:
         """The fastest of those that gave the right answer."""
         right = [each for each in self.results if each.role == role and not each.fault]
         return min(right, key=lambda each: each.seconds(column), default=None)
+
+    def fastest(self, library: str) -> Result | None:
+        """The fastest of a library's ways that gave the right answer."""
+        right = [each for each in self.results if each.library == library and not each.fault]
+        return min(right, key=lambda each: each.seconds("into"), default=None)
 
     def ahead(self, role: Role = "peer", column: Column = "into") -> float | None:
         """The best contender's time over ours, if both are right."""
@@ -127,7 +140,7 @@ def text(
     parts += ["", HOW_TO_READ]
     if rows:
         parts += [_summary(rows), _table(rows), _notes(rows)]
-        parts += [_course(rows), _tricks(rows), _memory(rows)]
+        parts += [_course(rows), _threads(rows), _tricks(rows), _memory(rows)]
     if first_calls or programs:
         parts.append(_processes(first_calls, programs))
     parts.append(_files(files))
@@ -186,6 +199,23 @@ def _course(rows: list[Row]) -> str | None:
             lines.append((row.case.name, ratio(ahead), _both(row.ours), _both(course)))
     head = ("call", f"ahead, {WANTED_OF_COURSE:g}x wanted", "convlens", "the course file")
     return _section("The mains' calls next to the course files", "", head, lines)
+
+
+def _threads(rows: list[Row]) -> str | None:
+    lines = []
+    for row in rows:
+        cells = []
+        for each in (row.ours, row.fastest("PyTorch")):
+            alone = row.alone.get(each.name) if each else None
+            if each is None or alone is None:
+                cells.append("")
+                continue
+            both = each.seconds("into")
+            times = f"{milliseconds(alone)} → {milliseconds(both)}"
+            cells.append(f"{times}, {ratio(alone / both)}")
+        if any(cells):
+            lines.append((row.case.name, *cells))
+    return _section("One thread and two", THREADS, ("case", "convlens", "PyTorch"), lines)
 
 
 def _tricks(rows: list[Row]) -> str | None:

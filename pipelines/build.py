@@ -105,7 +105,10 @@ def link(objects: list[Path], library: Path, base: str, *, zig: bool) -> None:
     compiler = shlex.split(os.environ.get("CC", "cc"))
     if zig:
         compiler = [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGETS[base]]
-    functions = [*RUNTIME, *(f"{each.name}_{level.name}_argv" for each in table() for level in levels_of(base))]
+    functions = [
+        *RUNTIME,
+        *(f"{each.name}_{level.name}_argv" for each in table() for level in levels_of(base)),
+    ]
     exports = library.with_suffix(".def")
     inputs = [path.as_posix() for path in (*SOURCES, *objects)]
     options = ["-shared", "-fPIC", "-O2"]

@@ -17,7 +17,6 @@ from typing import Any
 
 import halide as hl
 import winograd
-from channelwise import channelwise
 from cut import cut
 from deep import deep
 from dense import dense
@@ -26,6 +25,7 @@ from doubling import doubling
 from exchange import exchanged
 from footprints import cut_sums, footprints
 from fourier import fourier, spectrum
+from grouped import grouped
 from holes import filled, quotients
 from kernel_gradients import products
 from levels import Level, Pipeline
@@ -127,7 +127,7 @@ def exactly(**facts: int) -> dict[str, Range]:
 
 def table() -> list[Variant]:
     """Every variant, in the order in which the engine tries them."""
-    plain = [*_planes(), *_dense(), *_deep(), *_depthwise(), *_channelwise(), *_separable()]
+    plain = [*_planes(), *_dense(), *_deep(), *_depthwise(), *_grouped(), *_separable()]
     variants = [replace(each, requires=each.requires | exactly(weighed=0)) for each in plain]
     variants += [
         *_weighed(),
@@ -357,49 +357,42 @@ def _deep() -> Iterator[Variant]:
 
 
 def _depthwise() -> Iterator[Variant]:
-    """Vectors along the channels: small windows of given sizes, and long sums."""
+    """Vectors along the channels, for small windows on many of them."""
     for names in ("f32_f32_f32", "f64_f64_f64"):
-        vector = 512 // TYPES[names[:3]].bits()
-        of_groups = exactly(separable=0, depth=1, kernels=1)
-        for volume in (0, 1):
-            yield Variant(
-                "depthwise",
-                tuple(names.split("_")),
-                of_groups | exactly(volume=volume, long=1) | {"groups": (4, None)},
-                partial(depthwise, types=_types(names), blocks=True, volume=bool(volume)),
-                preference=2,
-            )
+        many: dict[str, Range] = exactly(separable=0, depth=1, kernels=1, volume=0, long=0)
+        many |= exactly(dilation_down=1, dilation_across=1)
+        many |= {"groups": (512 // TYPES[names[:3]].bits(), None)}
         # Under large windows, cells are worth filling for a few channels at a time. Small ones read
         # the image itself.
-        many: dict[str, Range] = of_groups | exactly(volume=0, long=0) | {"groups": (vector, None)}
-        simple = exactly(dilation_down=1, dilation_across=1)
-        for needs, sizes in (
-            (exactly(taps=3, stride=1, constant=1), {"taps": 3, "stride": 1}),
-            (exactly(taps=3, stride=2, constant=1), {"taps": 3, "stride": 2}),
-            (exactly(taps=5, stride=1, constant=1), {"taps": 5, "stride": 1}),
-            (exactly(taps=5, stride=1), {"taps": 5, "stride": 1, "large": True}),
-            (exactly(taps=5, stride=2), {"taps": 5, "stride": 2, "large": True}),
-            (exactly(taps=7, stride=1), {"taps": 7, "stride": 1, "large": True}),
+        for taps, stride, large in (
+            (3, 1, False),
+            (3, 2, False),
+            (5, 1, False),
+            (5, 1, True),
+            (5, 2, True),
+            (7, 1, True),
         ):
             yield Variant(
                 "depthwise",
                 tuple(names.split("_")),
-                many | simple | needs,
-                partial(depthwise, types=_types(names), **sizes),
+                many | exactly(taps=taps, stride=stride, **({} if large else {"constant": 1})),
+                partial(depthwise, types=_types(names), taps=taps, stride=stride, large=large),
                 preference=8,
             )
 
 
-def _channelwise() -> Iterator[Variant]:
-    """The same for all other windows, for few channels, and for several kernels of each."""
-    for names, volume in product(("f32_f32_f32", "f64_f64_f64"), (0, 1)):
+def _grouped() -> Iterator[Variant]:
+    """Vectors along the outputs of all groups, and of several pixels."""
+    for names, (volume, long) in product(FLOATS, KINDS):
+        pixels, numbers, _ = names.split("_")
+        words = "grouped", pixels, *([numbers] if numbers != pixels else [])
         yield Variant(
-            "channelwise",
+            "grouped",
             tuple(names.split("_")),
-            exactly(separable=0, depth=1, channelwise=1, volume=volume, long=0),
-            partial(channelwise, types=_types(names), volume=bool(volume)),
+            exactly(separable=0, grouped=1, volume=volume, long=long),
+            partial(grouped, types=_types(names), volume=bool(volume)),
             preference=7,
-            in_c=f"channelwise_{names[:3]}{'_volume' if volume else ''}",
+            in_c="_".join([*words, *["volume"] * volume, *["long"] * long]),
         )
 
 

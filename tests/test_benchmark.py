@@ -41,6 +41,7 @@ def test_the_page_has_a_row_for_each_case(tmp_path):
     page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     _, _, table = page.partition("## Next to the best peer")
     table, _, course = table.partition("## The mains' calls next to the course files")
+    course, _, threads = course.partition("## One thread and two")
     for main in ("main 0", "main 6"):
         cells = re.search(rf"^\| {main} \|(.*)\|$", table, re.MULTILINE)[1].split("|")
         assert len(cells) == 7
@@ -48,6 +49,7 @@ def test_the_page_has_a_row_for_each_case(tmp_path):
         assert cells[-1].strip() == "met" or cells[-1].startswith(" **missed**: ")
         assert f"{main}: " in printed
         assert f"| {main} | " in course
+        assert re.search(rf"^\| {main} \| [\d.e-]+ → [\d.e-]+, [\d.e-]+x \|", threads, re.MULTILINE)
     assert "main 1" not in page
     assert "wrong answers" not in page
 

@@ -1033,6 +1033,7 @@ FAMILIES = {
     "planes": "vectors along the rows",
     "dense": "vectors along the kernels",
     "depthwise": "vectors along the channels",
+    "grouped": "vectors along the outputs of all groups, and of pixels side by side",
     "deep": "vectors along the channels under a window",
     "separable": "in two passes, down and then across",
     "windows": "tap by tap, down and then across",

@@ -19,7 +19,7 @@ pytestmark = built
 
 LIBRARY = load()
 LEVELS = [] if isinstance(LIBRARY, str) else LIBRARY.levels
-FAMILIES = {"planes", "dense", "deep", "depthwise", "channelwise", "separable"}
+FAMILIES = {"planes", "dense", "deep", "grouped", "separable"}
 TYPES = {"u8": "u1", "i64": "i8", "f32": "f4", "f64": "f8"}
 SPARE = 64  # entries behind the last row, which the last tile may ask for
 
@@ -52,7 +52,7 @@ def check(variant, rng):
         lanes = 64 // numbers.itemsize
         whole = variant.requires["whole"][0]
         depth = lanes * int(rng.integers(1, 4)) - (0 if whole else int(rng.integers(1, lanes)))
-    if variant.family == "channelwise":  # whose vectors hold all of them, and perhaps more pixels
+    if variant.family == "grouped":  # whose vectors hold all of them, and perhaps more pixels
         groups, count = (int(each) for each in rng.integers(1, 30, 2))
     if variant.family in ("planes", "deep") and "groups" not in variant.requires:
         groups = int(rng.integers(1, 3))
@@ -107,7 +107,7 @@ def check(variant, rng):
 
     places = np.where(columns[:, None] < 0, -1, columns[:, None] * channels + np.arange(channels))
     # Of the kernels of a group, there may be more, which another run takes.
-    others = int(rng.integers(0, 3)) if variant.family == "channelwise" else 0
+    others = int(rng.integers(0, 3)) if variant.family == "grouped" else 0
     out = np.full((*expected.shape[:-1], count + others), 77, results)[..., :count]
     arguments = {
         "images": images,

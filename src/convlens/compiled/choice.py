@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, reduce
-from math import log2, prod
+from math import gcd, log2, prod
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -355,6 +355,8 @@ def _facts_of_convolution(
     row = depth * (columns.window if groups == columns.dilation == 1 else 1)
     windows = {axis.window for axis in problem.axes}
     vectors, pixels = _tile(columns.outputs, kernels, lanes)
+    along_kernels = kernels >= 5 or _few_along_kernels(problem, depth, kernels)
+    deep = _deep(problem, depth, row, lanes)
     square = len(windows) == 1 and rows.stride == columns.stride
     return {
         "separable": separable,
@@ -363,7 +365,7 @@ def _facts_of_convolution(
         "groups": groups,
         "depth": depth,  # the channels of a group
         "kernels": kernels,  # of a group
-        "along_kernels": kernels >= 5 or _few_along_kernels(problem, depth, kernels),
+        "along_kernels": along_kernels,
         "stride": columns.stride,
         "dilation_down": rows.dilation,
         "dilation_across": columns.dilation,
@@ -372,8 +374,9 @@ def _facts_of_convolution(
         "line": rows.window == 1 and columns.window > lanes and apart == 1,
         "constant": problem.pad_mode == "constant",
         "unpadded": _unpadded(problem, columns.outputs * problem.channels, numbers),
-        "channelwise": depth == 1 and _channelwise(problem, groups, kernels),
-        "deep": _deep(problem, depth, row, lanes),
+        "grouped": not deep
+        and _grouped(problem, groups, depth, kernels, numbers, along_kernels=along_kernels),
+        "deep": deep,
         "whole": row % lanes == 0,
         "vectors": vectors,  # of kernels in a tile, and its pixels
         "pixels": pixels,
@@ -396,16 +399,53 @@ def _deep(problem: Problem, depth: int, row: int, lanes: int) -> int:
     return 1 if terms <= longest else 2
 
 
-def _channelwise(problem: Problem, groups: int, kernels: int) -> bool:
-    """Whether vectors along the outputs of channels pay, of which each has so many kernels.
+def _grouped(
+    problem: Problem, groups: int, depth: int, kernels: int, numbers: DType, *, along_kernels: bool
+) -> bool:
+    """Whether vectors along the outputs of all groups and of several pixels take the least time.
 
-    The limits are where vectors along the kernels took about as long, with AVX-512 and with AVX2.
+    The estimates are in products of vectors, and for a row. They follow what was measured with
+    AVX-512 and with AVX2; `pipelines/runtime/grouped.c` has the pipelines.
     """
-    if groups > 1:
-        return kernels <= 16
-    if kernels == 1 or problem.columns.stride > 1:
+    floats = problem.sum_dtype.kind == problem.output_dtype.kind == "f"
+    if not floats and (kernels > 1 or groups < 4):
+        return False  # There are other pipelines that write integers.
+    terms, outputs, together = problem.taps * depth, problem.columns.outputs, groups * kernels
+    vector = loaded().vector
+    lanes, chooses = vector // numbers.itemsize, vector > 16  # whether vectors choose lanes
+    # Long sums are taken in blocks, which are not the same for all ways and kernels.
+    if together <= 1 or (terms > LONG and (groups == 1 or depth > 8)):
         return False
-    return kernels <= 32 if problem.taps == 1 else kernels <= 8 and problem.columns.outputs >= 32
+    if groups == 1 and _is_colours(problem, depth, kernels):
+        return False
+    if depth == kernels == 1:
+        return True
+
+    def place(output: int) -> int:
+        pixel, output = divmod(output, together)
+        return pixel * problem.columns.stride * problem.channels + output // kernels * depth
+
+    def time(pixels: int) -> float:
+        """If vectors hold the outputs of so many pixels."""
+        vectors = -(-pixels * together // lanes)
+        firsts, last = range(0, min(vectors, lanes) * lanes, lanes), pixels * together - 1
+        widest = max(place(min(first + lanes - 1, last)) - place(first) for first in firsts)
+        take = 8.0 if widest >= lanes or not chooses else 1.5 if 2 * widest >= lanes else 1.0
+        store = 1.25 if pixels * together % lanes else 1  # some lanes of a vector
+        return -(-outputs // pixels) * vectors * take * store
+
+    mine = min(time(1), time(lanes // gcd(lanes, together)))
+    if along_kernels:
+        others = outputs * groups * -(-kernels // lanes) * (1 if kernels <= lanes else 0.65)
+    else:  # along the rows, where outputs are written one by one; short ones are dealt out in vain
+        others = (2.5 if outputs >= lanes else 4) * together * -(-outputs // lanes)
+    return mine * (terms + 2) < 0.9 * others * (terms + 4)
+
+
+def _is_colours(problem: Problem, depth: int, kernels: int) -> bool:
+    """Whether three kernels of 3 x 3 taps meet three channels: there are tiles of all of these."""
+    windows = {(axis.window, axis.stride, axis.dilation) for axis in problem.axes}
+    return depth == kernels == 3 and windows == {(3, 1, 1)}
 
 
 def _tile(outputs: int, kernels: int, lanes: int) -> tuple[int, int]:
@@ -445,8 +485,7 @@ def _few_along_kernels(problem: Problem, depth: int, kernels: int) -> bool:
         return True
     if not floats or depth == kernels == 1:
         return False
-    windows = {(axis.window, axis.stride, axis.dilation) for axis in problem.axes}
-    if depth == kernels == 3 and windows == {(3, 1, 1)}:  # which have tiles of all three kernels
+    if _is_colours(problem, depth, kernels):
         return False
     strided = columns.stride > 1
     if strided and kernels > 1 and columns.window < 2 * kernels + 2:

@@ -279,6 +279,8 @@ class Library:
         The version of Halide that compiled the pipelines.
     threads : int
         The number of threads that pipelines may run on.
+    vector : int
+        Bytes of a vector in what is written in C.
     """
 
     def __init__(self, path: Path, listed: dict[str, Any]) -> None:
@@ -292,8 +294,7 @@ class Library:
             if can_use(len(bits), (c_uint64 * len(bits))(*bits))
         ]
         self.level = os.environ.get(LEVEL) or self.levels[0]
-        # Bytes of a vector in what is written in C.
-        self._vectors = {"avx512": 64, "avx2": 32}.get(self.level, 16)
+        self.vector = {"avx512": 64, "avx2": 32}.get(self.level, 16)
         if self.level not in self.levels:
             raise ValueError(
                 f"the environment variable {LEVEL} must be one of "
@@ -468,7 +469,7 @@ class Library:
         arrays = cells, sizes, *places, numbers, values
         pointers = [c_void_p(address(each)) for each in arrays]
         wide = [c_int32(each.itemsize == 8) for each in (cells, values)]
-        arguments = [*pointers, *wide, c_int32(exact), c_int32(self._vectors)]
+        arguments = [*pointers, *wide, c_int32(exact), c_int32(self.vector)]
         if RUNNING.call(self._library.winners_give, arguments):
             raise MemoryError("there is no memory for the winners of rows under a window")
 
@@ -516,7 +517,7 @@ class Library:
         along : bool
         """
         arguments = [*map(c_void_p, arrays), c_double(padding), c_void_p(sums)]
-        arguments += [c_int32(wide), c_int32(self._vectors), c_int32(along)]
+        arguments += [c_int32(wide), c_int32(self.vector), c_int32(along)]
         if RUNNING.call(self._library.few_run, arguments):
             raise MemoryError("there is no memory for sums of products")
 

@@ -276,7 +276,7 @@ def _words(family: str, space: int) -> str:
         "planes": "vectors along the rows",
         "dense": "vectors along the kernels",
         "depthwise": "vectors along the channels",
-        "channelwise": "vectors along the channels",
+        "grouped": "vectors along the outputs of all groups, and of pixels side by side",
         "deep": "vectors along the channels under a window",
         "separable": f"in {'three' if space == 3 else 'two'} passes{axes[space]}",
         "windows": f"tap by tap{axes[space]}",
@@ -431,5 +431,7 @@ def _of_pipelines(problem: Problem) -> float:
         row += (
             columns.size * problem.channels * max(0, problem.groups - 1)
         )  # groups share no caches
+    elif method.family == "grouped":  # A vector holds the outputs of a pixel, or of some.
+        row = 20 + 0.3 * taps * problem.channels // problem.groups * columns.outputs * -(-nc // 16)
     convert = 4 if _pixels(problem) == F16 else 1.5
     return 50 + rows.outputs * (10 + row) + convert * (read + written)
