@@ -384,15 +384,13 @@ def _depthwise() -> Iterator[Variant]:
 def _grouped() -> Iterator[Variant]:
     """Vectors along the outputs of all groups, and of several pixels."""
     for names, (volume, long) in product(FLOATS, KINDS):
-        pixels, numbers, _ = names.split("_")
-        words = "grouped", pixels, *([numbers] if numbers != pixels else [])
         yield Variant(
             "grouped",
             tuple(names.split("_")),
             exactly(separable=0, grouped=1, volume=volume, long=long),
             partial(grouped, types=_types(names), volume=bool(volume)),
             preference=7,
-            in_c="_".join([*words, *["volume"] * volume, *["long"] * long]),
+            in_c="_".join(["grouped", names, *["volume"] * volume, *["long"] * long]),
         )
 
 

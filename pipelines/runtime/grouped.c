@@ -14,9 +14,9 @@
 #endif
 
 enum {
-    TILE = 8,   /* vectors of outputs that share the kernels' numbers, enough to keep multipliers busy */
+    TILE = 8,     /* vectors of outputs that share the kernels' numbers, enough to keep multipliers busy */
     TOGETHER = 8, /* vectors of a pixel's outputs that are computed together, so that their cells are near */
-    CHAIN = 64  /* the most terms in a block of a long sum, or one tap; as in `convolution.py` */
+    CHAIN = 64    /* the most terms in a block of a long sum, or one tap; as in `convolution.py` */
 };
 
 /* How vectors take their numbers: as they lie; from half a vector; from a vector; one by one. */
@@ -137,10 +137,10 @@ static int run(Job *job, Task task) {
         Job job = job_of(arguments, volume, blocks, many);                                       \
         return run(&job, part);                                                                  \
     }
-#define PIPELINES(types, numbers, level, many)                                                          \
-    PIPELINE(grouped_##types##_##level, part_##numbers##_##level, 0, 0, many)                  \
-    PIPELINE(grouped_##types##_long_##level, part_##numbers##_##level, 0, 1, many)             \
-    PIPELINE(grouped_##types##_volume_##level, part_##numbers##_##level, 1, 0, many)           \
+#define PIPELINES(types, numbers, level, many)                                                   \
+    PIPELINE(grouped_##types##_##level, part_##numbers##_##level, 0, 0, many)                    \
+    PIPELINE(grouped_##types##_long_##level, part_##numbers##_##level, 0, 1, many)               \
+    PIPELINE(grouped_##types##_volume_##level, part_##numbers##_##level, 1, 0, many)             \
     PIPELINE(grouped_##types##_volume_long_##level, part_##numbers##_##level, 1, 1, many)
 
 #if defined(__x86_64__)
@@ -154,8 +154,8 @@ static int run(Job *job, Task task) {
 #define STORE(to, mask, numbers)                                                                \
     _mm512_mask_storeu_ps(to, (__mmask16)(mask), _mm512_loadu_ps(numbers))
 #include "grouped.h"
-PIPELINES(f32, f32, avx512, 16)
-PIPELINES(u8_f32, f32, avx512, 16)
+PIPELINES(f32_f32_f32, f32, avx512, 16)
+PIPELINES(u8_f32_f32, f32, avx512, 16)
 
 #define Number double
 #define Word int64_t
@@ -167,7 +167,7 @@ PIPELINES(u8_f32, f32, avx512, 16)
 #define STORE(to, mask, numbers)                                                                \
     _mm512_mask_storeu_pd(to, (__mmask8)(mask), _mm512_loadu_pd(numbers))
 #include "grouped.h"
-PIPELINES(f64, f64, avx512, 8)
+PIPELINES(f64_f64_f64, f64, avx512, 8)
 
 #define Number float
 #define Word int32_t
@@ -177,8 +177,8 @@ PIPELINES(f64, f64, avx512, 8)
 #define FEW(from) _mm256_castps128_ps256(_mm_loadu_ps(from))
 #define TAKE(cells, places) _mm256_permutevar8x32_ps((__m256)(cells), (__m256i)(places))
 #include "grouped.h"
-PIPELINES(f32, f32, avx2, 8)
-PIPELINES(u8_f32, f32, avx2, 8)
+PIPELINES(f32_f32_f32, f32, avx2, 8)
+PIPELINES(u8_f32_f32, f32, avx2, 8)
 
 #define Number double
 #define Word int64_t
@@ -186,7 +186,7 @@ PIPELINES(u8_f32, f32, avx2, 8)
 #define TARGET __attribute__((target("avx2,fma")))
 #define NAME(name) name##_f64_avx2
 #include "grouped.h"
-PIPELINES(f64, f64, avx2, 4)
+PIPELINES(f64_f64_f64, f64, avx2, 4)
 
 #define Number float
 #define Word int32_t
@@ -194,8 +194,8 @@ PIPELINES(f64, f64, avx2, 4)
 #define TARGET
 #define NAME(name) name##_f32_baseline
 #include "grouped.h"
-PIPELINES(f32, f32, baseline, 4)
-PIPELINES(u8_f32, f32, baseline, 4)
+PIPELINES(f32_f32_f32, f32, baseline, 4)
+PIPELINES(u8_f32_f32, f32, baseline, 4)
 
 #define Number double
 #define Word int64_t
@@ -203,7 +203,7 @@ PIPELINES(u8_f32, f32, baseline, 4)
 #define TARGET
 #define NAME(name) name##_f64_baseline
 #include "grouped.h"
-PIPELINES(f64, f64, baseline, 2)
+PIPELINES(f64_f64_f64, f64, baseline, 2)
 
 #else
 #define Number float
@@ -212,8 +212,8 @@ PIPELINES(f64, f64, baseline, 2)
 #define TARGET
 #define NAME(name) name##_f32_neon
 #include "grouped.h"
-PIPELINES(f32, f32, neon, 4)
-PIPELINES(u8_f32, f32, neon, 4)
+PIPELINES(f32_f32_f32, f32, neon, 4)
+PIPELINES(u8_f32_f32, f32, neon, 4)
 
 #define Number double
 #define Word int64_t
@@ -221,5 +221,5 @@ PIPELINES(u8_f32, f32, neon, 4)
 #define TARGET
 #define NAME(name) name##_f64_neon
 #include "grouped.h"
-PIPELINES(f64, f64, neon, 2)
+PIPELINES(f64_f64_f64, f64, neon, 2)
 #endif

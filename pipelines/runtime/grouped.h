@@ -77,9 +77,8 @@ static TARGET void NAME(fill)(const Job *job, Number *cells, int64_t line, int64
     int64_t row = ((const int32_t *)job->rows->host)[line], c = job->channels;
     int64_t left = job->left / c, right = job->right / c, end = right + job->after->axes[0].extent / c;
     int bytes = job->images->bits == 8;
+    int64_t size = bytes ? 1 : sizeof(Number), pixels = row * axes[1].stride + slab * axes[2].stride;
     const Number padding = *(const Number *)job->padding;
-    const char *pixels = job->images->host;
-    pixels += (row * axes[1].stride + slab * axes[2].stride) * (bytes ? 1 : (int64_t)sizeof(Number));
     for (int64_t cell = 0; cell < end; cell++, cells += count) {
         int64_t at = cell < left    ? before[cell * c]
                      : cell < right ? job->first + (cell - left) * c
@@ -88,7 +87,7 @@ static TARGET void NAME(fill)(const Job *job, Number *cells, int64_t line, int64
             for (int64_t i = 0; i < count; i++) cells[i] = padding;
             continue;
         }
-        const char *from = pixels + (at + first) * (bytes ? 1 : (int64_t)sizeof(Number));
+        const char *from = (const char *)job->images->host + (pixels + at + first) * size;
         int64_t all = 1; /* pixels that lie side by side */
         if (count == c && cell == left && left < right) all = right - left;
         if (bytes)
@@ -180,8 +179,8 @@ INLINE TARGET void NAME(compute)(const Job *job, const NAME(Rows) * rows, int ho
 }
 
 #define COMPUTE(name, how, blocks)                                                               \
-    static TARGET void NAME(name)(const Job *job, const NAME(Rows) * rows) {                       \
-        NAME(compute)(job, rows, how, blocks);                                                    \
+    static TARGET void NAME(name)(const Job *job, const NAME(Rows) * rows) {                     \
+        NAME(compute)(job, rows, how, blocks);                                                   \
     }
 COMPUTE(in_order, IN_ORDER, 0)
 COMPUTE(near, NEAR, 0)

@@ -279,8 +279,6 @@ class Library:
         The version of Halide that compiled the pipelines.
     threads : int
         The number of threads that pipelines may run on.
-    vector : int
-        Bytes of a vector in what is written in C.
     """
 
     def __init__(self, path: Path, listed: dict[str, Any]) -> None:
@@ -294,7 +292,6 @@ class Library:
             if can_use(len(bits), (c_uint64 * len(bits))(*bits))
         ]
         self.level = os.environ.get(LEVEL) or self.levels[0]
-        self.vector = {"avx512": 64, "avx2": 32}.get(self.level, 16)
         if self.level not in self.levels:
             raise ValueError(
                 f"the environment variable {LEVEL} must be one of "
@@ -354,6 +351,11 @@ class Library:
     def said(self, code: int) -> str:
         """Say what went wrong in a pipeline that has returned this code."""
         return self._messages.pop() if self._messages else f"code {code}"
+
+    @property
+    def vector(self) -> int:
+        """Bytes of a vector in what is written in C."""
+        return {"avx512": 64, "avx2": 32}.get(self.level, 16)
 
     @property
     def threads(self) -> int:
