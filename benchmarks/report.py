@@ -86,14 +86,12 @@ class Row:
         return self.results[0]
 
     def best(self, role: Role, column: Column = "into") -> Result | None:
-        """The fastest of those that gave the right answer."""
-        right = [each for each in self.results if each.role == role and not each.fault]
-        return min(right, key=lambda each: each.seconds(column), default=None)
+        """The fastest of a role that gave the right answer."""
+        return _fastest((each for each in self.results if each.role == role), column)
 
     def fastest(self, library: str) -> Result | None:
         """The fastest of a library's ways that gave the right answer."""
-        right = [each for each in self.results if each.library == library and not each.fault]
-        return min(right, key=lambda each: each.seconds("into"), default=None)
+        return _fastest(each for each in self.results if each.library == library)
 
     def ahead(self, role: Role = "peer", column: Column = "into") -> float | None:
         """The best contender's time over ours, if both are right."""
@@ -121,6 +119,12 @@ class Row:
         found = ["wrong answer"] if self.ours.fault else []
         found += ["nobody to compare with"] if self.best("peer") is None else []
         return found + [what for value, mark, what in marks if value is not None and value < mark]
+
+
+def _fastest(results: Iterable[Result], column: Column = "into") -> Result | None:
+    """The fastest of those that gave the right answer."""
+    right = (each for each in results if not each.fault)
+    return min(right, key=lambda each: each.seconds(column), default=None)
 
 
 def text(
